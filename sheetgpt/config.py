@@ -1,0 +1,114 @@
+"""GPT-2's shapes and switches, validated: what a checkpoint's `config.json` says, in plain Python.
+
+Names are OpenAI's (`n_vocab`, `n_embd`, `n_head` ...); tensor names are those of OpenAI's checkpoint with dots,
+`h0.attn.c_attn.w`. Source: github.com/openai/gpt-2, `src/model.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sheetgpt.errors import SheetGPTError
+
+ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh", "gelu", "relu")
+
+
+@dataclass(frozen=True)
+class GPT2Config:
+    """Shapes of one GPT-2. `tied` says that the unembedding is `wte` itself, not a tensor `lm_head` of its own."""
+
+    n_vocab: int
+    n_positions: int
+    n_embd: int
+    n_layer: int
+    n_head: int
+    n_inner: int
+    layer_norm_epsilon: float = 1e-5
+    activation_function: str = "gelu_new"
+    tied: bool = True
+
+    def __post_init__(self) -> None:
+        for field in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise SheetGPTError(f"The config's {field} must be a whole number of at least 1, not {value!r}.")
+        if self.n_embd % self.n_head:
+            raise SheetGPTError(f"The config's n_embd {self.n_embd} can't be divided among n_head {self.n_head} heads.")
+        if self.activation_function not in ACTIVATIONS:
+            raise SheetGPTError(
+                f"The config's activation_function {self.activation_function!r} is not one of {', '.join(ACTIVATIONS)}."
+            )
+        epsilon = self.layer_norm_epsilon
+        if not isinstance(epsilon, int | float) or isinstance(epsilon, bool) or not 0 < epsilon < 1:
+            raise SheetGPTError(f"The config's layer_norm_epsilon must lie between 0 and 1, not {epsilon!r}.")
+
+    @property
+    def head_size(self) -> int:
+        return self.n_embd // self.n_head
+
+    @property
+    def head(self) -> str:
+        """The tensor that turns the last state into logits."""
+        return "wte" if self.tied else "lm_head"
+
+    @property
+    def n_params(self) -> int:
+        total = 0
+        for shape in self.parameter_shapes().values():
+            size = 1
+            for length in shape:
+                size *= length
+            total += size
+        return total
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor of the checkpoint in its order; matrices are [in, out]."""
+        d, inner = self.n_embd, self.n_inner
+        shapes: dict[str, tuple[int, ...]] = {"wte": (self.n_vocab, d), "wpe": (self.n_positions, d)}
+        for i in range(self.n_layer):
+            block: dict[str, tuple[int, ...]] = {
+                "ln_1.g": (d,),
+                "ln_1.b": (d,),
+                "attn.c_attn.w": (d, 3 * d),
+                "attn.c_attn.b": (3 * d,),
+                "attn.c_proj.w": (d, d),
+                "attn.c_proj.b": (d,),
+                "ln_2.g": (d,),
+                "ln_2.b": (d,),
+                "mlp.c_fc.w": (d, inner),
+                "mlp.c_fc.b": (inner,),
+                "mlp.c_proj.w": (inner, d),
+                "mlp.c_proj.b": (d,),
+            }
+            shapes |= {f"h{i}.{name}": shape for name, shape in block.items()}
+        shapes |= {"ln_f.g": (d,), "ln_f.b": (d,)}
+        if not self.tied:
+            shapes["lm_head"] = (self.n_vocab, d)
+        return shapes
+
+    @classmethod
+    def from_json(cls, config: Mapping[str, Any]) -> "GPT2Config":
+        """From Hugging Face's `config.json`; refuses what would compute something other than GPT-2."""
+        kind = config.get("model_type", "gpt2")
+        if kind != "gpt2":
+            raise SheetGPTError(f"config.json says model_type {kind!r}; sheetgpt builds 'gpt2' models only.")
+        for key, expected in {
+            "scale_attn_weights": True,
+            "scale_attn_by_inverse_layer_idx": False,
+            "reorder_and_upcast_attn": None,  # changes the rounding only
+            "add_cross_attention": False,
+        }.items():
+            if expected is not None and config.get(key, expected) is not expected:
+                raise SheetGPTError(f"config.json says {key} {config[key]!r}; sheetgpt expects {expected!r}.")
+        sizes = {"n_vocab": "vocab_size", "n_positions": "n_positions", "n_embd": "n_embd"}
+        sizes |= {"n_layer": "n_layer", "n_head": "n_head"}
+        missing = [key for key in sizes.values() if key not in config]
+        if missing:
+            raise SheetGPTError(f"config.json has no {missing[0]!r}, which gives a shape of the model.")
+        return cls(
+            **{name: config[key] for name, key in sizes.items()},
+            n_inner=config.get("n_inner") or 4 * config["n_embd"],
+            layer_norm_epsilon=config.get("layer_norm_epsilon", 1e-5),
+            activation_function=config.get("activation_function", "gelu_new"),
+            tied=bool(config.get("tie_word_embeddings", True)),
+        )
