@@ -1,0 +1,36 @@
+"""The rules of text: its length, the escapes `_xHHHH_` for what XML can't carry (ECMA-376 part 1, section 22.9.2.19
+ST_Xstring), and the space at its ends."""
+
+import re
+from collections.abc import Iterator
+
+MAX_TEXT = 32_767
+
+ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
+
+def escape_problems(text: str) -> Iterator[str]:
+    """An escape must stand for what XML can't carry; a text that merely looks like one has its underscore escaped."""
+    for found in ESCAPE.finditer(text):
+        code = int(found[1], 16)
+        if 0xD800 <= code <= 0xDFFF:
+            yield f"The escape {found[0]} is half of a character; write the character itself."
+        elif code == 0x5F:
+            if not re.match(r"x[0-9A-Fa-f]{4}_", text[found.end() :]):
+                yield f"The escape {found[0]} is needed only where a text looks like an escape; write _ itself."
+        elif not (code < 0x20 or code in (0x7F, 0xFFFE, 0xFFFF)):
+            yield f"{found[0]} would be read as {chr(code)!r}; a text that looks like it is written _x005F{found[0]}."
+
+
+def text_problems(text: str) -> Iterator[str]:
+    yield from escape_problems(text)
+    if (length := len(ESCAPE.sub("?", text).encode("utf-16-le", "surrogatepass")) // 2) > MAX_TEXT:
+        yield f"The text has {length:,} characters; a cell holds {MAX_TEXT:,}."
+    if _CONTROL.search(text):
+        yield "The text has a control character; it is written as an escape such as _x0000_."
+
+
+def loses_space(text: str) -> bool:
+    """Space at the ends, which is dropped unless the element says xml:space="preserve"."""
+    return text != text.strip(" \t\r\n")

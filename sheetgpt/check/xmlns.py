@@ -1,0 +1,34 @@
+"""XML of the package: namespaces (ECMA-376 part 1, annex A), and reading a part without trusting it."""
+
+from typing import Any
+
+from lxml import etree
+
+MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+SPREADSHEET_DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing}"
+RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+PACKAGE_RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}"
+TYPES = "{http://schemas.openxmlformats.org/package/2006/content-types}"
+SPACE = "{http://www.w3.org/XML/1998/namespace}space"
+
+Element = Any  # lxml ships no types
+
+
+def parse(data: bytes) -> Element:
+    """The root element; raises etree.XMLSyntaxError. Entities stay unread: a part has no business with a DTD."""
+    return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
+
+
+def local(element: Element) -> str:
+    """The tag without its namespace; a comment has none."""
+    return str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def number(text: str | None) -> int | None:
+    """A whole number as XML writes it, or None: not int(), which takes ' 1_0 ' too."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def is_true(text: str | None) -> bool:
+    return text in ("1", "true")

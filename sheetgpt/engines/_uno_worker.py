@@ -1,0 +1,269 @@
+"""Drives LibreOffice through UNO; started by libreoffice.py under the Python that owns the `uno` module.
+
+Standard library and uno only, Python 3.8 or later. It finds job.json in the folder given as its argument, and leaves
+answer.json beside the numbers of each range, raw little-endian float64 in files named by step and range. It kills
+its process group, LibreOffice included, as soon as its standard input closes: whoever started it is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from array import array
+from pathlib import Path
+from typing import Any
+
+CELLS_A_CALL = 200_000  # getDataArray answers in one message: this keeps it at some megabytes
+LOCATED_ERRORS = 1_000  # asking for one cell's error takes 1 to 4 ms; a wholly broken workbook has millions
+NAN = float("nan")
+ERRORS = {503: "#NUM!", 519: "#VALUE!", 524: "#REF!", 525: "#NAME?", 532: "#DIV/0!", 32767: "#N/A"}
+
+
+class Refused(Exception):
+    """A sentence for the person at the keyboard."""
+
+
+def grid(values: Any, n_rows: int, n_columns: int) -> list[list[Any]]:
+    """The values row by row, None for the cells that remain."""
+    cells = values if isinstance(values, list) else [values]
+    if not isinstance(values, list) and n_rows * n_columns > 1:
+        raise Refused(f"one value for {n_rows * n_columns} cells: give a sequence")
+    if len(cells) > n_rows * n_columns:
+        raise Refused(f"{len(cells)} values for {n_rows * n_columns} cells: give no more than fit")
+    cells = cells + [None] * (n_rows * n_columns - len(cells))
+    return [cells[i : i + n_columns] for i in range(0, len(cells), n_columns)]
+
+
+def start(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> Any:
+    """LibreOffice's component context; its process goes into the state."""
+    import uno  # type: ignore[import-not-found, unused-ignore]
+    from com.sun.star.connection import NoConnectException  # type: ignore[import-not-found, unused-ignore]
+
+    command = [job["soffice"], "--headless", "--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
+    command += [f"--accept=pipe,name={job['pipe']};urp;", f"-env:UserInstallation={job['profile']}"]
+    environment = dict(os.environ, TMPDIR=str(folder))  # its scratch files go away with the folder
+    for name in ("PYTHONPATH", "PYTHONHOME"):
+        environment.pop(name, None)
+    state["office"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
+    local = uno.getComponentContext()
+    resolver = local.ServiceManager.createInstanceWithContext("com.sun.star.bridge.UnoUrlResolver", local)
+    while True:
+        try:
+            return resolver.resolve(f"uno:pipe,name={job['pipe']};urp;StarOffice.ComponentContext")
+        except NoConnectException:
+            if state["office"].poll() is not None:
+                raise
+            time.sleep(0.05)
+
+
+def properties(**values: Any) -> tuple[Any, ...]:
+    from com.sun.star.beans import PropertyValue
+
+    made = []
+    for name, value in values.items():
+        made.append(PropertyValue())
+        made[-1].Name, made[-1].Value = name, value
+    return tuple(made)
+
+
+def load(context: Any, job: dict[str, Any]) -> Any:
+    """The document, untitled: a template's copy takes no lock beside the file and can't be saved over it."""
+    desktop = context.ServiceManager.createInstanceWithContext("com.sun.star.frame.Desktop", context)
+    options: dict[str, Any] = {"Hidden": True, "AsTemplate": True, "MacroExecutionMode": 0, "UpdateDocMode": 0}
+    if job["workbook"].lower().endswith(".xlsx"):
+        options["FilterName"] = "Calc MS Excel 2007 XML"  # else a damaged one might be read as text
+    document = desktop.loadComponentFromURL(job["workbook"], "_blank", 0, properties(**options))
+    if document is None or not document.supportsService("com.sun.star.sheet.SpreadsheetDocument"):
+        raise ValueError("not a spreadsheet")
+    return document
+
+
+def find(document: Any, target: dict[str, Any]) -> Any:
+    """The cell range of a defined name or a rectangle, or None."""
+    if "name" in target:
+        names = document.NamedRanges
+        if not names.hasByName(target["name"]):
+            return None
+        name = names.getByName(target["name"])
+        if "." in name.Content.rpartition(":")[2] and ":" in name.Content:
+            return None  # $first.$A$1:$last.$B$2 runs through several sheets
+        return name.getReferredCells()  # None for a union, a formula, a broken reference
+    sheet, row, column, n_rows, n_columns = target["rectangle"]
+    titles = {title.casefold(): title for title in document.Sheets.ElementNames}
+    if sheet.casefold() not in titles:
+        return None
+    cells = document.Sheets.getByName(titles[sheet.casefold()])
+    return cells.getCellRangeByPosition(column, row, column + n_columns - 1, row + n_rows - 1)
+
+
+def size(cells: Any) -> tuple[int, int]:
+    address = cells.getRangeAddress()
+    return address.EndRow - address.StartRow + 1, address.EndColumn - address.StartColumn + 1
+
+
+def put(document: Any, edit: dict[str, Any]) -> None:
+    """Text goes in as text, even if it begins with "="; the empty text clears."""
+    from com.sun.star.uno import RuntimeException
+
+    cells = find(document, edit)
+    if cells is None:
+        raise Refused(f"{{workbook}} has no cells named {edit['key']} to put an input in")
+    try:
+        rows = grid(edit["values"], *size(cells))
+    except Refused as refusal:
+        raise Refused(f"the input {edit['key']} has {refusal}") from refusal
+    try:
+        cells.setDataArray(tuple(tuple("" if value is None else value for value in row) for row in rows))
+    except RuntimeException as error:
+        if type(error) is not RuntimeException:
+            raise
+        raise Refused(f"LibreOffice refuses the input {edit['key']}: its cells may be protected") from error
+
+
+def read(cells: Any, numbers: Path, budget: list[int]) -> dict[str, Any]:
+    """Numbers into the file; size, texts and errors into the answer."""
+    n_rows, n_columns = size(cells)
+    texts: list[tuple[int, int, str]] = []
+    step = max(1, CELLS_A_CALL // n_columns)
+    with numbers.open("wb") as out:
+        for first in range(0, n_rows, step):
+            last = min(first + step, n_rows) - 1
+            values = array("d")
+            for i, row in enumerate(cells.getCellRangeByPosition(0, first, n_columns - 1, last).getDataArray(), first):
+                for j, value in enumerate(row):
+                    if isinstance(value, float) and value == value:
+                        values.append(value)
+                        continue
+                    values.append(NAN)
+                    if value != "":
+                        texts.append((i, j, value if isinstance(value, str) else error_text(cells, i, j, budget)))
+            if sys.byteorder == "big":
+                values.byteswap()
+            values.tofile(out)
+    return {"rows": n_rows, "columns": n_columns, "texts": texts}
+
+
+def error_text(cells: Any, row: int, column: int, budget: list[int]) -> str:
+    """getDataArray gives nothing at all for an error; the first ones are named, by code and so in no one's language."""
+    if not budget[0]:
+        return "#ERROR!"
+    budget[0] -= 1
+    code = cells.getCellByPosition(column, row).getError()
+    return ERRORS.get(code, f"Err:{code}")
+
+
+def export(document: Any, pdf: dict[str, Any]) -> None:
+    wanted = {title.casefold() for title in pdf["sheets"] or document.Sheets.ElementNames}
+    for missing in sorted(wanted - {title.casefold() for title in document.Sheets.ElementNames}):
+        raise Refused(f"{{workbook}} has no sheet {missing} to export")
+    for visible in (True, False):  # the wanted ones first: one sheet at least has to stay visible
+        for title in document.Sheets.ElementNames:
+            if (title.casefold() in wanted) == visible:
+                document.Sheets.getByName(title).IsVisible = visible
+    document.storeToURL(pdf["url"], properties(FilterName="calc_pdf_Export"))
+
+
+def peak_bytes() -> int | None:
+    """The most memory LibreOffice has held, where the system tells."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            group = int((status.parent / "stat").read_text().rpartition(")")[2].split()[2])
+            lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        except (OSError, ValueError, IndexError):
+            continue  # it ended meanwhile
+        if group == os.getpgid(0) and lines["Name"].strip() == "soffice.bin" and "VmHWM" in lines:
+            return int(lines["VmHWM"].split()[0]) * 1024
+    return None
+
+
+def work(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> dict[str, Any]:
+    context = start(job, folder, state)
+    state["doing"] = "loading"
+    begun = time.perf_counter()
+    document = load(context, job)
+    load_seconds, step_seconds, steps, budget = time.perf_counter() - begun, [], [], [LOCATED_ERRORS]
+    for i, step in enumerate(job["steps"]):
+        state["doing"] = "recalculating"
+        begun = time.perf_counter()
+        for edit in step["set"]:
+            put(document, edit)
+        # calculateAll recomputes every formula, dirty or not: cached values never survive it
+        document.calculateAll() if step["hard"] else document.calculate()
+        step_seconds.append(time.perf_counter() - begun)
+        state["doing"] = "reading"
+        found = [find(document, target) for target in step["read"]]
+        steps.append([c and read(c, folder / f"{i}-{j}.f64", budget) for j, c in enumerate(found)])
+    if job.get("pdf"):
+        state["doing"] = "exporting"
+        export(document, job["pdf"])
+    state["context"] = context
+    return {"load_seconds": load_seconds, "step_seconds": step_seconds, "peak_bytes": peak_bytes(), "steps": steps}
+
+
+def failure(error: Exception, state: dict[str, Any]) -> str:
+    """What went wrong, as a sentence with {workbook} in place of the file's name."""
+    if isinstance(error, Refused):
+        return str(error)
+    office = state.get("office")
+    try:
+        code = office.wait(2) if office else None
+    except subprocess.TimeoutExpired:
+        code = None
+    if code is not None or type(error).__name__ == "DisposedException":
+        return (
+            f"LibreOffice stopped while {state['doing']} {{workbook}} (exit status {code}): most often the machine ran"
+            " out of memory, so close other programs or build the workbook with a smaller context"
+        )
+    if state["doing"] == "loading":
+        return "LibreOffice can't load {workbook}: it may be damaged, so build or copy it again"
+    return f"LibreOffice failed while {state['doing']} {{workbook}}: {type(error).__name__} {error}".strip()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    job = json.loads((folder / "job.json").read_text("utf-8"))
+    threading.Thread(target=follow_parent, args=(folder, job["sockets"]), daemon=True).start()
+    state: dict[str, Any] = {"doing": "starting up for"}
+    try:
+        answer = work(job, folder, state)
+    except Exception as error:
+        answer = {"error": failure(error, state)}
+    (folder / "answer.part").write_text(json.dumps(answer), "utf-8")
+    (folder / "answer.part").replace(folder / "answer.json")
+    leave(state)
+
+
+def leave(state: dict[str, Any]) -> None:
+    """Asks LibreOffice to go, and does not insist: the process group is killed in a moment."""
+    if "context" in state:
+        try:
+            name = "com.sun.star.frame.Desktop"
+            state["context"].ServiceManager.createInstanceWithContext(name, state["context"]).terminate()
+            state["office"].wait(5)
+        except Exception as error:
+            print(error, file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def follow_parent(folder: Path, sockets: list[str]) -> None:
+    """Waits for standard input to close, which nothing is ever written to, then leaves no trace."""
+    sys.stdin.buffer.read()
+    for path in sockets:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    shutil.rmtree(folder, ignore_errors=True)
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
+    subprocess.run(["taskkill", "/F", "/T", "/PID", str(os.getpid())], check=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The Gnumeric engine: `ssconvert --recalc` into a new workbook, whose cached values are then read.
+
+ssconvert sets cells of the first sheet only, so inputs go into a copy by openpyxl; cached values don't survive that,
+which is no loss before a recalculation.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import openpyxl
+
+from sheetgpt.engines import Cells, Inputs, cached, edit
+from sheetgpt.errors import SheetGPTError
+
+
+def recalculate(
+    workbook: Path, inputs: Inputs | None, read: Sequence[str], *, timeout: float = 600
+) -> dict[str, Cells | None]:
+    """Puts the inputs in, recalculates every formula, reads."""
+    workbook = Path(workbook)
+    program = shutil.which("ssconvert")
+    if program is None:
+        raise SheetGPTError(
+            "Gnumeric's ssconvert is not here: install it (sudo apt install gnumeric) or use another engine"
+        )
+    names = cached.package(workbook).names
+    places = {key: cached.place(key, names) for key in read}
+    with tempfile.TemporaryDirectory(prefix="sheetgpt-") as folder:
+        source, target = workbook.absolute(), Path(folder, "recalculated.xlsx")
+        if inputs:
+            try:
+                book = openpyxl.load_workbook(source)
+            except Exception as error:  # openpyxl raises whatever comes up in it
+                raise SheetGPTError(f"{workbook} can't be read ({error}): build or copy it again") from error
+            edit(book, inputs, names, workbook)
+            source = Path(folder, "edited.xlsx")
+            book.save(source)
+        try:
+            done = subprocess.run(
+                [program, "--recalc", source.as_uri(), target.as_uri()],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            raise SheetGPTError(
+                f"Gnumeric had not finished with {workbook.name} after {timeout:g} seconds and was stopped:"
+                " raise the limit (timeout, in seconds)"
+            ) from None
+        if done.returncode or not target.exists():
+            said = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+            raise SheetGPTError(f"Gnumeric can't recalculate {workbook.name} ({said[0]}): build or copy it again")
+        return cached.cells(target, places)

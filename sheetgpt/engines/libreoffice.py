@@ -1,0 +1,225 @@
+"""The LibreOffice engine: recalculates a workbook in a headless LibreOffice of its own and reads it back.
+
+The `uno` module belongs to the system's or LibreOffice's own Python, so _uno_worker.py runs there as a subprocess and
+plain files in a temporary folder go to and fro. Each session has a throw-away profile with default settings, and is
+killed with all its children whatever happens.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sheetgpt.engines import Cells, Inputs, Step, plain, rectangle, require_workbook
+from sheetgpt.errors import SheetGPTError
+
+INSTALL = (
+    "install it (Debian, Ubuntu: sudo apt install libreoffice-calc python3-uno; Fedora: sudo dnf install"
+    " libreoffice-calc libreoffice-pyuno; macOS: brew install --cask libreoffice; Windows: winget install"
+    " TheDocumentFoundation.LibreOffice)"
+)
+USUAL_PLACES = (
+    "/usr/lib/libreoffice/program/soffice",
+    "/usr/lib64/libreoffice/program/soffice",
+    "/opt/libreoffice*/program/soffice",
+    "/Applications/LibreOffice.app/Contents/MacOS/soffice",
+    "C:/Program Files/LibreOffice/program/soffice.exe",
+    "C:/Program Files (x86)/LibreOffice/program/soffice.exe",
+)
+WORKER = Path(__file__).with_name("_uno_worker.py")
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a workbook answered, a dict a step, and what it cost."""
+
+    results: list[dict[str, Cells | None]]
+    load_seconds: float
+    step_seconds: list[float]  # edits and recalculation, without the reading
+    peak_bytes: int | None  # LibreOffice's peak memory, where the system tells
+
+
+def run(workbook: Path, steps: Sequence[Step], *, timeout: float = 600) -> list[dict[str, Cells | None]]:
+    """One process, one load, then each step; None stands for a name or sheet that is not there."""
+    return session(workbook, steps, timeout=timeout).results
+
+
+def recalculate(
+    workbook: Path, inputs: Inputs, read: Sequence[str], *, timeout: float = 600
+) -> dict[str, Cells | None]:
+    """Puts the inputs in, recalculates every formula, reads."""
+    return run(workbook, [Step(inputs, read)], timeout=timeout)[0]
+
+
+def session(workbook: Path, steps: Sequence[Step], *, timeout: float = 600) -> Session:
+    """Like `run`, with seconds and bytes."""
+    return _converse(Path(workbook), steps, None, timeout)
+
+
+def export_pdf(
+    workbook: Path,
+    pdf: Path,
+    sheets: Sequence[str] | None = None,
+    inputs: Inputs | None = None,
+    *,
+    timeout: float = 600,
+) -> None:
+    """The workbook's pages, or those of some sheets, recalculated with the inputs, as a PDF."""
+    target = {"url": Path(pdf).absolute().as_uri(), "sheets": list(sheets or ())}
+    _converse(Path(workbook), [Step(inputs or {}, ())], target, timeout)
+
+
+def _converse(workbook: Path, steps: Sequence[Step], pdf: dict[str, Any] | None, timeout: float) -> Session:
+    require_workbook(workbook)
+    job = {
+        "workbook": workbook.absolute().as_uri(),
+        "steps": [
+            {
+                "set": [_target(key) | {"values": plain(key, value)} for key, value in step.set.items()],
+                "read": [_target(key) for key in step.read],
+                "hard": step.hard,
+            }
+            for step in steps
+        ],
+        "pdf": pdf,
+    }
+    with _folder() as folder:
+        answer = _work(job, folder, workbook, timeout)
+        if "error" in answer:
+            raise SheetGPTError(answer["error"].replace("{workbook}", workbook.name))
+        results = [
+            {key: _cells(folder / f"{i}-{j}.f64", answer["steps"][i][j]) for j, key in enumerate(step.read)}
+            for i, step in enumerate(steps)
+        ]
+    return Session(results, answer["load_seconds"], answer["step_seconds"], answer["peak_bytes"])
+
+
+def _target(key: str) -> dict[str, Any]:
+    """A defined name holds no "!", a range always does."""
+    if "!" not in key:
+        return {"key": key, "name": key}
+    found = rectangle(key)
+    if found is None:
+        raise SheetGPTError(f"{key} is no range of cells: write it like Home!B7 or Home!B7:K7")
+    return {"key": key, "rectangle": found}
+
+
+def _cells(numbers: Path, answer: dict[str, Any] | None) -> Cells | None:
+    if answer is None:
+        return None
+    values = np.fromfile(numbers, dtype="<f8").astype(np.float64).reshape(answer["rows"], answer["columns"])
+    return Cells(values, {(row, column): text for row, column, text in answer["texts"]})
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="sheetgpt-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _work(job: dict[str, Any], folder: Path, workbook: Path, timeout: float) -> dict[str, Any]:
+    """Runs the worker in a process group of its own, and leaves nothing of it behind."""
+    soffice = find_soffice()
+    profile = (folder / "profile").as_uri()
+    pipe = f"sheetgpt{secrets.token_hex(8)}"
+    job |= {"soffice": str(soffice), "pipe": pipe, "profile": profile, "sockets": _sockets(pipe, profile)}
+    (folder / "job.json").write_text(json.dumps(job), "utf-8")
+    with (folder / "log").open("wb") as log:
+        worker = subprocess.Popen(
+            [str(find_python(soffice)), "-B", str(WORKER), str(folder)],
+            stdin=subprocess.PIPE,  # the worker ends itself when this closes
+            stdout=log,
+            stderr=log,
+            env=_environment(),
+            start_new_session=True,
+        )
+        try:
+            worker.wait(timeout)
+        except subprocess.TimeoutExpired:
+            if not (folder / "answer.json").exists():  # else it is only slow to leave
+                raise SheetGPTError(
+                    f"LibreOffice had not finished with {workbook.name} after {timeout:g} seconds and was stopped:"
+                    " raise the limit (timeout, in seconds)"
+                ) from None
+        finally:
+            _end(worker)
+            for path in job["sockets"]:
+                Path(path).unlink(missing_ok=True)
+    if (folder / "answer.json").exists():
+        answer: dict[str, Any] = json.loads((folder / "answer.json").read_text("utf-8"))
+        return answer
+    said = (folder / "log").read_text("utf-8", "replace").strip().splitlines()[-1:]
+    raise SheetGPTError(
+        f"the program that drives LibreOffice stopped before it was done with {workbook.name} (exit status"
+        f" {worker.returncode}{', ' + said[0] if said else ''}): if memory ran out, close other programs and try again"
+    )
+
+
+def _end(worker: "subprocess.Popen[bytes]") -> None:
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(worker.pid, signal.SIGKILL)
+    else:
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(worker.pid)], check=False, capture_output=True)
+    worker.wait()
+    if worker.stdin:
+        worker.stdin.close()
+
+
+def _sockets(pipe: str, profile: str) -> list[str]:
+    """What a killed LibreOffice leaves behind: our pipe, and its own, named after the profile."""
+    if not hasattr(os, "getuid"):
+        return []
+    digest = hashlib.md5(profile.encode("utf-16-le"), usedforsecurity=False).digest()
+    names = (pipe, "SingleOfficeIPC_" + "".join(f"{byte:x}" for byte in digest))
+    return [f"/tmp/OSL_PIPE_{os.getuid()}_{name}" for name in names]
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without what would lead another Python to this one's packages."""
+    return {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    }
+
+
+@functools.cache
+def find_soffice() -> Path:
+    for name in ("soffice", "libreoffice"):
+        if found := shutil.which(name):
+            return Path(found).resolve()
+    for place in map(Path, USUAL_PLACES):
+        if place.drive == Path.cwd().drive:
+            for candidate in sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))), reverse=True):
+                return candidate
+    raise SheetGPTError(f"LibreOffice is not on this computer: {INSTALL}, or use another engine")
+
+
+@functools.cache
+def find_python(soffice: Path) -> Path:
+    """A Python that can import uno: LibreOffice's own, else the system's."""
+    names = ("python.exe", "python", "python3", "../Resources/python")
+    candidates = [soffice.parent / name for name in names if (soffice.parent / name).is_file()]
+    candidates += [Path("/usr/bin/python3"), Path(shutil.which("python3") or sys.executable), Path(sys.executable)]
+    for candidate in candidates:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if not subprocess.run(
+                [str(candidate), "-B", "-c", "import uno"], capture_output=True, env=_environment(), timeout=60
+            ).returncode:
+                return candidate
+    raise SheetGPTError(f"LibreOffice ({soffice}) is here, but no Python with its uno module: {INSTALL}")

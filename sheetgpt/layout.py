@@ -1,0 +1,280 @@
+"""Where every tensor lives: sheet, rows, columns, defined name. The sheets, the verifier and `info` all read it here.
+
+Position t stands in column F + t of every token sheet; features run down the rows; columns A to E hold the label,
+the index and the neuron's own gain, bias and scale. Weights are [in, out]: one column of a weight sheet is one neuron.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from openpyxl.utils import get_column_letter
+
+from sheetgpt.config import GPT2Config
+from sheetgpt.errors import SheetGPTError
+
+LABEL, INDEX, GAIN, BIAS, SCALE, FIRST_TOKEN = 1, 2, 3, 4, 5, 6  # columns of a token sheet
+TITLE_ROW, POSITION_ROW, ID_ROW, TOKEN_ROW, ACTIVE_ROW = 1, 2, 3, 4, 5  # header rows of a token sheet
+FIRST_WEIGHT = 3  # column C of a weight sheet
+BAND = 10_000  # tokens side by side in one band of wte
+
+MAX_ROWS, MAX_COLUMNS, MAX_FORMULA = 1_048_576, 16_384, 8_192  # Excel's
+
+HOME, MODEL, EMBED, OUTPUT, SOFTMAX, VOCABULARY, WTE, WPE = (
+    "Home",
+    "Model",
+    "Embed",
+    "Output",
+    "Softmax",
+    "Vocabulary",
+    "wte",
+    "wpe",
+)
+LM_HEAD = "lm_head"
+
+
+@dataclass(frozen=True)
+class Area:
+    """A rectangle of cells, 1-based."""
+
+    sheet: str
+    row: int
+    column: int
+    n_rows: int = 1
+    n_columns: int = 1
+
+    @property
+    def last_row(self) -> int:
+        return self.row + self.n_rows - 1
+
+    @property
+    def last_column(self) -> int:
+        return self.column + self.n_columns - 1
+
+    @property
+    def cells(self) -> str:
+        """`F$21:AK$788` without the dollars: `F21:AK788`."""
+        first = f"{get_column_letter(self.column)}{self.row}"
+        last = f"{get_column_letter(self.last_column)}{self.last_row}"
+        return first if first == last else f"{first}:{last}"
+
+    @property
+    def reference(self) -> str:
+        """Absolute, with its sheet: `'h0 weights'!$C$4:$C$771`."""
+        first = f"${get_column_letter(self.column)}${self.row}"
+        last = f"${get_column_letter(self.last_column)}${self.last_row}"
+        return f"{quoted(self.sheet)}!{first if first == last else f'{first}:{last}'}"
+
+    def line(self, i: int) -> "Area":
+        """Row i of the rectangle, 0-based."""
+        return Area(self.sheet, self.row + i, self.column, 1, self.n_columns)
+
+    def stripe(self, i: int) -> "Area":
+        """Column i of the rectangle, 0-based."""
+        return Area(self.sheet, self.row, self.column + i, self.n_rows, 1)
+
+    def rows_of(self, first: int, n: int) -> "Area":
+        return Area(self.sheet, self.row + first, self.column, n, self.n_columns)
+
+
+def quoted(sheet: str) -> str:
+    return "'" + sheet.replace("'", "''") + "'"
+
+
+def defined_name(tensor: str) -> str:
+    """`h0.attn.probs.3` -> `h0_attn_probs_3`"""
+    return tensor.replace(".", "_")
+
+
+@dataclass
+class _Cursor:
+    """Hands out rows down one sheet: a title row for each section, a blank row after it."""
+
+    sheet: str
+    row: int
+    width: int
+    areas: dict[str, Area] = field(default_factory=dict)
+
+    def section(self, name: str, n_rows: int) -> None:
+        self.areas[name] = Area(self.sheet, self.row + 1, FIRST_TOKEN, n_rows, self.width)
+        self.row += n_rows + 2
+
+    def below(self, name: str) -> None:
+        """One more row of the section before, without a title of its own."""
+        self.areas[name] = Area(self.sheet, self.row - 1, FIRST_TOKEN, 1, self.width)
+        self.row += 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The map of one workbook: a config and a number of token columns (`context`) determine it."""
+
+    config: GPT2Config
+    context: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.context <= self.config.n_positions:
+            raise SheetGPTError(
+                f"--context {self.context} is not between 1 and the model's {self.config.n_positions} positions."
+            )
+
+    def block_sheet(self, i: int) -> str:
+        return f"h{i}"
+
+    def weight_sheet(self, i: int) -> str:
+        return f"h{i} weights"
+
+    @cached_property
+    def tensors(self) -> dict[str, Area]:
+        """Every tensor of the trace, and the helper rows beside them, under its dotted name."""
+        cfg, width = self.config, self.context
+        d = cfg.n_embd
+        embed = _Cursor(EMBED, ACTIVE_ROW + 2, width)
+        for name in ("embed_tok", "embed_pos", "embed"):
+            embed.section(name, d)
+        areas = {"token_ids": self.home["token_ids"], **embed.areas}
+        for i in range(cfg.n_layer):
+            block = _Cursor(self.block_sheet(i), ACTIVE_ROW + 2, width)
+            h = f"h{i}."
+            _layer_norm(block, h + "ln_1", d)
+            block.section(h + "attn.qkv", 3 * d)
+            for j in range(cfg.n_head):
+                block.section(f"{h}attn.scores.{j}", width)
+                block.below(f"{h}attn.max.{j}")
+                block.section(f"{h}attn.exp.{j}", width)
+                block.below(f"{h}attn.sum.{j}")
+                block.section(f"{h}attn.probs.{j}", width)
+            block.section(h + "attn.z", d)
+            block.section(h + "attn.out", d)
+            block.section(h + "resid_mid", d)
+            _layer_norm(block, h + "ln_2", d)
+            block.section(h + "mlp.fc", cfg.n_inner)
+            block.section(h + "mlp.act", cfg.n_inner)
+            block.section(h + "mlp.out", d)
+            block.section(h + "resid_post", d)
+            areas |= block.areas
+        output = _Cursor(OUTPUT, ACTIVE_ROW + 2, width)
+        _layer_norm(output, "ln_f", d)
+        output.section("logits_wanted", 1)
+        output.section("logits", cfg.n_vocab)
+        return areas | output.areas
+
+    @cached_property
+    def trace(self) -> dict[str, Area]:
+        """Only what the evaluator's trace holds too."""
+        helpers = (".attn.exp.", ".attn.max.", ".attn.sum.", "logits_wanted")
+        return {name: area for name, area in self.tensors.items() if not any(h in name for h in helpers)}
+
+    @cached_property
+    def params(self) -> dict[str, list[Area]]:
+        """Every tensor of the checkpoint. `wte` and `lm_head` are [in, out] bands, a token a column, side by side."""
+        cfg, d = self.config, self.config.n_embd
+        areas = {"wte": self._bands(WTE), "wpe": [Area(WPE, 4, FIRST_TOKEN, d, cfg.n_positions)]}
+        for i in range(cfg.n_layer):
+            h, sheet, row = f"h{i}.", self.weight_sheet(i), 4
+            for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"):
+                n_in, n_out = cfg.parameter_shapes()[f"{h}{name}.w"]
+                areas[f"{h}{name}.w"] = [Area(sheet, row, FIRST_WEIGHT, n_in, n_out)]
+                row += n_in + 3
+            for weight, tensor in self._vectors(h).items():
+                areas[h + weight] = [self._beside(tensor, BIAS if weight.endswith(".b") else GAIN)]
+        areas["ln_f.g"] = [self._beside("ln_f", GAIN)]
+        areas["ln_f.b"] = [self._beside("ln_f", BIAS)]
+        if not cfg.tied:
+            areas[LM_HEAD] = self._bands(LM_HEAD)
+        return areas
+
+    def _vectors(self, h: str) -> dict[str, str]:
+        """A block's gains and biases, and the tensor beside which each stands."""
+        return {
+            "ln_1.g": h + "ln_1",
+            "ln_1.b": h + "ln_1",
+            "attn.c_attn.b": h + "attn.qkv",
+            "attn.c_proj.b": h + "attn.out",
+            "ln_2.g": h + "ln_2",
+            "ln_2.b": h + "ln_2",
+            "mlp.c_fc.b": h + "mlp.fc",
+            "mlp.c_proj.b": h + "mlp.out",
+        }
+
+    def _beside(self, tensor: str, column: int) -> Area:
+        area = self.tensors[tensor]
+        return Area(area.sheet, area.row, column, area.n_rows, 1)
+
+    def _bands(self, sheet: str) -> list[Area]:
+        """Each band stands under two rows, its tokens' ids and strings."""
+        cfg = self.config
+        return [
+            Area(sheet, 5 + b * (cfg.n_embd + 3), FIRST_WEIGHT, cfg.n_embd, min(BAND, cfg.n_vocab - first))
+            for b, first in enumerate(range(0, cfg.n_vocab, BAND))
+        ]
+
+    @cached_property
+    def home(self) -> dict[str, Area]:
+        """Inputs and outputs of the Home sheet."""
+
+        def cell(row: int, n_rows: int = 1, column: int = 3) -> Area:
+            return Area(HOME, row, column, n_rows)
+
+        def strip(row: int) -> Area:
+            return Area(HOME, row, FIRST_TOKEN, 1, self.context)
+
+        return {
+            "temperature": cell(4),
+            "score_prompt": cell(5),
+            "n_prompt": cell(6),
+            "message": cell(7),
+            "positions": strip(10),
+            "token_ids": strip(11),
+            "token_text": strip(12),
+            "active": strip(13),
+            "prompt_text": cell(15),
+            "top_ids": cell(19, 10, 2),
+            "top_tokens": cell(19, 10, 3),
+            "top_logits": cell(19, 10, 4),
+            "top_probs": cell(19, 10, 5),
+            "next_token": cell(19),
+        }
+
+    @cached_property
+    def softmax(self) -> dict[str, Area]:
+        n = self.config.n_vocab
+        return {
+            "next_logits": Area(SOFTMAX, 6, 3, n),
+            "next_exp": Area(SOFTMAX, 6, 4, n),
+            "next_probs": Area(SOFTMAX, 6, 5, n),
+            "next_max": Area(SOFTMAX, 3, 3),
+            "next_sum": Area(SOFTMAX, 3, 4),
+        }
+
+    @cached_property
+    def vocabulary(self) -> dict[str, Area]:
+        n = self.config.n_vocab
+        return {"vocab_shown": Area(VOCABULARY, 4, 2, n), "vocab_text": Area(VOCABULARY, 4, 3, n)}
+
+    @cached_property
+    def model_cells(self) -> dict[str, Area]:
+        """The config's own cells on the Model sheet."""
+        fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
+        names = ("model", "fingerprint", *fields, "activation_function", "tied", "context")
+        return {name: Area(MODEL, 4 + i, 2) for i, name in enumerate(names)}
+
+    def names(self) -> Iterator[tuple[str, list[Area]]]:
+        """Every workbook-level defined name and what it refers to (several areas: the bands of `wte`)."""
+        for tensor, area in self.tensors.items():
+            yield defined_name(tensor), [area]
+        for param, areas in self.params.items():
+            yield defined_name(param), areas
+            if param in (WTE, LM_HEAD):
+                for b, area in enumerate(areas):
+                    yield f"{param}_{b}", [area]
+        for group in (self.home, self.softmax, self.vocabulary, self.model_cells):
+            for name, area in group.items():
+                if name != "token_ids":
+                    yield name, [area]
+
+
+def _layer_norm(cursor: _Cursor, name: str, n_embd: int) -> None:
+    cursor.section(name + ".mean", 1)
+    cursor.below(name + ".rstd")
+    cursor.section(name, n_embd)

@@ -1,0 +1,25 @@
+"""Excel's limits, checked before anything is written: rows, columns and the length of a formula.
+
+Source: "Excel specifications and limits", support.microsoft.com.
+"""
+
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.layout import MAX_COLUMNS, MAX_ROWS, Area, Layout
+
+
+def check_limits(layout: Layout) -> None:
+    """Names the first tensor that would not fit on its sheet."""
+    weights = {name: area for name, areas in layout.params.items() for area in areas}
+    for name, area in (layout.tensors | weights | layout.softmax | layout.vocabulary).items():
+        _fits(name, area)
+
+
+def _fits(name: str, area: Area) -> None:
+    if area.last_column > MAX_COLUMNS:
+        raise SheetGPTError(
+            f"{name} would need {area.last_column:,} columns on the sheet {area.sheet}; a sheet has {MAX_COLUMNS:,}."
+        )
+    if area.last_row > MAX_ROWS:
+        raise SheetGPTError(
+            f"{name} would need {area.last_row:,} rows on the sheet {area.sheet}; a sheet has {MAX_ROWS:,}."
+        )

@@ -1,0 +1,305 @@
+"""One sheet a block: x + attention(ln_1(x)), then x + mlp(ln_2(x)), each function beside its formula.
+
+Arithmetic: the functions of the same names in `model.py`. `formula(i, t)` is row i's formula at position t.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sheetgpt.config import GPT2Config
+from sheetgpt.layout import Area, Layout
+from sheetgpt.model import Trace
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.token_sheet import (
+    Prompt,
+    Section,
+    at,
+    colour_probability,
+    colour_signed,
+    down,
+    frame,
+    key_column,
+    letter,
+    sheet_rows,
+)
+from sheetgpt.xlsx import Book
+
+Params = Mapping[str, NDArray[Any]]
+
+ACTIVATION = {
+    # x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+    "gelu_new": "0.5*{x}*(1+TANH(SQRT(2/PI())*({x}+0.044715*{x}^3)))",
+    "gelu_pytorch_tanh": "0.5*{x}*(1+TANH(SQRT(2/PI())*({x}+0.044715*{x}^3)))",
+    # x times the normal distribution's cumulative probability of x
+    "gelu": "{x}*NORMSDIST({x})",
+    "relu": "MAX({x},0)",
+}
+
+
+def linear(x: Area, weights: Area, o: int, t: int, bias_row: int, sheet: str) -> str:
+    """y[o] = sum over i of W[i, o] x[i] + b[o].  6 ns a multiply-add in LibreOffice, against 20+ for MMULT."""
+    return f"SUMPRODUCT({weights.stripe(o).reference},{down(x, t, sheet)})+$D${bias_row}"
+
+
+def layer_norm(
+    x: Area, areas: Mapping[str, Area], name: str, params: Params, trace: Trace, epsilon: str
+) -> list[Section]:
+    """y = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias, down one token's column.  [n_embd, T]"""
+    mean, rstd, y = areas[name + ".mean"], areas[name + ".rstd"], areas[name]
+    sheet = y.sheet
+    words = "Layer norm. First the column's mean, and one over its standard deviation."
+    return [
+        Section(
+            mean,
+            name,
+            words,
+            trace[name + ".mean"],
+            lambda i, t: f"AVERAGE({down(x, t, sheet)})",
+            lambda i: "mean",
+        ),
+        Section(
+            rstd,
+            name,
+            words,
+            trace[name + ".rstd"],
+            lambda i, t: f"1/SQRT(DEVSQ({down(x, t, sheet)})/{x.n_rows}+{epsilon})",
+            lambda i: "rstd = 1/√(variance+ε)",
+            titled=False,
+        ),
+        Section(
+            y,
+            name,
+            "(x − mean) × rstd × gain + bias: columns on one scale, then each row stretched and moved.  [n_embd, T]",
+            trace[name],
+            lambda i, t: (
+                f"({at(x, i, t, sheet)}-{at(mean, 0, t, sheet)})*{at(rstd, 0, t, sheet)}*$C${y.row + i}+$D${y.row + i}"
+            ),
+            lambda i: name.split(".")[-1],
+            gain=params[name + ".g"],
+            bias=params[name + ".b"],
+        ),
+    ]
+
+
+def dense(
+    y: Area,
+    x: Area,
+    weights: Area,
+    title: str,
+    words: str,
+    values: NDArray[Any],
+    bias: NDArray[Any],
+    label: Callable[[int], str],
+) -> Section:
+    """A linear layer: a row is a neuron, its weights one column of the weight sheet, its bias in column D."""
+    return Section(
+        y,
+        title,
+        words,
+        values,
+        lambda o, t: linear(x, weights, o, t, y.row + o, y.sheet),
+        label,
+        bias=bias,
+    )
+
+
+def add(y: Area, a: Area, b: Area, title: str, words: str, values: NDArray[Any]) -> Section:
+    """y = a + b: what a part of the block found out is added to what came in."""
+    return Section(
+        y,
+        title,
+        words,
+        values,
+        lambda i, t: f"{at(a, i, t, y.sheet)}+{at(b, i, t, y.sheet)}",
+        lambda i: title.split(".")[-1],
+    )
+
+
+def attention_head(areas: Mapping[str, Area], config: GPT2Config, name: str, j: int, trace: Trace) -> list[Section]:
+    """probs[k, q] = softmax over keys k <= q of key_k . query_q / sqrt(head).  [T, T], row key, column query"""
+    size, d = config.head_size, config.n_embd
+    qkv = areas[name + "qkv"]
+    query, key = qkv.rows_of(j * size, size), qkv.rows_of(d + j * size, size)
+    scores, largest = areas[f"{name}scores.{j}"], areas[f"{name}max.{j}"]
+    e, total, probs = areas[f"{name}exp.{j}"], areas[f"{name}sum.{j}"], areas[f"{name}probs.{j}"]
+    sheet = scores.sheet
+    s = trace[f"{name}scores.{j}"]
+    peak = np.nanmax(s, axis=0, keepdims=True)
+    exps = np.exp(s - peak)
+    p = np.where(np.isnan(s), np.nan, trace[f"{name}probs.{j}"])
+    return [
+        Section(
+            scores,
+            f"attn.scores, head {j}",
+            f"The column's query × the row's key / √{size}: how well they fit. A token sees only what came before.",
+            s,
+            lambda k, t: f"SUMPRODUCT({key_column(key, k)},{down(query, t, sheet)})/SQRT({size})",
+            lambda k: "",
+            causal=True,
+        ),
+        Section(
+            largest,
+            "",
+            "",
+            peak,
+            lambda i, t: f"MAX({down(scores, t, sheet)})",
+            lambda i: "largest score",
+            titled=False,
+        ),
+        Section(
+            e,
+            f"exp(score), head {j}",
+            "exp(score − largest score of the column): all positive, the best fit 1.",
+            exps,
+            lambda k, t: f"EXP({at(scores, k, t, sheet)}-{at(largest, 0, t, sheet)})",
+            lambda k: "",
+            causal=True,
+        ),
+        Section(
+            total,
+            "",
+            "",
+            np.nansum(exps, axis=0, keepdims=True),
+            lambda i, t: f"SUM({down(e, t, sheet)})",
+            lambda i: "sum",
+            titled=False,
+        ),
+        Section(
+            probs,
+            f"attn.probs, head {j}",
+            "Each over their sum: how much attention the column's token pays to the row's. A column adds up to 1.",
+            p,
+            lambda k, t: f"{at(e, k, t, sheet)}/{at(total, 0, t, sheet)}",
+            lambda k: "",
+            causal=True,
+            style="number",
+        ),
+    ]
+
+
+def mix_values(areas: Mapping[str, Area], config: GPT2Config, name: str, trace: Trace) -> Section:
+    """z[d, q] = sum over keys k <= q of probs[k, q] value[d, k]; the heads stand below one another.  [n_embd, T]
+
+    A row of values against a column of probabilities: the one place where the formula is an MMULT, and the one where it
+    grows by a key with every column. SUMPRODUCT needs both to lie the same way, and a range as long in every column
+    would point at later tokens.
+    """
+    size, z, qkv = config.head_size, areas[name + "z"], areas[name + "qkv"]
+
+    def formula(i: int, t: int) -> str:
+        value = qkv.row + 2 * config.n_embd + i
+        probs = areas[f"{name}probs.{i // size}"].rows_of(0, t + 1)
+        values = f"${letter(0)}${value}:{letter(t)}${value}"
+        return f"SUMPRODUCT(MMULT({values},{down(probs, t, z.sheet)}))"
+
+    return Section(
+        z,
+        "attn.z",
+        "The values of the tokens attended to, mixed by the attention paid; heads below one another.  [n_embd, T]",
+        trace[name + "z"],
+        formula,
+        lambda i: f"z, head {i // size}",
+        grows=True,
+    )
+
+
+def block_sections(layout: Layout, i: int, params: Params, trace: Trace) -> Sequence[Section]:
+    """Block i from top to bottom."""
+    areas, config, h = layout.tensors, layout.config, f"h{i}."
+    attn, mlp = h + "attn.", h + "mlp."
+    w = {name: found[0] for name, found in layout.params.items() if name.startswith(h)}
+    x = areas["embed" if i == 0 else f"h{i - 1}.resid_post"]
+    epsilon = layout.model_cells["layer_norm_epsilon"].reference
+    sections = layer_norm(x, areas, h + "ln_1", params, trace, epsilon)
+    sections.append(
+        dense(
+            areas[attn + "qkv"],
+            areas[h + "ln_1"],
+            w[attn + "c_attn.w"],
+            "attn.qkv",
+            "What each token asks for (query), offers (key) and tells (value), below one another.  [3 n_embd, T]",
+            trace[attn + "qkv"],
+            params[attn + "c_attn.b"],
+            lambda o: f"{('query', 'key', 'value')[o // config.n_embd]}, head {o % config.n_embd // config.head_size}",
+        )
+    )
+    for j in range(config.n_head):
+        sections += attention_head(areas, config, attn, j, trace)
+    sections.append(mix_values(areas, config, attn, trace))
+    sections.append(
+        dense(
+            areas[attn + "out"],
+            areas[attn + "z"],
+            w[attn + "c_proj.w"],
+            "attn.out",
+            "The heads' findings, combined by one linear layer.  [n_embd, T]",
+            trace[attn + "out"],
+            params[attn + "c_proj.b"],
+            lambda o: "attn.out",
+        )
+    )
+    mid, post = areas[h + "resid_mid"], areas[h + "resid_post"]
+    words = "What came in, plus what attention found.  [n_embd, T]"
+    sections.append(add(mid, x, areas[attn + "out"], "resid_mid", words, trace[h + "resid_mid"]))
+    sections += layer_norm(mid, areas, h + "ln_2", params, trace, epsilon)
+    sections.append(
+        dense(
+            areas[mlp + "fc"],
+            areas[h + "ln_2"],
+            w[mlp + "c_fc.w"],
+            "mlp.fc",
+            "Each row is one neuron looking at one token: its weights times the column, plus its bias.  [n_inner, T]",
+            trace[mlp + "fc"],
+            params[mlp + "c_fc.b"],
+            lambda o: "mlp.fc",
+        )
+    )
+    fc, act, out = areas[mlp + "fc"], areas[mlp + "act"], areas[mlp + "out"]
+    activation = ACTIVATION[config.activation_function]
+    sections.append(
+        Section(
+            act,
+            "mlp.act",
+            f"{config.activation_function}: neurons that found nothing are silenced.  [n_inner, T]",
+            trace[mlp + "act"],
+            lambda n, t: activation.format(x=at(fc, n, t, act.sheet)),
+            lambda n: "mlp.act",
+        )
+    )
+    sections.append(
+        dense(
+            out,
+            act,
+            w[mlp + "c_proj.w"],
+            "mlp.out",
+            "What the neurons have to say, back at the width of a token.  [n_embd, T]",
+            trace[mlp + "out"],
+            params[mlp + "c_proj.b"],
+            lambda o: "mlp.out",
+        )
+    )
+    words = "What came in, plus what the neurons said: this goes to the next block.  [n_embd, T]"
+    sections.append(add(post, mid, out, "resid_post", words, trace[h + "resid_post"]))
+    return sections
+
+
+def add_block(
+    book: Book, layout: Layout, palette: Palette, prompt: Prompt, i: int, params: Params, trace: Trace
+) -> None:
+    title, h = layout.block_sheet(i), f"h{i}."
+    sheet = frame(book, layout, title)
+    for name, area in layout.tensors.items():
+        if not name.startswith(h):
+            continue
+        if ".attn.probs." in name:
+            colour_probability(sheet, area)
+        elif area.n_rows > 1 and ".scores." not in name and ".exp." not in name:
+            colour_signed(sheet, area, 2)
+    note = "Read down one column: normalize, attend, add; normalize, think, add. Only the weights differ by block."
+    sections = lambda: block_sections(layout, i, params, trace)  # noqa: E731
+    stream = sheet_rows(layout, palette, prompt, f"Block {i}", note, sections)
+    last = layout.tensors[h + "resid_post"]
+    book.add(sheet, stream, last.cells.split(":")[-1], last.last_row * layout.context)

@@ -1,0 +1,59 @@
+"""The Embed sheet: a token becomes a column of numbers, its row of `wte` plus its position's row of `wpe`."""
+
+from collections.abc import Sequence
+
+from sheetgpt.layout import BAND, EMBED, ID_ROW, Layout
+from sheetgpt.model import Trace
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, frame, letter, sheet_rows
+from sheetgpt.xlsx import Book
+
+
+def lookup(layout: Layout, i: int, t: int) -> str:
+    """wte[token id][i]: the id's column, in row i of the band of 10,000 tokens that holds it."""
+    rows = [band.line(i).reference for band in layout.params["wte"]]
+    if len(rows) == 1:
+        return f"INDEX({rows[0]},1,{letter(t)}${ID_ROW}+1)"
+    bands = ",".join(f"INDEX({row},1,MOD({letter(t)}${ID_ROW},{BAND})+1)" for row in rows)
+    return f"CHOOSE(INT({letter(t)}${ID_ROW}/{BAND})+1,{bands})"
+
+
+def embed_sections(layout: Layout, trace: Trace) -> Sequence[Section]:
+    areas, wpe = layout.tensors, layout.params["wpe"][0]
+    tok, pos, both = areas["embed_tok"], areas["embed_pos"], areas["embed"]
+    return [
+        Section(
+            tok,
+            "embed_tok",
+            "The token's own embedding: its column of the sheet wte.  [n_embd, T]",
+            trace["embed_tok"],
+            lambda i, t: lookup(layout, i, t),
+            lambda i: "embed_tok",
+        ),
+        Section(
+            pos,
+            "embed_pos",
+            "The position's embedding: the same column of the sheet wpe.  [n_embd, T]",
+            trace["embed_pos"],
+            lambda i, t: at(wpe, i, t, EMBED),
+            lambda i: "embed_pos",
+        ),
+        Section(
+            both,
+            "embed",
+            "Their sum is what the first block reads: what is said, and where.  [n_embd, T]",
+            trace["embed"],
+            lambda i, t: f"{at(tok, i, t, EMBED)}+{at(pos, i, t, EMBED)}",
+            lambda i: "embed",
+        ),
+    ]
+
+
+def add_embed(book: Book, layout: Layout, palette: Palette, prompt: Prompt, trace: Trace) -> None:
+    sheet = frame(book, layout, EMBED)
+    for name in ("embed_tok", "embed_pos", "embed"):
+        colour_signed(sheet, layout.tensors[name], 0.5)
+    note = "Each column is one token. Read down: its embedding, its position's, and their sum."
+    stream = sheet_rows(layout, palette, prompt, "Embedding", note, lambda: embed_sections(layout, trace))
+    last = layout.tensors["embed"]
+    book.add(sheet, stream, last.cells.split(":")[-1], 3 * layout.config.n_embd * layout.context)

@@ -1,0 +1,216 @@
+"""What every sheet with a token a column shares: the header rows, and sections of rows that each compute one tensor.
+
+A section is plain data: where it lies, what it says, and `formula(i, t)`, the formula of its row i at position t.
+The writer guards the formula with its column's `active` flag and fills it right from the row's first column.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openpyxl.formatting.rule import ColorScaleRule
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt import rows
+from sheetgpt.layout import (
+    ACTIVE_ROW,
+    BIAS,
+    FIRST_TOKEN,
+    GAIN,
+    HOME,
+    ID_ROW,
+    INDEX,
+    LABEL,
+    POSITION_ROW,
+    TITLE_ROW,
+    TOKEN_ROW,
+    Area,
+    Layout,
+    quoted,
+)
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.xlsx import Book
+
+Floats = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The token columns as they are when the workbook is made: ids and strings of the first n_prompt columns."""
+
+    ids: Sequence[int]
+    shown: Sequence[str]
+    context: int
+
+    @property
+    def n(self) -> int:
+        return len(self.ids)
+
+    def padded(self, values: Floats, n_rows: int) -> Floats:
+        """[rows, n] -> [n_rows, context]; what is not active yet is NaN."""
+        out = np.full((n_rows, self.context), np.nan)
+        out[: values.shape[0], : values.shape[1]] = values
+        return out
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows that compute one tensor. `formula(i, t)` gives row i's formula at position t, without `=` and guard."""
+
+    area: Area
+    title: str
+    maths: str
+    values: Floats  # [rows, n_prompt]
+    formula: Callable[[int, int], str]
+    label: Callable[[int], str]
+    titled: bool = True
+    gain: NDArray[Any] | None = None
+    bias: NDArray[Any] | None = None
+    causal: bool = False  # row k is the key at position k: it starts at column k
+    grows: bool = False  # each column has a formula of its own, which sees one key more than the column before
+    guard: int = ACTIVE_ROW
+    idle: str = '""'  # what an inactive column shows
+    style: str = "number"
+
+
+def letter(t: int) -> str:
+    """The column of position t."""
+    return get_column_letter(FIRST_TOKEN + t)
+
+
+def down(area: Area, t: int, sheet: str) -> str:
+    """The whole column of `area` at position t, as a formula on `sheet` writes it: `F$21:F$788`."""
+    first = f"{'' if area.sheet == sheet else quoted(area.sheet) + '!'}{letter(t)}${area.row}"
+    return first if area.n_rows == 1 else f"{first}:{letter(t)}${area.last_row}"
+
+
+def at(area: Area, i: int, t: int, sheet: str) -> str:
+    """Row i of `area` at position t: `F$21`."""
+    return down(area.rows_of(i, 1), t, sheet)
+
+
+def key_column(area: Area, k: int) -> str:
+    """The column of `area` that belongs to the key at position k, whatever column asks: `$H$100:$H$131`."""
+    return f"${letter(k)}${area.row}:${letter(k)}${area.last_row}"
+
+
+def frame(book: Book, layout: Layout, title: str, tab: str = "2F5597") -> Worksheet:
+    """An empty token sheet: widths, frozen header, a link home."""
+    sheet = book.frame(title)
+    sheet.sheet_properties.tabColor = tab
+    sheet.freeze_panes = f"{letter(0)}{ACTIVE_ROW + 1}"
+    widths = {LABEL: 24, INDEX: 7, GAIN: 9, BIAS: 9, FIRST_TOKEN - 1: 3}
+    for column, width in widths.items():
+        sheet.column_dimensions[get_column_letter(column)].width = width
+    for t in range(layout.context):
+        sheet.column_dimensions[letter(t)].width = 9.5
+    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
+    return sheet
+
+
+def header(
+    layout: Layout, palette: Palette, prompt: Prompt, title: str, note: str, index: Iterator[int]
+) -> Iterator[bytes]:
+    """The five rows above every token sheet: title, position, id, string, active."""
+    home, idle = layout.home, [""] * (layout.context - prompt.n)
+    ids: Floats = np.array([*prompt.ids, *[np.nan] * len(idle)])
+    active = np.array([1.0] * prompt.n + [0.0] * len(idle))
+    titles = (rows.text(LABEL, 1, title, palette["title"]), rows.text(FIRST_TOKEN, 1, note, palette["note"]))
+    yield rows.row(TITLE_ROW, *titles, height=24)
+    positions = rows.numbers(FIRST_TOKEN, POSITION_ROW, np.arange(layout.context), palette["id"])
+    back = rows.text(LABEL, POSITION_ROW, "← Home", palette["link"])
+    label = rows.text(INDEX, POSITION_ROW, "position", palette["label"])
+    yield rows.row(POSITION_ROW, back, label, positions)
+    strips: list[tuple[int, str, Area, rows.Values, str]] = [
+        (ID_ROW, "token id", home["token_ids"], ids, "id"),
+        (TOKEN_ROW, "token", home["token_text"], [*prompt.shown, *idle], "token"),
+    ]
+    for number, title, area, values, style in strips:
+        source = guarded(down(area, 0, ""), 0)
+        cells = rows.fill_right(FIRST_TOKEN, number, source, values, next(index), palette[style])
+        yield rows.row(number, rows.text(INDEX, number, title, palette["label"]), cells)
+    columns = rows.text(LABEL, ACTIVE_ROW, "tensor", palette["header"])
+    for column, head in ((INDEX, "row"), (GAIN, "gain"), (BIAS, "bias")):
+        columns += rows.text(column, ACTIVE_ROW, head, palette["header"])
+    flags = rows.fill_right(FIRST_TOKEN, ACTIVE_ROW, down(home["active"], 0, ""), active, next(index), palette["flag"])
+    yield rows.row(ACTIVE_ROW, columns, flags)
+
+
+def section_rows(section: Section, prompt: Prompt, palette: Palette, index: Iterator[int]) -> Iterator[bytes]:
+    """The section's title, then a row for each of its neurons (or keys)."""
+    area = section.area
+    if section.titled:
+        number = area.row - 1
+        filler = b"".join(rows.blank(c, number, palette["maths"]) for c in range(INDEX, FIRST_TOKEN))
+        words = rows.text(FIRST_TOKEN, number, section.maths, palette["maths"])
+        filler += words + b"".join(
+            rows.blank(c, number, palette["maths"]) for c in range(FIRST_TOKEN + 1, area.last_column + 1)
+        )
+        yield rows.row(number, rows.text(LABEL, number, section.title, palette["section"]), filler)
+    padded = prompt.padded(section.values, area.n_rows)
+    style, label, key = palette[section.style], palette["label"], palette["index"]
+    for i in range(area.n_rows):
+        number = area.row + i
+        cells = [_row_label(section, i, number, prompt, label), rows.number(INDEX, number, i, key)]
+        for column, vector in ((GAIN, section.gain), (BIAS, section.bias)):
+            if vector is not None:
+                cells.append(rows.numbers(column, number, vector[i : i + 1], palette["weight"]))
+        t = i if section.causal else 0
+        if section.grows:
+            sources = [guarded(section.formula(i, t), t, section.guard, section.idle) for t in range(prompt.context)]
+            cells.append(rows.each(FIRST_TOKEN, number, sources, padded[i], style))
+        else:
+            source = guarded(section.formula(i, t), t, section.guard, section.idle)
+            cells.append(rows.fill_right(FIRST_TOKEN + t, number, source, padded[i, t:], next(index), style))
+        yield rows.row(number, *cells)
+
+
+def _row_label(section: Section, i: int, number: int, prompt: Prompt, style: int) -> bytes:
+    """A key's row carries the key's token; a neuron's row carries its name."""
+    if not section.causal:
+        return rows.text(LABEL, number, section.label(i), style)
+    source = f'"key: "&${letter(i)}${TOKEN_ROW}'
+    return rows.formula(LABEL, number, source, "key: " + (prompt.shown[i] if i < prompt.n else ""), style)
+
+
+def guarded(source: str, t: int, flag_row: int = ACTIVE_ROW, idle: str = '""') -> str:
+    """Nothing is computed, and an empty cell shown, where the column's flag is 0."""
+    return f"IF({letter(t)}${flag_row},{source},{idle})"
+
+
+def sheet_rows(
+    layout: Layout,
+    palette: Palette,
+    prompt: Prompt,
+    title: str,
+    note: str,
+    sections: Callable[[], Sequence[Section]],
+) -> Callable[[], Iterator[bytes]]:
+    """The row stream of a whole token sheet; sections are made only when the stream is read."""
+
+    def stream() -> Iterator[bytes]:
+        index = count()
+        yield from header(layout, palette, prompt, title, note, index)
+        for section in sections():
+            yield from section_rows(section, prompt, palette, index)
+
+    return stream
+
+
+def colour_signed(sheet: Worksheet, area: Area, limit: float) -> None:
+    """Blue below zero, white at zero, red above."""
+    sheet.conditional_formatting.add(
+        area.cells,
+        ColorScaleRule("num", -limit, "6FA8DC", "num", 0, "FFFFFF", "num", limit, "E06666"),
+    )
+
+
+def colour_probability(sheet: Worksheet, area: Area) -> None:
+    """White at 0, deep orange at 1."""
+    sheet.conditional_formatting.add(
+        area.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 0.5, "F9B76B", "num", 1, "C55A11")
+    )

@@ -1,0 +1,160 @@
+"""The Output sheet (final layer norm, a logit for each token of the vocabulary) and the Softmax sheet (the odds).
+
+logits = wte . ln_f(x); probability = exp((logit - max) / temperature) over the sum. Twins: `model.unembed`,
+`sampling.probabilities`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sheetgpt import rows
+from sheetgpt.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Area, Layout, quoted
+from sheetgpt.model import Trace
+from sheetgpt.sheets.block import Params, layer_norm
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.token_sheet import Prompt, Section, colour_signed, down, frame, letter, sheet_rows
+from sheetgpt.xlsx import Book
+
+Floats = NDArray[Any]
+
+
+def unembedding(layout: Layout, token: int) -> Area:
+    """The token's own column of `wte` (or of `lm_head`, when the model has one)."""
+    bands = layout.params[layout.config.head]
+    width = bands[0].n_columns
+    return bands[token // width].stripe(token % width)
+
+
+def wanted(layout: Layout, t: int) -> str:
+    """1 where logits are computed: at the last token, and at every token when score_prompt is 1."""
+    score, n_prompt = layout.home["score_prompt"].reference, layout.home["n_prompt"].reference
+    last = f"IF({letter(t)}${POSITION_ROW}={n_prompt}-1,1,0)"
+    return f"IF({score}=1,1,{last})"
+
+
+def output_sections(
+    layout: Layout, shown: Sequence[str], params: Params, trace: Trace, wanted_now: Floats
+) -> Sequence[Section]:
+    areas, config = layout.tensors, layout.config
+    x = areas[f"h{config.n_layer - 1}.resid_post"]
+    flags, logits, final = areas["logits_wanted"], areas["logits"], areas["ln_f"]
+    epsilon = layout.model_cells["layer_norm_epsilon"].reference
+    return [
+        *layer_norm(x, areas, "ln_f", params, trace, epsilon),
+        Section(
+            flags,
+            "logits wanted?",
+            "1: the logits of this position are computed. Always at the last token; everywhere if Home says so.",
+            np.pad(wanted_now, ((0, 0), (0, layout.context - wanted_now.shape[1]))),
+            lambda i, t: wanted(layout, t),
+            lambda i: "wanted",
+            idle="0",
+            style="id",
+        ),
+        Section(
+            logits,
+            "logits",
+            "How well each token of the vocabulary would come next: its own column of wte × ln_f.  [n_vocab, T]",
+            np.where(wanted_now > 0, trace["logits"], np.nan),
+            lambda v, t: f"SUMPRODUCT({unembedding(layout, v).reference},{down(final, t, OUTPUT)})",
+            lambda v: shown[v],
+            guard=flags.row,
+        ),
+    ]
+
+
+def add_output(
+    book: Book,
+    layout: Layout,
+    palette: Palette,
+    prompt: Prompt,
+    shown: Sequence[str],
+    params: Params,
+    trace: Trace,
+    score_prompt: bool,
+) -> None:
+    sheet = frame(book, layout, OUTPUT)
+    areas = layout.tensors
+    colour_signed(sheet, areas["ln_f"], 4)
+    now = np.array([[1.0 if score_prompt or t == prompt.n - 1 else 0.0 for t in range(prompt.n)]])
+    note = "The last state of each token, compared with the embedding of every token of the vocabulary."
+    stream = sheet_rows(
+        layout,
+        palette,
+        prompt,
+        "Output",
+        note,
+        lambda: output_sections(layout, shown, params, trace, now),
+    )
+    last = areas["logits"]
+    book.add(sheet, stream, last.cells.split(":")[-1], last.last_row * layout.context)
+
+
+def add_softmax(
+    book: Book, layout: Layout, palette: Palette, shown: Sequence[str], logits: Floats, temperature: float
+) -> None:
+    """Id, token, logit after the last token, exp, probability: a row a token of the vocabulary."""
+    sheet = book.frame(SOFTMAX)
+    sheet.freeze_panes = "A6"
+    for column, width in zip("ABCDE", (10, 18, 12, 14, 14), strict=True):
+        sheet.column_dimensions[column].width = width
+    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
+    last = layout.softmax["next_probs"]
+    book.add(
+        sheet,
+        lambda: softmax_rows(layout, palette, shown, logits, temperature),
+        last.cells.split(":")[-1],
+        5 * last.n_rows,
+    )
+
+
+def softmax_rows(
+    layout: Layout, palette: Palette, shown: Sequence[str], logits: Floats, temperature: float
+) -> Iterator[bytes]:
+    cells, home = layout.softmax, layout.home
+    next_logits, exps = cells["next_logits"], cells["next_exp"]
+    n_prompt, heat = home["n_prompt"].reference, home["temperature"].reference
+    winner = int(np.argmax(logits))
+    exp = np.where(np.arange(len(logits)) == winner, 1.0, 0.0)
+    if temperature > 0:
+        exp = np.exp((logits - logits.max()) / temperature)
+    words = "Which token comes next: each logit after the last token, divided by the temperature, to a share of 1."
+    yield rows.row(1, rows.text(1, 1, "Softmax", palette["title"]), rows.text(3, 1, words, palette["note"]), height=24)
+    yield rows.row(
+        2,
+        rows.text(1, 2, "← Home", palette["link"]),
+        rows.text(3, 2, "largest", palette["label"]),
+        rows.text(4, 2, "sum", palette["label"]),
+        rows.text(5, 2, "its id", palette["label"]),
+    )
+    peak, best = cells["next_max"], f"$E${cells['next_max'].row}"
+    some = f'IF({n_prompt}>0,{{}},"")'
+    yield rows.row(
+        3,
+        rows.formula(3, 3, some.format(f"MAX({_local(next_logits)})"), float(logits.max()), palette["number"]),
+        rows.formula(4, 3, some.format(f"SUM({_local(exps)})"), float(exp.sum()), palette["number"]),
+        rows.formula(5, 3, some.format(f"MATCH({_local(peak)},{_local(next_logits)},0)-1"), winner, palette["id"]),
+    )
+    titles = ("id", "token", "logit", "exp((logit − largest) / temperature)", "probability")
+    yield rows.row(5, *(rows.text(c, 5, name, palette["header"]) for c, name in enumerate(titles, 1)))
+    probs, source = exp / exp.sum(), layout.tensors["logits"]
+    for v in range(len(logits)):
+        n = next_logits.row + v
+        picked = some.format(f"INDEX({source.line(v).reference},1,{n_prompt})")
+        raised = f"IF({heat}>0,EXP(($C${n}-{_local(peak)})/{heat}),IF($A${n}={best},1,0))"
+        yield rows.row(
+            n,
+            rows.number(1, n, v, palette["id"]),
+            rows.text(2, n, shown[v], palette["label"]),
+            rows.formula(3, n, picked, float(logits[v]), palette["number"]),
+            rows.formula(4, n, some.format(raised), float(exp[v]), palette["tiny"]),
+            rows.formula(5, n, some.format(f"$D${n}/{_local(cells['next_sum'])}"), float(probs[v]), palette["tiny"]),
+        )
+
+
+def _local(area: Area) -> str:
+    """A reference from the area's own sheet."""
+    return area.reference.split("!")[-1]

@@ -1,0 +1,65 @@
+"""The Vocabulary sheet: a token a row, as it is shown above the columns and as the text that it stands for."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from sheetgpt import rows
+from sheetgpt.layout import HOME, VOCABULARY, Layout, quoted
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.tokenizer import Tokenizer
+from sheetgpt.xlsx import Book
+
+_MARKS = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍", "\u00a0": "⍽"}
+
+
+def token_strings(tokenizer: Tokenizer | None, n_vocab: int) -> tuple[list[str], list[str]]:
+    """For each id, what to show (a space as ·, a stray byte as ⟨E2⟩) and its text; `#12` where nothing is known."""
+    if tokenizer is None:
+        return [f"#{i}" for i in range(n_vocab)], [f"#{i}" for i in range(n_vocab)]
+    known = [tokenizer.token_bytes(i) if i < tokenizer.n_vocab else None for i in range(n_vocab)]
+    return (
+        [f"#{i}" if b is None else show(b) for i, b in enumerate(known)],
+        ["" if b is None else b.decode(errors="replace") for b in known],
+    )
+
+
+def show(token: bytes) -> str:
+    """A token's bytes as something that can be seen."""
+    try:
+        text = token.decode()
+    except UnicodeDecodeError:
+        return "⟨" + token.hex(" ").upper() + "⟩"
+    return "".join(_visible(c) for c in text)
+
+
+def _visible(c: str) -> str:
+    if c in _MARKS:
+        return _MARKS[c]
+    if ord(c) < 32:
+        return chr(0x2400 + ord(c))
+    return f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co", "Zl", "Zp") else c
+
+
+def add_vocabulary(book: Book, layout: Layout, palette: Palette, shown: Sequence[str], texts: Sequence[str]) -> None:
+    sheet = book.frame(VOCABULARY)
+    sheet.sheet_properties.tabColor = "548235"
+    sheet.freeze_panes = "A4"
+    for column, width in zip("ABC", (10, 24, 24), strict=True):
+        sheet.column_dimensions[column].width = width
+    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
+
+    def stream() -> Iterator[bytes]:
+        note = "A token a row. · is a space, ↵ a new line, ⟨E2⟩ a byte that is no letter by itself."
+        yield rows.row(
+            1, rows.text(1, 1, "Vocabulary", palette["title"]), rows.text(3, 1, note, palette["note"]), height=24
+        )
+        yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+        yield rows.row(
+            3, *(rows.text(c, 3, name, palette["header"]) for c, name in enumerate(("id", "token", "text"), 1))
+        )
+        for i, (a, b) in enumerate(zip(shown, texts, strict=True)):
+            n = 4 + i
+            cells = (rows.number(1, n, i, palette["id"]), rows.text(2, n, a, palette["label"]), rows.text(3, n, b))
+            yield rows.row(n, *cells)
+
+    book.add(sheet, stream, f"C{3 + len(shown)}", 3 * len(shown))

@@ -1,0 +1,112 @@
+"""The weight sheets: every parameter of the checkpoint a cell, in GPT-2's own [in, out] orientation.
+
+One column of a block's weight sheet is one neuron; one column of `wte` is one token, of `wpe` one position.
+A cell holds the shortest decimal that rounds to the checkpoint's float32.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt import rows
+from sheetgpt.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Area, Layout, quoted
+from sheetgpt.sheets.block import Params
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.xlsx import Book
+
+TAB = "548235"
+
+
+def _frame(book: Book, title: str, first: int, freeze_row: int) -> Worksheet:
+    sheet = book.frame(title)
+    sheet.sheet_properties.tabColor = TAB
+    sheet.freeze_panes = f"{get_column_letter(first)}{freeze_row}"
+    sheet.column_dimensions["A"].width = 20
+    sheet.column_dimensions["B"].width = 7
+    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
+    return sheet
+
+
+def _top(palette: Palette, title: str, note: str, first: int) -> Iterator[bytes]:
+    yield rows.row(1, rows.text(1, 1, title, palette["title"]), rows.text(first, 1, note, palette["note"]), height=24)
+    yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+
+
+def _matrix(area: Area, values: NDArray[Any], label: str, palette: Palette) -> Iterator[bytes]:
+    """Rows of weights, with the input's index in column B."""
+    for i in range(area.n_rows):
+        n = area.row + i
+        head = rows.text(LABEL, n, label, palette["label"]) + rows.number(2, n, i, palette["index"])
+        yield rows.row(n, head, rows.numbers(area.column, n, np.ascontiguousarray(values[i])))
+
+
+def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, params: Params) -> None:
+    """The four matrices of block i, below one another."""
+    title = layout.weight_sheet(i)
+    sheet = _frame(book, title, FIRST_WEIGHT, 3)
+    names = [f"h{i}.{name}" for name in ("attn.c_attn.w", "attn.c_proj.w", "mlp.c_fc.w", "mlp.c_proj.w")]
+
+    def stream() -> Iterator[bytes]:
+        yield from _top(
+            palette, title, "A column is one neuron: the weights with which it reads its inputs.", FIRST_WEIGHT
+        )
+        for name in names:
+            (area,) = layout.params[name]
+            n = area.row - 1
+            heads = rows.numbers(area.column, n, np.arange(area.n_columns), palette["header"])
+            yield rows.row(n, rows.text(LABEL, n, name.split(".", 1)[1], palette["section"]), heads)
+            yield from _matrix(area, params[name], name.split(".", 1)[1], palette)
+
+    areas = [layout.params[name][0] for name in names]
+    widest = max(area.last_column for area in areas)
+    n_cells = sum(area.n_rows * area.n_columns for area in areas)
+    book.add(sheet, stream, f"{get_column_letter(widest)}{areas[-1].last_row}", n_cells)
+
+
+def add_tokens(
+    book: Book, layout: Layout, palette: Palette, name: str, weights: NDArray[Any], shown: Sequence[str]
+) -> None:
+    """`wte` or `lm_head`: a token a column, in bands of 10,000 below one another, each under its ids and strings."""
+    sheet = _frame(book, name, FIRST_WEIGHT, 3)
+    bands = layout.params[name]
+    note = {
+        WTE: "A column is one token of the vocabulary: the numbers that stand for it, going in and coming out.",
+    }.get(name, "A column is one token of the vocabulary: what a last state must look like for it to come next.")
+
+    def stream() -> Iterator[bytes]:
+        yield from _top(palette, name, note, FIRST_WEIGHT)
+        first = 0
+        for area in bands:
+            last = first + area.n_columns
+            n = area.row - 2
+            ids = rows.numbers(area.column, n, np.arange(first, last), palette["header"])
+            yield rows.row(n, rows.text(LABEL, n, "token id", palette["section"]), ids)
+            strings = (
+                rows.text(area.column + k, n + 1, shown[first + k], palette["id"]) for k in range(area.n_columns)
+            )
+            yield rows.row(n + 1, rows.text(LABEL, n + 1, "token", palette["label"]), *strings)
+            yield from _matrix(area, weights[first:last].T, name, palette)
+            first = last
+
+    last_cell = f"{get_column_letter(bands[0].last_column)}{bands[-1].last_row}"
+    book.add(sheet, stream, last_cell, weights.size)
+
+
+def add_positions(book: Book, layout: Layout, palette: Palette, weights: NDArray[Any]) -> None:
+    """`wpe`: position t in column F + t, as on every token sheet."""
+    sheet = _frame(book, WPE, FIRST_TOKEN, 4)
+    (area,) = layout.params[WPE]
+
+    def stream() -> Iterator[bytes]:
+        yield from _top(
+            palette, WPE, "A column is one position: the numbers that say where a token stands.", FIRST_TOKEN
+        )
+        positions = rows.numbers(area.column, 3, np.arange(area.n_columns), palette["header"])
+        yield rows.row(3, rows.text(LABEL, 3, "position", palette["section"]), positions)
+        yield from _matrix(area, weights.T, WPE, palette)
+
+    book.add(sheet, stream, area.cells.split(":")[-1], weights.size)

@@ -1,0 +1,199 @@
+"""The big-sheet writer: openpyxl makes the package (styles, names, charts, formats), the rows are streamed into it.
+
+In: sheets, each an openpyxl worksheet as frame and a function that yields its rows as bytes (`rows.py`).
+Out: one `.xlsx`, the same bytes for the same input, written beside its target and then renamed.
+Knows OOXML (ECMA-376), knows nothing of GPT-2.
+"""
+
+import datetime
+import io
+import multiprocessing
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from openpyxl import Workbook
+from openpyxl.cell.cell import Cell
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.workbook.properties import CalcProperties
+from openpyxl.worksheet.hyperlink import Hyperlink
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt import package
+from sheetgpt.errors import SheetGPTError
+
+Rows = Callable[[], Iterable[bytes]]
+Progress = Callable[[str, int], None]
+
+EPOCH = datetime.datetime(2000, 1, 1)  # a clock would make two builds differ
+CHUNK = 1 << 20
+MANY_CELLS = 2_000_000  # below this, starting worker processes costs more than it saves
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a cell looks like; `Book.style` turns it into the number that cells carry."""
+
+    bold: bool = False
+    italic: bool = False
+    size: float = 10
+    color: str | None = None
+    fill: str | None = None
+    number_format: str = "General"
+    align: str | None = None
+    wrap: bool = False
+    boxed: bool = False
+    underline: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    frame: Worksheet
+    rows: Rows
+    last_cell: str
+    n_cells: int
+
+
+class Book:
+    """A workbook in the making."""
+
+    def __init__(self, title: str) -> None:
+        self.workbook = Workbook()
+        self.workbook.remove(self.workbook.worksheets[0])
+        self.workbook.calculation = CalcProperties(calcId=191029, calcMode="auto", fullCalcOnLoad=False)
+        properties = self.workbook.properties
+        properties.title, properties.creator = title, "sheetgpt"
+        properties.created = properties.modified = EPOCH
+        self.sheets: list[Sheet] = []
+        self.style = lru_cache(maxsize=None)(self._style)
+
+    def frame(self, title: str) -> Worksheet:
+        """An empty worksheet, in the order of the tabs; `add` gives it its rows."""
+        frame: Worksheet = self.workbook.create_sheet(title)
+        return frame
+
+    def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:
+        self.sheets.append(Sheet(frame, rows, last_cell, n_cells))
+
+    def name(self, name: str, reference: str) -> None:
+        self.workbook.defined_names[name] = DefinedName(name, attr_text=reference)
+
+    def link(self, frame: Worksheet, cell: str, target: str) -> None:
+        """A hyperlink inside the workbook; the cell's own text and style are written with its row."""
+        getattr(frame, "_hyperlinks").append(Hyperlink(ref=cell, location=target))  # noqa: B009  openpyxl has no call for it
+
+    def _style(self, style: Style) -> int:
+        """The style's index in the package's cellXfs."""
+        cell = Cell(self.workbook.worksheets[0], row=1, column=1)
+        font = Font("Calibri", style.size, style.bold, style.italic, color=style.color)
+        if style.underline:
+            font.underline = "single"
+        cell.font = font
+        if style.fill:
+            cell.fill = PatternFill("solid", start_color=style.fill)
+        if style.align or style.wrap:
+            cell.alignment = Alignment(style.align, "top" if style.wrap else None, wrap_text=style.wrap)
+        if style.boxed:
+            side = Side("thin", color="A6A6A6")
+            cell.border = Border(side, side, side, side)
+        cell.number_format = style.number_format
+        return cell.style_id
+
+    def save(self, target: Path, progress: Progress | None = None) -> None:
+        """Writes the package; `progress(sheet title, cells)` is called after each sheet."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.workbook.active = 0
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+            folder = Path(scratch)
+            try:
+                parts = self._parts(folder, progress or (lambda title, cells: None))
+                whole = folder / "whole"
+                with whole.open("wb") as out:
+                    package.assemble(parts, out)
+                os.replace(whole, target)
+            except OSError as error:
+                raise SheetGPTError(f"The workbook {target} can't be written: {error.strerror or error}.") from error
+
+    def _parts(self, folder: Path, progress: Progress) -> list[package.Part]:
+        """Every part of the package, compressed, in openpyxl's order."""
+        buffer = io.BytesIO()
+        self.workbook.save(buffer)
+        numbered = {
+            f"xl/worksheets/sheet{self.workbook.sheetnames.index(s.frame.title) + 1}.xml": s for s in self.sheets
+        }
+        jobs: list[tuple[str, Path, bytes, Sheet | None]] = []
+        with zipfile.ZipFile(buffer) as frame:
+            for i, name in enumerate(frame.namelist()):
+                jobs.append((name, folder / str(i), _clockless(name, frame.read(name)), numbered.get(name)))
+        done = {}
+        for part, sheet in _run(jobs):
+            done[part.name] = part
+            if sheet is not None:
+                progress(*sheet)
+        return [done[name] for name, *_ in jobs]
+
+
+Job = tuple[str, Path, bytes, Sheet | None]
+_jobs: Sequence[Job] = ()  # what forked workers inherit: row functions can't be pickled, and arrays shouldn't be
+
+
+def _run(jobs: Sequence[Job]) -> Iterator[tuple[package.Part, tuple[str, int] | None]]:
+    """Compresses every part: in processes, the largest sheets first, where there is much to do and fork exists."""
+    global _jobs
+    _jobs = jobs
+    order = sorted(range(len(jobs)), key=lambda i: -_cells(jobs[i]))
+    workers = min(os.cpu_count() or 1, len(jobs))
+    large = sum(map(_cells, jobs)) > MANY_CELLS
+    if large and workers > 1 and "fork" in multiprocessing.get_all_start_methods():
+        with multiprocessing.get_context("fork").Pool(workers) as pool:
+            yield from pool.imap_unordered(_compress, order)
+    else:
+        yield from map(_compress, order)
+
+
+def _cells(job: Job) -> int:
+    return job[3].n_cells if job[3] else 0
+
+
+def _compress(i: int) -> tuple[package.Part, tuple[str, int] | None]:
+    name, target, xml, sheet = _jobs[i]
+    if sheet is None:
+        return package.compress(name, [xml], target, level=6), None
+    part = package.compress(name, _chunked(_filled(xml, sheet)), target, level=6 if sheet.n_cells < MANY_CELLS else 1)
+    return part, (sheet.frame.title, sheet.n_cells)
+
+
+def _filled(frame: bytes, sheet: Sheet) -> Iterator[bytes]:
+    """The frame's XML with the rows inside its empty sheetData."""
+    before, found, after = re.split(rb"(<sheetData\s*/>|<sheetData>\s*</sheetData>)", frame, maxsplit=1)
+    assert found
+    yield re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:%b"' % sheet.last_cell.encode(), before)
+    yield b"<sheetData>"
+    yield from sheet.rows()
+    yield b"</sheetData>" + after
+
+
+def _chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _clockless(name: str, xml: bytes) -> bytes:
+    """openpyxl stamps the moment of saving into docProps/core.xml."""
+    if name != "docProps/core.xml":
+        return xml
+    stamp = EPOCH.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    return re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>" + stamp, xml)

@@ -1,0 +1,395 @@
+"""The engines against small workbooks whose answers are known by hand; cached values are stale on purpose."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pytest
+from openpyxl.workbook.defined_name import DefinedName
+
+from sheetgpt.engines import Cells, Step, cached, formulas, gnumeric, libreoffice
+from sheetgpt.errors import SheetGPTError
+
+STALE = 999.0
+NAMES = {
+    "x": "'My sheet'!$B$2",
+    "block": "'My sheet'!$B$10:$D$11",
+    "doubled": "'My sheet'!$C$2",
+    "union": "'My sheet'!$B$2,'My sheet'!$D$2",
+    "broken": "#REF!",
+    "computed": "SUM('My sheet'!$B$2:$C$2)",
+    "gone": "Nowhere!$A$1",
+    "through": "'My sheet:Größe'!$A$1:$B$2",
+}
+RECALCULATORS = [libreoffice.recalculate, formulas.recalculate, gnumeric.recalculate]
+
+
+def save(path: Path) -> Path:
+    """x = 3, 2x, 2x + 1, errors and texts on the first sheet; a formula over both sheets on the second."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "My sheet"
+    sheet.append([])
+    sheet.append([None, 3, "=B2*2", "=C2+1", "=1/0", "=NA()", '=IF(B2>100,B2,"")', '="a"&B2', "=NOSUCH(1)", "=1=1"])
+    sheet.append([None, "text", "=B3", "=SUM(B10:D11)", "=E2+1"])
+    for i in range(4, 9):  # a chain: each row twice the one above it, plus x
+        sheet.cell(i, 2, f"=2*{'B$2' if i == 4 else f'B${i - 1}'}+B$2")
+    book.create_sheet("Größe")["C5"] = "='My sheet'!D2*10"
+    for name, target in NAMES.items():
+        book.defined_names[name] = DefinedName(name, attr_text=target)
+    fresh = path.with_name("fresh.xlsx")
+    book.save(fresh)
+    rewrite(fresh, path, lambda part: re.sub(rb"</f><v ?/>|</f><v></v>", b"</f><v>999</v>", part))
+    fresh.unlink()
+    return path
+
+
+def rewrite(source: Path, target: Path, change: Callable[[bytes], bytes]) -> None:
+    """Every sheet's XML through `change`."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for entry in old.infolist():
+            part = old.read(entry)
+            new.writestr(entry, change(part) if entry.filename.startswith("xl/worksheets/") else part)
+
+
+@pytest.fixture(scope="module")
+def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("a folder with späces")
+    return save(folder / "Ein schönes Büchlein №1.xlsx")
+
+
+READ = ["x", "doubled", "My sheet!B2:J2", "Größe!C5", "My sheet!B4:B8"]
+STEPS = {
+    "as saved": Step({}, READ, hard=False),
+    "hard": Step({}, [*READ, *NAMES, "never", "Nowhere!A1", "'my sheet'!$b$3:$E$3"]),
+    "edit": Step({"x": 5}, READ, hard=False),
+    "edit, hard": Step({}, READ),
+    "cell": Step({"Größe!A1": 4.5, "My sheet!B3": None}, ["Größe!A1:B1", "My sheet!B3:C3"], hard=False),
+    "range": Step({"block": ["=1+1", 2, None, "-x", 0.1]}, ["block", "My sheet!D3"], hard=False),
+    "shorter": Step({"My sheet!B10:D11": [1]}, ["block", "My sheet!D3"]),
+    "large": Step(
+        {"Größe!A1": 1, "Größe!C66666": 2, "Größe!A66667": 3, "Größe!B66668": "here", "Größe!C100000": 4},
+        ["Größe!A1:C100000"],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def session(workbook: Path) -> libreoffice.Session:
+    return libreoffice.session(workbook, list(STEPS.values()))
+
+
+@pytest.fixture(scope="module")
+def answers(session: libreoffice.Session) -> dict[str, dict[str, Cells | None]]:
+    return dict(zip(STEPS, session.results, strict=True))
+
+
+def same(one: Cells | None, other: Cells | None) -> bool:
+    assert one is not None
+    assert other is not None
+    return np.array_equal(one.numbers, other.numbers, equal_nan=True) and one.texts == other.texts
+
+
+def test_a_hard_step_recomputes_over_stale_cached_values(answers) -> None:
+    assert answers["as saved"]["doubled"].numbers == STALE
+    assert answers["as saved"]["Größe!C5"].numbers == STALE
+    assert answers["hard"]["doubled"].numbers == 6
+    assert answers["hard"]["Größe!C5"].numbers == 70
+    assert answers["hard"]["My sheet!B4:B8"].numbers.ravel().tolist() == [9, 21, 45, 93, 189]
+
+
+def test_a_soft_step_after_an_edit_agrees_with_a_hard_one(answers) -> None:
+    assert answers["edit"]["Größe!C5"].numbers == 110
+    assert all(same(answers["edit"][key], answers["edit, hard"][key]) for key in READ)
+
+
+def test_errors_come_back_as_texts_and_empty_text_as_nothing(answers) -> None:
+    row = answers["hard"]["My sheet!B2:J2"]
+    assert row.texts == {(0, 3): "#DIV/0!", (0, 4): "#N/A", (0, 6): "a3", (0, 7): "#NAME?"}
+    assert np.array_equal(row.numbers, [[3, 6, 7, *[np.nan] * 5, 1]], equal_nan=True)
+    assert answers["hard"]["'my sheet'!$b$3:$E$3"].texts == {(0, 0): "text", (0, 1): "text", (0, 3): "#DIV/0!"}
+
+
+def test_what_is_no_rectangle_of_cells_is_none(answers) -> None:
+    absent = ["union", "broken", "computed", "gone", "through", "never", "Nowhere!A1"]
+    assert {key: answers["hard"][key] for key in absent} == dict.fromkeys(absent)
+
+
+def test_single_cells_are_set_and_cleared(answers) -> None:
+    assert np.array_equal(answers["cell"]["Größe!A1:B1"].numbers, [[4.5, np.nan]], equal_nan=True)
+    assert answers["cell"]["My sheet!B3:C3"].texts == {}
+
+
+def test_text_that_begins_with_an_equals_sign_stays_text(answers) -> None:
+    assert answers["range"]["block"].texts == {(0, 0): "=1+1", (1, 0): "-x"}
+    assert answers["range"]["My sheet!D3"].numbers == pytest.approx(2.1)
+
+
+def test_a_sequence_fills_row_by_row_and_clears_the_rest(answers) -> None:
+    nan = np.nan
+    assert np.array_equal(answers["range"]["block"].numbers, [[nan, 2, nan], [nan, 0.1, nan]], equal_nan=True)
+    assert np.array_equal(answers["shorter"]["block"].numbers, [[1, nan, nan], [nan] * 3], equal_nan=True)
+    assert answers["shorter"]["My sheet!D3"].numbers == 1
+
+
+def test_a_large_range_comes_whole_over_several_calls(answers) -> None:
+    large = answers["large"]["Größe!A1:C100000"]
+    found = {(i, j): large.numbers[i, j] for i, j in np.argwhere(~np.isnan(large.numbers)).tolist()}
+    assert found == {(0, 0): 1, (4, 2): 110, (66665, 2): 2, (66666, 0): 3, (99999, 2): 4}
+    assert large.texts == {(66667, 1): "here"}
+
+
+def test_a_session_tells_what_it_cost(session) -> None:
+    assert session.load_seconds > 0
+    assert len(session.step_seconds) == len(STEPS)
+    assert session.peak_bytes is None or session.peak_bytes > 10_000_000
+
+
+def test_the_workbook_is_left_alone(workbook, session) -> None:
+    assert [path.name for path in workbook.parent.iterdir()] == [workbook.name]
+    assert cached.recalculate(workbook, {}, ["doubled"])["doubled"].numbers == STALE
+
+
+def test_two_engines_at_once_do_not_collide(workbook) -> None:
+    found: dict[int, object] = {}
+
+    def ask(x: int) -> None:
+        found[x] = libreoffice.recalculate(workbook, {"x": x}, ["doubled"])["doubled"].numbers.item()
+
+    threads = [threading.Thread(target=ask, args=(x,)) for x in (7, 8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {7: 14, 8: 16}
+
+
+@pytest.mark.parametrize("recalculate", RECALCULATORS[1:])
+def test_another_engine_agrees_with_libreoffice(workbook, answers, recalculate) -> None:
+    found = recalculate(workbook, {"x": 5}, [*READ, *NAMES, "never", "Nowhere!A1"])
+    assert all(same(found[key], answers["edit"][key]) for key in READ)
+    assert [key for key in found if found[key] is None] == [
+        key for key in answers["hard"] if answers["hard"][key] is None
+    ]
+    inputs = {"block": ["=1+1", 2, None, "-x", 0.1], "My sheet!B3": None}
+    found = recalculate(workbook, inputs, ["block", "My sheet!D3", "My sheet!B3"])
+    assert same(found["block"], answers["range"]["block"])
+    assert found["My sheet!D3"].numbers == pytest.approx(2.1)
+    assert not found["My sheet!B3"].texts
+
+
+def test_the_formulas_engine_keeps_every_digit_of_a_constant(workbook) -> None:
+    assert formulas.recalculate(workbook, {"x": 1.234567e-20}, ["doubled"])["doubled"].numbers == 2 * 1.234567e-20
+
+
+def test_a_cycle_is_no_number_in_the_formulas_engine(tmp_path) -> None:
+    book = openpyxl.Workbook()
+    book.active["A1"] = "=B1+1"
+    book.active["B1"] = "=A1"
+    book.save(tmp_path / "cycle.xlsx")
+    found = formulas.recalculate(tmp_path / "cycle.xlsx", {}, ["Sheet!A1:B1"])["Sheet!A1:B1"]
+    assert np.isnan(found.numbers).all()
+    assert len(found.texts) == 2
+
+
+def test_cached_values_are_read_where_they_stand(tmp_path) -> None:
+    rows = (
+        b'<row r="3"><c r="C3" t="inlineStr"><is><t>in</t></is></c><c r="D3" t="str"><f>""</f><v></v></c>'
+        b'<c r="E3" t="e"><f>1/0</f><v>#DIV/0!</v></c><c r="F3"><f t="shared" ref="F3:G3" si="0">1+1</f><v>0.1</v></c>'
+        b'<c r="G3"><f t="shared" si="0"/><v>12345678901234567</v></c><c r="H3" t="b"><v>1</v></c></row>'
+        b'<row r="5"><c r="B5" t="str"><f>"a"</f><v>a &amp; b</v></c><c r="D5" s="1"><v>43831.5</v></c>'
+        b'<c><v>-1E-300</v></c><c t="e"><v>#N/A</v></c></row>'
+    )
+    book = openpyxl.Workbook()
+    book.active["A1"] = 1
+    book.active["A1"].number_format = "yyyy-mm-dd"  # style 1
+    book.save(tmp_path / "plain.xlsx")
+    data = b"<sheetData>" + rows + b"</sheetData>"
+    change = re.compile(rb"<sheetData>.*</sheetData>", re.DOTALL)
+    rewrite(tmp_path / "plain.xlsx", tmp_path / "odd.xlsx", lambda part: change.sub(lambda _: data, part))
+    found = cached.recalculate(tmp_path / "odd.xlsx", None, ["Sheet!A1:I6", "Sheet!E5:F5", "Sheet!Z90"])
+    expected = np.full((6, 9), np.nan)
+    expected[2, 5:8] = 0.1, 12345678901234567, 1
+    expected[4, 3:5] = 43831.5, -1e-300
+    assert np.array_equal(found["Sheet!A1:I6"].numbers, expected, equal_nan=True)
+    assert found["Sheet!A1:I6"].texts == {(2, 2): "in", (2, 4): "#DIV/0!", (4, 1): "a & b", (4, 5): "#N/A"}
+    assert found["Sheet!E5:F5"].texts == {(0, 1): "#N/A"}
+    assert found["Sheet!E5:F5"].numbers[0, 0] == -1e-300
+    assert np.isnan(found["Sheet!Z90"].numbers).all()
+
+
+def test_cached_names_resolve_without_regard_to_case(workbook) -> None:
+    found = cached.recalculate(workbook, {}, ["X", *NAMES, "never", "NOWHERE!A1", "MY SHEET!B3"])
+    assert found["X"].numbers == 3
+    assert found["MY SHEET!B3"].texts == {(0, 0): "text"}
+    absent = {"union", "broken", "computed", "gone", "through", "never", "NOWHERE!A1"}
+    assert {key for key in found if found[key] is None} == absent
+
+
+def test_a_cached_workbook_takes_no_inputs(workbook) -> None:
+    with pytest.raises(SheetGPTError, match="can't be given new inputs"):
+        cached.recalculate(workbook, {"x": 1}, ["x"])
+
+
+@pytest.mark.parametrize("recalculate", [*RECALCULATORS, cached.recalculate])
+def test_a_file_that_is_no_workbook_is_refused_in_a_sentence(tmp_path, workbook, recalculate) -> None:
+    (tmp_path / "text.xlsx").write_text("a,b\n1,2\n")
+    (tmp_path / "short.xlsx").write_bytes(workbook.read_bytes()[:-100])
+    with zipfile.ZipFile(tmp_path / "zip.xlsx", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    for name in ("missing", "text", "short", "zip"):
+        with pytest.raises(SheetGPTError, match=f"{name}.xlsx"):
+            recalculate(tmp_path / f"{name}.xlsx", {}, ["x"])
+
+
+@pytest.mark.parametrize("recalculate", [formulas.recalculate, gnumeric.recalculate])
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ({"never": 1}, "no cells named never"),
+        ({"Nowhere!A1": 1}, "no cells named Nowhere!A1"),
+        ({"block": 1}, "one value for 6 cells"),
+        ({"x": [1, 2]}, "2 values for 1 cells"),
+        ({"x": float("nan")}, "nan"),
+        ({"x": [[1]]}, "holds a list"),
+        ({"x": b"1"}, "is a bytes"),
+    ],
+)
+def test_inputs_that_fit_nowhere_are_refused(workbook, recalculate, inputs, sentence) -> None:
+    with pytest.raises(SheetGPTError, match=sentence):
+        recalculate(workbook, inputs, ["x"])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"), [({"never": 1}, "büchlein.* no cells named never"), ({"block": 1}, "one value for 6 cells")]
+)
+def test_inputs_that_fit_nowhere_are_refused_by_libreoffice(workbook, inputs, sentence) -> None:
+    with pytest.raises(SheetGPTError, match=f"(?i){sentence}"):
+        libreoffice.recalculate(workbook, inputs, ["x"])
+
+
+def test_a_damaged_sheet_is_refused_in_a_sentence(workbook, tmp_path) -> None:
+    rewrite(workbook, tmp_path / "damaged.xlsx", lambda part: part[: len(part) // 2])
+    for recalculate in (cached.recalculate, formulas.recalculate):
+        with pytest.raises(SheetGPTError, match=r"damaged\.xlsx"):
+            recalculate(tmp_path / "damaged.xlsx", {}, ["doubled"])
+
+
+def test_a_range_that_is_none_is_refused(workbook) -> None:
+    for recalculate in [*RECALCULATORS, cached.recalculate]:
+        with pytest.raises(SheetGPTError, match="is no range of cells"):
+            recalculate(workbook, {}, ["My sheet!B2,D2"])
+
+
+def test_missing_programs_and_packages_are_named(workbook, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(libreoffice, "USUAL_PLACES", ())
+    monkeypatch.setitem(sys.modules, "formulas", None)
+    with pytest.raises(SheetGPTError, match="apt install libreoffice-calc"):
+        libreoffice.find_soffice.__wrapped__()
+    with pytest.raises(SheetGPTError, match="apt install gnumeric"):
+        gnumeric.recalculate(workbook, {}, ["x"])
+    with pytest.raises(SheetGPTError, match=r"pip install 'sheetgpt\[formulas\]'"):
+        formulas.recalculate(workbook, {}, ["x"])
+
+
+def test_chosen_sheets_become_a_pdf(workbook, tmp_path) -> None:
+    libreoffice.export_pdf(workbook, tmp_path / "é 1.pdf", ["Größe"], {"x": 4})
+    pdf = (tmp_path / "é 1.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from sheetgpt.engines import Step, libreoffice
+libreoffice.run(Path(sys.argv[1]), [Step({}, ["x"])] * 50_000)
+"""
+
+
+def family(root: int) -> dict[int, str]:
+    """The living descendants of a process, by the sessions that its children opened: pid -> program."""
+    living = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            name, _, rest = status.read_text().partition("(")[2].rpartition(")")
+            state, parent, _, session = rest.split()[:4]
+            if state != "Z":
+                living[int(status.parent.name)] = (name, int(parent), int(session))
+    workers = {pid for pid, (_, parent, session) in living.items() if parent == root and session == pid}
+    return {pid: name for pid, (name, _, session) in living.items() if session in workers}
+
+
+def alive(pids: set[int]) -> set[int]:
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                found.add(pid)
+    return found
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert condition()
+
+
+@pytest.fixture
+def endless(workbook) -> Iterator["subprocess.Popen[str]"]:
+    """Another process whose LibreOffice never comes to an end."""
+    process = subprocess.Popen([sys.executable, "-c", ENDLESS, str(workbook)], stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: "soffice.bin" in family(process.pid).values() or process.poll() is not None)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_killed_command_takes_libreoffice_with_it(endless) -> None:
+    pids = set(family(endless.pid))
+    assert len(pids) >= 2
+    endless.kill()
+    endless.wait()
+    wait_for(lambda: not alive(pids))
+
+
+def test_the_death_of_libreoffice_is_told_in_a_sentence(endless) -> None:
+    for pid, name in family(endless.pid).items():
+        if name == "soffice.bin":
+            os.kill(pid, signal.SIGKILL)
+    assert re.search("SheetGPTError: LibreOffice stopped while .*memory", endless.communicate(timeout=60)[1])
+
+
+def test_a_timeout_ends_every_process(workbook, tmp_path, monkeypatch) -> None:
+    seen: set[int] = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.update(family(os.getpid()))
+            time.sleep(0.05)
+
+    monkeypatch.setattr(libreoffice.tempfile, "tempdir", str(tmp_path))
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with pytest.raises(SheetGPTError, match=r"had not finished with .* after 5 seconds .* raise the limit"):
+            libreoffice.run(workbook, [Step({}, ["x"])] * 50_000, timeout=5)
+    finally:
+        done.set()
+        watcher.join()
+    assert len(seen) >= 2
+    wait_for(lambda: not alive(seen))
+    assert not list(tmp_path.iterdir())
