@@ -119,7 +119,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, inputs: Inputs) -> Book:
         add_block(book, layout, palette, prompt, i, params, trace)
     add_output(book, layout, palette, prompt, shown, params, trace, inputs.score_prompt)
     add_softmax(book, layout, palette, shown, logits, inputs.temperature)
-    add_about(book, layout, palette, model, fingerprint(checkpoint))
+    add_about(book, layout, palette, checkpoint.name, fingerprint(checkpoint))
     add_vocabulary(book, layout, palette, shown, texts)
     add_tokens(book, layout, palette, "wte", params["wte"], shown)
     add_positions(book, layout, palette, params["wpe"])

@@ -18,7 +18,6 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
-    RepositoryNotFoundError,
 )
 from huggingface_hub.file_download import HfFileMetadata, http_get, repo_folder_name
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but exported without saying so
@@ -70,9 +69,10 @@ def open_model(name: str) -> HubModel:
         return _cached(repo, f"{constants.ENDPOINT} doesn't answer ({_brief(error)})")
     if meta is None:
         raise SheetGPTError(f"{repo} on {constants.ENDPOINT} has no config.json, so it's no model that sheetgpt reads.")
-    if not meta.commit_hash or not meta.etag:
+    commit = meta.commit_hash or ""
+    if not re.fullmatch("[0-9a-f]{40}", commit):
         raise SheetGPTError(f"{constants.ENDPOINT} (HF_ENDPOINT) doesn't answer as a Hugging Face hub does.")
-    return HubModel(repo, meta.commit_hash)
+    return HubModel(repo, commit)
 
 
 def download(model: HubModel, filename: str, *, needed: bool = True) -> Path | None:
@@ -155,8 +155,6 @@ def _metadata(repo: str, revision: str, filename: str) -> HfFileMetadata | None:
         raise SheetGPTError(
             f"{repo} is gated: accept its terms at {constants.ENDPOINT}/{repo} and set HF_TOKEN to a token of yours."
         ) from None
-    except RepositoryNotFoundError:
-        raise _not_found(repo) from None
     except HfHubHTTPError as error:
         if error.response.status_code in (401, 404):
             raise _not_found(repo) from None

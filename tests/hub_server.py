@@ -24,8 +24,10 @@ class Hub:
     break_after: int | None = None  # bytes of a large file after which the connection drops; then the hub is down
     size_error: int = 0  # added to the size that HEAD promises of a large file
     damage: bool = False  # a large file arrives with its last byte changed
+    mirror: bool = False  # an ETag is something other than a checksum
     down: bool = False  # 503 for everything
-    status: int | None = None  # another status for everything
+    status: int | None = None  # another status for everything, with this error code
+    error_code: str = ""
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, file, Range header
     url: str = ""
 
@@ -67,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         route = re.fullmatch(r"/(?:(cdn)/)?([^/]+/[^/]+)/resolve/([^/]+)/([^/]+)", self.path)
         if self.hub.down or self.hub.status:
-            return self._reply(self.hub.status or 503)
+            return self._reply(self.hub.status or 503, {"X-Error-Code": self.hub.error_code})
         if not route or route[2] not in self.hub.repos:
             return self._reply(404, {"X-Error-Code": "RepoNotFound"})
         on_cdn, repo, revision, name = route.groups()
@@ -81,10 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
         large = path.suffix == ".safetensors"
         if not large:
             self._note(name)
-            return self._reply(200, {"ETag": f'"{git_sha1(content)}"', **commit}, content)
+            return self._reply(200, {"ETag": f'"{name if self.hub.mirror else git_sha1(content)}"', **commit}, content)
         if not on_cdn:
             size = str(len(content) + self.hub.size_error)
-            linked = {"X-Linked-Size": size, "X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"'}
+            linked = {"X-Linked-Size": size, "X-Linked-Etag": f'"{name if self.hub.mirror else sha256(content)}"'}
             # Another host name, as the real hub's: only such a redirect is kept from being followed by HEAD.
             elsewhere = self.hub.url.replace("127.0.0.1", "localhost")
             return self._reply(302, {"Location": f"{elsewhere}/cdn{self.path}", **linked, **commit})
@@ -117,3 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def git_sha1(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

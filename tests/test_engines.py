@@ -139,6 +139,7 @@ def test_a_sequence_fills_row_by_row_and_clears_the_rest(answers) -> None:
     nan = np.nan
     assert np.array_equal(answers["range"]["block"].numbers, [[nan, 2, nan], [nan, 0.1, nan]], equal_nan=True)
     assert np.array_equal(answers["shorter"]["block"].numbers, [[1, nan, nan], [nan] * 3], equal_nan=True)
+    assert answers["shorter"]["block"].texts == {}
     assert answers["shorter"]["My sheet!D3"].numbers == 1
 
 
@@ -359,10 +360,21 @@ def endless(workbook) -> Iterator["subprocess.Popen[str]"]:
 
 def test_a_killed_command_takes_libreoffice_with_it(endless) -> None:
     pids = set(family(endless.pid))
-    assert len(pids) >= 2
+    (office,) = (pid for pid, name in family(endless.pid).items() if name == "soffice.bin")
+    command = Path(f"/proc/{office}/cmdline").read_text().replace("\0", " ")
+    profile = re.search("UserInstallation=(file://(/[^ ]*)/profile)", command)
+    traces = [*libreoffice._sockets(re.search("name=(sheetgpt[0-9a-f]+)", command)[1], profile[1]), profile[2]]
+    wait_for(lambda: all(map(os.path.exists, traces)))
     endless.kill()
     endless.wait()
-    wait_for(lambda: not alive(pids))
+    wait_for(lambda: not alive(pids) and not any(map(os.path.exists, traces)))
+
+
+def test_libreoffice_s_own_socket_is_named_as_libreoffice_names_it() -> None:
+    seen_in_libreoffice_7_4 = (
+        "SingleOfficeIPC_3e13d8af2ab5bd33ba7577527b328c"  # its bytes in hexadecimal, zeros dropped
+    )
+    assert libreoffice._sockets("p", "file:///tmp/sg-sae2w0ct/profile")[1].endswith(seen_in_libreoffice_7_4)
 
 
 def test_the_death_of_libreoffice_is_told_in_a_sentence(endless) -> None:
@@ -374,13 +386,18 @@ def test_the_death_of_libreoffice_is_told_in_a_sentence(endless) -> None:
 
 def test_a_timeout_ends_every_process(workbook, tmp_path, monkeypatch) -> None:
     seen: set[int] = set()
+    sockets: set[str] = set()
+    expected: list[str] = []
+    name_sockets = libreoffice._sockets
     done = threading.Event()
 
     def watch() -> None:
         while not done.is_set():
             seen.update(family(os.getpid()))
+            sockets.update(path for path in expected if os.path.exists(path))
             time.sleep(0.05)
 
+    monkeypatch.setattr(libreoffice, "_sockets", lambda *key: expected.extend(name_sockets(*key)) or list(expected))
     monkeypatch.setattr(libreoffice.tempfile, "tempdir", str(tmp_path))
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -393,3 +410,4 @@ def test_a_timeout_ends_every_process(workbook, tmp_path, monkeypatch) -> None:
     assert len(seen) >= 2
     wait_for(lambda: not alive(seen))
     assert not list(tmp_path.iterdir())
+    assert not [path for path in sockets if os.path.exists(path)]

@@ -191,6 +191,13 @@ def test_a_part_longer_than_the_file_is_thrown_away(hub: Hub, cache: Path) -> No
     load("gpt2", quiet=True)
 
 
+def test_a_mirror_whose_tags_are_no_checksums_serves(hub: Hub, hf_tensors: Tensors) -> None:
+    hub.mirror = True
+    np.testing.assert_array_equal(load("gpt2", quiet=True).params["ln_f.b"], hf_tensors["ln_f.bias"])
+    hub.stop()
+    assert load("gpt2", quiet=True).tokenizer
+
+
 @pytest.mark.parametrize("error", [-100, 100])
 def test_a_size_other_than_promised_is_refused(hub: Hub, cache: Path, error: int) -> None:
     size = (hub.repos[GPT2] / "model.safetensors").stat().st_size
@@ -209,6 +216,11 @@ def test_a_name_that_the_hub_lacks_is_refused(hub: Hub) -> None:
 def test_a_bare_refusal_counts_as_not_found(hub: Hub, status: int) -> None:
     hub.status = status
     assert f"There is no model {GPT2} on {hub.url}" in refused()
+
+
+def test_a_gated_model_says_how_to_get_in(hub: Hub) -> None:
+    hub.status, hub.error_code = 403, "GatedRepo"
+    assert f"{GPT2} is gated: accept its terms at {hub.url}/{GPT2} and set HF_TOKEN" in refused()
 
 
 def test_a_model_of_another_architecture_is_refused_before_its_weights_come(

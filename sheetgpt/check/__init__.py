@@ -24,6 +24,7 @@ from sheetgpt.check.package import (
     orphan_problems,
     read_parts,
     relations,
+    root_problems,
     zip_problems,
 )
 from sheetgpt.check.problem import Problem
@@ -45,6 +46,7 @@ def check(workbook: Path) -> list[Problem]:
         kinds, wrong_types = content_types(trees.get(TYPES_PART), parts)
         links, wrong_links = relations(trees, dict.fromkeys(parts, "") | kinds)
         problems += unreadable + wrong_types + wrong_links
+        problems += root_problems(trees, kinds)
         problems += orphan_problems(parts, links)
         problems += link_problems(trees, links)
         main = next((goal for kind, goal in links.get("", {}).values() if kind == DOCUMENT), "")

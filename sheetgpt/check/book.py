@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sheetgpt.check.grammar import Reference
 from sheetgpt.check.references import Box
 
-FIRST_TOKEN = 6  # column F: position 0
+LABEL, FIRST_TOKEN = 1, 6  # column A: what a row is, which may show any token; column F: position 0
 HOME = "Home"
 
 TOKEN_NAME = re.compile(

@@ -4,18 +4,19 @@
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from openpyxl.formula.tokenizer import Tokenizer, TokenizerError
 
-from sheetgpt.check.book import FIRST_TOKEN, Book
+from sheetgpt.check.book import FIRST_TOKEN, LABEL, Book
 from sheetgpt.check.functions import function_problem
 from sheetgpt.check.grammar import Reading, Reference, read
 from sheetgpt.check.references import MAX_COLUMN, MAX_ROW, Box
 from sheetgpt.check.texts import escape_problems
 
 MAX_FORMULA, MAX_STRING, MAX_DEPTH, MAX_ARGUMENTS = 8_192, 255, 64, 255
+MAX_PARSED = 1_000  # and far more for a long one: 8,000 characters took it 10 s
 MAX_SHAPES = 300  # the `formulas` parser takes 17 ms a formula; the bundled workbook has some dozens of shapes
 
 TRUTH = {"true", "false"}
@@ -44,7 +45,7 @@ class FormulaCheck:
         yield from self._use_problems(reading)
         for reference in reading.references:
             yield from self._reference_problems(reference, n_columns)
-        if column and sheet.lower() in self.book.token_sheets:
+        if column > LABEL and sheet.lower() in self.book.token_sheets:
             named = [r for name in reading.names for r in self.book.names.get(name.lower(), [])]
             for reference in (*reading.references, *named):
                 yield from self._causality_problems(reference, sheet, column)
@@ -93,6 +94,8 @@ class FormulaCheck:
         so that the first cell of a shared formula speaks for all."""
         target = (reference.sheet or sheet).lower()
         right = max(reference.left, reference.right)
+        if target in self.book.token_sheets and reference.left == LABEL:
+            yield f"The reference {reference.text} takes in the labels of column A, which may show later tokens."
         if reference.whole or right < FIRST_TOKEN or right <= column:
             return
         area = Box(reference.left, reference.top, reference.right, reference.bottom)
@@ -104,7 +107,7 @@ class FormulaCheck:
         if shape not in self.shapes:
             self.shapes[shape] = None
             self.shapes[shape] = _tokenizer_complaint(text) or (
-                _parser_complaint(text) if len(self.shapes) <= MAX_SHAPES else None
+                _parser_complaint(text) if len(self.shapes) <= MAX_SHAPES and len(text) <= MAX_PARSED else None
             )
         return self.shapes[shape]
 
@@ -136,6 +139,7 @@ def _parser_complaint(text: str) -> str | None:
     return None
 
 
+@cache
 def _parser() -> Any:
     try:
         return importlib.import_module("formulas").Parser()

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from sheetgpt.check.problem import Problem
-from sheetgpt.check.xmlns import PACKAGE_RELATIONS, RELATION, TYPES, Element, parse
+from sheetgpt.check.xmlns import PACKAGE_RELATIONS, RELATION, TYPES, Element, local, parse
 from sheetgpt.errors import SheetGPTError
 
 TYPES_PART = "[Content_Types].xml"
@@ -42,6 +42,19 @@ KINDS: dict[str, str | None] = {
     _OFFICE + "hyperlink": None,
     _OFFICE + "printerSettings": None,
     _OFFICE + "customXml": None,
+}
+# content type -> root element of the part
+ROOTS = {
+    _SHEETML + "sheet.main+xml": "workbook",
+    _SHEETML + "styles+xml": "styleSheet",
+    _SHEETML + "sharedStrings+xml": "sst",
+    _SHEETML + "comments+xml": "comments",
+    _SHEETML + "table+xml": "table",
+    _OFFICEML + "theme+xml": "theme",
+    _OFFICEML + "drawing+xml": "wsDr",
+    _OFFICEML + "drawingml.chart+xml": "chartSpace",
+    _OFFICEML + "extended-properties+xml": "Properties",
+    "application/vnd.openxmlformats-package.core-properties+xml": "coreProperties",
 }
 WORKSHEET, DOCUMENT = _OFFICE + "worksheet", _OFFICE + "officeDocument"
 
@@ -195,6 +208,14 @@ def _target_problems(kind: str, target: str, goal: str, kinds: Mapping[str, str]
         yield f"The target {goal} is not there."
     elif goal and KINDS[kind] not in (None, kinds[goal]):
         yield f"The target {goal} has the content type {kinds[goal]}, not {KINDS[kind]}."
+
+
+def root_problems(trees: Mapping[str, Element], kinds: Mapping[str, str]) -> Iterator[Problem]:
+    """A part holds the kind of document that its content type promises."""
+    for part, tree in trees.items():
+        wanted = ROOTS.get(kinds.get(part, ""))
+        if wanted and local(tree) != wanted:
+            yield Problem(part, "", f"The part's root is {local(tree)!r}, not {wanted!r}.")
 
 
 def link_problems(trees: Mapping[str, Element], found: Relations) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from lxml import etree
@@ -29,7 +30,7 @@ def schema_problems(archive: zipfile.ZipFile, skeletons: Mapping[str, Element]) 
         copy = Path(folder) / "skeleton.xlsx"
         _write(archive, skeletons, copy)
         try:
-            errors = OpenXmlValidator(max_errors=MAX_ERRORS).validate(copy).errors
+            errors = _validator().validate(copy).errors
         except Exception as crash:  # a validator's crash is a finding about the file, not a traceback for the user
             yield Problem("", "", f"openxml-audit stumbles over the workbook: {type(crash).__name__}: {crash}.")
             return
@@ -40,6 +41,11 @@ def schema_problems(archive: zipfile.ZipFile, skeletons: Mapping[str, Element]) 
         if _FONT.fullmatch(path) and error.description.startswith("Unexpected element"):
             continue
         yield Problem((error.part_uri or "").lstrip("/"), path, f"Schema: {error.description.rstrip('.')}.")
+
+
+@cache
+def _validator() -> OpenXmlValidator:
+    return OpenXmlValidator(max_errors=MAX_ERRORS)  # it reads its schemas once
 
 
 def _write(archive: zipfile.ZipFile, skeletons: Mapping[str, Element], target: Path) -> None:

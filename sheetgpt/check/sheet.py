@@ -71,14 +71,16 @@ class SheetScan:
         )
         kept = 0
         for block in _thinned(stream, self.book.n_styles):
-            parser.feed(block)
-            for _, row in parser.read_events():
-                self._row(row)
-                kept += 1
-                if kept <= KEPT_ROWS:
-                    del row[KEPT_CELLS:]
-                elif (parent := row.getparent()) is not None:
-                    parent.remove(row)
+            try:
+                parser.feed(block)
+            finally:  # of a sheet that breaks off, too, the rows before are read
+                for _, row in parser.read_events():
+                    self._row(row)
+                    kept += 1
+                    if kept <= KEPT_ROWS:
+                        del row[KEPT_CELLS:]
+                    elif (parent := row.getparent()) is not None:
+                        parent.remove(row)
         self.skeleton = parser.close()
         if self.skeleton.tag != MAIN + "worksheet":
             self._report("", f"The part's root is {local(self.skeleton)!r}, not a worksheet.")
@@ -159,8 +161,8 @@ class SheetScan:
         elif text is None:
             if kind not in ("n", "b", "e"):
                 self._report(where, f"The cell type {kind!r} is unknown or needs a value.")
-        elif rule := _value_problem(kind, text, self.book.n_strings):
-            self._report(where, rule)
+        elif broken := _value_problem(kind, text, self.book.n_strings):
+            self._report(where, broken)
 
     def _inline(self, where: str, children: dict[str, Element]) -> None:
         if "f" in children or "v" in children:

@@ -91,10 +91,7 @@ def find(document: Any, target: dict[str, Any]) -> Any:
         names = document.NamedRanges
         if not names.hasByName(target["name"]):
             return None
-        name = names.getByName(target["name"])
-        if "." in name.Content.rpartition(":")[2] and ":" in name.Content:
-            return None  # $first.$A$1:$last.$B$2 runs through several sheets
-        return name.getReferredCells()  # None for a union, a formula, a broken reference
+        return names.getByName(target["name"]).getReferredCells()  # None for a union, a formula, a broken reference
     sheet, row, column, n_rows, n_columns = target["rectangle"]
     titles = {title.casefold(): title for title in document.Sheets.ElementNames}
     if sheet.casefold() not in titles:

@@ -173,7 +173,7 @@ def _message(layout: Layout) -> str:
         (f"{n_prompt}=0", f"Put a token id between 0 and {last} into the first yellow cell of the strip below."),
         (
             f"COUNTA({ids})>{n_prompt}",
-            f"The strip of token ids has a gap, or something that is no id (0 to {last}).",
+            f"The token ids have a gap, or something that is no id (0 to {last}).",
         ),
         (f"NOT(ISNUMBER({heat}))", "The temperature must be a number."),
         (f"{heat}<0", "The temperature must be 0 or more."),

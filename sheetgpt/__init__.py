@@ -1,0 +1,18 @@
+"""GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.
+
+import sheetgpt
+sheetgpt.build("fairytale", "fairytale.xlsx", prompt="Once upon a time")
+sheetgpt.verify("fairytale.xlsx").passed
+sheetgpt.read("fairytale.xlsx", "h0.attn.probs.3")
+"""
+
+from sheetgpt.build import build
+from sheetgpt.check import check
+from sheetgpt.checkpoint import Checkpoint, load
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.predict import run
+from sheetgpt.verify import verify
+from sheetgpt.workbook import read
+
+__version__ = "0.1.0"
+__all__ = ["Checkpoint", "SheetGPTError", "build", "check", "load", "read", "run", "verify"]

@@ -1,0 +1,225 @@
+"""The `sheetgpt` command: takes the words from the command line, calls one function, prints what comes back."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+import sheetgpt
+from sheetgpt.errors import SheetGPTError
+
+app = typer.Typer(
+    help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+Model = Annotated[str, typer.Argument(help="`fairytale` (bundled), a directory or .safetensors file, or a hub name.")]
+WorkbookFile = Annotated[Path, typer.Argument(help="A workbook that sheetgpt built.", show_default=False)]
+Prompt = Annotated[str | None, typer.Option(help="The text to continue.", show_default=False)]
+Ids = Annotated[str | None, typer.Option(help="Token ids instead of a text: 1,2,3.", show_default=False)]
+Temperature = Annotated[
+    float | None, typer.Option(help="0: always the likeliest token; 1: the model's own odds.", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file, too.", show_default=False)]
+MovedModel = Annotated[
+    str | None, typer.Option("--model", help="The checkpoint, when it has moved since.", show_default=False)
+]
+Timeout = Annotated[float, typer.Option("--engine-timeout", help="Seconds that the spreadsheet program may take.")]
+
+
+@app.command()
+def build(
+    model: Model = "fairytale",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to write it. [default: workbooks/MODEL.xlsx]")
+    ] = None,
+    prompt: Prompt = None,
+    ids: Ids = None,
+    context: Annotated[int | None, typer.Option(help="Token columns. [default: 32, or what the model has]")] = None,
+    temperature: Temperature = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a GPT-2 checkpoint into a workbook.
+
+    `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model; `sheetgpt build gpt2` downloads GPT-2 small.
+    """
+    checkpoint = sheetgpt.load(model, quiet=quiet)
+    with _bar(quiet, "building", 2 * checkpoint.config.n_layer + 7) as advance:
+        heat = 1.0 if temperature is None else temperature
+        target = sheetgpt.build(
+            *(checkpoint, output),
+            prompt=prompt,
+            ids=_ids(ids),
+            context=context,
+            temperature=heat,
+            progress=advance,
+        )
+    if not quiet:
+        out.print(f"{target}  {target.stat().st_size / 1e6:,.1f} MB", highlight=False)
+
+
+@app.command()
+def verify(
+    workbook: WorkbookFile,
+    engine: Annotated[
+        str, typer.Option(help="libreoffice, formulas, or cached (what the file holds).")
+    ] = "libreoffice",
+    prompt: Prompt = None,
+    ids: Ids = None,
+    temperature: Temperature = None,
+    json_file: Json = None,
+    model: MovedModel = None,
+    weights_from_workbook: Annotated[
+        bool, typer.Option("--weights-from-workbook", help="Trust the weights in the cells: for edited weights.")
+    ] = False,
+    timeout: Timeout = 600,
+    quiet: Quiet = False,
+) -> None:
+    """Recalculate a workbook and hold every tensor and every weight against the NumPy evaluator.
+
+    Exit status: 0 when everything agrees to 1e-9 relative, 1 when something differs, 2 for bad input.
+    """
+    with _spinner(quiet, f"recalculating in {engine}"):
+        report = sheetgpt.verify(
+            workbook,
+            engine=engine,
+            prompt=prompt,
+            ids=_ids(ids),
+            temperature=temperature,
+            model=model,
+            weights_from_workbook=weights_from_workbook,
+            timeout=timeout,
+        )
+    if json_file is not None:
+        _write(json_file, report.to_json())
+    if not quiet:
+        table = Table("tensor", "range", "largest |Δ|", "largest relative", "where", box=None, pad_edge=False)
+        for t in report.tensors:
+            numbers = ("", "") if t.max_abs is None or t.max_rel is None else (f"{t.max_abs:.1e}", f"{t.max_rel:.1e}")
+            style = None if t.passed else "red"
+            table.add_row(t.name, t.range, *numbers, f"{t.where} {t.problem}".strip(), style=style)
+        out.print(table)
+    for problem in report.problems:
+        out.print(f"[red]{problem}[/red]")
+    bad = sum(not t.passed for t in report.tensors)
+    if report.passed:
+        out.print(
+            f"[green]passed[/green]: {len(report.tensors)} tensors, largest relative difference {report.max_rel:.1e}"
+        )
+    else:
+        out.print(f"[red]failed[/red]: {bad} of {len(report.tensors)} tensors differ")
+    raise typer.Exit(0 if report.passed else 1)
+
+
+@app.command()
+def run(
+    workbook: WorkbookFile,
+    prompt: Prompt = None,
+    ids: Ids = None,
+    temperature: Temperature = None,
+    json_out: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    model: MovedModel = None,
+    timeout: Timeout = 600,
+    quiet: Quiet = False,
+) -> None:
+    """Recalculate a workbook in LibreOffice for a prompt; print its ten most likely next tokens."""
+    with _spinner(quiet or json_out, "recalculating in LibreOffice"):
+        result = sheetgpt.run(
+            *(workbook,), prompt=prompt, ids=_ids(ids), temperature=temperature, model=model, timeout=timeout
+        )
+    if json_out:
+        print(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
+        return
+    table = Table(
+        "", "id", "token", "logit", "probability", title=f"What follows “{result.text}”?", title_justify="left"
+    )
+    for k, t in enumerate(result.next_tokens, 1):
+        bar = "█" * round(40 * t.probability)
+        table.add_row(str(k), str(t.id), t.shown, f"{t.logit:.3f}", f"{t.probability:6.1%} {bar}")
+    out.print(table)
+
+
+@app.command()
+def info(target: Annotated[str, typer.Argument(help="A model as for `build`, or a workbook.")] = "fairytale") -> None:
+    """Show the shapes, where the parameters are, and (for a workbook) its sheets and names."""
+    from sheetgpt.info import describe
+
+    for table in describe(target):
+        out.print(table)
+
+
+@app.command()
+def check(
+    workbook: Annotated[Path, typer.Argument(help="Any .xlsx file.", show_default=False)], quiet: Quiet = False
+) -> None:
+    """Check a workbook against Excel's rules and limits, and sheetgpt's own; name what breaks one.
+
+    Exit status: 0 when clean, 1 when something breaks a rule, 2 for bad input.
+    """
+    with _spinner(quiet, "checking"):
+        problems = sheetgpt.check(workbook)
+    for problem in problems:
+        out.print(str(problem), highlight=False, markup=False)
+    out.print(f"{len(problems)} problems" if problems else "[green]clean[/green]: no rule is broken")
+    raise typer.Exit(1 if problems else 0)
+
+
+def _ids(text: str | None) -> list[int] | None:
+    """`1,2,3` as numbers."""
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.replace(" ", "").split(",") if part]
+    except ValueError:
+        raise SheetGPTError(
+            f"--ids takes whole numbers with commas between them, such as 1,2,3; not {text!r}."
+        ) from None
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        part = target.with_name(target.name + ".part")
+        part.write_text(text + "\n")
+        part.replace(target)
+    except OSError as error:
+        raise SheetGPTError(f"{target} can't be written: {error.strerror}.") from error
+
+
+@contextmanager
+def _bar(quiet: bool, words: str, total: int) -> Iterator[Callable[[str, int], None]]:
+    """A progress bar over the sheets."""
+    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), "{task.completed}/{task.total}")
+    with Progress(*columns, TimeRemainingColumn(), console=err, disable=quiet, transient=True) as progress:
+        task = progress.add_task(words, total=total)
+        yield lambda sheet, cells: progress.update(task, advance=1, description=f"{sheet}: {cells:,} cells")
+
+
+@contextmanager
+def _spinner(quiet: bool, words: str) -> Iterator[None]:
+    columns: tuple[Any, ...] = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s"))
+    with Progress(*columns, console=err, disable=quiet, transient=True) as progress:
+        progress.add_task(words, total=None)
+        yield
+
+
+def main() -> None:
+    """Runs the command; an error of ours is one sentence and exit status 2."""
+    try:
+        app()
+    except SheetGPTError as error:
+        err.print(f"[red]sheetgpt:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

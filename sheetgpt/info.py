@@ -1,0 +1,58 @@
+"""What `sheetgpt info` shows: a model's shapes and parameters, a workbook's sheets and names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.table import Table
+
+from sheetgpt.checkpoint import load
+from sheetgpt.config import GPT2Config
+from sheetgpt.layout import Layout
+from sheetgpt.sheets.about import parameter_parts
+from sheetgpt.sheets.home import links
+from sheetgpt.workbook import open_workbook
+
+
+def describe(target: str) -> Iterator[Table]:
+    """Tables for a model or, when `target` is an .xlsx file, for a workbook."""
+    if not target.lower().endswith(".xlsx"):
+        checkpoint = load(target)
+        yield shapes(checkpoint.name, checkpoint.config)
+        yield parameters(checkpoint.config)
+        return
+    book = open_workbook(target)
+    yield shapes(book.model, book.layout.config)
+    yield parameters(book.layout.config)
+    yield sheets(book.layout)
+    yield names(book.layout, Path(target).name)
+
+
+def shapes(name: str, config: GPT2Config) -> Table:
+    table = Table("shape", "", title=name, title_justify="left", box=None)
+    for field in config.__dataclass_fields__:
+        table.add_row(field, str(getattr(config, field)))
+    return table
+
+
+def parameters(config: GPT2Config) -> Table:
+    table = Table("part", "parameters", "share", title="Parameters", title_justify="left", box=None, show_footer=True)
+    for part, _, count in parameter_parts(config):
+        table.add_row(part, f"{count(config):,}", f"{count(config) / config.n_params:.1%}")
+    table.columns[0].footer, table.columns[1].footer = "all", f"{config.n_params:,}"
+    table.columns[1].justify = table.columns[2].justify = "right"
+    return table
+
+
+def sheets(layout: Layout) -> Table:
+    table = Table("sheet", "what it shows", title="Sheets", title_justify="left", box=None)
+    table.add_row("Home", "the prompt, the settings, the ten most likely next tokens")
+    for sheet, words in links(layout):
+        table.add_row(sheet, words)
+    return table
+
+
+def names(layout: Layout, title: str) -> Table:
+    table = Table("name", "range", title=f"Defined names of {title}", title_justify="left", box=None)
+    for name, areas in layout.names():
+        table.add_row(name, ", ".join(area.reference for area in areas))
+    return table

@@ -1,0 +1,272 @@
+"""Holds a recalculated workbook against the NumPy evaluator: every tensor, every active column, every weight.
+
+A difference counts relative to the evaluator's value, but never to less than FLOOR: below it 1e-12 absolute is allowed.
+Cached values are evidence only for the engine `cached`, which checks what another program computed and saved.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sheetgpt import sampling
+from sheetgpt.build import fingerprint, prompt_ids
+from sheetgpt.engines import Cells, cached, libreoffice
+from sheetgpt.engines import formulas as formulas_engine
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.layout import Area, Layout, defined_name
+from sheetgpt.model import as_cells, forward
+from sheetgpt.workbook import open_workbook
+
+Array = NDArray[Any]
+
+TOLERANCE = 1e-9  # relative
+FLOOR = 1e-3  # differences are taken relative to at least this: 1e-12 absolute
+ENGINES = ("libreoffice", "formulas", "cached")
+
+
+@dataclass(frozen=True)
+class TensorResult:
+    """One tensor's largest differences, and where; `problem` says in words what can't be said in a number."""
+
+    name: str
+    range: str
+    max_abs: float | None
+    max_rel: float | None
+    where: str = ""
+    problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return not self.problem and self.max_rel is not None and self.max_rel <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every tensor's result. `passed` is the verdict."""
+
+    workbook: str
+    engine: str
+    tensors: tuple[TensorResult, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems and bool(self.tensors) and all(t.passed for t in self.tensors)
+
+    @property
+    def max_rel(self) -> float:
+        return max((t.max_rel for t in self.tensors if t.max_rel is not None), default=0.0)
+
+    def frame(self) -> pd.DataFrame:
+        """A tensor a row."""
+        columns = ("name", "range", "max_abs", "max_rel", "where", "problem", "passed")
+        return pd.DataFrame([[getattr(t, c) for c in columns] for t in self.tensors], columns=list(columns))
+
+    def to_json(self) -> str:
+        tensors = [
+            {"name": t.name, "range": t.range, "max_abs": t.max_abs, "max_rel": t.max_rel, "where": t.where}
+            | ({"problem": t.problem} if t.problem else {})
+            for t in self.tensors
+        ]
+        whole = {"passed": self.passed, "engine": self.engine, "workbook": self.workbook}
+        return json.dumps(whole | {"problems": self.problems, "tensors": tensors}, indent=1, allow_nan=False)
+
+
+def verify(
+    workbook: str | os.PathLike[str],
+    *,
+    engine: str = "libreoffice",
+    prompt: str | None = None,
+    ids: Sequence[int] | None = None,
+    temperature: float | None = None,
+    model: str | os.PathLike[str] | None = None,
+    weights_from_workbook: bool = False,
+    timeout: float = 600,
+) -> Report:
+    """Puts the inputs in, recalculates everything, compares every named tensor with the evaluator's.
+
+    Without a prompt, the workbook's own inputs stay. The evaluator runs on the checkpoint that the workbook was made
+    from (`model`, where it has moved), or with `weights_from_workbook` on what the cells hold, for edited weights.
+    Raises SheetGPTError for bad input; a workbook that is merely wrong gives a report that says so.
+    """
+    if engine not in ENGINES:
+        raise SheetGPTError(f"There is no engine {engine!r}: take one of {', '.join(ENGINES)}.")
+    path = Path(workbook)
+    book = open_workbook(path)
+    layout = book.layout
+    given = prompt is not None or ids is not None
+    if engine == "cached" and (given or temperature is not None):
+        raise SheetGPTError(
+            "The cached engine reads what the file holds: it takes no --prompt, --ids or --temperature."
+        )
+    checkpoint = None if weights_from_workbook and prompt is None else book.checkpoint(model)
+    problems = []
+    if checkpoint is not None and fingerprint(checkpoint) != book.fingerprint:
+        problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was made from.")
+    if checkpoint is not None and checkpoint.config != layout.config:
+        return Report(str(path), engine, (), (*problems, "The Model sheet does not hold the checkpoint's config."))
+    tokens = tuple(prompt_ids(checkpoint, prompt, ids)) if checkpoint and given else tuple(ids or book.ids)
+    _check_prompt(tokens, layout)
+    heat = book.temperature if temperature is None else temperature
+    score = book.score_prompt if engine == "cached" else True
+
+    inputs: dict[str, Any] = {"token_ids": list(tokens), "temperature": heat, "score_prompt": int(score)}
+    names = _names(layout)
+    cells = _recalculate(engine, path, {} if engine == "cached" else inputs, names, timeout)
+    if weights_from_workbook:
+        params, unread = _weights(layout, cells)
+        if unread:
+            return Report(str(path), engine, tuple(unread), tuple(problems))
+    else:
+        assert checkpoint is not None
+        params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
+    expected = forward(params, layout.config, tokens)
+    results = [*_trace_results(layout, cells, expected, score), *_output_results(layout, cells, expected, heat)]
+    results += _weight_results(layout, cells, params)
+    return Report(str(path), engine, tuple(results), tuple(problems))
+
+
+def _check_prompt(ids: Sequence[int], layout: Layout) -> None:
+    if not ids:
+        raise SheetGPTError("The workbook's prompt is empty: give --prompt or --ids.")
+    if len(ids) > layout.context:
+        raise SheetGPTError(f"The prompt has {len(ids)} tokens; the workbook has {layout.context} columns.")
+
+
+def _recalculate(
+    engine: str, path: Path, inputs: Mapping[str, Any], names: Sequence[str], timeout: float
+) -> dict[str, Cells | None]:
+    if engine == "libreoffice":
+        return libreoffice.recalculate(path, inputs, names, timeout=timeout)
+    if engine == "formulas":
+        return formulas_engine.recalculate(path, inputs, names)
+    return cached.recalculate(path, inputs, names)
+
+
+def _names(layout: Layout) -> list[str]:
+    """Every defined name to read; the vocabulary's matrices band by band."""
+    names = [defined_name(name) for name in layout.trace]
+    for param, areas in layout.params.items():
+        names += [defined_name(param)] if len(areas) == 1 else [f"{param}_{b}" for b in range(len(areas))]
+    return [*names, "n_prompt", "next_logits", "next_probs", "top_ids", "top_probs"]
+
+
+def _trace_results(
+    layout: Layout, cells: Mapping[str, Cells | None], expected: Mapping[str, Array], score: bool
+) -> list[TensorResult]:
+    """The tensors of the trace. Columns past the prompt, and keys after their query, must be empty."""
+    results = []
+    for name, area in layout.trace.items():
+        want = np.full((area.n_rows, area.n_columns), np.nan)
+        values = np.atleast_2d(expected[name])
+        want[: values.shape[0], : values.shape[1]] = values
+        if ".attn.scores." in name or ".attn.probs." in name:
+            want[np.tril(np.ones(want.shape, bool), -1)] = np.nan
+        if name == "logits" and not score:
+            want[:, : values.shape[1] - 1] = np.nan
+        results.append(compare(name, area, cells[defined_name(name)], want))
+    return results
+
+
+def _output_results(
+    layout: Layout, cells: Mapping[str, Cells | None], expected: Mapping[str, Array], temperature: float
+) -> list[TensorResult]:
+    logits = np.asarray(expected["logits"][:, -1], np.float64)
+    probs = sampling.probabilities(logits, temperature)
+    best = sampling.top(logits, 10)
+    n = len(best)
+    top = layout.home["top_ids"].n_rows
+    wants = {
+        "n_prompt": np.array([float(expected["logits"].shape[1])]),
+        "next_logits": logits,
+        "next_probs": probs,
+        "top_ids": np.array([*best, *[np.nan] * (top - n)], float),
+        "top_probs": np.array([*probs[best], *[np.nan] * (top - n)], float),
+    }
+    areas = layout.home | layout.softmax
+    return [compare(name, areas[name], cells[name], want[:, None]) for name, want in wants.items()]
+
+
+def _weight_results(
+    layout: Layout, cells: Mapping[str, Cells | None], params: Mapping[str, Array]
+) -> list[TensorResult]:
+    """Weights must be the checkpoint's own, to the last digit."""
+    results = []
+    for name, areas in layout.params.items():
+        first = 0
+        for b, area in enumerate(areas):
+            read = defined_name(name) if len(areas) == 1 else f"{name}_{b}"
+            if name in ("wte", "wpe", "lm_head"):
+                want = params[name][first : first + area.n_columns].T
+                first += area.n_columns
+            else:
+                want = params[name].reshape(area.n_rows, area.n_columns)
+            results.append(compare(name if len(areas) == 1 else read, area, cells[read], want, exact=True))
+    return results
+
+
+def _weights(layout: Layout, cells: Mapping[str, Cells | None]) -> tuple[dict[str, Array], list[TensorResult]]:
+    """The parameters as the cells hold them, and what could not be read."""
+    params, unread = {}, []
+    for name, areas in layout.params.items():
+        names = [defined_name(name)] if len(areas) == 1 else [f"{name}_{b}" for b in range(len(areas))]
+        parts = []
+        for read, area in zip(names, areas, strict=True):
+            found = cells[read]
+            problem = _shape_problem(area, found)
+            if found is not None and not problem and np.isnan(found.numbers).any():
+                problem = "holds cells that are no numbers"
+            if found is None or problem:
+                unread.append(TensorResult(name, area.reference, None, None, problem=problem))
+            else:
+                parts.append(found.numbers)
+        if len(parts) == len(areas):
+            whole = np.concatenate(parts, axis=1)
+            params[name] = whole.T if name in ("wte", "wpe", "lm_head") else whole
+            if name.endswith((".g", ".b")):
+                params[name] = whole[:, 0]
+    return params, unread
+
+
+def _shape_problem(area: Area, found: Cells | None) -> str:
+    if found is None:
+        return "there is no such range in the workbook (a deleted sheet or name?)"
+    shape = (area.n_rows, area.n_columns)
+    return "" if found.numbers.shape == shape else f"the range is {found.numbers.shape}, expected {shape}"
+
+
+def compare(name: str, area: Area, found: Cells | None, want: Array, exact: bool = False) -> TensorResult:
+    """One range against what it should hold; NaN in `want` stands for an empty cell."""
+    problem = _shape_problem(area, found)
+    if found is None or problem:
+        return TensorResult(name, area.reference, None, None, problem=problem)
+    got, empty = found.numbers, np.isnan(want)
+    for (i, j), text in found.texts.items():
+        kind = "where it should be empty" if empty[i, j] else "instead of a number"
+        return TensorResult(name, area.reference, None, None, _cell(area, i, j), f"holds {text!r} {kind}")
+    wrong = np.argwhere(np.isnan(got) != empty)
+    if len(wrong):
+        i, j = (int(k) for k in wrong[0])
+        problem = "holds a number where it should be empty" if empty[i, j] else "is empty"
+        return TensorResult(name, area.reference, None, None, _cell(area, i, j), problem)
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(got - want)
+    difference[empty] = 0
+    scale = np.where(empty, 1, np.abs(want))
+    relative = difference / (np.maximum(scale, np.finfo(float).tiny) if exact else np.maximum(scale, FLOOR))
+    i, j = (int(k) for k in np.unravel_index(int(np.argmax(relative)), relative.shape))
+    max_rel = float(relative[i, j])
+    problem = "differs from the checkpoint" if exact and max_rel > 0 else ""
+    return TensorResult(name, area.reference, float(difference.max()), max_rel, _cell(area, i, j), problem)
+
+
+def _cell(area: Area, i: int, j: int) -> str:
+    """Where in the workbook: `h0!G21`."""
+    return f"{area.sheet}!{Area(area.sheet, area.row + i, area.column + j).cells}"

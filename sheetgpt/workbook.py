@@ -1,0 +1,124 @@
+"""A finished workbook, read back: its config and layout, the inputs in its yellow cells, any tensor as a DataFrame."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from sheetgpt.checkpoint import Checkpoint, load
+from sheetgpt.config import GPT2Config
+from sheetgpt.engines import Cells, cached
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.layout import Layout, defined_name
+
+_INPUTS = ("token_ids", "temperature", "score_prompt")
+
+
+@dataclass(frozen=True)
+class Workbook:
+    """What a workbook says of itself in its Model sheet, and the inputs that it holds."""
+
+    path: Path
+    model: str
+    fingerprint: str
+    layout: Layout
+    ids: tuple[int, ...]
+    temperature: float
+    score_prompt: bool
+
+    def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
+        """The checkpoint it was made from: `model` where it has moved, else the name in its Model sheet."""
+        try:
+            return load(self.model if model is None else model, quiet=True)
+        except SheetGPTError as error:
+            if model is not None:
+                raise
+            raise SheetGPTError(
+                f"The checkpoint that {self.path.name} was made from can't be loaded; name it with --model. ({error})"
+            ) from error
+
+
+def open_workbook(path: str | os.PathLike[str]) -> Workbook:
+    """Reads the Model sheet and the inputs.
+
+    Raises SheetGPTError when the file is no workbook of sheetgpt's.
+    """
+    path = Path(path)
+    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", "context", *_INPUTS]
+    cells = cached.recalculate(path, {}, names)
+    missing = next((name for name in names if cells[name] is None), None)
+    if missing is not None:
+        raise SheetGPTError(f"{path} is no workbook of sheetgpt's: it has no defined name {missing!r}.")
+    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name not in _INPUTS}
+    try:
+        sizes = {
+            name: int(found[name]) for name in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
+        }
+        config = GPT2Config(
+            **sizes,
+            layer_norm_epsilon=float(found["layer_norm_epsilon"]),
+            activation_function=str(found["activation_function"]),
+            tied=bool(found["tied"]),
+        )
+        layout = Layout(config, int(found["context"]))
+    except (TypeError, ValueError) as error:
+        raise SheetGPTError(f"The Model sheet of {path} holds something else than the config: {error}.") from error
+    return Workbook(
+        path,
+        str(found["model"]),
+        str(found["fingerprint"]),
+        layout,
+        _ids(cells["token_ids"]),
+        _number(cells["temperature"], 1.0),
+        _number(cells["score_prompt"], 1.0) == 1,
+    )
+
+
+def _scalar(cells: Cells) -> float | str:
+    return cells.texts[0, 0] if (0, 0) in cells.texts else float(cells.numbers[0, 0])
+
+
+def _number(cells: Cells | None, otherwise: float) -> float:
+    value = math.nan if cells is None else float(cells.numbers[0, 0])
+    return otherwise if math.isnan(value) else value
+
+
+def _ids(cells: Cells | None) -> tuple[int, ...]:
+    """The ids up to the first cell that holds none."""
+    ids = []
+    for value in [] if cells is None else cells.numbers.ravel():
+        if math.isnan(value) or value != int(value):
+            break
+        ids.append(int(value))
+    return tuple(ids)
+
+
+def read(path: str | os.PathLike[str], tensor: str) -> pd.DataFrame:
+    """A tensor of the trace (or a parameter) as the file holds it, its columns labelled with the tokens.
+
+    `tensor` is a name of the trace such as "h0.attn.probs.3" or a defined name such as "h0_attn_probs_3". Attention
+    has tokens on both axes. Raises SheetGPTError for a name that the workbook doesn't have.
+    """
+    workbook = open_workbook(path)
+    cells = cached.recalculate(Path(path), {}, [defined_name(tensor), "token_text"])
+    found = cells[defined_name(tensor)]
+    if found is None:
+        raise SheetGPTError(f"{path} has no tensor {tensor!r}; `sheetgpt info {path}` lists the names.")
+    frame = pd.DataFrame(found.numbers)
+    areas = {defined_name(name): area for name, area in workbook.layout.tensors.items()}
+    if defined_name(tensor) in areas:
+        labels = _labels(cells, len(workbook.ids))
+        frame = frame.iloc[:, : len(labels)]
+        frame.columns = pd.Index(labels, name="token")
+        if ".attn." in tensor.replace("_", ".") and frame.shape[0] == workbook.layout.context:
+            frame = frame.iloc[: len(labels)]
+            frame.index = pd.Index(labels, name="key")
+    return frame
+
+
+def _labels(cells: Mapping[str, Cells | None], n: int) -> list[str]:
+    strings = cells["token_text"]
+    return [str(t) if strings is None else strings.texts.get((0, t), "") for t in range(n)]
