@@ -67,7 +67,7 @@ def build(
     check_limits(layout)
     score = config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
     book = make_book(checkpoint, layout, Inputs(tuple(tokens), temperature, score))
-    target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).stem}.xlsx"
+    target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).name}.xlsx"
     if target.is_dir():
         raise SheetGPTError(f"{target} is a folder; give -o the name of a file.")
     book.save(target, progress)
@@ -119,7 +119,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, inputs: Inputs) -> Book:
         add_block(book, layout, palette, prompt, i, params, trace)
     add_output(book, layout, palette, prompt, shown, params, trace, inputs.score_prompt)
     add_softmax(book, layout, palette, shown, logits, inputs.temperature)
-    add_about(book, layout, palette, checkpoint.name, fingerprint(checkpoint))
+    add_about(book, layout, palette, checkpoint.source or checkpoint.name, fingerprint(checkpoint))
     add_vocabulary(book, layout, palette, shown, texts)
     add_tokens(book, layout, palette, "wte", params["wte"], shown)
     add_positions(book, layout, palette, params["wpe"])

@@ -39,6 +39,7 @@ class Checkpoint:
     config: GPT2Config
     params: dict[str, NDArray[np.float32]]
     tokenizer: Tokenizer | None
+    source: str = ""  # what `load` was given: a workbook remembers it
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def load(model: str | os.PathLike[str] = DEFAULT, *, quiet: bool = False) -> Che
         weights = _from_hub(name, quiet)
     else:
         raise _unknown(name)
-    return _load_files(name, weights)
+    return replace(_load_files(name, weights), source=os.fspath(model))
 
 
 def bundled() -> list[str]:

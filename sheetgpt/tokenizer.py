@@ -196,7 +196,7 @@ def _pairs(lines: Iterable[object], path: Path) -> list[tuple[str, str]]:
 def _read_merges(folder: Path) -> list[tuple[str, str]]:
     path = folder / "merges.txt"
     try:
-        lines = path.read_text(encoding="utf-8").replace("\r\n", "\n").split("\n")
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SheetGPTError(f"{path} can't be read: {error}.") from None
     if lines[0].startswith("#version"):  # only there: '#' is a token like any other
@@ -211,15 +211,17 @@ def _read_tokenizer_json(path: Path) -> tuple[dict[str, int], list[tuple[str, st
     if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
         found = model.get("type") if isinstance(model, dict) else model
         raise SheetGPTError(f"{path} says model type {found!r}; expected 'BPE', GPT-2's tokenizer.")
-    for key in ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
-        # An unknown token is never used, as every byte has a letter.
-        if model.get(key) and key != "unk_token":
+    # An unk_token would never be used, as every byte has a letter.
+    for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"):
+        if model.get(key):
             raise SheetGPTError(f"{path} says model {key} {model[key]!r}; GPT-2's tokenizer has none.")
     if content.get("normalizer"):
         raise SheetGPTError(f"{path} has the normalizer {_kind(content['normalizer'])}; GPT-2's tokenizer has none.")
     splitter = content.get("pre_tokenizer") or {}
-    if _kind(splitter) != "ByteLevel" or not splitter.get("use_regex", True):
-        raise SheetGPTError(f"{path} has the pre_tokenizer {_kind(splitter)}; expected ByteLevel, as GPT-2's.")
+    found = _kind(splitter)
+    if found != "ByteLevel" or not splitter.get("use_regex", True):
+        found += " without its regex" if found == "ByteLevel" else ""
+        raise SheetGPTError(f"{path} has the pre_tokenizer {found}; expected ByteLevel, as GPT-2's.")
     _check_prefix_space(splitter, path)
     merges = model.get("merges")
     if not isinstance(merges, list):

@@ -22,7 +22,7 @@ from sheetgpt.engines import formulas as formulas_engine
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import Area, Layout, defined_name
 from sheetgpt.model import as_cells, forward
-from sheetgpt.workbook import open_workbook
+from sheetgpt.workbook import DamagedWorkbook, open_workbook
 
 Array = NDArray[Any]
 
@@ -99,7 +99,10 @@ def verify(
     if engine not in ENGINES:
         raise SheetGPTError(f"There is no engine {engine!r}: take one of {', '.join(ENGINES)}.")
     path = Path(workbook)
-    book = open_workbook(path)
+    try:
+        book = open_workbook(path)
+    except DamagedWorkbook as error:
+        return Report(str(path), engine, (), (str(error),))
     layout = book.layout
     given = prompt is not None or ids is not None
     if engine == "cached" and (given or temperature is not None):
@@ -107,19 +110,21 @@ def verify(
             "The cached engine reads what the file holds: it takes no --prompt, --ids or --temperature."
         )
     checkpoint = None if weights_from_workbook and prompt is None else book.checkpoint(model)
-    problems = []
+    problems = [f"The input {name} is gone: a deleted sheet or name?" for name in book.missing]
     if checkpoint is not None and fingerprint(checkpoint) != book.fingerprint:
         problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was made from.")
     if checkpoint is not None and checkpoint.config != layout.config:
         return Report(str(path), engine, (), (*problems, "The Model sheet does not hold the checkpoint's config."))
     tokens = tuple(prompt_ids(checkpoint, prompt, ids)) if checkpoint and given else tuple(ids or book.ids)
+    if not tokens and problems:
+        return Report(str(path), engine, (), tuple(problems))
     _check_prompt(tokens, layout)
     heat = book.temperature if temperature is None else temperature
     score = book.score_prompt if engine == "cached" else True
 
     inputs: dict[str, Any] = {"token_ids": list(tokens), "temperature": heat, "score_prompt": int(score)}
-    names = _names(layout)
-    cells = _recalculate(engine, path, {} if engine == "cached" else inputs, names, timeout)
+    inputs = {name: value for name, value in inputs.items() if engine != "cached" and name not in book.missing}
+    cells = _recalculate(engine, path, inputs, _names(layout), timeout)
     if weights_from_workbook:
         params, unread = _weights(layout, cells)
         if unread:

@@ -17,6 +17,10 @@ from sheetgpt.layout import Layout, defined_name
 _INPUTS = ("token_ids", "temperature", "score_prompt")
 
 
+class DamagedWorkbook(SheetGPTError):
+    """The file was a workbook of sheetgpt's, but what it says of itself can't be read any more."""
+
+
 @dataclass(frozen=True)
 class Workbook:
     """What a workbook says of itself in its Model sheet, and the inputs that it holds."""
@@ -28,6 +32,7 @@ class Workbook:
     ids: tuple[int, ...]
     temperature: float
     score_prompt: bool
+    missing: tuple[str, ...] = ()  # inputs whose sheet or name is gone
 
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
         """The checkpoint it was made from: `model` where it has moved, else the name in its Model sheet."""
@@ -49,9 +54,12 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     path = Path(path)
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", "context", *_INPUTS]
     cells = cached.recalculate(path, {}, names)
-    missing = next((name for name in names if cells[name] is None), None)
-    if missing is not None:
-        raise SheetGPTError(f"{path} is no workbook of sheetgpt's: it has no defined name {missing!r}.")
+    missing = [name for name in names if cells[name] is None and name not in _INPUTS]
+    if missing:
+        problem = (
+            f"{path} is no workbook of sheetgpt's, or its Model sheet is damaged: there is no range {missing[0]!r}."
+        )
+        raise DamagedWorkbook(problem) if len(missing) < len(names) - len(_INPUTS) else SheetGPTError(problem)
     found = {name: _scalar(found) for name, found in cells.items() if found is not None and name not in _INPUTS}
     try:
         sizes = {
@@ -64,8 +72,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             tied=bool(found["tied"]),
         )
         layout = Layout(config, int(found["context"]))
-    except (TypeError, ValueError) as error:
-        raise SheetGPTError(f"The Model sheet of {path} holds something else than the config: {error}.") from error
+    except (TypeError, ValueError, KeyError, SheetGPTError) as error:
+        raise DamagedWorkbook(f"The Model sheet of {path} holds something else than the config: {error}.") from error
     return Workbook(
         path,
         str(found["model"]),
@@ -74,6 +82,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         _ids(cells["token_ids"]),
         _number(cells["temperature"], 1.0),
         _number(cells["score_prompt"], 1.0) == 1,
+        tuple(name for name in _INPUTS if cells[name] is None),
     )
 
 

@@ -22,11 +22,11 @@ from openpyxl.cell.cell import Cell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.workbook.properties import CalcProperties
-from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import package
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.rows import escape
 
 Rows = Callable[[], Iterable[bytes]]
 Progress = Callable[[str, int], None]
@@ -58,6 +58,7 @@ class Sheet:
     rows: Rows
     last_cell: str
     n_cells: int
+    links: list[tuple[str, str]]  # cell, place in the workbook
 
 
 class Book:
@@ -71,6 +72,7 @@ class Book:
         properties.title, properties.creator = title, "sheetgpt"
         properties.created = properties.modified = EPOCH
         self.sheets: list[Sheet] = []
+        self._links: dict[str, list[tuple[str, str]]] = {}
         self.style = lru_cache(maxsize=None)(self._style)
 
     def frame(self, title: str) -> Worksheet:
@@ -79,14 +81,14 @@ class Book:
         return frame
 
     def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:
-        self.sheets.append(Sheet(frame, rows, last_cell, n_cells))
+        self.sheets.append(Sheet(frame, rows, last_cell, n_cells, self._links.pop(frame.title, [])))
 
     def name(self, name: str, reference: str) -> None:
         self.workbook.defined_names[name] = DefinedName(name, attr_text=reference)
 
     def link(self, frame: Worksheet, cell: str, target: str) -> None:
         """A hyperlink inside the workbook; the cell's own text and style are written with its row."""
-        getattr(frame, "_hyperlinks").append(Hyperlink(ref=cell, location=target))  # noqa: B009  openpyxl has no call for it
+        self._links.setdefault(frame.title, []).append((cell, target))
 
     def _style(self, style: Style) -> int:
         """The style's index in the package's cellXfs."""
@@ -176,7 +178,17 @@ def _filled(frame: bytes, sheet: Sheet) -> Iterator[bytes]:
     yield re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:%b"' % sheet.last_cell.encode(), before)
     yield b"<sheetData>"
     yield from sheet.rows()
-    yield b"</sheetData>" + after
+    yield b"</sheetData>" + _with_links(after, sheet.links)
+
+
+def _with_links(after: bytes, links: Sequence[tuple[str, str]]) -> bytes:
+    """openpyxl drops links from a sheet without cells; their place is before the page's margins."""
+    if not links:
+        return after
+    each = b"".join(b'<hyperlink ref="%b" location="%b"/>' % (c.encode(), escape(to)) for c, to in links)
+    before, margins, rest = after.partition(b"<pageMargins")
+    assert margins
+    return before + b"<hyperlinks>" + each + b"</hyperlinks>" + margins + rest
 
 
 def _chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -64,6 +64,10 @@ BLOCK_ROWS = {
     9: '<c r="F9"><f>SUM($F$7:F$7)</f><v>1</v></c><c r="G9"><f>SUM($F$7:G$7)</f><v>2</v></c>',
     11: '<c r="F11"><v>1</v></c><c r="G11"><v>1</v></c><c r="H11"><v>1</v></c>',
 }
+# long enough to be checked as a run
+BLOCK_ROWS[13] = '<c r="F13"><f t="shared" ref="F13:Y13" si="2">F$11</f><v>1</v></c>' + "".join(
+    f'<c r="{column}13"><f t="shared" si="2"/><v>1</v></c>' for column in "GHIJKLMNOPQRSTUVWXY"
+)
 COLUMNS = "CDEFGHIJKLMNOPQRSTUV"
 WEIGHT_ROWS = {
     row: "".join(f'<c r="{column}{row}" s="1"><v>-0.{i}25</v></c>' for i, column in enumerate(COLUMNS))
@@ -71,7 +75,7 @@ WEIGHT_ROWS = {
 }
 SHEETS = {
     HOME: ("A1:H11", _rows(HOME_ROWS)),
-    BLOCK: ("A5:H11", _rows(BLOCK_ROWS)),
+    BLOCK: ("A5:Y13", _rows(BLOCK_ROWS)),
     WEIGHTS: ("C4:V9", _rows(WEIGHT_ROWS)),
 }
 

@@ -26,6 +26,7 @@ class Hub:
     damage: bool = False  # a large file arrives with its last byte changed
     mirror: bool = False  # an ETag is something other than a checksum
     down: bool = False  # 503 for everything
+    answers_left: int | None = None  # then the hub is down
     status: int | None = None  # another status for everything, with this error code
     error_code: str = ""
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, file, Range header
@@ -68,6 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         route = re.fullmatch(r"/(?:(cdn)/)?([^/]+/[^/]+)/resolve/([^/]+)/([^/]+)", self.path)
+        if self.hub.answers_left is not None:
+            self.hub.down = self.hub.answers_left == 0
+            self.hub.answers_left = max(0, self.hub.answers_left - 1)
         if self.hub.down or self.hub.status:
             return self._reply(self.hub.status or 503, {"X-Error-Code": self.hub.error_code})
         if not route or route[2] not in self.hub.repos:

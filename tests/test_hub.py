@@ -285,6 +285,14 @@ def test_a_server_in_trouble_is_named(hub: Hub) -> None:
     assert f"{hub.url} doesn't answer (Server error '503" in refused()
 
 
+@pytest.mark.parametrize(("answers", "file"), [(1, "config.json"), (4, "tokenizer.json"), (5, "tokenizer.json")])
+def test_a_hub_that_vanishes_between_two_files_does_not_pass_for_one_without_them(
+    hub: Hub, answers: int, file: str
+) -> None:
+    hub.answers_left = answers
+    assert refused().startswith(f"{file} can't be downloaded: ")
+
+
 def test_a_server_that_is_no_hub_is_refused(hub: Hub) -> None:
     hub.commit = ""
     assert f"{hub.url} (HF_ENDPOINT) doesn't answer as a Hugging Face hub does" in refused()

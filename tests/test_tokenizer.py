@@ -286,6 +286,8 @@ def test_two_files_that_disagree_on_an_id_are_refused(folder: Path) -> None:
         ({"normalizer": json.loads(normalizers.NFC().__getstate__())}, "has the normalizer NFC"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "has the pre_tokenizer Whitespace; expected ByteLevel"),
         ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "says add_prefix_space True"),
+        ({"pre_tokenizer": {"type": "ByteLevel", "use_regex": False}}, "pre_tokenizer ByteLevel without its regex"),
+        ({"model": {"type": "BPE", "dropout": 0.1}}, "says model dropout 0.1"),
         ({"model": {"type": "BPE", "end_of_word_suffix": "</w>"}}, "says model end_of_word_suffix '</w>'"),
         ({"model": {"type": "BPE", "vocab": {}}}, "has no list of merges"),
         ({"model": {"type": "BPE", "merges": []}}, "has no vocabulary"),

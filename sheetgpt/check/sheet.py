@@ -1,7 +1,7 @@
 """A worksheet's rows, streamed: addresses, types, values, texts, styles and formulas of every cell.
 
-Runs of plain number cells (the weights) are checked by one regular expression and cut down to their first and last
-cell; all the rest goes through lxml. Format: ECMA-376 part 1, section 18.3.1.
+Runs of plain numbers (the weights) and of one shared formula's cells are checked by one regular expression and cut
+down to their first and last cell; all the rest goes through lxml. Format: ECMA-376 part 1, section 18.3.1.
 """
 
 import math
@@ -35,10 +35,14 @@ COLUMNS = {get_column_letter(c): c for c in range(1, MAX_COLUMN + 1)}
 LETTERS = [b"", *(letters.encode() for letters in COLUMNS)]
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
-_PLAIN_RUN = re.compile(
-    rb'(?:<c r="[A-Z]{1,3}[1-9]\d{0,6}"(?: s="\d{1,5}")?>'
-    rb"<v>-?\d{1,17}(?:\.\d{1,30})?(?:[eE][-+]?\d{1,2})?</v></c>){8,}+"
+_START = rb'<c r="[A-Z]{1,3}[1-9]\d{0,6}"(?: s="\d{1,5}")?'
+_PLAIN = rb"<v>-?\d{1,17}(?:\.\d{1,30})?(?:[eE][-+]?\d{1,2})?</v>"
+_CHILD = rb'<f t="shared" si="\d{1,9}"/>'
+_RUN = re.compile(
+    rb"(?:%b>%b</c>){8,}+|(?:%b(?:>%b%b| t=\"str\">%b<v></v>)</c>){4,}+"
+    % (_START, _PLAIN, _START, _CHILD, _PLAIN, _CHILD)
 )
+_INDEX = re.compile(rb' si="(\d+)"')
 _ADDRESS = re.compile(rb' r="([^"]+)"')
 _STYLE = re.compile(rb' s="(\d+)"')
 
@@ -256,7 +260,7 @@ def string_problems(element: Element) -> Iterator[str]:
 
 
 def _thinned(stream: IO[bytes], n_styles: int) -> Iterator[bytes]:
-    """The XML with every sound run of plain number cells cut to its ends; a run that is not sound stays whole."""
+    """The XML with every sound run of such cells cut to its ends; a run that is not sound stays whole."""
 
     def cut(run: re.Match[bytes]) -> bytes:
         text = run[0]
@@ -266,7 +270,7 @@ def _thinned(stream: IO[bytes], n_styles: int) -> Iterator[bytes]:
         first = COLUMNS.get(letters.decode(), MAX_COLUMN)
         if b" ".join(addresses) != _addresses(first, len(addresses)).replace(b"#", digits):
             return text
-        if any(int(style) >= n_styles for style in set(_STYLE.findall(text))):
+        if any(int(style) >= n_styles for style in set(_STYLE.findall(text))) or len(set(_INDEX.findall(text))) > 1:
             return text
         return text[: text.index(b"</c>") + 4] + text[text.rindex(b"<c ") :]
 
@@ -276,7 +280,7 @@ def _thinned(stream: IO[bytes], n_styles: int) -> Iterator[bytes]:
         end = block.rfind(b"</c>") + 4
         end = end if end > 3 else len(block)
         rest = block[end:]
-        yield _PLAIN_RUN.sub(cut, block[:end])
+        yield _RUN.sub(cut, block[:end])
     yield rest
 
 

@@ -1,0 +1,298 @@
+"""The Tokenizer sheet: the prompt's text becomes token ids, a byte a row, every step a column from left to right.
+
+Formulas: tokenizer_steps.py. Cached values: the trace of `bpe.run`, which has the same columns. The ids stand in
+`tokenizer_ids`, their number in `tokenizer_n_tokens`, and what is wrong, if anything, in `tokenizer_message`.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt import bpe, rows
+from sheetgpt.bpe import Cell, Round, Trace
+from sheetgpt.characters import NAMES
+from sheetgpt.layout import HOME, quoted
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.tokenizer_layout import (
+    COLUMNS,
+    FIRST_BYTE,
+    FIRST_ROUND,
+    HEADER_ROW,
+    LABEL_ROW,
+    MESSAGE_ROW,
+    ROUND,
+    SECTION_ROW,
+    SUMMARY,
+    TEXT_ROW,
+    TOKENIZER,
+    VALUE_ROW,
+    WORDS_ROW,
+    ZERO_ROW,
+    TokenizerLayout,
+    local,
+    runs,
+    runs_row,
+)
+from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
+from sheetgpt.sheets.tokenizer_tables import TokenizerPalette
+from sheetgpt.tokenizer import byte_to_unicode
+from sheetgpt.xlsx import Book
+
+FINE = "The prompt is read in full."
+
+# a section's columns (of COLUMNS or ROUND), its title and what to say of it
+SECTIONS = (
+    (1, 1, "", ""),
+    (
+        *(2, 6, "1 Characters"),
+        "A computer knows a character by its number in Unicode, the code point. The text is cut into characters, and "
+        "each is given as many rows as it will need bytes.",
+    ),
+    (
+        *(7, 8, "2 UTF-8 bytes"),
+        "The code point's bits, six a byte. GPT-2 writes each byte as a letter of its own: a space is Ġ.",
+    ),
+    (
+        *(9, 12, "3 Kinds"),
+        "Added tokens such as <|endoftext|> are found first. Every other character is a space, a letter, a number or "
+        "something else: see the sheet Characters.",
+    ),
+    (
+        *(13, 16, "4 Words"),
+        "Tokens never reach across words. A word is a run of one kind with the space before it, or a short ending: "
+        "'s 't 're 've 'm 'll 'd. Further spaces stand alone.",
+    ),
+    (17, 18, "5 Result", "The id after the last merge round (they follow on the right), and the tokens so far."),
+    (19, 22, "6 Tokens", "The same ids as a list: this is what the network reads."),
+)
+HEADS = (
+    *("byte", "character", "it is", "code point", "bytes", "byte no.", "byte", "letter", "added", "left", "kind", ""),
+    *("starts", "short", "word", "ends at", "token id", "tokens", "no.", "from byte", "id", "token"),
+)
+ROUND_HEADS = ("id", "token", "bytes", "rank", "best", "joins")
+SUMMARY_HEADS = ("characters", "😀 counts as", "bytes", "words", "rounds", "tokens", "problem")
+ROUND_WORDS = (
+    "7 Merge rounds →  At first every byte is a token. Each pair of neighbours in a word is looked up in the list of "
+    "merges: a pair that is not there has no rank (–). In every word the pair of the best, that is the smallest, rank "
+    "joins, wherever it stands, the leftmost first; then the next round begins, until no pair is left."
+)
+WIDTHS = (6, 9, 8, 10, 8, 8, 8, 8, 8, 8, 8, 12, 8, 8, 8, 8, 9, 9, 6, 9, 9, 16)
+_STYLES = {"character": "token", "letter": "token", "token": "token", "final": "total", "id": "total", "row": "index"}
+
+
+def add_tokenizer(book: Book, layout: TokenizerLayout, text: str, shown: Sequence[str]) -> Trace:
+    """`text` is what the prompt cell holds when the workbook is made, `shown` the token strings by id."""
+    trace = bpe.run(text, layout.tables, layout.capacity, layout.rounds)
+    frame, palette = book.frame(TOKENIZER), TokenizerPalette(book)
+    frame.sheet_properties.tabColor = "C55A11"
+    frame.sheet_view.showGridLines = False
+    frame.freeze_panes = f"D{FIRST_BYTE}"
+    _shape(frame, layout)
+    book.link(frame, "A2", f"{quoted(HOME)}!A1")
+    end = layout.round(layout.rounds - 1, ROUND[-1])
+    last = end.line(layout.capacity - 1).cells
+    cells = layout.capacity * (len(COLUMNS) + len(ROUND) * layout.rounds)
+    book.add(frame, lambda: tokenizer_rows(layout, palette, text, trace, shown), last, cells)
+    return trace
+
+
+def _shape(frame: Worksheet, layout: TokenizerLayout) -> None:
+    """Widths, and the merged cells of the explanations."""
+    first = layout.column(COLUMNS[0])
+    for i, width in enumerate(WIDTHS):
+        frame.column_dimensions[rows.letters(first.column + i).decode()].width = width
+    frame.column_dimensions[rows.letters(FIRST_ROUND - 1).decode()].width = 46
+    for r in range(layout.rounds):
+        for name, width in zip(ROUND, (8, 13, 7, 8, 8, 7), strict=True):
+            frame.column_dimensions[rows.letters(layout.round(r, name).column).decode()].width = width
+    for begin, end, _, _ in SECTIONS[1:]:
+        a, b = (rows.letters(column).decode() for column in (begin, end))
+        frame.merged_cells.add(f"{a}{WORDS_ROW}:{b}{WORDS_ROW}")
+
+
+def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
+    """The single cells above the columns."""
+    steps, n = Steps(layout), layout.capacity
+    cells = {name: local(area) for name, area in layout.cells.items()}
+    prompt, end = layout.prompt.reference, steps.cell("position", n)
+    more = f"{end}+{steps.width(n)}<={cells['length']}"
+    too_long = f'IF({end}="",FALSE,OR({steps.cell("nth", n)}<{steps.cell("n_bytes", n)},{more}))'
+    code, ids = local(layout.column("code")), local(layout.round(0, "id"))
+    half = f'OR(COUNTIF({code},"<0")>0,COUNTIFS({code},">=55296",{code},"<=57343")>0)'
+    missing, still_open = f'COUNTIF({ids},"<0")>0', f"{_open_cell(layout, layout.rounds - 1)}>0"
+    problem = "0"
+    checks = (f"{cells['length']}=0", too_long, half, missing, still_open)
+    for number, check in reversed(list(enumerate(checks, 1))):
+        problem = f"IF({check},{number},{problem})"
+    empty = 0 if layout.tables.end_of_text is None else 1
+    return {
+        "text": f'IF(ISERROR({prompt}),"",{prompt}&"")',
+        "message": f"CHOOSE({cells['problem']}+1," + ",".join(f'"{words}"' for words in messages(layout)) + ")",
+        "length": f"LEN({cells['text']})",
+        "unit": "LEN(_xlfn.UNICHAR(128512))",
+        "n_bytes": f"COUNT({local(layout.column('byte'))})",
+        "n_words": f"MAX({local(layout.column('word'))})",
+        "n_rounds": f"SUM({local(runs_row(layout))})",
+        "n_tokens": f"IF({cells['problem']}=0,{steps.cell('count', n)},IF({cells['problem']}=1,{empty},0))",
+        "problem": problem,
+    }
+
+
+def messages(layout: TokenizerLayout) -> tuple[str, ...]:
+    """What the message says for each problem, 0 for none; in the order of `bpe`'s statuses."""
+    empty = "The prompt is empty: type some text."
+    if layout.tables.end_of_text is not None:
+        empty = "The prompt is empty, so it becomes <|endoftext|>, the token that stands before every text."
+    return (
+        FINE,
+        empty,
+        f"The prompt has more than the {layout.capacity} bytes that this workbook has rows for: shorten it.",
+        "The prompt holds half of a character, which is no text: delete it and type it again.",
+        "The prompt holds a character that this model has no token for: leave it out.",
+        f"A word of the prompt needs more than {layout.rounds} merge rounds: shorten it or put spaces in it.",
+    )
+
+
+STATUSES = (bpe.FITS, bpe.EMPTY, bpe.TOO_LONG, bpe.HALF_CHARACTER, bpe.NO_TOKEN, bpe.TOO_MANY_ROUNDS)
+
+
+def _summary_values(layout: TokenizerLayout, text: str, trace: Trace) -> dict[str, int | str]:
+    problem = STATUSES.index(trace.status)
+    return {
+        "text": text,
+        "message": messages(layout)[problem],
+        "length": len(text),
+        "unit": 1,
+        "n_bytes": trace.n,
+        "n_words": max(trace.word, default=0),
+        "n_rounds": len(trace.rounds),
+        "n_tokens": len(trace.ids),
+        "problem": problem,
+    }
+
+
+def _open_cell(layout: TokenizerLayout, r: int) -> str:
+    """The cell that counts the pairs which can still merge in round r."""
+    return f"${rows.letters(layout.round(r, 'rank').column).decode()}${WORDS_ROW}"
+
+
+def tokenizer_rows(
+    layout: TokenizerLayout, palette: Palette, text: str, trace: Trace, shown: Sequence[str]
+) -> Iterator[bytes]:
+    yield from _top(layout, palette, text, trace)
+    yield from _heads(layout, palette, trace)
+    steps = Steps(layout)
+    rounds = [RoundSteps(steps, r) for r in range(layout.rounds)]
+    formulas = [(name, palette[_STYLES.get(name, "id")], steps.step(name)) for name in COLUMNS[1:] if name != "number"]
+    columns = cached_columns(layout, trace, shown)
+    for i in range(1, layout.capacity + 1):
+        n = FIRST_BYTE + i - 1
+        cells = [rows.number(1, n, i, palette["index"])]
+        cells += [
+            rows.formula(COLUMNS.index(name) + 1, n, formula(i), columns[name][i - 1], style)
+            for name, style, formula in formulas
+        ]
+        cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, n, i, palette["index"]))
+        for r, round_steps in enumerate(rounds):
+            done = trace.rounds[r] if r < len(trace.rounds) else Round()
+            cells.append(_round_cells(round_steps, palette, done, shown, i))
+        yield rows.row(n, *cells)
+
+
+def _round_cells(steps: RoundSteps, palette: Palette, done: Round, shown: Sequence[str], i: int) -> bytes:
+    cells, n = [], FIRST_BYTE + i - 1
+    for name in ROUND:
+        area = steps.layout.round(steps.r, name)
+        values = [_shown(shown, token) for token in done.id] if name == "token" else getattr(done, name)
+        value = values[i - 1] if i <= len(values) else ""
+        style = {"token": "token", "rank": "rank", "best": "rank", "merge": "flag"}.get(name, "id")
+        cells.append(rows.formula(area.column, n, steps.step(name)(i), value, palette[style]))
+    return b"".join(cells)
+
+
+def _shown(shown: Sequence[str], token: Cell) -> str:
+    return "" if token == "" else "?" if token < 0 else shown[token]
+
+
+def cached_columns(layout: TokenizerLayout, trace: Trace, shown: Sequence[str]) -> dict[str, list[Cell] | list[str]]:
+    """The trace, padded to the sheet's rows, and the columns that only show it."""
+    letters, n = byte_to_unicode(), layout.capacity
+    own = ("position", "code", "n_bytes", "nth", "byte", "added", "left", "kind", "start", "short", "word", "last")
+    pad: list[Cell] = [""] * (n - trace.n)
+    columns: dict[str, list[Cell] | list[str]] = {name: [*getattr(trace, name), *pad] for name in (*own, "final")}
+    visible = zip(trace.code, trace.nth, strict=True)
+    columns["character"] = [("" if nth > 1 else _symbol(code)) for code, nth in visible] + [""] * len(pad)
+    columns["letter"] = [letters[byte] for byte in trace.byte] + [""] * len(pad)
+    columns["kind_name"] = [NAMES[kind] for kind in trace.kind] + [""] * len(pad)
+    count = 0
+    counts: list[Cell] = []
+    for token in columns["final"]:
+        count += token != ""
+        counts.append(count)
+    blank: list[Cell] = [""] * (n - len(trace.ids))
+    at: list[Cell] = [*trace.starts] if trace.starts else [""] * len(trace.ids)
+    return columns | {
+        "count": counts,
+        "at": [*at, *blank],
+        "id": [*trace.ids, *blank],
+        "token": [_shown(shown, token) for token in trace.ids] + [""] * len(blank),
+    }
+
+
+def _symbol(code: int) -> str:
+    return chr(9216 + code) if code < 33 else chr(code)
+
+
+def _top(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace) -> Iterator[bytes]:
+    note = "From text to token ids, a byte a row: follow it from left to right. Nothing here is typed; the prompt is."
+    title = rows.text(1, 1, "Tokenizer", palette["title"]), rows.text(4, 1, note, palette["note"])
+    yield rows.row(1, *title, height=24)
+    formulas, values = summary_formulas(layout), _summary_values(layout, text, trace)
+
+    def cell(name: str, style: str) -> bytes:
+        area = layout.cells[name]
+        return rows.formula(area.column, area.row, formulas[name], values[name], palette[style])
+
+    yield rows.row(TEXT_ROW, rows.text(1, TEXT_ROW, "← Home", palette["link"]), cell("text", "quote"))
+    yield rows.row(MESSAGE_ROW, cell("message", "message"))
+    capacity = f"Room for {layout.capacity} bytes in words of up to {layout.rounds} merge rounds."
+    heads = [rows.text(4 + i, LABEL_ROW, head, palette["header"]) for i, head in enumerate(SUMMARY_HEADS)]
+    yield rows.row(LABEL_ROW, *heads, rows.text(4 + len(heads), LABEL_ROW, capacity, palette["note"]))
+    yield rows.row(VALUE_ROW, *(cell(name, "total") for name in SUMMARY))
+
+
+def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[bytes]:
+    """Sections, their explanations, the columns' heads, and the row before the first byte."""
+    n = SECTION_ROW
+    titles = {begin: title for begin, _, title, _ in SECTIONS} | {FIRST_ROUND - 1: "7 Merges"}
+    titles |= {layout.round(r, "id").column: f"Round {r + 1}" for r in range(layout.rounds)}
+    end = layout.round(layout.rounds - 1, ROUND[-1]).column
+    bar = (rows.text(c, n, titles.get(c, ""), palette["section"]) for c in range(1, end + 1))
+    yield rows.row(n, *bar)
+    n = WORDS_ROW
+    words = b"".join(rows.text(begin, n, text, palette["paragraph"]) for begin, _, _, text in SECTIONS)
+    words += rows.text(FIRST_ROUND - 1, n, ROUND_WORDS, palette["paragraph"])
+    yield rows.row(n, words, *(_open_pairs(layout, palette, trace, r) for r in range(layout.rounds)), height=108)
+    n = HEADER_ROW
+    heads = b"".join(rows.text(c, n, head, palette["header"]) for c, head in enumerate(HEADS, 1))
+    for r in range(layout.rounds):
+        first = layout.round(r, "id").column
+        heads += b"".join(rows.text(first + j, n, head, palette["header"]) for j, head in enumerate(ROUND_HEADS))
+    yield rows.row(n, heads)
+    n = ZERO_ROW
+    zero = rows.number(layout.column("count").column, n, 0, palette["flag"])
+    yield rows.row(n, zero, *(_runs(layout, palette, trace, r) for r in range(layout.rounds)))
+
+
+def _open_pairs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> bytes:
+    column, rank = layout.round(r, "rank").column, layout.round(r, "rank")
+    count = trace.rounds[r].n_open if r < len(trace.rounds) else 0
+    label = rows.text(column - 1, WORDS_ROW, "pairs:", palette["label"])
+    source = f'COUNTIF({local(rank)},"<{bpe.NO_PAIR}")'
+    return label + rows.formula(column, WORDS_ROW, source, count, palette["total"])
+
+
+def _runs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> bytes:
+    """1 while the round before left something to merge."""
+    source = f"IF({_open_cell(layout, r - 1)}>0,1,0)" if r else f"IF({local(layout.cells['length'])}=0,0,1)"
+    return rows.formula(runs(layout, r).column, ZERO_ROW, source, int(r < len(trace.rounds)), palette["flag"])

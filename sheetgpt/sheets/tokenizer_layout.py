@@ -1,0 +1,103 @@
+"""Where everything of the tokenizer lives: a byte of the prompt a row, a column each step, and the tables they look in.
+
+The sheet holds `capacity` bytes and `rounds` merge rounds; both and the tokenizer's tables determine it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from openpyxl.utils import get_column_letter
+
+from sheetgpt.bpe import Tables
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.layout import MAX_COLUMNS, MAX_ROWS, Area
+
+TOKENIZER, MERGES, CHARACTERS = "Tokenizer", "Merges", "Characters"
+TEXT_ROW, MESSAGE_ROW, LABEL_ROW, VALUE_ROW = 2, 3, 4, 5
+SECTION_ROW, WORDS_ROW, HEADER_ROW, ZERO_ROW, FIRST_BYTE = 6, 7, 8, 9, 10
+FIRST_ENTRY = 5  # of every table on the sheets Merges and Characters
+
+COLUMNS = (
+    *("row", "position", "character", "code", "n_bytes", "nth", "byte", "letter"),
+    *("added", "left", "kind", "kind_name", "start", "short", "word", "last"),
+    *("final", "count", "number", "at", "id", "token"),
+)
+SUMMARY = ("length", "unit", "n_bytes", "n_words", "n_rounds", "n_tokens", "problem")
+ROUND = ("id", "token", "n_bytes", "rank", "best", "merge")
+FIRST_ROUND = len(COLUMNS) + 2  # one column is left free for words
+
+
+@dataclass(frozen=True)
+class TokenizerLayout:
+    """`prompt` is the cell with the text, `vocab_shown` the column of token strings by id."""
+
+    tables: Tables
+    prompt: Area
+    vocab_shown: Area
+    capacity: int = 256
+    rounds: int = 48
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.capacity <= 32_767:
+            raise SheetGPTError(
+                f"--prompt-bytes {self.capacity} is not between 1 and 32767, the characters that a cell holds."
+            )
+        if not 1 <= self.rounds <= (MAX_COLUMNS - FIRST_ROUND) // len(ROUND):
+            raise SheetGPTError(f"{self.rounds} merge rounds don't fit on a sheet of {MAX_COLUMNS:,} columns.")
+        if len(self.tables.keys) > MAX_ROWS - FIRST_ENTRY:
+            raise SheetGPTError(f"The {len(self.tables.merged):,} merges don't fit on a sheet of {MAX_ROWS:,} rows.")
+
+    @property
+    def last_byte(self) -> int:
+        return FIRST_BYTE + self.capacity - 1
+
+    def column(self, name: str) -> Area:
+        """A column of the Tokenizer sheet, its `capacity` rows."""
+        return Area(TOKENIZER, FIRST_BYTE, COLUMNS.index(name) + 1, self.capacity)
+
+    def round(self, r: int, name: str) -> Area:
+        """A column of merge round r, which counts from 0."""
+        column = FIRST_ROUND + r * len(ROUND) + ROUND.index(name)
+        return Area(TOKENIZER, FIRST_BYTE, column, self.capacity)
+
+    @cached_property
+    def cells(self) -> dict[str, Area]:
+        """Single cells of the Tokenizer sheet."""
+        summary = {name: Area(TOKENIZER, VALUE_ROW, 4 + i) for i, name in enumerate(SUMMARY)}
+        return {"text": Area(TOKENIZER, TEXT_ROW, 4), "message": Area(TOKENIZER, MESSAGE_ROW, 4), **summary}
+
+    @cached_property
+    def lookups(self) -> dict[str, Area]:
+        """The columns of the tables."""
+        merges, bytes_, added = len(self.tables.keys), 256, len(self.tables.added)
+        starts = len(self.tables.kind_starts)
+        sizes = (
+            *((MERGES, 4, "merged", max(len(self.tables.merged), 1)), (MERGES, 8, "keys", merges)),
+            *((MERGES, 9, "ranks", merges), (CHARACTERS, 1, "kind_starts", starts), (CHARACTERS, 4, "kinds", starts)),
+            *((CHARACTERS, 8, "letters", bytes_), (CHARACTERS, 9, "byte_ids", bytes_)),
+            *((CHARACTERS, 11, "added_numbers", added), (CHARACTERS, 12, "added_texts", added)),
+            *((CHARACTERS, 13, "added_lengths", added), (CHARACTERS, 14, "added_bytes", added)),
+            (CHARACTERS, 15, "added_ids", added),
+        )
+        return {name: Area(sheet, FIRST_ENTRY, column, n) for sheet, column, name, n in sizes if n}
+
+    def names(self) -> Iterator[tuple[str, list[Area]]]:
+        """Workbook-level defined names."""
+        yield "tokenizer_ids", [self.column("id")]
+        for name in ("byte", "word", "final"):
+            yield f"tokenizer_{name}", [self.column(name)]
+        for name in ("message", "n_tokens", "problem", "n_rounds"):
+            yield f"tokenizer_{name}", [self.cells[name]]
+        for name in ("keys", "ranks", "merged"):
+            yield f"merge_{name}", [self.lookups[name]]
+
+
+def local(area: Area) -> str:
+    """`$B$5`, for formulas on the area's own sheet."""
+    return area.reference.rpartition("!")[2]
+
+
+def at(area: Area, i: int) -> str:
+    """Row i of a column, counting from 1; 0 is the row above it. The row is absolute: nothing fills down."""
+    return f"{get_column_letter(area.column)}${area.row + i - 1}"

@@ -1,0 +1,255 @@
+"""The Tokenizer sheet's formulas, a function a column: each gives the formula for byte i, counting from 1.
+
+Twin: `bpe.py`, where the same columns are computed in Python under the same names. Every formula stands behind one
+guard, so that rows past the end of the text cost next to nothing.
+"""
+
+from collections.abc import Callable
+
+from sheetgpt.bpe import NO_PAIR
+from sheetgpt.layout import Area
+from sheetgpt.sheets.tokenizer_layout import FIRST_ROUND, ROUND, ZERO_ROW, TokenizerLayout, at, local
+
+Formula = Callable[[int], str]
+
+
+class Steps:
+    """The formulas of one layout, without `=`."""
+
+    def __init__(self, layout: TokenizerLayout) -> None:
+        self.layout = layout
+        self.text, self.length, self.unit = (local(layout.cells[name]) for name in ("text", "length", "unit"))
+        self.tables = {name: area.reference for name, area in layout.lookups.items()}
+
+    def cell(self, name: str, i: int) -> str:
+        return at(self.layout.column(name), i)
+
+    def guarded(self, i: int, source: str) -> str:
+        """Blank past the end of the text."""
+        return f'IF({self.cell("position", i)}="","",{source})'
+
+    def step(self, name: str) -> Formula:
+        formula: Formula = getattr(self, name)
+        if name in ("position", "count", "at", "id", "token"):  # these have guards of their own
+            return formula
+        return lambda i: self.guarded(i, formula(i))
+
+    # Characters
+
+    def position(self, i: int) -> str:
+        """Where this byte's character stands in the text: the byte above's, or the next one's."""
+        if i == 1:
+            return f'IF({self.length}=0,"",1)'
+        here = self.cell("position", i - 1)
+        following = f"{here}+{self.width(i - 1)}"
+        inside = f"{self.cell('nth', i - 1)}<{self.cell('n_bytes', i - 1)}"
+        return f'IF({here}="","",IF({inside},{here},IF({following}>{self.length},"",{following})))'
+
+    def width(self, i: int) -> str:
+        """Characters beyond U+FFFF are two units long where a spreadsheet counts in UTF-16, as Excel does."""
+        return f"IF({self.cell('code', i)}>65535,{self.unit},1)"
+
+    def character(self, i: int) -> str:
+        """To look at: control characters and the space as their symbols."""
+        code = self.cell("code", i)
+        shown = f'IF({code}<33,_xlfn.UNICHAR(9216+{code}),IFERROR(_xlfn.UNICHAR({code}),""))'
+        return f'IF({self.cell("nth", i)}>1,"",{shown})'
+
+    def code(self, i: int) -> str:
+        """Two units from here on hold the character, whether the program counts in UTF-16 or in code points.
+
+        Where the second is half of the next character, which UNICODE may refuse, one unit does.
+        """
+        here = self.cell("position", i)
+        one, two = (f"_xlfn.UNICODE(MID({self.text},{here},{n}))" for n in (1, 2))
+        found = f"IFERROR({two},IFERROR({one},-1))"
+        return found if i == 1 else f"IF({self.cell('nth', i)}>1,{self.cell('code', i - 1)},{found})"
+
+    def n_bytes(self, i: int) -> str:
+        code = self.cell("code", i)
+        return f"IF({code}<128,1,IF({code}<2048,2,IF({code}<65536,3,4)))"
+
+    def nth(self, i: int) -> str:
+        above, size = self.cell("nth", i - 1), self.cell("n_bytes", i - 1)
+        return "1" if i == 1 else f"IF({above}<{size},{above}+1,1)"
+
+    def byte(self, i: int) -> str:
+        """Six bits a byte, the first with as many leading ones as the character has bytes."""
+        code, n, nth = (self.cell(name, i) for name in ("code", "n_bytes", "nth"))
+        first = f"256-2^(8-{n})+INT({code}/64^({n}-1))"
+        return f"IF({n}=1,MAX({code},0),IF({nth}=1,{first},128+MOD(INT({code}/64^({n}-{nth})),64)))"
+
+    def letter(self, i: int) -> str:
+        return f"INDEX({self.tables['letters']},{self.cell('byte', i)}+1)"
+
+    # Added tokens and kinds of characters
+
+    def added(self, i: int) -> str:
+        """The number of the longest added token that starts here; the table has the longest last."""
+        if "added_texts" not in self.tables:
+            return "0"
+        texts, lengths, numbers = (self.tables[f"added_{name}"] for name in ("texts", "lengths", "numbers"))
+        here = f"MID({self.text},{self.cell('position', i)},{lengths})"
+        found = f"SUMPRODUCT(MAX(EXACT({here},{texts})*{numbers}))"
+        if i == 1:
+            return found
+        return f"IF({self.cell('nth', i)}>1,0,IF({self.cell('left', i - 1)}>1,0,{found}))"
+
+    def left(self, i: int) -> str:
+        if "added_texts" not in self.tables:
+            return "0"
+        added, above = self.cell("added", i), self.cell("left", i - 1)
+        first = f"IF({added}>0,INDEX({self.tables['added_bytes']},{added}),0)"
+        return first if i == 1 else f"IF({above}>1,{above}-1,{first})"
+
+    def kind(self, i: int) -> str:
+        """A binary search in the table of ranges."""
+        kinds, starts = self.tables["kinds"], self.tables["kind_starts"]
+        found = f"INDEX({kinds},MATCH(MAX({self.cell('code', i)},0),{starts},1))"
+        if i > 1:
+            found = f"IF({self.cell('nth', i)}>1,{self.cell('kind', i - 1)},{found})"
+        return f"IF({self.cell('left', i)}>0,0,{found})"
+
+    def kind_name(self, i: int) -> str:
+        return f'CHOOSE({self.cell("kind", i)}+1,"added token","space","letter","number","other")'
+
+    # Words
+
+    def start(self, i: int) -> str:
+        """1 where a piece of GPT-2's pattern starts."""
+        if i == 1:
+            return "1"
+        kind, above, short = self.cell("kind", i), self.cell("kind", i - 1), self.cell("short", i - 1)
+        area = self.layout.column("kind")
+        kinds = local(Area(area.sheet, area.row, area.column, area.n_rows + 4))  # what follows the last byte is blank
+        after = f"N(INDEX({kinds},{self.cell('row', i)}+{self.cell('n_bytes', i)}))"
+        space = f"IF({above}<>1,1,IF({after}>1,1,0))"
+        other = f"IF({self.cell('code', i - 1)}=32,0,IF({above}={kind},0,1))"
+        inside = f"IF({above}=0,1,IF({short}=1,1,IF({short}>1,0,IF({kind}=1,{space},{other}))))"
+        added = f"IF({self.cell('added', i)}>0,1,0)"
+        return f"IF({self.cell('nth', i)}>1,0,IF({kind}=0,{added},{inside}))"
+
+    def short(self, i: int) -> str:
+        """Bytes that are left of 's 't 'm 'd 're 've 'll, this one included."""
+        above, begins = self.cell("short", i - 1), f"{self.cell('start', i)}*{self.cell('kind', i)}"
+        (b1, k1), (b2, k2) = ((self.cell("byte", i + n), self.cell("kind", i + n)) for n in (1, 2))
+        long = ",".join(f"AND({b1}={ord(a)},{b2}={ord(b)})" for a, b in ("re", "ve", "ll"))
+        two = ",".join(f"{b1}={ord(a)}" for a in "stmd")
+        found = f"IF({k1}<>2,0,IF(OR({two}),2,IF({k2}<>2,0,IF(OR({long}),3,0))))"
+        first = f"IF({self.cell('byte', i)}<>39,0,IF({begins}=0,0,{found}))"
+        return first if i == 1 else f"IF({above}>1,{above}-1,{first})"
+
+    def word(self, i: int) -> str:
+        return "1" if i == 1 else f"{self.cell('word', i - 1)}+{self.cell('start', i)}"
+
+    def last(self, i: int) -> str:
+        """The row of the word's last byte, handed up from below."""
+        same = f"{self.cell('word', i + 1)}={self.cell('word', i)}"
+        return f"IF({same},{self.cell('last', i + 1)},{self.cell('row', i)})"
+
+    # Result
+
+    def final(self, i: int) -> str:
+        """The id after the last round that ran."""
+        first, end = self.layout.round(0, "id"), self.layout.round(self.layout.rounds - 1, ROUND[-1])
+        line = local(Area(first.sheet, first.row + i - 1, first.column, 1, end.column - first.column + 1))
+        return f"INDEX({line},1,{len(ROUND)}*{local(self.layout.cells['n_rounds'])}-{len(ROUND) - 1})"
+
+    def count(self, i: int) -> str:
+        above = self.cell("count", i - 1)
+        return f'IF({self.cell("final", i)}="",{above},{above}+1)'
+
+    def listed(self, i: int, source: str) -> str:
+        return f'IF({self.cell("number", i)}>{local(self.layout.cells["n_tokens"])},"",{source})'
+
+    def at(self, i: int) -> str:
+        """The row where the count reaches this number: a binary search in a column that never falls."""
+        area = self.layout.column("count")
+        counts = local(Area(area.sheet, ZERO_ROW, area.column, area.n_rows + 1))
+        found = f"MATCH({self.cell('number', i)}-0.5,{counts},1)"
+        return self.listed(i, found if i > 1 else f'IF({self.length}=0,"",{found})')
+
+    def id(self, i: int) -> str:
+        found, end = f"INDEX({local(self.layout.column('final'))},{self.cell('at', i)})", self.layout.tables.end_of_text
+        return self.listed(i, found if i > 1 or end is None else f"IF({self.length}=0,{end},{found})")
+
+    def token(self, i: int) -> str:
+        return self.listed(i, f"INDEX({self.layout.vocab_shown.reference},{self.cell('id', i)}+1)")
+
+
+class RoundSteps:
+    """The formulas of merge round r; round 0 starts from single bytes."""
+
+    def __init__(self, steps: Steps, r: int) -> None:
+        self.steps, self.layout, self.tables, self.r = steps, steps.layout, steps.tables, r
+
+    def cell(self, name: str, i: int, back: int = 0) -> str:
+        return at(self.layout.round(self.r - back, name), i)
+
+    @property
+    def runs(self) -> str:
+        """The cell that says whether this round has anything to do."""
+        return runs(self.layout, self.r).reference.rpartition("!")[2]
+
+    def guarded(self, i: int, source: str) -> str:
+        return self.steps.guarded(i, f'IF({self.runs}=0,"",{source})')
+
+    def step(self, name: str) -> Formula:
+        formula: Formula = getattr(self, name)
+        if name in ("id", "best", "merge"):
+            return lambda i: self.guarded(i, formula(i))
+        return lambda i: f'IF({self.cell("id", i)}="","",{formula(i)})'
+
+    def id(self, i: int) -> str:
+        """The id of the token that starts at this byte; blank inside a token."""
+        if self.r == 0:
+            first = f"INDEX({self.tables['byte_ids']},{self.steps.cell('byte', i)}+1)"
+            if "added_ids" not in self.tables:
+                return first
+            added, left = self.steps.cell("added", i), self.steps.cell("left", i)
+            return f'IF({left}=0,{first},IF({added}>0,INDEX({self.tables["added_ids"]},{added}),""))'
+        before, merged = self.cell("id", i, 1), f"INDEX({self.tables['merged']},{self.cell('rank', i, 1)}+1)"
+        kept = f"IF({self.cell('merge', i, 1)}=1,{merged},{before})"
+        if i > 1:  # swallowed by the token before it
+            kept = f'IF({self.cell("merge", i - 1, 1)}=1,"",{kept})'
+        return f'IF({before}="","",{kept})'
+
+    def token(self, i: int) -> str:
+        token = self.cell("id", i)
+        return f'IF({token}<0,"?",INDEX({self.layout.vocab_shown.reference},{token}+1))'
+
+    def n_bytes(self, i: int) -> str:
+        if self.r == 0:
+            return f"MAX({self.steps.cell('left', i)},1)"
+        size = self.cell("n_bytes", i, 1)
+        swallowed = f"INDEX({local(self.layout.round(self.r - 1, 'n_bytes'))},{self.steps.cell('row', i)}+{size})"
+        return f"IF({self.cell('merge', i, 1)}=1,{size}+{swallowed},{size})"
+
+    def rank(self, i: int) -> str:
+        """left id * n_vocab + right id, looked up by binary search among the sorted keys of all merges."""
+        after = f"{self.steps.cell('row', i)}+{self.cell('n_bytes', i)}"
+        right = f"INDEX({local(self.layout.round(self.r, 'id'))},{after})"
+        key = f"{self.cell('id', i)}*{self.layout.tables.n_vocab}+{right}"
+        place = f"MATCH({key},{self.tables['keys']},1)"
+        found = f"IF(INDEX({self.tables['keys']},{place})={key},INDEX({self.tables['ranks']},{place}),{NO_PAIR})"
+        return f"IF({after}>{self.steps.cell('last', i)},{NO_PAIR},{found})"
+
+    def best(self, i: int) -> str:
+        rank, above = self.cell("rank", i), self.cell("best", i - 1)
+        return rank if i == 1 else f"IF({self.steps.cell('start', i)}=1,{rank},MIN({above},{rank}))"
+
+    def merge(self, i: int) -> str:
+        """1 on every byte of a token that joins with the next one."""
+        rank, above = self.cell("rank", i), self.cell("merge", i - 1)
+        best = f"INDEX({local(self.layout.round(self.r, 'best'))},{self.steps.cell('last', i)})"
+        wins = f"IF({rank}={NO_PAIR},0,IF({rank}={best},1,0))"
+        return wins if i == 1 else f'IF({rank}="",{above},IF({above}=1,0,{wins}))'
+
+
+def runs(layout: TokenizerLayout, r: int) -> Area:
+    area = layout.round(r, "id")
+    return Area(area.sheet, ZERO_ROW, area.column)
+
+
+def runs_row(layout: TokenizerLayout) -> Area:
+    return Area(runs(layout, 0).sheet, ZERO_ROW, FIRST_ROUND, 1, layout.rounds * len(ROUND))
