@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
@@ -61,9 +61,13 @@ class Block(nn.Module):
         self.n_head = n_head
         out_std = 0.02 / math.sqrt(2 * n_layer)
         self.ln_1 = nn.LayerNorm(n_embd)
-        self.attn = nn.ModuleDict({"c_attn": Conv1D(n_embd, 3 * n_embd, 0.02), "c_proj": Conv1D(n_embd, n_embd, out_std)})
+        self.attn = nn.ModuleDict(
+            {"c_attn": Conv1D(n_embd, 3 * n_embd, 0.02), "c_proj": Conv1D(n_embd, n_embd, out_std)}
+        )
         self.ln_2 = nn.LayerNorm(n_embd)
-        self.mlp = nn.ModuleDict({"c_fc": Conv1D(n_embd, 4 * n_embd, 0.02), "c_proj": Conv1D(4 * n_embd, n_embd, out_std)})
+        self.mlp = nn.ModuleDict(
+            {"c_fc": Conv1D(n_embd, 4 * n_embd, 0.02), "c_proj": Conv1D(4 * n_embd, n_embd, out_std)}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.attn["c_attn"](self.ln_1(x)).unflatten(-1, (3, self.n_head, -1))
@@ -194,8 +198,10 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--resume", type=Path, help="a checkpoint of a run cut short; its optimizer starts afresh")
+    parser.add_argument("--from-step", type=int, default=0, help="the step at which --resume was saved")
     args = parser.parse_args()
-    torch.manual_seed(args.seed)
+    torch.manual_seed(args.seed + args.from_step)
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
 
@@ -205,9 +211,12 @@ def main() -> None:
     tokenizer.model.save(str(args.out))
     train, held = encode(tokenizer, train_text), encode(tokenizer, held_text)
     held_bytes = len(held_text.encode())
-    print(f"{len(train):,} training tokens, {len(held):,} held out, {held_bytes / len(held):.2f} bytes a token", flush=True)
+    ratio = held_bytes / len(held)
+    print(f"{len(train):,} training tokens, {len(held):,} held out, {ratio:.2f} bytes a token", flush=True)
 
     model = GPT2()
+    if args.resume:
+        model.load_state_dict(load_file(args.resume / "model.safetensors"))
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     matrices = [p for name, p in model.named_parameters() if name.startswith("h.") and p.ndim == 2]
     others = [p for name, p in model.named_parameters() if not (name.startswith("h.") and p.ndim == 2)]
@@ -216,7 +225,7 @@ def main() -> None:
 
     size, began, running = CONFIG["n_positions"], time.time(), 0.0
     offsets = torch.arange(size + 1)
-    for step in range(args.steps):
+    for step in range(args.from_step, args.steps):
         for optimizer in (adam, muon):
             for group in optimizer.param_groups:
                 group["lr"] = args.lr * schedule(step, args.steps)

@@ -179,7 +179,7 @@ def _kinds(trace: Trace, tables: Tables) -> None:
 
 
 def _words(trace: Trace) -> None:
-    """GPT-2's pattern, 's|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+, byte by byte."""
+    """What the pattern 's|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+ cuts."""
     for i in range(trace.n):
         trace.start.append(int(_starts(trace, i)))
         trace.short.append(trace.short[-1] - 1 if i and trace.short[-1] > 1 else _short(trace, i))

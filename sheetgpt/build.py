@@ -26,6 +26,7 @@ from sheetgpt.xlsx import Book, Progress
 
 DEFAULT_CONTEXT = 32
 DEFAULT_PROMPT = "Once upon a time there was a"
+END = "<|endoftext|>"  # what an empty prompt becomes
 MANY_PARAMS = 50_000_000  # from here on, logits are computed only where they are needed
 
 
@@ -85,7 +86,12 @@ def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | 
             raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
         return [0]
     text = DEFAULT_PROMPT if prompt is None else prompt
-    return checkpoint.tokenizer.encode(text) or [checkpoint.config.n_vocab - 1]
+    tokens = checkpoint.tokenizer.encode(text)
+    if tokens:
+        return tokens
+    if END not in checkpoint.tokenizer.added:
+        raise SheetGPTError(f"The prompt is empty, and {checkpoint.name} has no token {END} to begin a text with.")
+    return [checkpoint.tokenizer.added[END]]
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:

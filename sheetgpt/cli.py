@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
+if not out.is_terminal:
+    out = Console(width=160)  # into a file or a pipe: nothing is cut off
 
 Model = Annotated[str, typer.Argument(help="`fairytale` (bundled), a directory or .safetensors file, or a hub name.")]
 WorkbookFile = Annotated[Path, typer.Argument(help="A workbook that sheetgpt built.", show_default=False)]

@@ -92,23 +92,27 @@ class GPT2Config:
         kind = config.get("model_type", "gpt2")
         if kind != "gpt2":
             raise SheetGPTError(f"config.json says model_type {kind!r}; sheetgpt builds 'gpt2' models only.")
-        for key, expected in {
+        switches = {
             "scale_attn_weights": True,
             "scale_attn_by_inverse_layer_idx": False,
-            "reorder_and_upcast_attn": None,  # changes the rounding only
             "add_cross_attention": False,
-        }.items():
-            if expected is not None and config.get(key, expected) is not expected:
+        }
+        for key, expected in switches.items():
+            if config.get(key, expected) is not expected:
                 raise SheetGPTError(f"config.json says {key} {config[key]!r}; sheetgpt expects {expected!r}.")
         sizes = {"n_vocab": "vocab_size", "n_positions": "n_positions", "n_embd": "n_embd"}
         sizes |= {"n_layer": "n_layer", "n_head": "n_head"}
         missing = [key for key in sizes.values() if key not in config]
         if missing:
             raise SheetGPTError(f"config.json has no {missing[0]!r}, which gives a shape of the model.")
+        width: Any = config["n_embd"]
+        inner: Any = config.get("n_inner")
+        if inner is None and isinstance(width, int):
+            inner = 4 * width
         return cls(
             **{name: config[key] for name, key in sizes.items()},
-            n_inner=config.get("n_inner") or 4 * config["n_embd"],
+            n_inner=inner,
             layer_norm_epsilon=config.get("layer_norm_epsilon", 1e-5),
             activation_function=config.get("activation_function", "gelu_new"),
-            tied=bool(config.get("tie_word_embeddings", True)),
+            tied=config.get("tie_word_embeddings", True) is not False,
         )

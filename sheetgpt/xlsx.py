@@ -22,6 +22,7 @@ from openpyxl.cell.cell import Cell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.workbook.properties import CalcProperties
+from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import package
@@ -78,6 +79,9 @@ class Book:
     def frame(self, title: str) -> Worksheet:
         """An empty worksheet, in the order of the tabs; `add` gives it its rows."""
         frame: Worksheet = self.workbook.create_sheet(title)
+        frame.page_setup.orientation = "landscape"
+        frame.page_setup.fitToHeight = 0  # as wide as a page, as long as it takes
+        frame.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
         return frame
 
     def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:

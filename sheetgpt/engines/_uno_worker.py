@@ -157,13 +157,26 @@ def error_text(cells: Any, row: int, column: int, budget: list[int]) -> str:
 
 
 def export(document: Any, pdf: dict[str, Any]) -> None:
-    wanted = {title.casefold() for title in pdf["sheets"] or document.Sheets.ElementNames}
-    for missing in sorted(wanted - {title.casefold() for title in document.Sheets.ElementNames}):
-        raise Refused(f"{{workbook}} has no sheet {missing} to export")
-    for visible in (True, False):  # the wanted ones first: one sheet at least has to stay visible
-        for title in document.Sheets.ElementNames:
-            if (title.casefold() in wanted) == visible:
-                document.Sheets.getByName(title).IsVisible = visible
+    """The wanted sheets alone: their formulas become values, then every other sheet is taken out of this copy."""
+    titles = {title.casefold(): title for title in document.Sheets.ElementNames}
+    areas: dict[str, list[Any]] = {}
+    for place in pdf["sheets"] or document.Sheets.ElementNames:
+        title, _, cells = place.partition("!")
+        if title.casefold() not in titles:
+            raise Refused(f"{{workbook}} has no sheet {title} to export")
+        areas.setdefault(titles[title.casefold()], []).extend([cells] if cells else [])
+    for title, ranges in areas.items():
+        sheet = document.Sheets.getByName(title)
+        cursor = sheet.createCursor()
+        cursor.gotoEndOfUsedArea(False)
+        last = cursor.RangeAddress
+        used = sheet.getCellRangeByPosition(0, 0, last.EndColumn, last.EndRow)
+        used.setDataArray(used.getDataArray())
+        if ranges:
+            sheet.setPrintAreas(tuple(sheet.getCellRangeByName(cells).RangeAddress for cells in ranges))
+    for title in titles.values():
+        if title not in areas:
+            document.Sheets.removeByName(title)
     document.storeToURL(pdf["url"], properties(FilterName="calc_pdf_Export"))
 
 

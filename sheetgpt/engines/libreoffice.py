@@ -77,7 +77,7 @@ def export_pdf(
     *,
     timeout: float = 600,
 ) -> None:
-    """The workbook's pages, or those of some sheets, recalculated with the inputs, as a PDF."""
+    """The workbook's pages, or those of some sheets (`Home`) or ranges (`Home!A1:P40`), recalculated, as a PDF."""
     target = {"url": Path(pdf).absolute().as_uri(), "sheets": list(sheets or ())}
     _converse(Path(workbook), [Step(inputs or {}, ())], target, timeout)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from openpyxl.chart import BarChart, Reference
-from openpyxl.formatting.rule import CellIsRule, DataBarRule
+from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
@@ -22,7 +22,7 @@ from sheetgpt.sheets.token_sheet import Prompt, letter
 from sheetgpt.xlsx import Book
 
 START = "E13"  # holds 1: what `active` of the first column looks left at
-LINKS_ROW = 31
+LINKS_ROW = 32
 FINE = "Everything is in order."
 
 
@@ -63,8 +63,6 @@ def add_home(book: Book, layout: Layout, palette: Palette, prompt: Prompt, now: 
         book.link(frame, f"A{LINKS_ROW + i}", f"{quoted(sheet)}!A1")
     _validate(frame, layout)
     _chart(frame, layout)
-    bars = DataBarRule("num", 0, "num", 1, color="F4B183")
-    frame.conditional_formatting.add(layout.home["top_probs"].cells, bars)
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
     frame.conditional_formatting.add(layout.home["message"].cells, fine)
     last = f"{letter(max(layout.context - 1, 8))}{LINKS_ROW + len(links(layout)) - 1}"
@@ -109,8 +107,8 @@ def _chart(frame: Worksheet, layout: Layout) -> None:
     probs, tokens = layout.home["top_probs"], layout.home["top_tokens"]
     chart = BarChart()
     chart.type, chart.style, chart.legend = "bar", 10, None
-    chart.title = "The ten most likely next tokens"
-    chart.height, chart.width, chart.gapWidth = 7.2, 18, 40
+    chart.height, chart.width, chart.gapWidth = 6.3, 18, 30
+    chart.x_axis.tickLblSkip = 1
     chart.add_data(Reference(frame, probs.column, probs.row, probs.column, probs.last_row))
     chart.set_categories(Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row))
     chart.x_axis.scaling.orientation = "maxMin"
@@ -125,14 +123,14 @@ def home_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Ite
     yield from _strip(layout, palette, prompt)
     yield from _text(layout, palette, now)
     yield from _top_ten(layout, palette, prompt, now)
-    yield rows.row(30, rows.text(1, 30, "Follow it through the sheets", palette["section"]), _bar(30, palette))
+    yield rows.row(31, rows.text(1, 31, "Follow it through the sheets", palette["section"]), _bar(31, palette))
     for i, (sheet, words) in enumerate(links(layout)):
         n = LINKS_ROW + i
         yield rows.row(n, rows.text(1, n, sheet, palette["link"]), rows.text(2, n, words, palette["label"]))
 
 
 def _bar(number: int, palette: Palette) -> bytes:
-    return b"".join(rows.blank(c, number, palette["maths"]) for c in range(2, FIRST_TOKEN + 9))
+    return b"".join(rows.blank(c, number, palette["maths"]) for c in range(2, FIRST_TOKEN + 10))
 
 
 def _inputs(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
@@ -140,7 +138,7 @@ def _inputs(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Itera
     title = f"GPT-2 in a spreadsheet: {now.model}"
     yield rows.row(1, rows.text(1, 1, title, palette["title"]), height=28)
     words = (
-        "Change a yellow cell and everything recalculates: every weight of the network is a cell, every step a formula. "
+        "Change a yellow cell and everything recalculates: every weight is a cell, every step of the network a formula. "
         "A token is a column: follow it from sheet to sheet, top to bottom."
     )
     yield rows.row(2, rows.text(1, 2, words, palette["note"]))

@@ -30,8 +30,6 @@ from sheetgpt.sheets.tokenizer_layout import (
     ZERO_ROW,
     TokenizerLayout,
     local,
-    runs,
-    runs_row,
 )
 from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
 from sheetgpt.sheets.tokenizer_tables import TokenizerPalette
@@ -119,20 +117,22 @@ def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
     too_long = f'IF({end}="",FALSE,OR({steps.cell("nth", n)}<{steps.cell("n_bytes", n)},{more}))'
     code, ids = local(layout.column("code")), local(layout.round(0, "id"))
     half = f'OR(COUNTIF({code},"<0")>0,COUNTIFS({code},">=55296",{code},"<=57343")>0)'
-    missing, still_open = f'COUNTIF({ids},"<0")>0', f"{_open_cell(layout, layout.rounds - 1)}>0"
+    missing, still_open = f'COUNTIF({ids},"<0")>0', f"{local(layout.open_pairs(layout.rounds - 1))}>0"
+    # LibreOffice keeps a tab as U+0001 in a cell of several lines; Excel, which counts in UTF-16, doesn't.
+    tabs = f"AND({cells['unit']}=1,ISNUMBER(FIND(CHAR(10),{prompt})))"
     problem = "0"
     checks = (f"{cells['length']}=0", too_long, half, missing, still_open)
     for number, check in reversed(list(enumerate(checks, 1))):
         problem = f"IF({check},{number},{problem})"
     empty = 0 if layout.tables.end_of_text is None else 1
     return {
-        "text": f'IF(ISERROR({prompt}),"",{prompt}&"")',
+        "text": f'IF(ISERROR({prompt}),"",IF({tabs},SUBSTITUTE({prompt},CHAR(1),CHAR(9)),{prompt}&""))',
         "message": f"CHOOSE({cells['problem']}+1," + ",".join(f'"{words}"' for words in messages(layout)) + ")",
         "length": f"LEN({cells['text']})",
         "unit": "LEN(_xlfn.UNICHAR(128512))",
         "n_bytes": f"COUNT({local(layout.column('byte'))})",
         "n_words": f"MAX({local(layout.column('word'))})",
-        "n_rounds": f"SUM({local(runs_row(layout))})",
+        "n_rounds": f"SUM({local(layout.runs())})",
         "n_tokens": f"IF({cells['problem']}=0,{steps.cell('count', n)},IF({cells['problem']}=1,{empty},0))",
         "problem": problem,
     }
@@ -169,11 +169,6 @@ def _summary_values(layout: TokenizerLayout, text: str, trace: Trace) -> dict[st
         "n_tokens": len(trace.ids),
         "problem": problem,
     }
-
-
-def _open_cell(layout: TokenizerLayout, r: int) -> str:
-    """The cell that counts the pairs which can still merge in round r."""
-    return f"${rows.letters(layout.round(r, 'rank').column).decode()}${WORDS_ROW}"
 
 
 def tokenizer_rows(
@@ -285,14 +280,13 @@ def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[
 
 
 def _open_pairs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> bytes:
-    column, rank = layout.round(r, "rank").column, layout.round(r, "rank")
-    count = trace.rounds[r].n_open if r < len(trace.rounds) else 0
-    label = rows.text(column - 1, WORDS_ROW, "pairs:", palette["label"])
-    source = f'COUNTIF({local(rank)},"<{bpe.NO_PAIR}")'
-    return label + rows.formula(column, WORDS_ROW, source, count, palette["total"])
+    area, count = layout.open_pairs(r), trace.rounds[r].n_open if r < len(trace.rounds) else 0
+    label = rows.text(area.column - 1, area.row, "pairs:", palette["label"])
+    source = f'COUNTIF({local(layout.round(r, "rank"))},"<{bpe.NO_PAIR}")'
+    return label + rows.formula(area.column, area.row, source, count, palette["total"])
 
 
 def _runs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> bytes:
     """1 while the round before left something to merge."""
-    source = f"IF({_open_cell(layout, r - 1)}>0,1,0)" if r else f"IF({local(layout.cells['length'])}=0,0,1)"
-    return rows.formula(runs(layout, r).column, ZERO_ROW, source, int(r < len(trace.rounds)), palette["flag"])
+    source = f"IF({local(layout.open_pairs(r - 1))}>0,1,0)" if r else f"IF({local(layout.cells['length'])}=0,0,1)"
+    return rows.formula(layout.runs(r).column, ZERO_ROW, source, int(r < len(trace.rounds)), palette["flag"])

@@ -61,6 +61,16 @@ class TokenizerLayout:
         column = FIRST_ROUND + r * len(ROUND) + ROUND.index(name)
         return Area(TOKENIZER, FIRST_BYTE, column, self.capacity)
 
+    def runs(self, r: int | None = None) -> Area:
+        """The cell that says whether round r runs; without r, the line that has all of them."""
+        if r is None:
+            return Area(TOKENIZER, ZERO_ROW, FIRST_ROUND, 1, self.rounds * len(ROUND))
+        return Area(TOKENIZER, ZERO_ROW, self.round(r, "id").column)
+
+    def open_pairs(self, r: int) -> Area:
+        """The cell that counts the pairs which can merge in round r."""
+        return Area(TOKENIZER, WORDS_ROW, self.round(r, "rank").column)
+
     @cached_property
     def cells(self) -> dict[str, Area]:
         """Single cells of the Tokenizer sheet."""

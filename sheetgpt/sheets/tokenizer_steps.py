@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sheetgpt.bpe import NO_PAIR
 from sheetgpt.layout import Area
-from sheetgpt.sheets.tokenizer_layout import FIRST_ROUND, ROUND, ZERO_ROW, TokenizerLayout, at, local
+from sheetgpt.sheets.tokenizer_layout import ROUND, ZERO_ROW, TokenizerLayout, at, local
 
 Formula = Callable[[int], str]
 
@@ -189,10 +189,10 @@ class RoundSteps:
     @property
     def runs(self) -> str:
         """The cell that says whether this round has anything to do."""
-        return runs(self.layout, self.r).reference.rpartition("!")[2]
+        return local(self.layout.runs(self.r))
 
     def guarded(self, i: int, source: str) -> str:
-        return self.steps.guarded(i, f'IF({self.runs}=0,"",{source})')
+        return f'IF({self.runs}=0,"",{self.steps.guarded(i, source)})'
 
     def step(self, name: str) -> Formula:
         formula: Formula = getattr(self, name)
@@ -244,12 +244,3 @@ class RoundSteps:
         best = f"INDEX({local(self.layout.round(self.r, 'best'))},{self.steps.cell('last', i)})"
         wins = f"IF({rank}={NO_PAIR},0,IF({rank}={best},1,0))"
         return wins if i == 1 else f'IF({rank}="",{above},IF({above}=1,0,{wins}))'
-
-
-def runs(layout: TokenizerLayout, r: int) -> Area:
-    area = layout.round(r, "id")
-    return Area(area.sheet, ZERO_ROW, area.column)
-
-
-def runs_row(layout: TokenizerLayout) -> Area:
-    return Area(runs(layout, 0).sheet, ZERO_ROW, FIRST_ROUND, 1, layout.rounds * len(ROUND))

@@ -1,0 +1,181 @@
+"""The Decoding sheet: token ids become bytes and bytes become text again, tokens and bytes each down the rows.
+
+Twin: `utf8.decode`. A token can hold half a character, so decoding works on the bytes of all tokens together.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sheetgpt import rows
+from sheetgpt.layout import HOME, Area, quoted
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.tokenizer_layout import at, local
+from sheetgpt.utf8 import decode
+from sheetgpt.xlsx import Book
+
+DECODING = "Decoding"
+FIRST = 8
+TOKEN_COLUMNS = ("number", "id", "token", "hex", "size", "end")
+BYTE_COLUMNS = ("row", "of", "nth", "byte", "need", "code", "text")
+TOKEN_HEADS = ("no.", "id", "token", "bytes, hexadecimal", "bytes", "ends at")
+BYTE_HEADS = ("byte", "of token", "byte no.", "byte", "still needs", "code point", "text so far")
+MORE = "…"  # the text goes on, but the sheet doesn't
+
+
+@dataclass(frozen=True)
+class DecodingLayout:
+    """`ids`: a row or column of cells, blank after the last id. `vocab_hex`: each token's bytes, by id."""
+
+    ids: Area
+    vocab_shown: Area
+    vocab_hex: Area
+    name: str = "completion"  # of the cell with the text
+    capacity: int = 512  # bytes
+
+    @property
+    def n_tokens(self) -> int:
+        return self.ids.n_rows * self.ids.n_columns
+
+    @property
+    def text(self) -> Area:
+        return Area(DECODING, 3, 4)
+
+    @property
+    def total(self) -> Area:
+        """The number of bytes."""
+        return Area(DECODING, 4, 4)
+
+    def column(self, name: str) -> Area:
+        """One of the tokens' columns, or of the bytes'."""
+        if name in TOKEN_COLUMNS:
+            return Area(DECODING, FIRST, TOKEN_COLUMNS.index(name) + 1, self.n_tokens)
+        return Area(DECODING, FIRST, BYTE_COLUMNS.index(name) + len(TOKEN_COLUMNS) + 2, self.capacity)
+
+    def names(self) -> Iterator[tuple[str, list[Area]]]:
+        yield self.name, [self.text]
+
+
+def token_formulas(layout: DecodingLayout, k: int) -> dict[str, str]:
+    """The formulas of the k-th token's row."""
+    number, token, size = (at(layout.column(name), k) for name in ("number", "id", "size"))
+    id_cell = f"INDEX({layout.ids.reference},{number})"
+    spelled = f"INDEX({{}},{token}+1)"
+    return {
+        "id": f'IF(ISNUMBER({id_cell}),{id_cell},"")',
+        "token": f'IF({token}="","",{spelled.format(layout.vocab_shown.reference)})',
+        "hex": f'IF({token}="","",{spelled.format(layout.vocab_hex.reference)}&"")',
+        "size": f"LEN({at(layout.column('hex'), k)})/2",
+        "end": f"{at(layout.column('end'), k - 1)}+{size}",
+    }
+
+
+def byte_formulas(layout: DecodingLayout, i: int) -> dict[str, str]:
+    """The formulas of byte i. `need`: bytes that its character still lacks, -1 where it fits nowhere."""
+    row, of, nth, byte, need, code = (at(layout.column(name), i) for name in BYTE_COLUMNS[:-1])
+    above, before, code_above, text_above = (at(layout.column(n), i - 1) for n in ("byte", "need", "code", "text"))
+    end, total = layout.column("end"), local(layout.total)
+    ends = local(Area(end.sheet, end.row - 1, end.column, end.n_rows + 1))
+    high = f"IF({above}=237,159,IF({above}=244,143,191))"
+    low = f"IF({above}=224,160,IF({above}=240,144,128))"
+    goes_on = f"AND({before}>0,{byte}>={low},{byte}<={high})" if i > 1 else "FALSE"
+    lead = f"IF({byte}<128,0,IF(OR({byte}<194,{byte}>244),-1,IF({byte}<224,1,IF({byte}<240,2,3))))"
+    bits = f"{byte}-CHOOSE(MAX({need},0)+1,0,192,224,240)"
+    broken = f'IF(AND({before}>0,NOT({goes_on})),"\ufffd","")&' if i > 1 else ""
+    shown = f'IF({code}=0,"␀",IFERROR(_xlfn.UNICHAR({code}),"\ufffd"))'
+    out = f'{broken}IF(OR({need}=-1,AND({need}>0,{row}={total})),"\ufffd",IF({need}=0,{shown},""))'
+    sources = {
+        "of": f"MATCH({row}-0.5,{ends},1)",
+        "nth": f"{row}-INDEX({ends},{of})",
+        "byte": f"HEX2DEC(MID(INDEX({local(layout.column('hex'))},{of}),2*{nth}-1,2))",
+        "need": f"IF({goes_on},{before}-1,{lead})" if i > 1 else lead,
+        "code": f"IF({goes_on},{code_above}*64+{byte}-128,{bits})" if i > 1 else bits,
+        "text": f"{text_above}&{out}" if i > 1 else out,
+    }
+    return {name: f'IF({row}>{total},"",{source})' for name, source in sources.items()}
+
+
+def add_decoding(
+    book: Book, layout: DecodingLayout, palette: Palette, ids: Sequence[int], shown: Sequence[str], hexes: Sequence[str]
+) -> str:
+    """`ids` are those that the cells hold when the workbook is made; `hexes` the column `vocab_hex`. Gives the text."""
+    frame = book.frame(DECODING)
+    frame.sheet_properties.tabColor = "C55A11"
+    frame.sheet_view.showGridLines = False
+    frame.freeze_panes = f"A{FIRST}"
+    for i, width in enumerate((6, 9, 16, 26, 7, 9, 4, 7, 9, 9, 7, 11, 11, 60), 1):
+        frame.column_dimensions[rows.letters(i).decode()].width = width
+    book.link(frame, "A2", f"{quoted(HOME)}!A1")
+    last = FIRST + max(layout.n_tokens, layout.capacity) - 1
+    values = _values(layout, ids, shown, hexes)
+    cells = len(TOKEN_COLUMNS) * layout.n_tokens + len(BYTE_COLUMNS) * layout.capacity
+    book.add(frame, lambda: _rows(layout, palette, values), f"N{last}", cells)
+    return str(values["whole"][0])
+
+
+Column = list[int] | list[str] | list[int | str]
+
+
+def _values(
+    layout: DecodingLayout, ids: Sequence[int], shown: Sequence[str], hexes: Sequence[str]
+) -> dict[str, Column]:
+    """What each column holds, and the single cells."""
+    spelled = [bytes.fromhex(hexes[i]) for i in ids]
+    data = b"".join(spelled)
+    sizes = [len(token) for token in spelled] + [0] * (layout.n_tokens - len(ids))
+    places = [(k, j) for k, token in enumerate(spelled, 1) for j in range(1, len(token) + 1)][: layout.capacity]
+    seen = data[: layout.capacity]
+    done = decode(data)  # a character that the sheet's end cuts shows nothing yet
+    pad: list[int | str] = [""] * (layout.capacity - len(seen))
+    idle = [""] * (layout.n_tokens - len(ids))
+    whole = done.text[len(seen) - 1] if seen else ""
+    return {
+        "id": [*ids, *idle],
+        "token": [shown[i] for i in ids] + idle,
+        "hex": [hexes[i] for i in ids] + idle,
+        "size": sizes,
+        "end": [sum(sizes[: k + 1]) for k in range(len(sizes))],
+        "of": [k for k, _ in places] + pad,
+        "nth": [j for _, j in places] + pad,
+        "byte": [*seen, *pad],
+        "need": done.need[: len(seen)] + pad,
+        "code": done.code[: len(seen)] + pad,
+        "text": [*done.text[: len(seen)], *map(str, pad)],
+        "total": [len(data)],
+        "whole": [whole + MORE * (len(data) > layout.capacity)],
+    }
+
+
+def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -> Iterator[bytes]:
+    note = "From token ids back to text: tokens on the left, their bytes on the right. Bytes that form no character: \ufffd."
+    title = rows.text(1, 1, "Decoding", palette["title"]), rows.text(4, 1, note, palette["note"])
+    yield rows.row(1, *title, height=24)
+    yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+    texts, total, capacity = local(layout.column("text")), local(layout.total), layout.capacity
+    seen = f'INDEX({texts},MIN({total},{capacity}))&IF({total}>{capacity},"{MORE}","")'
+    whole = rows.formula(4, 3, f'IF({total}=0,"",{seen})', values["whole"][0], palette["quote"])
+    yield rows.row(3, rows.text(1, 3, "text", palette["name"]), whole)
+    count = rows.formula(4, 4, at(layout.column("end"), layout.n_tokens), values["total"][0], palette["total"])
+    room = rows.text(5, 4, f"of the {capacity:,} that this sheet has room for", palette["note"])
+    yield rows.row(4, rows.text(1, 4, "bytes", palette["name"]), count, room)
+    bars = {1: "1 Tokens and their bytes", len(TOKEN_COLUMNS) + 2: "2 Bytes and their characters"}
+    yield rows.row(5, *(rows.text(c, 5, bars.get(c, ""), palette["section"]) for c in range(1, 15)))
+    heads = [*enumerate(TOKEN_HEADS, 1), *enumerate(BYTE_HEADS, len(TOKEN_COLUMNS) + 2)]
+    yield rows.row(6, *(rows.text(c, 6, head, palette["header"]) for c, head in heads))
+    yield rows.row(FIRST - 1, rows.number(layout.column("end").column, FIRST - 1, 0, palette["index"]))
+    for i in range(1, max(layout.n_tokens, layout.capacity) + 1):
+        cells = []
+        if i <= layout.n_tokens:
+            cells += _line(layout, palette, "number", i, token_formulas(layout, i), values)
+        if i <= layout.capacity:
+            cells += _line(layout, palette, "row", i, byte_formulas(layout, i), values)
+        yield rows.row(FIRST + i - 1, *cells)
+
+
+def _line(
+    layout: DecodingLayout, palette: Palette, first: str, i: int, formulas: dict[str, str], values: dict[str, Column]
+) -> Iterator[bytes]:
+    n = FIRST + i - 1
+    yield rows.number(layout.column(first).column, n, i, palette["index"])
+    for name, source in formulas.items():
+        style = palette[{"token": "token", "text": "quote", "hex": "label"}.get(name, "id")]
+        yield rows.formula(layout.column(name).column, n, source, values[name][i - 1], style)
