@@ -155,8 +155,8 @@ def _byte(code: int, n: int, nth: int) -> int:
     if n == 1:
         return max(code, 0)
     if nth == 1:
-        return 256 - 2 ** (8 - n) + code // 64 ** (n - 1)
-    return 128 + code // 64 ** (n - nth) % 64
+        return 256 - (1 << 8 - n) + (code >> 6 * (n - 1))
+    return 128 + (code >> 6 * (n - nth)) % 64
 
 
 def _added(trace: Trace, text: str, tables: Tables) -> None:

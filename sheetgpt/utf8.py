@@ -1,7 +1,7 @@
 """The Decoding sheet's algorithm in Python, byte by byte: the twin of sheets/decoding.py.
 
-Bytes become text as Python's errors="replace" does it: a sequence that breaks off, as far as it was right, is one U+FFFD
-(Unicode 15, section 3.9, "substitution of maximal subparts").
+Bytes become text as Python's errors="replace" does it: a sequence that breaks off, as far as it was right, is one
+U+FFFD (Unicode 15, section 3.9, "substitution of maximal subparts").
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Tiny checkpoints in Hugging Face's format, written as its libraries write them, for every test module."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from sheetgpt.build import build
+from sheetgpt.checkpoint import Checkpoint, load
+from sheetgpt.config import GPT2Config
 from sheetgpt.tokenizer import byte_to_unicode
 
 Tensors = dict[str, np.ndarray]
+
+MICRO_IDS = (5, 9, 33)
 
 
 @pytest.fixture
@@ -89,3 +95,76 @@ def write_checkpoint(
         return folder
 
     return write
+
+
+def hugging_face_tensors(params: Mapping[str, np.ndarray]) -> Tensors:
+    """`h0.attn.c_attn.w` -> `h.0.attn.c_attn.weight`."""
+    endings = {"w": ".weight", "g": ".weight", "b": ".bias"}
+    tensors = {}
+    for name, tensor in params.items():
+        stem, _, ending = name.rpartition(".")
+        theirs = stem + endings[ending] if stem else name + ".weight"
+        tensors[re.sub(r"^h(\d+)\.", r"h.\1.", theirs)] = np.ascontiguousarray(tensor, np.float32)
+    return tensors
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Checkpoint]:
+    """A random checkpoint of the given config, saved in Hugging Face's format without a tokenizer and loaded again."""
+
+    def make(config: GPT2Config, name: str, seed: int = 1) -> Checkpoint:
+        rng = np.random.default_rng(seed)
+        params = {
+            key: (rng.normal(size=shape) * 0.3 + key.endswith(".g")).astype(np.float32)
+            for key, shape in config.parameter_shapes().items()
+        }
+        folder = tmp_path_factory.mktemp("checkpoint") / name
+        folder.mkdir()
+        settings = {
+            "model_type": "gpt2",
+            "vocab_size": config.n_vocab,
+            "layer_norm_epsilon": config.layer_norm_epsilon,
+            "activation_function": config.activation_function,
+            "tie_word_embeddings": config.tied,
+        }
+        settings |= {key: getattr(config, key) for key in ("n_positions", "n_embd", "n_layer", "n_head", "n_inner")}
+        (folder / "config.json").write_text(json.dumps(settings))
+        save_file(hugging_face_tensors(params), folder / "model.safetensors", {"format": "pt"})
+        return load(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def micro(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
+    """2 layers, 2 heads, width 16, vocabulary 64, 16 positions: as small as a model gets that still has everything."""
+    config = GPT2Config(n_vocab=64, n_positions=16, n_embd=16, n_layer=2, n_head=2, n_inner=24)
+    return make_checkpoint(config, "micro")
+
+
+@pytest.fixture(scope="session")
+def odd(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
+    """No two sizes alike, a head of its own, gelu, another epsilon."""
+    config = GPT2Config(
+        n_vocab=37,
+        n_positions=9,
+        n_embd=15,
+        n_layer=3,
+        n_head=5,
+        n_inner=22,
+        layer_norm_epsilon=1e-6,
+        activation_function="gelu",
+        tied=False,
+    )
+    return make_checkpoint(config, "odd", seed=2)
+
+
+@pytest.fixture(scope="session")
+def micro_workbook(micro: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The micro model in 6 token columns, 3 of them in use. Not to be changed: copy it."""
+    return build(micro, tmp_path_factory.mktemp("workbook") / "micro.xlsx", ids=MICRO_IDS, context=6)
+
+
+@pytest.fixture(scope="session")
+def odd_workbook(odd: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(odd, tmp_path_factory.mktemp("workbook") / "odd.xlsx", ids=[36, 0, 0, 7], context=7)

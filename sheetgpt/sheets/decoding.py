@@ -127,9 +127,10 @@ def _values(
     done = decode(data)  # a character that the sheet's end cuts shows nothing yet
     pad: list[int | str] = [""] * (layout.capacity - len(seen))
     idle = [""] * (layout.n_tokens - len(ids))
+    blank: list[int | str] = [*idle]
     whole = done.text[len(seen) - 1] if seen else ""
     return {
-        "id": [*ids, *idle],
+        "id": list[int | str](ids) + blank,
         "token": [shown[i] for i in ids] + idle,
         "hex": [hexes[i] for i in ids] + idle,
         "size": sizes,
@@ -146,7 +147,7 @@ def _values(
 
 
 def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -> Iterator[bytes]:
-    note = "From token ids back to text: tokens on the left, their bytes on the right. Bytes that form no character: \ufffd."
+    note = "From token ids to text: tokens on the left, their bytes on the right. Bytes that are no character: \ufffd."
     title = rows.text(1, 1, "Decoding", palette["title"]), rows.text(4, 1, note, palette["note"])
     yield rows.row(1, *title, height=24)
     yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
@@ -163,7 +164,7 @@ def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -
     yield rows.row(6, *(rows.text(c, 6, head, palette["header"]) for c, head in heads))
     yield rows.row(FIRST - 1, rows.number(layout.column("end").column, FIRST - 1, 0, palette["index"]))
     for i in range(1, max(layout.n_tokens, layout.capacity) + 1):
-        cells = []
+        cells: list[bytes] = []
         if i <= layout.n_tokens:
             cells += _line(layout, palette, "number", i, token_formulas(layout, i), values)
         if i <= layout.capacity:

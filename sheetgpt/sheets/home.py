@@ -51,6 +51,22 @@ def links(layout: Layout) -> list[tuple[str, str]]:
     ]
 
 
+def section_links(layout: Layout, sheet: str) -> list[tuple[str, str]]:
+    """The sections of a token sheet: a short name and where its title stands. A head's three count as one."""
+    found = []
+    for name, area in layout.tensors.items():
+        parts = name.split(".")
+        kind = next((part for part in ("max", "sum", "exp", "probs", "mean", "rstd") if part in parts), None)
+        if area.sheet != sheet or kind in ("max", "sum", "exp", "probs", "rstd") or name == "logits_wanted":
+            continue
+        if kind is None and name + ".mean" in layout.tensors:
+            continue  # its mean's title comes first
+        short = name.removesuffix(".mean").removeprefix(sheet + ".")
+        short = short.replace("attn.scores.", "head ")
+        found.append((short, f"{quoted(sheet)}!A{area.row - 1}"))
+    return found
+
+
 def add_home(book: Book, layout: Layout, palette: Palette, prompt: Prompt, now: "Now", frame: Worksheet) -> None:
     """Fills `frame`, which must be the book's first sheet."""
     for column, width in zip("ABCDE", (26, 10, 16, 11, 13), strict=True):
@@ -61,11 +77,14 @@ def add_home(book: Book, layout: Layout, palette: Palette, prompt: Prompt, now: 
     frame.sheet_properties.tabColor = "C55A11"
     for i, (sheet, _) in enumerate(links(layout)):
         book.link(frame, f"A{LINKS_ROW + i}", f"{quoted(sheet)}!A1")
+        for k, (_, place) in enumerate(section_links(layout, sheet)):
+            book.link(frame, f"{letter(k)}{LINKS_ROW + i}", place)
     _validate(frame, layout)
     _chart(frame, layout)
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
     frame.conditional_formatting.add(layout.home["message"].cells, fine)
-    last = f"{letter(max(layout.context - 1, 8))}{LINKS_ROW + len(links(layout)) - 1}"
+    widest = max(layout.context, 10, 10 + layout.config.n_head)
+    last = f"{letter(widest - 1)}{LINKS_ROW + len(links(layout)) - 1}"
     book.add(frame, lambda: home_rows(layout, palette, prompt, now), last, 10 * layout.context)
 
 
@@ -126,7 +145,10 @@ def home_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Ite
     yield rows.row(31, rows.text(1, 31, "Follow it through the sheets", palette["section"]), _bar(31, palette))
     for i, (sheet, words) in enumerate(links(layout)):
         n = LINKS_ROW + i
-        yield rows.row(n, rows.text(1, n, sheet, palette["link"]), rows.text(2, n, words, palette["label"]))
+        cells = [rows.text(1, n, sheet, palette["link"]), rows.text(2, n, words, palette["label"])]
+        for k, (section, _) in enumerate(section_links(layout, sheet)):
+            cells.append(rows.text(FIRST_TOKEN + k, n, section, palette["link"]))
+        yield rows.row(n, *cells)
 
 
 def _bar(number: int, palette: Palette) -> bytes:
@@ -138,7 +160,7 @@ def _inputs(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Itera
     title = f"GPT-2 in a spreadsheet: {now.model}"
     yield rows.row(1, rows.text(1, 1, title, palette["title"]), height=28)
     words = (
-        "Change a yellow cell and everything recalculates: every weight is a cell, every step of the network a formula. "
+        "Change a yellow cell and everything recalculates: every weight is a cell, every step of the model a formula. "
         "A token is a column: follow it from sheet to sheet, top to bottom."
     )
     yield rows.row(2, rows.text(1, 2, words, palette["note"]))

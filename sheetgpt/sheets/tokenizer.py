@@ -6,6 +6,8 @@ Formulas: tokenizer_steps.py. Cached values: the trace of `bpe.run`, which has t
 
 from collections.abc import Iterator, Sequence
 
+from openpyxl.formatting.rule import CellIsRule
+from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import bpe, rows
@@ -68,14 +70,18 @@ HEADS = (
     *("starts", "short", "word", "ends at", "token id", "tokens", "no.", "from byte", "id", "token"),
 )
 ROUND_HEADS = ("id", "token", "bytes", "rank", "best", "joins")
-SUMMARY_HEADS = ("characters", "😀 counts as", "bytes", "words", "rounds", "tokens", "problem")
+SUMMARY_HEADS = ("characters", "😀 takes", "bytes", "words", "rounds", "tokens", "problem")
 ROUND_WORDS = (
     "7 Merge rounds →  At first every byte is a token. Each pair of neighbours in a word is looked up in the list of "
     "merges: a pair that is not there has no rank (–). In every word the pair of the best, that is the smallest, rank "
     "joins, wherever it stands, the leftmost first; then the next round begins, until no pair is left."
 )
 WIDTHS = (6, 9, 8, 10, 8, 8, 8, 8, 8, 8, 8, 12, 8, 8, 8, 8, 9, 9, 6, 9, 9, 16)
-_STYLES = {"character": "token", "letter": "token", "token": "token", "final": "total", "id": "total", "row": "index"}
+_STYLES = {
+    **dict.fromkeys(("character", "letter", "token", "final", "id"), "piece"),
+    **dict.fromkeys(("added", "left", "start", "short"), "rare"),
+}
+_ROUND_STYLES = {"token": "piece", "rank": "rank", "best": "rank", "merge": "joins"}
 
 
 def add_tokenizer(book: Book, layout: TokenizerLayout, text: str, shown: Sequence[str]) -> Trace:
@@ -95,7 +101,7 @@ def add_tokenizer(book: Book, layout: TokenizerLayout, text: str, shown: Sequenc
 
 
 def _shape(frame: Worksheet, layout: TokenizerLayout) -> None:
-    """Widths, and the merged cells of the explanations."""
+    """Widths, colours, and the merged cells of the explanations."""
     first = layout.column(COLUMNS[0])
     for i, width in enumerate(WIDTHS):
         frame.column_dimensions[rows.letters(first.column + i).decode()].width = width
@@ -103,6 +109,11 @@ def _shape(frame: Worksheet, layout: TokenizerLayout) -> None:
     for r in range(layout.rounds):
         for name, width in zip(ROUND, (8, 13, 7, 8, 8, 7), strict=True):
             frame.column_dimensions[rows.letters(layout.round(r, name).column).decode()].width = width
+    fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
+    frame.conditional_formatting.add(layout.cells["message"].cells, fine)
+    boxes = [layout.column("token"), *(layout.round(r, "token") for r in range(layout.rounds))]
+    filled = CellIsRule(operator="notEqual", formula=['""'], fill=PatternFill(bgColor="FFF2CC"))
+    frame.conditional_formatting.add(" ".join(area.cells for area in boxes), filled)
     for begin, end, _, _ in SECTIONS[1:]:
         a, b = (rows.letters(column).decode() for column in (begin, end))
         frame.merged_cells.add(f"{a}{WORDS_ROW}:{b}{WORDS_ROW}")
@@ -200,8 +211,8 @@ def _round_cells(steps: RoundSteps, palette: Palette, done: Round, shown: Sequen
         area = steps.layout.round(steps.r, name)
         values = [_shown(shown, token) for token in done.id] if name == "token" else getattr(done, name)
         value = values[i - 1] if i <= len(values) else ""
-        style = {"token": "token", "rank": "rank", "best": "rank", "merge": "flag"}.get(name, "id")
-        cells.append(rows.formula(area.column, n, steps.step(name)(i), value, palette[style]))
+        style = palette[_ROUND_STYLES.get(name, "id")]
+        cells.append(rows.formula(area.column, n, steps.step(name)(i), value, style))
     return b"".join(cells)
 
 
@@ -275,7 +286,7 @@ def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[
         heads += b"".join(rows.text(first + j, n, head, palette["header"]) for j, head in enumerate(ROUND_HEADS))
     yield rows.row(n, heads)
     n = ZERO_ROW
-    zero = rows.number(layout.column("count").column, n, 0, palette["flag"])
+    zero = rows.number(layout.column("count").column, n, 0, palette["id"])
     yield rows.row(n, zero, *(_runs(layout, palette, trace, r) for r in range(layout.rounds)))
 
 
@@ -283,7 +294,7 @@ def _open_pairs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int)
     area, count = layout.open_pairs(r), trace.rounds[r].n_open if r < len(trace.rounds) else 0
     label = rows.text(area.column - 1, area.row, "pairs:", palette["label"])
     source = f'COUNTIF({local(layout.round(r, "rank"))},"<{bpe.NO_PAIR}")'
-    return label + rows.formula(area.column, area.row, source, count, palette["total"])
+    return label + rows.formula(area.column, area.row, source, count, palette["id"])
 
 
 def _runs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> bytes:

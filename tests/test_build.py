@@ -1,0 +1,326 @@
+"""What `build` writes, what it refuses, and the command line over both."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+from conftest import MICRO_IDS
+from patching import patch, set_formula
+
+import sheetgpt
+from sheetgpt import cli
+from sheetgpt.check import check
+from sheetgpt.checkpoint import Checkpoint
+from sheetgpt.config import GPT2Config
+from sheetgpt.engines import libreoffice
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.layout import Area, Layout, defined_name
+from sheetgpt.limits import check_limits
+from sheetgpt.model import forward
+from sheetgpt.workbook import open_workbook
+
+COMMITTED = Path(__file__).parent.parent / "workbooks" / "fairytale.xlsx"
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def sheetgpt_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs `sheetgpt` in this process: exit status, standard output, standard error."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr("sys.argv", ["sheetgpt", *(str(word) for word in words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        said = capfd.readouterr()
+        return int(stop.value.code or 0), said.out, said.err
+
+    return run
+
+
+def everything_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_the_same_input_gives_the_same_bytes(micro: Checkpoint, micro_workbook: Path, tmp_path: Path) -> None:
+    again = sheetgpt.build(micro, tmp_path / "again.xlsx", ids=MICRO_IDS, context=6)
+    assert again.read_bytes() == micro_workbook.read_bytes()
+    other = sheetgpt.build(micro, tmp_path / "other.xlsx", ids=(5, 9, 34), context=6)
+    assert other.read_bytes() != micro_workbook.read_bytes()
+
+
+def test_the_committed_workbook_is_what_build_writes(tmp_path: Path) -> None:
+    again = sheetgpt.build("fairytale", tmp_path / "fairytale.xlsx")
+    assert again.read_bytes() == COMMITTED.read_bytes()
+    assert COMMITTED.stat().st_size < 12_000_000
+
+
+def test_what_is_built_breaks_no_rule_of_excels(micro_workbook: Path, odd_workbook: Path) -> None:
+    assert check(micro_workbook) == []
+    assert check(odd_workbook) == []
+
+
+def test_a_formula_that_looks_right_of_its_column_is_named(
+    micro: Checkpoint, micro_workbook: Path, tmp_path: Path
+) -> None:
+    area = Layout(micro.config, 6).tensors["h1.resid_mid"]
+    cell = area.line(3).stripe(1).cells
+    change = set_formula(cell, lambda formula: re.sub(r"\bG\$(\d\d+)", r"H$\1", formula))
+    broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
+    (problem,) = check(broken)
+    assert (problem.part, problem.where) == ("h1", cell)
+    assert "right" in problem.rule
+
+
+@pytest.mark.parametrize("workbook", ["micro_workbook", "odd_workbook"])
+def test_every_tensor_and_every_parameter_has_its_name(workbook: str, request: pytest.FixtureRequest) -> None:
+    path: Path = request.getfixturevalue(workbook)
+    checkpoint: Checkpoint = request.getfixturevalue(workbook.removesuffix("_workbook"))
+    config, context = checkpoint.config, open_workbook(path).layout.context
+    names = openpyxl.load_workbook(path).defined_names
+    trace = forward(checkpoint.params, config, [0] * context)
+    for name, values in trace.items():
+        assert n_cells(names[defined_name(name)].attr_text) == values.size, name
+    for name, shape in config.parameter_shapes().items():
+        assert n_cells(names[defined_name(name)].attr_text) == np.prod(shape), name
+    inputs_and_outputs = ("temperature", "score_prompt", "n_prompt", "next_token", "n_layer", "context", "wte_0")
+    assert set(inputs_and_outputs) <= set(names)
+
+
+def n_cells(reference: str) -> int:
+    _, _, cells = reference.rpartition("!")
+    (left, top), (right, bottom) = (
+        openpyxl.utils.cell.coordinate_from_string(corner)
+        for corner in (cells.replace("$", "").split(":") * 2)[:: 1 if ":" in cells else 1][:2]
+    )
+    columns = [openpyxl.utils.column_index_from_string(letters) for letters in (left, right)]
+    return (columns[1] - columns[0] + 1) * (bottom - top + 1)
+
+
+def test_tokens_that_begin_like_a_formula_stay_text(write_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    """In every sheet that shows tokens, and after a recalculation."""
+    checkpoint = sheetgpt.load(write_checkpoint("signs"))
+    text = "=+-@=1+A1"
+    path = sheetgpt.build(checkpoint, tmp_path / "signs.xlsx", prompt=text, context=10)
+    assert check(path) == []
+    book = openpyxl.load_workbook(path)
+    assert checkpoint.tokenizer is not None
+    ids = {sign: checkpoint.tokenizer.encode(sign)[0] for sign in "=+-@"}
+    layout = Layout(checkpoint.config, 10)
+    for sign, token in ids.items():
+        for area in (layout.vocabulary["vocab_shown"].line(token), layout.params["wte"][0].stripe(token)):
+            above = area if area.sheet != "wte" else Area("wte", area.row - 1, area.column)
+            cell = book[above.sheet][above.cells]
+            assert (cell.value, cell.data_type) == (sign, "s"), f"{above.sheet}!{above.cells}"
+    cells = libreoffice.recalculate(path, {}, ["token_text", "prompt_text", "message", "'h0'!F4:O4"])
+    shown = {(0, t): sign for t, sign in enumerate(text)}
+    assert cells["token_text"] is not None
+    assert cells["token_text"].texts == shown
+    assert cells["'h0'!F4:O4"] is not None
+    assert cells["'h0'!F4:O4"].texts == shown
+    assert cells["prompt_text"] is not None
+    assert cells["prompt_text"].texts == {(0, 0): text}
+
+
+def test_limits_are_named_before_anything_is_written(
+    micro: Checkpoint, make_checkpoint: Callable[..., Checkpoint], tmp_path: Path
+) -> None:
+    target = tmp_path / "never" / "w.xlsx"
+    refusals: tuple[tuple[dict[str, object], str], ...] = (
+        ({"context": 17}, "--context 17"),
+        ({"context": 0}, "--context 0"),
+        ({"context": 2, "ids": [1, 2, 3]}, "3 tokens and the workbook 2 columns"),
+        ({"ids": [64]}, "Token id 64"),
+        ({"ids": []}, "no token ids"),
+        ({"prompt": "hello"}, "no tokenizer"),
+        ({"temperature": -0.5}, "--temperature -0.5"),
+        ({"temperature": float("nan")}, "--temperature nan"),
+    )
+    for arguments, words in refusals:
+        with pytest.raises(SheetGPTError, match=words):
+            sheetgpt.build(micro, target, **arguments)  # type: ignore[arg-type]
+    wide = GPT2Config(n_vocab=3, n_positions=1, n_embd=5462, n_layer=1, n_head=1, n_inner=1)
+    with pytest.raises(SheetGPTError, match=r"h0\.attn\.c_attn\.w would need 16,388 columns"):
+        check_limits(Layout(wide, 1))
+    tall = replace(wide, n_embd=1, n_vocab=1_048_570)
+    with pytest.raises(SheetGPTError, match="rows"):
+        check_limits(Layout(tall, 1))
+    many = replace(wide, n_embd=1, n_positions=16_380)
+    with pytest.raises(SheetGPTError, match="columns"):
+        check_limits(Layout(many, 1))
+    assert everything_below(tmp_path) == []
+    huge = make_checkpoint(replace(wide, n_embd=1, n_positions=16_380), "many")
+    with pytest.raises(SheetGPTError, match="wpe would need"):
+        sheetgpt.build(huge, target)
+    assert everything_below(tmp_path) == []
+
+
+def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(micro: Checkpoint, tmp_path: Path) -> None:
+    target = tmp_path / "w.xlsx"
+    target.write_bytes(b"precious")
+
+    def stop(sheet: str, cells: int) -> None:
+        if sheet == "h1":
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(SheetGPTError, match="can't be written: No space left"):
+        sheetgpt.build(micro, target, context=6, progress=stop)
+    assert target.read_bytes() == b"precious"
+    assert everything_below(tmp_path) == ["w.xlsx"]
+
+    def interrupt(sheet: str, cells: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sheetgpt.build(micro, target, context=6, progress=interrupt)
+    assert target.read_bytes() == b"precious"
+    assert everything_below(tmp_path) == ["w.xlsx"]
+    sheetgpt.build(micro, target, context=6)
+    assert target.read_bytes()[:2] == b"PK"
+    assert everything_below(tmp_path) == ["w.xlsx"]
+
+
+def test_a_target_that_cannot_be_a_file_is_refused(micro: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(SheetGPTError, match="is a folder"):
+        sheetgpt.build(micro, tmp_path, context=6)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SheetGPTError, match="can't be written"):
+        sheetgpt.build(micro, tmp_path / "file" / "w.xlsx", context=6)
+
+
+def test_read_labels_a_tensor_with_its_tokens(micro_workbook: Path, micro: Checkpoint) -> None:
+    trace = forward(micro.params, micro.config, MICRO_IDS)
+    tokens = [str(i) for i in MICRO_IDS]
+    activations = sheetgpt.read(micro_workbook, "h1.mlp.act")
+    assert [str(c).strip("<>[]#") for c in activations.columns] == tokens
+    np.testing.assert_allclose(activations.to_numpy(), trace["h1.mlp.act"], rtol=1e-5)
+    attention = sheetgpt.read(micro_workbook, "h1.attn.probs.0")
+    assert list(attention.index) == list(attention.columns)
+    assert (attention.index.name, attention.columns.name) == ("key", "token")
+    np.testing.assert_allclose(attention.to_numpy()[np.triu_indices(3)], trace["h1.attn.probs.0"][np.triu_indices(3)], rtol=1e-5)
+    pd.testing.assert_frame_equal(sheetgpt.read(micro_workbook, "h1_attn_probs_0"), attention)
+    assert sheetgpt.read(micro_workbook, "h0.mlp.c_fc.w").shape == (16, 24)
+    assert sheetgpt.read(micro_workbook, "wte").shape == (16, 64)
+    with pytest.raises(SheetGPTError, match=r"no tensor 'h9\.nothing'"):
+        sheetgpt.read(micro_workbook, "h9.nothing")
+
+
+def test_read_keeps_attention_apart_from_a_tensor_as_high(
+    make_checkpoint: Callable[..., Checkpoint], tmp_path: Path
+) -> None:
+    """As many features as columns: only attention has tokens on both axes."""
+    config = GPT2Config(n_vocab=11, n_positions=6, n_embd=6, n_layer=1, n_head=2, n_inner=6)
+    path = sheetgpt.build(make_checkpoint(config, "square"), tmp_path / "square.xlsx", ids=[1, 2], context=6)
+    assert sheetgpt.read(path, "h0.attn.probs.1").shape == (2, 2)
+    assert sheetgpt.read(path, "h0.attn.z").shape == (6, 2)
+    assert sheetgpt.read(path, "h0.attn.out").shape == (6, 2)
+
+
+def test_build_command_writes_and_says_where(
+    sheetgpt_command: Command, micro: Checkpoint, micro_workbook: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "w.xlsx"
+    words = ("build", micro.source, "-o", target, "--ids", "5, 9,33", "--context", 6)
+    status, out, _ = sheetgpt_command(*words)
+    assert status == 0
+    assert "w.xlsx" in out
+    assert "MB" in out
+    assert target.read_bytes() == micro_workbook.read_bytes()
+    assert sheetgpt_command(*words, "--quiet") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["build", "{micro}", "-o", "{tmp}/w.xlsx", "--ids", "1,x"], "--ids takes whole numbers"),
+        (["build", "{micro}", "-o", "{tmp}/w.xlsx", "--prompt", "hello"], "no tokenizer"),
+        (["build", "{micro}", "-o", "{tmp}/w.xlsx", "--context", "99"], "--context 99"),
+        (["build", "{tmp}/nowhere", "-o", "{tmp}/w.xlsx"], "There is no model"),
+        (["verify", "{tmp}/nowhere.xlsx"], "is not there"),
+        (["verify", "{workbook}", "--engine", "excel"], "no engine 'excel'"),
+        (["verify", "{workbook}", "--engine", "cached", "--ids", "1"], "cached"),
+        (["verify", "{workbook}", "--engine", "cached", "--json", "{tmp}/no/r.json"], "can't be written"),
+        (["run", "{workbook}", "--ids", "64"], "Token id 64"),
+        (["run", "{workbook}", "--ids", "1,1,1,1,1,1,1"], "7 tokens"),
+        (["run", "{workbook}", "--temperature", "-1"], "--temperature -1"),
+        (["run", "{micro}/config.json"], "can't be opened"),
+        (["info", "{tmp}/nowhere.xlsx"], "is not there"),
+        (["check", "{tmp}/nowhere.xlsx"], "nowhere.xlsx"),
+    ],
+)
+def test_an_error_is_one_sentence_and_status_2(
+    sheetgpt_command: Command, micro: Checkpoint, micro_workbook: Path, tmp_path: Path, words: list[str], said: str
+) -> None:
+    places = {"micro": micro.source, "tmp": tmp_path, "workbook": micro_workbook}
+    status, out, err = sheetgpt_command(*(word.format(**places) for word in words))
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.startswith("sheetgpt: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert everything_below(tmp_path) == []
+
+
+def test_a_wrong_option_is_status_2(sheetgpt_command: Command, micro_workbook: Path) -> None:
+    assert sheetgpt_command("verify", micro_workbook, "--no-such-option")[0] == 2
+    assert sheetgpt_command("nonsense")[0] == 2
+
+
+def test_verify_command_is_0_or_1_and_writes_its_report(
+    sheetgpt_command: Command, micro: Checkpoint, micro_workbook: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "r.json"
+    status, out, _ = sheetgpt_command("verify", micro_workbook, "--engine", "cached", "--json", report)
+    assert status == 0
+    assert "passed" in out
+    assert json.loads(report.read_text())["passed"] is True
+    area = Layout(micro.config, 6).tensors["ln_f"]
+    broken = patch(
+        micro_workbook,
+        tmp_path / "broken.xlsx",
+        {area.sheet: lambda sheet: sheet.replace("<v>", "<v>1", 1)},
+    )
+    status, out, _ = sheetgpt_command("verify", broken, "--engine", "cached", "--json", report)
+    assert json.loads(report.read_text())["passed"] is (status == 0)
+    status, out, err = sheetgpt_command("verify", micro_workbook, "--engine", "cached", "--quiet")
+    assert (status, err) == (0, "")
+
+
+def test_run_command_prints_ten_tokens_and_json(
+    sheetgpt_command: Command, micro: Checkpoint, micro_workbook: Path
+) -> None:
+    status, out, err = sheetgpt_command("run", micro_workbook, "--ids", "60,2", "--temperature", "0.5", "--json")
+    assert (status, err) == (0, "")
+    answer = json.loads(out)
+    logits = forward(micro.params, micro.config, [60, 2])["logits"][:, -1]
+    best = np.argsort(-logits)[:10]
+    assert answer["ids"] == [60, 2]
+    assert [token["id"] for token in answer["next_tokens"]] == best.tolist()
+    odds = np.exp((logits - logits.max()) / 0.5)
+    np.testing.assert_allclose([t["probability"] for t in answer["next_tokens"]], (odds / odds.sum())[best], rtol=1e-5)
+    status, out, _ = sheetgpt_command("run", micro_workbook, "--quiet")
+    assert status == 0
+    assert "probability" in out
+    assert out.count("%") == 10
+
+
+def test_info_and_check_commands(
+    sheetgpt_command: Command, micro: Checkpoint, micro_workbook: Path, tmp_path: Path
+) -> None:
+    status, out, _ = sheetgpt_command("info", micro_workbook)
+    assert status == 0
+    assert f"{micro.config.n_params:,}" in out
+    assert "h1_attn_probs_1" in out
+    assert sheetgpt_command("info", micro.source)[0] == 0
+    assert sheetgpt_command("check", micro_workbook)[0] == 0
+    broken = patch(micro_workbook, tmp_path / "b.xlsx", {"h0": lambda sheet: sheet.replace("SUM(", "NOSUCH(", 1)})
+    status, out, _ = sheetgpt_command("check", broken)
+    assert status == 1
+    assert "NOSUCH" in out

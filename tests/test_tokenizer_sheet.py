@@ -1,0 +1,221 @@
+"""The tokenizer's sheets, live in LibreOffice: ids and every column against their twins in Python, text from ids."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sheetgpt import bpe, rows
+from sheetgpt.check import check
+from sheetgpt.engines import Cells, Step, libreoffice
+from sheetgpt.layout import Area
+from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, WIDTH, _row, add_bpe_by_hand, learn, values
+from sheetgpt.sheets.decoding import DecodingLayout, add_decoding
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.tokenizer import FINE, add_tokenizer, cached_columns, messages
+from sheetgpt.sheets.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, TokenizerLayout
+from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
+from sheetgpt.sheets.tokenizer_tables import add_tables
+from sheetgpt.sheets.vocabulary import token_strings
+from sheetgpt.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.xlsx import Book
+
+CAPACITY, ROUNDS, TOKENS = 40, 5, 12
+START = "the thethe"
+TEXTS = (
+    *(
+        "",
+        "a",
+        " ",
+        "the",
+        " the the",
+        "hello there",
+        "thethethe",
+        "ththe the",
+        "  the",
+        "the  ",
+        " \n the\t",
+        "a\n\tb",
+    ),
+    *("it's they're I'll 'tis ''s 's't", "'S 'r 'l", "x1y22 3.14½", "é日本👍", "👩‍👧a", "e\u0301", "\u00a0the\u3000x"),
+    *("<|endoftext|>", "the<|endoftext|> the", "  <|endoftext|>  ", "<|endoftext|", "x<pad>y", "x<pad><pad>+y", "<pad"),
+    *("x" * CAPACITY, "x" * (CAPACITY + 1), "é" * 20, "é" * 20 + "a", "👍" * 10, "👍" * 11, "a" + "€" * 13 + "é"),
+    *("=1+1", "'", "\ufeffa", "\x01\x1f", "aaaabbbbccccdddd", "abcdefghij"),
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    merges = [("t", "h"), ("th", "e"), ("Ġ", "the"), ("a", "a"), ("aa", "aa"), ("h", "e"), ("the", "the")]
+    merges += [("a", "b"), ("ab", "c"), ("abc", "d"), ("abcd", "e"), ("abcde", "f"), ("abcdef", "g")]
+    tokens = [*byte_to_unicode().values(), *(a + b for a, b in merges)]
+    added = {"<|endoftext|>": len(tokens), "<pad>": len(tokens) + 1, "<pad>+": len(tokens) + 2}
+    return Tokenizer({token: i for i, token in enumerate(tokens)}, merges, added)
+
+
+@pytest.fixture(scope="module")
+def layout(tokenizer: Tokenizer) -> TokenizerLayout:
+    shown = Area("Vocabulary", 1, 1, tokenizer.n_vocab)
+    return TokenizerLayout(bpe.Tables.of(tokenizer), Area("Home", 1, 1), shown, CAPACITY, ROUNDS)
+
+
+@pytest.fixture(scope="module")
+def decoding(layout: TokenizerLayout) -> DecodingLayout:
+    hexes = Area("Vocabulary", 1, 2, layout.vocab_shown.n_rows)
+    return DecodingLayout(Area("Home", 2, 1, 1, TOKENS), layout.vocab_shown, hexes, capacity=CAPACITY)
+
+
+@pytest.fixture(scope="module")
+def workbook(
+    tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer, layout: TokenizerLayout, decoding: DecodingLayout
+) -> Path:
+    """Home with a prompt in A1 and ids below it, the tokenizer's sheets, and what they look up."""
+    book = Book("Tokenizer")
+    home, palette, shown = book.frame("Home"), Palette(book), token_strings(tokenizer, tokenizer.n_vocab)[0]
+    hexes = [tokenizer.token_bytes(i).hex().upper() for i in range(tokenizer.n_vocab)]
+    ids = tokenizer.encode(START)
+    lines = rows.row(1, rows.text(1, 1, START)), rows.row(2, rows.numbers(1, 2, np.array(ids)))
+    book.add(home, lambda: lines, "L2", TOKENS)
+    trace = add_tokenizer(book, layout, START, shown)
+    add_tables(book, layout, shown)
+    add_decoding(book, decoding, palette, ids, shown, hexes)
+    add_bpe_by_hand(book, layout, palette, trace.n, len(trace.ids))
+    entries = list(enumerate(zip(shown, hexes, strict=True), 1))
+    cells = [rows.row(n, rows.text(1, n, a), rows.text(2, n, b)) for n, (a, b) in entries]
+    book.add(book.frame("Vocabulary"), lambda: cells, f"B{len(cells)}", 2 * len(cells))
+    for name, areas in (*layout.names(), *decoding.names()):
+        book.name(name, areas[0].reference)
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.xlsx"
+    book.save(path)
+    return path
+
+
+def value(cells: Cells | None, row: int, column: int) -> float | str:
+    """The cell at row and column, which count from 0; blank is the empty text."""
+    assert cells
+    number = cells.numbers[row, column]
+    return cells.texts.get((row, column), "") if np.isnan(number) else float(number)
+
+
+def whole(layout: TokenizerLayout) -> str:
+    last = layout.round(layout.rounds - 1, ROUND[-1]).cells.split(":")[1]
+    return f"Tokenizer!A{FIRST_BYTE}:{last}"
+
+
+def different(cells: Cells | None, layout: TokenizerLayout, trace: bpe.Trace, shown: Sequence[str]) -> list[str]:
+    """Where the sheet's columns are not the twin's."""
+    expected: dict[tuple[str, int], Sequence[object]] = {
+        (name, COLUMNS.index(name)): column for name, column in cached_columns(layout, trace, shown).items()
+    }
+    for r in range(layout.rounds):
+        done = trace.rounds[r] if r < len(trace.rounds) else bpe.Round()
+        for name in ROUND:
+            column = [shown[i] if i != "" else "" for i in done.id] if name == "token" else getattr(done, name)
+            expected[f"round {r} {name}", layout.round(r, name).column - 1] = column
+    return [
+        f"{name} of byte {i + 1}"
+        for (name, column), wanted in expected.items()
+        for i in range(layout.capacity)
+        if value(cells, i, column) != (wanted[i] if i < len(wanted) else "")
+    ]
+
+
+def test_every_text_gives_the_references_ids_or_says_why_not(
+    workbook: Path, tokenizer: Tokenizer, layout: TokenizerLayout
+) -> None:
+    read = ["tokenizer_ids", "tokenizer_n_tokens", "tokenizer_message", whole(layout)]
+    shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
+    answers = libreoffice.run(workbook, [Step({"Home!A1": text}, read) for text in TEXTS])
+    said = set()
+    for text, answer in zip(TEXTS, answers, strict=True):
+        trace = bpe.run(text, layout.tables, CAPACITY, ROUNDS)
+        ids = [value(answer["tokenizer_ids"], i, 0) for i in range(CAPACITY)]
+        message = str(value(answer["tokenizer_message"], 0, 0))
+        wanted = trace.ids if message != FINE else tokenizer.encode(text)
+        assert ids == [*wanted, *[""] * (CAPACITY - len(wanted))], text
+        assert value(answer["tokenizer_n_tokens"], 0, 0) == len(wanted), text
+        assert different(answer[whole(layout)], layout, trace, shown) == [], text
+        said.add(message)
+    assert said == {messages(layout)[i] for i in (0, 1, 2, 5)}
+
+
+def test_edits_give_what_a_recalculation_from_scratch_gives(workbook: Path, layout: TokenizerLayout) -> None:
+    rng, steps = random.Random(4), []
+    for _ in range(15):
+        text = "".join(
+            rng.choice(["the", " ", "a", "'s", "é", "\n", "1", "<pad>", "!"]) for _ in range(rng.randrange(12))
+        )
+        steps += [Step({"Home!A1": text}, [whole(layout)], hard=False), Step({}, [whole(layout)])]
+    answers = [answer[whole(layout)] for answer in libreoffice.run(workbook, steps)]
+    for soft, hard in zip(answers[::2], answers[1::2], strict=True):
+        assert soft
+        assert hard
+        assert soft.texts == hard.texts
+        np.testing.assert_array_equal(soft.numbers, hard.numbers)
+
+
+def test_no_formula_fills_down(layout: TokenizerLayout) -> None:
+    """LibreOffice would group such formulas and may then show stale numbers."""
+
+    steps = Steps(layout)
+    for formula in [steps.step(name) for name in COLUMNS if name not in ("row", "number")] + [
+        RoundSteps(steps, r).step(name) for r in (0, 1) for name in ROUND
+    ]:
+        assert formula(7).replace("$16", "$17").replace("$15", "$16") != formula(7)
+        assert len({formula(i) for i in range(2, CAPACITY)}) == CAPACITY - 2
+
+
+def test_the_sheets_break_no_rule_of_excel(workbook: Path) -> None:
+    assert check(workbook) == []
+
+
+def test_ids_become_text_again(workbook: Path, tokenizer: Tokenizer) -> None:
+    rng = random.Random(5)
+    letters = byte_to_unicode()
+    broken = (
+        b"\xed\xa0\x80",
+        b"\xed\x9f\xbf",
+        b"\xe0\x9f\x80",
+        b"\xe0\xa0\x80",
+        b"\xf0\x8f\xbf\xbf",
+        b"\xf4\x90\x80\x80",
+    )
+    broken += (
+        b"\xf4\x8f\xbf\xbf",
+        b"\xc1\x80",
+        b"\xf5\x80\x80\x80",
+        b"a\xe2\x82",
+        b"\xe2\x82a",
+        b"\xf0\x9f\x91\xf0\x9f",
+        b"\x80\x80",
+    )
+    lists = [
+        [],
+        tokenizer.encode("é日👍")[:-1],
+        *([tokenizer.vocab[letters[byte]] for byte in data] for data in broken),
+    ]
+    lists += [[rng.randrange(258) for _ in range(rng.randrange(13))] for _ in range(20)]
+    answers = libreoffice.run(workbook, [Step({"Home!A2:L2": ids}, ["completion"]) for ids in lists])
+    for ids, answer in zip(lists, answers, strict=True):
+        text = value(answer["completion"], 0, 0)
+        assert text == tokenizer.decode(ids).replace("\0", "␀"), ids
+
+
+def test_a_text_too_long_to_decode_ends_in_an_ellipsis(workbook: Path, tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("<|endoftext|>" * 4)
+    [answer] = libreoffice.run(workbook, [Step({"Home!A2:L2": ids}, ["completion"])])
+    assert value(answer["completion"], 0, 0) == ("<|endoftext|>" * 4)[:CAPACITY] + "…"
+
+
+def test_bpe_by_hand_follows_what_is_typed(workbook: Path) -> None:
+    texts = ("aaabdaaabac", "", "abababab", "aaaaaaa", "the cat sat on the mat", "日本日本語")
+    steps = [Step({"BPE by hand!B4": text}, ["BPE by hand!A1:AA60"]) for text in texts]
+    for text, answer in zip(texts, libreoffice.run(workbook, steps), strict=True):
+        cells = answer["BPE by hand!A1:AA60"]
+        for r, this in enumerate(learn(text)):
+            for p in range(1, WIDTH + 1):
+                wanted = values(this, p)
+                found = {line: value(cells, _row(r, line) - 1, FIRST + p - 2) for line in LINES}
+                assert found == wanted, (text, r, p)
