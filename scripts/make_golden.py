@@ -84,7 +84,9 @@ def outputs(folder: Path, ids: list[int], **changes: str) -> tuple[NDArray[np.fl
     config = GPT2Config.from_pretrained(folder, **changes)
     config._attn_implementation = "eager"
     model = GPT2LMHeadModel(config).double().eval()
-    tensors = {name: torch.from_numpy(tensor).double() for name, tensor in load_file(folder / "model.safetensors").items()}
+    tensors = {
+        name: torch.from_numpy(tensor).double() for name, tensor in load_file(folder / "model.safetensors").items()
+    }
     tied = config.tie_word_embeddings
     prefix = "" if any(name.startswith("transformer.") for name in tensors) else "transformer."
     state = {name if name.startswith("lm_head") else prefix + name: tensor for name, tensor in tensors.items()}

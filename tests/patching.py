@@ -33,7 +33,7 @@ def sheet_part(package: zipfile.ZipFile, title: str) -> str:
 
 
 def cell_xml(sheet: str, cell: str) -> str:
-    found = re.search(rf'<c r="{cell}"(?:[^>]*/>|[^>]*[^/]>.*?</c>)', sheet)
+    found = re.search(rf'<c r="{cell}"[^>]*?(?:/>|>.*?</c>)', sheet)
     assert found, f"there is no cell {cell}"
     return found[0]
 

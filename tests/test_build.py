@@ -22,7 +22,7 @@ from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import Area, Layout, defined_name
 from sheetgpt.limits import check_limits
-from sheetgpt.model import forward
+from sheetgpt.model import as_cells, forward
 from sheetgpt.workbook import open_workbook
 
 COMMITTED = Path(__file__).parent.parent / "workbooks" / "fairytale.xlsx"
@@ -74,9 +74,8 @@ def test_a_formula_that_looks_right_of_its_column_is_named(
     cell = area.line(3).stripe(1).cells
     change = set_formula(cell, lambda formula: re.sub(r"\bG\$(\d\d+)", r"H$\1", formula))
     broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
-    (problem,) = check(broken)
-    assert (problem.part, problem.where) == ("h1", cell)
-    assert "right" in problem.rule
+    rules = [problem.rule for problem in check(broken) if (problem.part, problem.where) == ("h1", cell)]
+    assert any("right" in rule for rule in rules), rules
 
 
 @pytest.mark.parametrize("workbook", ["micro_workbook", "odd_workbook"])
@@ -196,15 +195,16 @@ def test_a_target_that_cannot_be_a_file_is_refused(micro: Checkpoint, tmp_path: 
 
 
 def test_read_labels_a_tensor_with_its_tokens(micro_workbook: Path, micro: Checkpoint) -> None:
-    trace = forward(micro.params, micro.config, MICRO_IDS)
+    trace = forward({name: as_cells(p) for name, p in micro.params.items()}, micro.config, MICRO_IDS)
     tokens = [str(i) for i in MICRO_IDS]
     activations = sheetgpt.read(micro_workbook, "h1.mlp.act")
     assert [str(c).strip("<>[]#") for c in activations.columns] == tokens
-    np.testing.assert_allclose(activations.to_numpy(), trace["h1.mlp.act"], rtol=1e-5)
+    np.testing.assert_allclose(activations.to_numpy(), trace["h1.mlp.act"], rtol=1e-12)
     attention = sheetgpt.read(micro_workbook, "h1.attn.probs.0")
     assert list(attention.index) == list(attention.columns)
     assert (attention.index.name, attention.columns.name) == ("key", "token")
-    np.testing.assert_allclose(attention.to_numpy()[np.triu_indices(3)], trace["h1.attn.probs.0"][np.triu_indices(3)], rtol=1e-5)
+    seen = np.triu_indices(3)
+    np.testing.assert_allclose(attention.to_numpy()[seen], trace["h1.attn.probs.0"][seen], rtol=1e-12)
     pd.testing.assert_frame_equal(sheetgpt.read(micro_workbook, "h1_attn_probs_0"), attention)
     assert sheetgpt.read(micro_workbook, "h0.mlp.c_fc.w").shape == (16, 24)
     assert sheetgpt.read(micro_workbook, "wte").shape == (16, 64)
@@ -262,8 +262,9 @@ def test_an_error_is_one_sentence_and_status_2(
     status, out, err = sheetgpt_command(*(word.format(**places) for word in words))
     assert (status, out) == (2, "")
     assert said in err
-    assert err.startswith("sheetgpt: ")
-    assert err.count("\n") == 1
+    (sentence,) = err.split("\n")[-2:-1]
+    assert sentence.startswith("sheetgpt: ")
+    assert err.strip() == sentence
     assert "Traceback" not in err
     assert everything_below(tmp_path) == []
 

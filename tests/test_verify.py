@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ import pytest
 from conftest import MICRO_IDS
 from patching import Change, cell_xml, in_order, patch, set_formula, set_number, set_row_formula, set_value
 
+from sheetgpt.build import build
 from sheetgpt.checkpoint import Checkpoint
+from sheetgpt.config import GPT2Config
 from sheetgpt.engines import gnumeric
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import BIAS, FIRST_WEIGHT, Area, Layout, defined_name
@@ -142,7 +144,7 @@ def test_a_weight_changed_in_its_last_digit_is_red(
 
 
 def edited_weights(source: Path, layout: Layout, target: Path) -> Path:
-    weight, bias = layout.params["h1.mlp.c_proj.w"][0], layout.params["h0.attn.out.b".replace("out", "c_proj")][0]
+    weight, bias = layout.params["h1.mlp.c_proj.w"][0], layout.params["h0.attn.c_proj.b"][0]
     changes: dict[str, Change] = {
         weight.sheet: set_value(weight.line(3).stripe(3).cells, lambda v: "1.25"),
         bias.sheet: set_value(bias.line(3).cells, lambda v: "-7"),
@@ -227,9 +229,7 @@ def test_a_name_that_points_elsewhere_is_red(micro_workbook: Path, layout: Layou
 
 
 @pytest.mark.parametrize("tensor", ["embed", "h0.ln_1.mean", "h1.attn.probs.0", "logits", "h0.attn.scores.1"])
-def test_a_number_right_of_the_prompt_is_red(
-    micro_workbook: Path, layout: Layout, tmp_path: Path, tensor: str
-) -> None:
+def test_a_number_right_of_the_prompt_is_red(micro_workbook: Path, layout: Layout, tmp_path: Path, tensor: str) -> None:
     area = layout.trace[tensor]
     change = set_number(cell(area, 0, len(MICRO_IDS)), 0.0)
     broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
@@ -238,9 +238,7 @@ def test_a_number_right_of_the_prompt_is_red(
         assert_red(verify(broken), tensor)
 
 
-def test_a_number_below_the_diagonal_of_attention_is_red(
-    micro_workbook: Path, layout: Layout, tmp_path: Path
-) -> None:
+def test_a_number_below_the_diagonal_of_attention_is_red(micro_workbook: Path, layout: Layout, tmp_path: Path) -> None:
     """A key after its query, though it adds nothing to the sum."""
     area = layout.trace["h0.attn.probs.0"]
     where = cell(area, 2, 1)
@@ -301,9 +299,16 @@ def test_bad_input_is_refused_in_a_sentence(micro_workbook: Path, tmp_path: Path
         verify(foreign)
 
 
-def test_the_formulas_package_agrees(micro_workbook: Path) -> None:
-    report = verify(micro_workbook, engine="formulas", ids=[60, 2, 2, 17], temperature=0.7)
+def test_the_formulas_package_agrees(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:
+    """Smaller than the micro model: some ten milliseconds a cell."""
+    config = GPT2Config(n_vocab=13, n_positions=4, n_embd=6, n_layer=2, n_head=2, n_inner=8)
+    checkpoint = make_checkpoint(config, "nano")
+    book = build(checkpoint, tmp_path / "nano.xlsx", ids=[1, 12], context=4)
+    report = verify(book, engine="formulas", ids=[3, 3, 0], temperature=0.7)
     assert report.passed, report.frame()[["name", "where", "problem", "max_rel"]].to_string()
+    area = Layout(config, 4).trace["h0.mlp.fc"]
+    broken = patch(book, tmp_path / "broken.xlsx", {area.sheet: set_row_formula(cell(area, 5), next_bias)})
+    assert_red(verify(broken, engine="formulas"), "h0.mlp.fc")
 
 
 @pytest.mark.skipif(shutil.which("ssconvert") is None, reason="Gnumeric is not installed")
