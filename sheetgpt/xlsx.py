@@ -170,8 +170,8 @@ def _cells(job: Job) -> int:
 def _compress(i: int) -> tuple[package.Part, tuple[str, int] | None]:
     name, target, xml, sheet = _jobs[i]
     if sheet is None:
-        return package.compress(name, [xml], target, level=6), None
-    part = package.compress(name, _chunked(_filled(xml, sheet)), target, level=6 if sheet.n_cells < MANY_CELLS else 1)
+        return package.compress(name, [xml], target), None
+    part = package.compress(name, _chunked(_filled(xml, sheet)), target, large=sheet.n_cells > MANY_CELLS)
     return part, (sheet.frame.title, sheet.n_cells)
 
 

@@ -11,14 +11,14 @@ import openpyxl
 import pandas as pd
 import pytest
 from conftest import MICRO_IDS
-from patching import patch, set_formula
+from patching import patch, set_formula, set_value
 
 import sheetgpt
 from sheetgpt import cli
 from sheetgpt.check import check
 from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.config import GPT2Config
-from sheetgpt.engines import libreoffice
+from sheetgpt.engines import libreoffice, rectangle
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import Area, Layout, defined_name
 from sheetgpt.limits import check_limits
@@ -94,13 +94,9 @@ def test_every_tensor_and_every_parameter_has_its_name(workbook: str, request: p
 
 
 def n_cells(reference: str) -> int:
-    _, _, cells = reference.rpartition("!")
-    (left, top), (right, bottom) = (
-        openpyxl.utils.cell.coordinate_from_string(corner)
-        for corner in (cells.replace("$", "").split(":") * 2)[:: 1 if ":" in cells else 1][:2]
-    )
-    columns = [openpyxl.utils.column_index_from_string(letters) for letters in (left, right)]
-    return (columns[1] - columns[0] + 1) * (bottom - top + 1)
+    area = rectangle(reference)
+    assert area is not None, reference
+    return area.n_rows * area.n_columns
 
 
 def test_tokens_that_begin_like_a_formula_stay_text(write_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
@@ -283,13 +279,13 @@ def test_verify_command_is_0_or_1_and_writes_its_report(
     assert "passed" in out
     assert json.loads(report.read_text())["passed"] is True
     area = Layout(micro.config, 6).tensors["ln_f"]
-    broken = patch(
-        micro_workbook,
-        tmp_path / "broken.xlsx",
-        {area.sheet: lambda sheet: sheet.replace("<v>", "<v>1", 1)},
-    )
+    change = set_value(area.line(2).stripe(1).cells, lambda text: text + "1e-3")
+    broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
     status, out, _ = sheetgpt_command("verify", broken, "--engine", "cached", "--json", report)
-    assert json.loads(report.read_text())["passed"] is (status == 0)
+    assert status == 1
+    assert "failed: 1 of" in out
+    wrong = [t for t in json.loads(report.read_text())["tensors"] if t["max_rel"] > 1e-9]
+    assert [t["name"] for t in wrong] == ["ln_f"]
     status, out, err = sheetgpt_command("verify", micro_workbook, "--engine", "cached", "--quiet")
     assert (status, err) == (0, "")
 

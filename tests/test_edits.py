@@ -1,6 +1,7 @@
 """After every edit, what LibreOffice recalculated by itself equals a recalculation of everything from scratch."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def assert_same(found: State, expected: State, what: str) -> None:
 
 
 def test_every_edit_changes_something(incremental: list[State], edits: list[Edit]) -> None:
-    for n, (before, after) in enumerate(zip(incremental, incremental[1:], strict=False), 1):
+    for n, (before, after) in enumerate(pairwise(incremental), 1):
         changed = [
             name
             for name, cells in after.items()

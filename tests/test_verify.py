@@ -1,4 +1,4 @@
-"""Verification passes on what was built and goes red, without raising, for everything that can be wrong in a workbook."""
+"""Verification passes on what was built and goes red, without raising, for whatever can be wrong in a workbook."""
 
 import json
 import re
