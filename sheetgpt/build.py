@@ -12,7 +12,7 @@ from sheetgpt.checkpoint import Checkpoint, load
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import HOME, Layout
 from sheetgpt.limits import check_limits
-from sheetgpt.model import as_cells, forward
+from sheetgpt.model import as_cells, check_ids, forward
 from sheetgpt.sheets.about import add_about
 from sheetgpt.sheets.block import add_block
 from sheetgpt.sheets.embed import add_embed
@@ -59,12 +59,8 @@ def build(
     config = checkpoint.config
     tokens = prompt_ids(checkpoint, prompt, ids)
     layout = Layout(config, min(DEFAULT_CONTEXT, config.n_positions) if context is None else context)
-    if len(tokens) > layout.context:
-        raise SheetGPTError(
-            f"The prompt has {len(tokens)} tokens and the workbook {layout.context} columns: raise --context."
-        )
-    if not 0 <= temperature <= 100:
-        raise SheetGPTError(f"--temperature {temperature:g} is not between 0 and 100.")
+    check_prompt(tokens, layout)
+    check_temperature(temperature)
     check_limits(layout)
     score = config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
     book = make_book(checkpoint, layout, Inputs(tuple(tokens), temperature, score))
@@ -73,6 +69,21 @@ def build(
         raise SheetGPTError(f"{target} is a folder; give -o the name of a file.")
     book.save(target, progress)
     return target
+
+
+def check_prompt(ids: Sequence[int], layout: Layout) -> None:
+    """Refuses ids that the vocabulary or the workbook's columns don't hold."""
+    if len(ids) > layout.context:
+        raise SheetGPTError(
+            f"The prompt has {len(ids)} tokens and the workbook {layout.context} columns: build with a larger --context."
+        )
+    check_ids(ids, layout.config)
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuses what the temperature's cell wouldn't take."""
+    if not 0 <= temperature <= 100:
+        raise SheetGPTError(f"--temperature {temperature:g} is not between 0 and 100.")
 
 
 def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | None) -> list[int]:

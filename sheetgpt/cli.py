@@ -203,7 +203,9 @@ def _write(target: Path, text: str) -> None:
 def _bar(quiet: bool, words: str, total: int) -> Iterator[Callable[[str, int], None]]:
     """A progress bar over the sheets."""
     columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), "{task.completed}/{task.total}")
-    with Progress(*columns, TimeRemainingColumn(), console=err, disable=quiet, transient=True) as progress:
+    with Progress(
+        *columns, TimeRemainingColumn(), console=err, disable=quiet or not err.is_terminal, transient=True
+    ) as progress:
         task = progress.add_task(words, total=total)
         yield lambda sheet, cells: progress.update(task, advance=1, description=f"{sheet}: {cells:,} cells")
 
@@ -211,7 +213,7 @@ def _bar(quiet: bool, words: str, total: int) -> Iterator[Callable[[str, int], N
 @contextmanager
 def _spinner(quiet: bool, words: str) -> Iterator[None]:
     columns: tuple[Any, ...] = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s"))
-    with Progress(*columns, console=err, disable=quiet, transient=True) as progress:
+    with Progress(*columns, console=err, disable=quiet or not err.is_terminal, transient=True) as progress:
         progress.add_task(words, total=None)
         yield
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sheetgpt.build import prompt_ids
+from sheetgpt.build import check_prompt, check_temperature, prompt_ids
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.workbook import open_workbook
@@ -54,18 +54,9 @@ def run(
         tokens = prompt_ids(book.checkpoint(model), prompt, ids)
     elif ids is not None:
         tokens = ids
-    n_vocab = book.layout.config.n_vocab
-    wrong = next((i for i in tokens if not 0 <= i < n_vocab), None)
-    if wrong is not None:
-        raise SheetGPTError(f"Token id {wrong} is not between 0 and {n_vocab - 1}.")
-    if len(tokens) > book.layout.context:
-        raise SheetGPTError(
-            f"The prompt has {len(tokens)} tokens and {book.path.name} {book.layout.context} token columns: "
-            "build it again with a larger --context."
-        )
+    check_prompt(tokens, book.layout)
     heat = book.temperature if temperature is None else temperature
-    if not 0 <= heat <= 100:
-        raise SheetGPTError(f"--temperature {heat:g} is not between 0 and 100.")
+    check_temperature(heat)
     names = ["message", "prompt_text", "top_ids", "top_tokens", "top_logits", "top_probs"]
     found = libreoffice.recalculate(
         Path(workbook), {"token_ids": list(tokens), "temperature": heat}, names, timeout=timeout

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetgpt import sampling
-from sheetgpt.build import fingerprint, prompt_ids
+from sheetgpt.build import check_prompt, check_temperature, fingerprint, prompt_ids
 from sheetgpt.engines import Cells, cached, libreoffice
 from sheetgpt.engines import formulas as formulas_engine
 from sheetgpt.errors import SheetGPTError
@@ -118,8 +118,9 @@ def verify(
     tokens = tuple(prompt_ids(checkpoint, prompt, ids)) if checkpoint and given else tuple(ids or book.ids)
     if not tokens and problems:
         return Report(str(path), engine, (), tuple(problems))
-    _check_prompt(tokens, layout)
+    check_prompt(tokens, layout)
     heat = book.temperature if temperature is None else temperature
+    check_temperature(heat)
     score = book.score_prompt if engine == "cached" else True
 
     inputs: dict[str, Any] = {"token_ids": list(tokens), "temperature": heat, "score_prompt": int(score)}
@@ -136,13 +137,6 @@ def verify(
     results = [*_trace_results(layout, cells, expected, score), *_output_results(layout, cells, expected, heat)]
     results += _weight_results(layout, cells, params)
     return Report(str(path), engine, tuple(results), tuple(problems))
-
-
-def _check_prompt(ids: Sequence[int], layout: Layout) -> None:
-    if not ids:
-        raise SheetGPTError("The workbook's prompt is empty: give --prompt or --ids.")
-    if len(ids) > layout.context:
-        raise SheetGPTError(f"The prompt has {len(ids)} tokens; the workbook has {layout.context} columns.")
 
 
 def _recalculate(

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -59,7 +60,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         problem = (
             f"{path} is no workbook of sheetgpt's, or its Model sheet is damaged: there is no range {missing[0]!r}."
         )
-        raise DamagedWorkbook(problem) if len(missing) < len(names) - len(_INPUTS) else SheetGPTError(problem)
+        raise DamagedWorkbook(problem) if any(cells[name] is not None for name in names) else SheetGPTError(problem)
     found = {name: _scalar(found) for name, found in cells.items() if found is not None and name not in _INPUTS}
     try:
         sizes = {
@@ -122,7 +123,7 @@ def read(path: str | os.PathLike[str], tensor: str) -> pd.DataFrame:
         labels = _labels(cells, len(workbook.ids))
         frame = frame.iloc[:, : len(labels)]
         frame.columns = pd.Index(labels, name="token")
-        if ".attn." in tensor.replace("_", ".") and frame.shape[0] == workbook.layout.context:
+        if re.search(r"[._]attn[._](scores|exp|probs)[._]", tensor):
             frame = frame.iloc[: len(labels)]
             frame.index = pd.Index(labels, name="key")
     return frame

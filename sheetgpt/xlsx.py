@@ -113,18 +113,17 @@ class Book:
 
     def save(self, target: Path, progress: Progress | None = None) -> None:
         """Writes the package; `progress(sheet title, cells)` is called after each sheet."""
-        target.parent.mkdir(parents=True, exist_ok=True)
         self.workbook.active = 0
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-            folder = Path(scratch)
-            try:
-                parts = self._parts(folder, progress or (lambda title, cells: None))
-                whole = folder / "whole"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+                parts = self._parts(Path(scratch), progress or (lambda title, cells: None))
+                whole = Path(scratch) / "whole"
                 with whole.open("wb") as out:
                     package.assemble(parts, out)
                 os.replace(whole, target)
-            except OSError as error:
-                raise SheetGPTError(f"The workbook {target} can't be written: {error.strerror or error}.") from error
+        except OSError as error:
+            raise SheetGPTError(f"The workbook {target} can't be written: {error.strerror or error}.") from error
 
     def _parts(self, folder: Path, progress: Progress) -> list[package.Part]:
         """Every part of the package, compressed, in openpyxl's order."""

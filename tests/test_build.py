@@ -1,5 +1,6 @@
 """What `build` writes, what it refuses, and the command line over both."""
 
+import datetime
 import json
 import re
 from collections.abc import Callable
@@ -49,7 +50,16 @@ def everything_below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def test_the_same_input_gives_the_same_bytes(micro: Checkpoint, micro_workbook: Path, tmp_path: Path) -> None:
+class Later(datetime.datetime):
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> "Later":
+        return cls(2031, 5, 17, 12, 34, 56, tzinfo=tz)
+
+
+def test_the_same_input_gives_the_same_bytes_at_any_time(
+    micro: Checkpoint, micro_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datetime, "datetime", Later)
     again = sheetgpt.build(micro, tmp_path / "again.xlsx", ids=MICRO_IDS, context=6)
     assert again.read_bytes() == micro_workbook.read_bytes()
     other = sheetgpt.build(micro, tmp_path / "other.xlsx", ids=(5, 9, 34), context=6)

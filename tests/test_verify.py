@@ -238,6 +238,23 @@ def test_a_number_right_of_the_prompt_is_red(micro_workbook: Path, layout: Layou
         assert_red(verify(broken), tensor)
 
 
+def test_a_text_right_of_the_prompt_is_red(micro_workbook: Path, layout: Layout, tmp_path: Path) -> None:
+    area = layout.trace["h0.mlp.fc"]
+    change = set_formula(cell(area, 0, len(MICRO_IDS)), lambda f: 'IF(TRUE,"x","")')
+    broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
+    assert_red(verify(broken), "h0.mlp.fc")
+
+
+def test_a_weight_is_compared_exactly(micro_workbook: Path, layout: Layout, tmp_path: Path) -> None:
+    """A change far below the tolerance of what is computed."""
+    (area,) = layout.params["h0.mlp.c_fc.w"]
+    change = set_value(area.line(2).stripe(2).cells, lambda text: f"{float(text) * (1 + 1e-14)!r}")
+    broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
+    report = verify(broken, engine="cached")
+    assert names(report) == {"h0.mlp.c_fc.w"}
+    assert report.max_rel < TOLERANCE
+
+
 def test_a_number_below_the_diagonal_of_attention_is_red(micro_workbook: Path, layout: Layout, tmp_path: Path) -> None:
     """A key after its query, though it adds nothing to the sum."""
     area = layout.trace["h0.attn.probs.0"]
