@@ -75,7 +75,7 @@ def check_prompt(ids: Sequence[int], layout: Layout) -> None:
     """Refuses ids that the vocabulary or the workbook's columns don't hold."""
     if len(ids) > layout.context:
         raise SheetGPTError(
-            f"The prompt has {len(ids)} tokens and the workbook {layout.context} columns: build with a larger --context."
+            f"The prompt has {len(ids)} tokens and the workbook {layout.context} columns: build with more --context."
         )
     check_ids(ids, layout.config)
 
