@@ -135,7 +135,7 @@ def unembed(head: Array, x: Array, rows: int = 8192) -> Array:
 def check_ids(ids: Sequence[int], config: GPT2Config) -> None:
     """Refuses what has no row in `wte` or no position in `wpe`."""
     if not len(ids):
-        raise SheetGPTError("There are no token ids: give a prompt of at least one token.")
+        raise SheetGPTError("The prompt is empty: give at least one token id.")
     if len(ids) > config.n_positions:
         raise SheetGPTError(f"The prompt has {len(ids)} tokens; the model has {config.n_positions} positions.")
     for position, token in enumerate(ids):
