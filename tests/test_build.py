@@ -143,7 +143,7 @@ def test_limits_are_named_before_anything_is_written(
         ({"context": 0}, "--context 0"),
         ({"context": 2, "ids": [1, 2, 3]}, "3 tokens and the workbook 2 columns"),
         ({"ids": [64]}, "Token id 64"),
-        ({"ids": []}, "no token ids"),
+        ({"ids": []}, "prompt is empty"),
         ({"prompt": "hello"}, "no tokenizer"),
         ({"temperature": -0.5}, "--temperature -0.5"),
         ({"temperature": float("nan")}, "--temperature nan"),

@@ -76,7 +76,7 @@ def test_attention_sees_nothing_later(micro: Checkpoint) -> None:
 
 @pytest.mark.parametrize(
     ("ids", "words"),
-    [([], "no token ids"), ([5, 64], "Token id 64 at position 1"), ([-1], "Token id -1"), ([1] * 17, "17 tokens")],
+    [([], "prompt is empty"), ([5, 64], "Token id 64 at position 1"), ([-1], "Token id -1"), ([1] * 17, "17 tokens")],
 )
 def test_ids_without_a_row_or_a_position_are_refused(micro: Checkpoint, ids: list[int], words: str) -> None:
     with pytest.raises(SheetGPTError, match=words):
