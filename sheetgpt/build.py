@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sheetgpt.checkpoint import Checkpoint, load
+from sheetgpt.checkpoint import Checkpoint, bundled, load
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import HOME, Layout
 from sheetgpt.limits import check_limits
@@ -26,6 +26,7 @@ from sheetgpt.xlsx import Book, Progress
 
 DEFAULT_CONTEXT = 32
 DEFAULT_PROMPT = "Once upon a time there was a"
+COLDEST = 1e-3  # a logit divided by much less overflows
 END = "<|endoftext|>"  # what an empty prompt becomes
 MANY_PARAMS = 50_000_000  # from here on, logits are computed only where they are needed
 
@@ -59,16 +60,26 @@ def build(
     config = checkpoint.config
     tokens = prompt_ids(checkpoint, prompt, ids)
     layout = Layout(config, min(DEFAULT_CONTEXT, config.n_positions) if context is None else context)
+    if prompt is None and ids is None:
+        tokens = tokens[: layout.context]  # the default prompt fits any context
     check_prompt(tokens, layout)
     check_temperature(temperature)
     check_limits(layout)
     score = config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
-    book = make_book(checkpoint, layout, Inputs(tuple(tokens), temperature, score))
     target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).name}.xlsx"
     if target.is_dir():
         raise SheetGPTError(f"{target} is a folder; give -o the name of a file.")
+    source = _relative(checkpoint.source or checkpoint.name, target)
+    book = make_book(checkpoint, layout, Inputs(tuple(tokens), temperature, score), source)
     book.save(target, progress)
     return target
+
+
+def _relative(source: str, target: Path) -> str:
+    """What the workbook remembers: a name as it is, a path as seen from the workbook's own folder."""
+    if source in bundled() or not os.path.exists(source):
+        return source
+    return Path(os.path.relpath(source, target.parent)).as_posix()
 
 
 def check_prompt(ids: Sequence[int], layout: Layout) -> None:
@@ -82,8 +93,8 @@ def check_prompt(ids: Sequence[int], layout: Layout) -> None:
 
 def check_temperature(temperature: float) -> None:
     """Refuses what the temperature's cell wouldn't take."""
-    if not 0 <= temperature <= 100:
-        raise SheetGPTError(f"--temperature {temperature:g} is not between 0 and 100.")
+    if not (temperature == 0 or COLDEST <= temperature <= 100):
+        raise SheetGPTError(f"The temperature {temperature:g} is neither 0 nor between {COLDEST:g} and 100.")
 
 
 def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | None) -> list[int]:
@@ -115,7 +126,7 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     return digest.hexdigest()
 
 
-def make_book(checkpoint: Checkpoint, layout: Layout, inputs: Inputs) -> Book:
+def make_book(checkpoint: Checkpoint, layout: Layout, inputs: Inputs, source: str) -> Book:
     """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
     config, params = checkpoint.config, checkpoint.params
     exact = {name: as_cells(tensor) for name, tensor in params.items()}
@@ -136,7 +147,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, inputs: Inputs) -> Book:
         add_block(book, layout, palette, prompt, i, params, trace)
     add_output(book, layout, palette, prompt, shown, params, trace, inputs.score_prompt)
     add_softmax(book, layout, palette, shown, logits, inputs.temperature)
-    add_about(book, layout, palette, checkpoint.source or checkpoint.name, fingerprint(checkpoint))
+    add_about(book, layout, palette, source, fingerprint(checkpoint))
     add_vocabulary(book, layout, palette, shown, texts)
     add_tokens(book, layout, palette, "wte", params["wte"], shown)
     add_positions(book, layout, palette, params["wpe"])

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -58,7 +59,7 @@ def build(
     `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model; `sheetgpt build gpt2` downloads GPT-2 small.
     """
     checkpoint = sheetgpt.load(model, quiet=quiet)
-    with _bar(quiet, "building", 2 * checkpoint.config.n_layer + 7) as advance:
+    with _bar(quiet, "building", 2 * checkpoint.config.n_layer + 8 + (not checkpoint.config.tied)) as advance:
         heat = 1.0 if temperature is None else temperature
         target = sheetgpt.build(
             *(checkpoint, output),
@@ -111,10 +112,10 @@ def verify(
         for t in report.tensors:
             numbers = ("", "") if t.max_abs is None or t.max_rel is None else (f"{t.max_abs:.1e}", f"{t.max_rel:.1e}")
             style = None if t.passed else "red"
-            table.add_row(t.name, t.range, *numbers, f"{t.where} {t.problem}".strip(), style=style)
+            table.add_row(t.name, t.range, *numbers, escape(f"{t.where} {t.problem}".strip()), style=style)
         out.print(table)
     for problem in report.problems:
-        out.print(f"[red]{problem}[/red]")
+        out.print(problem, style="red", markup=False)
     bad = sum(not t.passed for t in report.tensors)
     if report.passed:
         out.print(
@@ -145,11 +146,11 @@ def run(
         print(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
         return
     table = Table(
-        "", "id", "token", "logit", "probability", title=f"What follows “{result.text}”?", title_justify="left"
+        "", "id", "token", "logit", "probability", title=escape(f"What follows “{result.text}”?"), title_justify="left"
     )
     for k, t in enumerate(result.next_tokens, 1):
         bar = "█" * round(40 * t.probability)
-        table.add_row(str(k), str(t.id), t.shown, f"{t.logit:.3f}", f"{t.probability:6.1%} {bar}")
+        table.add_row(str(k), str(t.id), escape(t.shown), f"{t.logit:.3f}", f"{t.probability:6.1%} {bar}")
     out.print(table)
 
 
@@ -191,11 +192,12 @@ def _ids(text: str | None) -> list[int] | None:
 
 
 def _write(target: Path, text: str) -> None:
+    part = target.with_name(target.name + ".part")
     try:
-        part = target.with_name(target.name + ".part")
         part.write_text(text + "\n")
         part.replace(target)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise SheetGPTError(f"{target} can't be written: {error.strerror}.") from error
 
 
@@ -223,7 +225,7 @@ def main() -> None:
     try:
         app()
     except SheetGPTError as error:
-        err.print(f"[red]sheetgpt:[/red] {error}", highlight=False, soft_wrap=True)
+        err.print(f"sheetgpt: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from sheetgpt.checkpoint import load
@@ -28,7 +29,7 @@ def describe(target: str) -> Iterator[Table]:
 
 
 def shapes(name: str, config: GPT2Config) -> Table:
-    table = Table("shape", "", title=name, title_justify="left", box=None)
+    table = Table("shape", "", title=escape(name), title_justify="left", box=None)
     for field in config.__dataclass_fields__:
         table.add_row(field, str(getattr(config, field)))
     return table
@@ -52,7 +53,7 @@ def sheets(layout: Layout) -> Table:
 
 
 def names(layout: Layout, title: str) -> Table:
-    table = Table("name", "range", title=f"Defined names of {title}", title_justify="left", box=None)
+    table = Table("name", "range", title=escape(f"Defined names of {title}"), title_justify="left", box=None)
     for name, areas in layout.names():
         table.add_row(name, ", ".join(area.reference for area in areas))
     return table

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sheetgpt.build import check_prompt, check_temperature, prompt_ids
+from sheetgpt.build import check_prompt, check_temperature, fingerprint, prompt_ids
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.workbook import open_workbook
@@ -51,7 +51,10 @@ def run(
     book = open_workbook(workbook)
     tokens: Sequence[int] = book.ids
     if prompt is not None:
-        tokens = prompt_ids(book.checkpoint(model), prompt, ids)
+        checkpoint = book.checkpoint(model)
+        if fingerprint(checkpoint) != book.fingerprint:
+            raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was made from.")
+        tokens = prompt_ids(checkpoint, prompt, ids)
     elif ids is not None:
         tokens = ids
     check_prompt(tokens, book.layout)
@@ -71,5 +74,5 @@ def run(
         if token == token:
             lines.append(NextToken(int(token), cells["top_tokens"].texts.get((k, 0), ""), logit, probability))
     if not lines:
-        raise SheetGPTError(f"{workbook} gives no next token; it says: {cells['message'].texts.get((0, 0), '')}")
+        raise SheetGPTError(f"{workbook} gives no next token; `sheetgpt verify` tells what is wrong.")
     return Prediction(tuple(tokens), cells["prompt_text"].texts.get((0, 0), ""), heat, tuple(lines))

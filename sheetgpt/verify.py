@@ -115,12 +115,17 @@ def verify(
         problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was made from.")
     if checkpoint is not None and checkpoint.config != layout.config:
         return Report(str(path), engine, (), (*problems, "The Model sheet does not hold the checkpoint's config."))
-    tokens = tuple(prompt_ids(checkpoint, prompt, ids)) if checkpoint and given else tuple(ids or book.ids)
-    if not tokens and problems:
-        return Report(str(path), engine, (), tuple(problems))
-    check_prompt(tokens, layout)
+    tokens = (
+        tuple(prompt_ids(checkpoint, prompt, ids)) if checkpoint and given else book.ids if ids is None else tuple(ids)
+    )
     heat = book.temperature if temperature is None else temperature
-    check_temperature(heat)
+    try:
+        check_prompt(tokens, layout)
+        check_temperature(heat)
+    except SheetGPTError as error:
+        if given or temperature is not None:
+            raise
+        return Report(str(path), engine, (), (*problems, f"The inputs in the workbook are not right: {error}"))
     score = book.score_prompt if engine == "cached" else True
 
     inputs: dict[str, Any] = {"token_ids": list(tokens), "temperature": heat, "score_prompt": int(score)}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sheetgpt.checkpoint import Checkpoint, load
+from sheetgpt.checkpoint import Checkpoint, bundled, load
 from sheetgpt.config import GPT2Config
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
@@ -37,8 +37,10 @@ class Workbook:
 
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
         """The checkpoint it was made from: `model` where it has moved, else the name in its Model sheet."""
+        beside = self.path.parent / self.model  # a path in the Model sheet starts at the workbook's folder
+        own = beside if self.model not in bundled() and beside.exists() else self.model
         try:
-            return load(self.model if model is None else model, quiet=True)
+            return load(own if model is None else model, quiet=True)
         except SheetGPTError as error:
             if model is not None:
                 raise
@@ -92,8 +94,11 @@ def _scalar(cells: Cells) -> float | str:
 
 
 def _number(cells: Cells | None, otherwise: float) -> float:
-    value = math.nan if cells is None else float(cells.numbers[0, 0])
-    return otherwise if math.isnan(value) else value
+    """The cell's number; a blank cell counts as 0, a text is no number."""
+    if cells is None:
+        return otherwise
+    value = float(cells.numbers[0, 0])
+    return 0.0 if math.isnan(value) and not cells.texts else value
 
 
 def _ids(cells: Cells | None) -> tuple[int, ...]:
@@ -118,6 +123,10 @@ def read(path: str | os.PathLike[str], tensor: str) -> pd.DataFrame:
     if found is None:
         raise SheetGPTError(f"{path} has no tensor {tensor!r}; `sheetgpt info {path}` lists the names.")
     frame = pd.DataFrame(found.numbers)
+    if found.texts:
+        frame = frame.astype(object)
+        for (i, j), text in found.texts.items():
+            frame.iat[i, j] = text
     areas = {defined_name(name): area for name, area in workbook.layout.tensors.items()}
     if defined_name(tensor) in areas:
         labels = _labels(cells, len(workbook.ids))

@@ -145,8 +145,8 @@ def test_limits_are_named_before_anything_is_written(
         ({"ids": [64]}, "Token id 64"),
         ({"ids": []}, "prompt is empty"),
         ({"prompt": "hello"}, "no tokenizer"),
-        ({"temperature": -0.5}, "--temperature -0.5"),
-        ({"temperature": float("nan")}, "--temperature nan"),
+        ({"temperature": -0.5}, "temperature -0.5"),
+        ({"temperature": float("nan")}, "temperature nan"),
     )
     for arguments, words in refusals:
         with pytest.raises(SheetGPTError, match=words):
@@ -255,7 +255,7 @@ def test_build_command_writes_and_says_where(
         (["verify", "{workbook}", "--engine", "cached", "--json", "{tmp}/no/r.json"], "can't be written"),
         (["run", "{workbook}", "--ids", "64"], "Token id 64"),
         (["run", "{workbook}", "--ids", "1,1,1,1,1,1,1"], "7 tokens"),
-        (["run", "{workbook}", "--temperature", "-1"], "--temperature -1"),
+        (["run", "{workbook}", "--temperature", "-1"], "temperature -1"),
         (["run", "{micro}/config.json"], "can't be opened"),
         (["info", "{tmp}/nowhere.xlsx"], "is not there"),
         (["check", "{tmp}/nowhere.xlsx"], "nowhere.xlsx"),
@@ -331,3 +331,15 @@ def test_info_and_check_commands(
     status, out, _ = sheetgpt_command("check", broken)
     assert status == 1
     assert "NOSUCH" in out
+
+
+def test_the_default_prompt_fits_any_context(tmp_path: Path) -> None:
+    book = sheetgpt.build("fairytale", tmp_path / "w.xlsx", context=2)
+    assert len(open_workbook(book).ids) == 2
+
+
+def test_words_in_brackets_are_printed_as_they_are(sheetgpt_command: Command) -> None:
+    """rich would take them for markup."""
+    status, _, said = sheetgpt_command("build", "[/x]")
+    assert status == 2
+    assert "'[/x]'" in said

@@ -342,3 +342,31 @@ def test_gnumeric_agrees(micro_workbook: Path, micro: Checkpoint, layout: Layout
         want[: values.shape[0], : values.shape[1]] = values
         result = compare(name, area, cells[defined_name(name)], want)
         assert result.passed, result
+
+
+def test_inputs_in_the_workbook_that_are_not_right_are_red(
+    micro_workbook: Path, layout: Layout, tmp_path: Path
+) -> None:
+    """A yellow cell holds what no one would type: a red report, since it is the workbook that is wrong."""
+    for area, value in (
+        (layout.home["temperature"], -1.0),
+        (layout.home["temperature"], 1e-9),
+        (layout.home["token_ids"], 64.0),
+        (layout.home["token_ids"], 1.5),
+    ):
+        broken = patch(micro_workbook, tmp_path / "broken.xlsx", {"Home": set_number(cell(area, 0, 0), value)})
+        report = verify(broken, engine="cached")
+        assert not report.passed
+        assert "inputs in the workbook" in report.problems[0]
+
+
+def test_a_checkpoint_is_found_from_any_folder(
+    micro: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workbook remembers the way from its own folder to the checkpoint's, not from where it was built."""
+    shutil.copytree(micro.source, tmp_path / "model")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    build("model", "books/w.xlsx", ids=[1], context=2)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert verify(tmp_path / "books" / "w.xlsx", engine="cached").passed

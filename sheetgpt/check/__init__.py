@@ -4,6 +4,7 @@ One module a kind of part: `package` (zip, content types, relationships), `workb
 `sheet` and `furniture` (cells and what stands around them), `formulas`, `charts`, `schema` (element order).
 """
 
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -37,8 +38,9 @@ from sheetgpt.check.xmlns import MAIN, Element
 __all__ = ["Problem", "check"]
 
 
-def check(workbook: Path) -> list[Problem]:
+def check(workbook: str | os.PathLike[str]) -> list[Problem]:
     """Every broken rule, sheet by sheet; empty for a sound workbook. A file that is no zip is a SheetGPTError."""
+    workbook = Path(workbook)
     with open_package(workbook) as archive:
         problems = list(zip_problems(workbook, archive))
         trees, unreadable = read_parts(archive)

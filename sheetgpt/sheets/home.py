@@ -140,7 +140,7 @@ def _chart(frame: Worksheet, layout: Layout) -> None:
 def home_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
     yield from _inputs(layout, palette, prompt, now)
     yield from _strip(layout, palette, prompt)
-    yield from _text(layout, palette, now)
+    yield from _text(layout, palette, prompt, now)
     yield from _top_ten(layout, palette, prompt, now)
     yield rows.row(31, rows.text(1, 31, "Follow it through the sheets", palette["section"]), _bar(31, palette))
     for i, (sheet, words) in enumerate(links(layout)):
@@ -239,14 +239,16 @@ def _active(layout: Layout) -> str:
     return f"IF(ISNUMBER({token}),IF({valid},{before},0),0)"
 
 
-def _text(layout: Layout, palette: Palette, now: Now) -> Iterator[bytes]:
+def _text(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
     area, index = layout.home["prompt_text"], layout.vocabulary["vocab_text"].reference
     ids, active = layout.home["token_ids"], layout.home["active"]
     pieces = [f'IF({local(active, t)},INDEX({index},{local(ids, t)}+1),"")' for t in range(layout.context)]
     source, n = "&".join(pieces), area.row
+    value = now.text
     if len(source) > 8000:  # Excel takes 8,192 characters
         source = "&".join(local(layout.home["token_text"], t) for t in range(layout.context))
-    text = rows.formula(3, n, source, now.text, palette["quote"])
+        value = "".join(prompt.shown)
+    text = rows.formula(3, n, source, value, palette["quote"])
     yield rows.row(n, rows.text(1, n, "as text", palette["name"]), text)
 
 
