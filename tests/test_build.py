@@ -343,3 +343,11 @@ def test_words_in_brackets_are_printed_as_they_are(sheetgpt_command: Command) ->
     status, _, said = sheetgpt_command("build", "[/x]")
     assert status == 2
     assert "'[/x]'" in said
+
+
+def test_a_formula_that_would_be_too_long_is_refused() -> None:
+    """Home's text names every token column: 1,024 fit, GPT-2's own length; 2,000 don't."""
+    config = GPT2Config(n_vocab=3, n_positions=2000, n_embd=1, n_layer=1, n_head=1, n_inner=1)
+    check_limits(Layout(config, 1024))
+    with pytest.raises(SheetGPTError, match="at most 8,192"):
+        check_limits(Layout(config, 2000))

@@ -16,7 +16,20 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import rows, sampling
-from sheetgpt.layout import EMBED, FIRST_TOKEN, MODEL, OUTPUT, SOFTMAX, VOCABULARY, WPE, WTE, Area, Layout, quoted
+from sheetgpt.layout import (
+    EMBED,
+    FIRST_TOKEN,
+    MAX_FORMULA,
+    MODEL,
+    OUTPUT,
+    SOFTMAX,
+    VOCABULARY,
+    WPE,
+    WTE,
+    Area,
+    Layout,
+    quoted,
+)
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 from sheetgpt.xlsx import Book
@@ -239,15 +252,25 @@ def _active(layout: Layout) -> str:
     return f"IF(ISNUMBER({token}),IF({valid},{before},0),0)"
 
 
+def text_formula(layout: Layout) -> tuple[str, bool]:
+    """The tokens' texts strung together; their visible strings (True) where that would be too long a formula.
+
+    The longest formula of the workbook: it names every token column.
+    """
+    vocabulary, home = layout.vocabulary["vocab_text"].reference, layout.home
+    columns = range(layout.context)
+    source = "&".join(
+        f'IF({local(home["active"], t)},INDEX({vocabulary},{local(home["token_ids"], t)}+1),"")' for t in columns
+    )
+    if len(source) < MAX_FORMULA:
+        return source, False
+    return "&".join(local(home["token_text"], t) for t in columns), True
+
+
 def _text(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
-    area, index = layout.home["prompt_text"], layout.vocabulary["vocab_text"].reference
-    ids, active = layout.home["token_ids"], layout.home["active"]
-    pieces = [f'IF({local(active, t)},INDEX({index},{local(ids, t)}+1),"")' for t in range(layout.context)]
-    source, n = "&".join(pieces), area.row
-    value = now.text
-    if len(source) > 8000:  # Excel takes 8,192 characters
-        source = "&".join(local(layout.home["token_text"], t) for t in range(layout.context))
-        value = "".join(prompt.shown)
+    n = layout.home["prompt_text"].row
+    source, visible = text_formula(layout)
+    value = "".join(prompt.shown) if visible else now.text
     text = rows.formula(3, n, source, value, palette["quote"])
     yield rows.row(n, rows.text(1, n, "as text", palette["name"]), text)
 
