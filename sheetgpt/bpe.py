@@ -28,6 +28,21 @@ FITS, EMPTY, TOO_LONG, TOO_MANY_ROUNDS, HALF_CHARACTER, NO_TOKEN = (
 )
 
 
+def sentences(capacity: int, rounds: int, empty_is_a_token: bool) -> dict[str, str]:
+    """What to say of each status, in the words that the Tokenizer sheet and the command line share."""
+    empty = "The prompt is empty: type some text."
+    if empty_is_a_token:
+        empty = "The prompt is empty, so it becomes <|endoftext|>, the token that stands before every text."
+    return {
+        FITS: "The prompt is read in full.",
+        EMPTY: empty,
+        TOO_LONG: f"The prompt has more than the {capacity} bytes that this workbook has rows for: shorten it.",
+        HALF_CHARACTER: "The prompt holds half of a character, which is no text: delete it and type it again.",
+        NO_TOKEN: "The prompt holds a character that this model has no token for: leave it out.",
+        TOO_MANY_ROUNDS: f"A word of the prompt needs more than {rounds} merge rounds: shorten it or put spaces in it.",
+    }
+
+
 @dataclass(frozen=True)
 class Tables:
     """A tokenizer as numbers. `keys` are sorted, `left id * n_vocab + right id`; `merged` goes by rank."""
@@ -49,6 +64,7 @@ class Tables:
         pairs = [(ids[left], ids[right]) for left, right in tokenizer.merges]
         merged = [ids[left + right] for left, right in tokenizer.merges]
         _check_order(tokenizer, pairs, merged)
+        _check_flags(tokenizer)
         n_vocab = tokenizer.n_vocab
         by_key = {left * n_vocab + right: rank for rank, (left, right) in enumerate(pairs)}  # a repeated pair: its last
         keys = [NO_KEY, *sorted(by_key)]
@@ -78,6 +94,18 @@ def _check_order(tokenizer: Tokenizer, pairs: Sequence[tuple[int, int]], merged:
                 f"Merge {rank + 1}, {a!r} + {b!r}, comes before the merge that makes one of its parts; "
                 f"the Tokenizer sheet needs merges in the order of training."
             )
+
+
+def _check_flags(tokenizer: Tokenizer) -> None:
+    """The sheet finds added tokens wherever they stand, the longest first; flags would ask for more than that."""
+    for token, flags in tokenizer.flags.items():
+        wanted = [flag for flag in ("lstrip", "rstrip", "single_word") if flags.get(flag)]
+        if wanted:
+            raise SheetGPTError(f"The added token {token!r} is marked {wanted[0]}, which the Tokenizer sheet can't do.")
+    if len({flags.get("normalized", False) for flags in tokenizer.flags.values()}) > 1:
+        raise SheetGPTError(
+            "Some added tokens are marked normalized and some are not, which the Tokenizer sheet can't do."
+        )
 
 
 @dataclass

@@ -3,41 +3,38 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from sheetgpt.checkpoint import Checkpoint, bundled, load
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.inputs import DEFAULT_PROMPT, Inputs, given_ids, tables_of, token_ids, with_prompt
 from sheetgpt.layout import HOME, Layout
 from sheetgpt.limits import check_limits
-from sheetgpt.model import as_cells, check_ids, forward
+from sheetgpt.model import as_cells, forward
 from sheetgpt.sheets.about import add_about
 from sheetgpt.sheets.block import add_block
+from sheetgpt.sheets.bpe_by_hand import add_bpe_by_hand
+from sheetgpt.sheets.decoding import DecodingLayout, add_decoding, decoded_bytes, decoded_text
 from sheetgpt.sheets.embed import add_embed
-from sheetgpt.sheets.home import Now, add_home
+from sheetgpt.sheets.home import add_home
+from sheetgpt.sheets.home_prompt import Now, Text
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt
+from sheetgpt.sheets.tokenizer import add_tokenizer
+from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
+from sheetgpt.sheets.tokenizer_tables import add_tables
 from sheetgpt.sheets.unembed import add_output, add_softmax
 from sheetgpt.sheets.vocabulary import add_vocabulary, token_strings
 from sheetgpt.sheets.weights import add_block_weights, add_positions, add_tokens
 from sheetgpt.xlsx import Book, Progress
 
 DEFAULT_CONTEXT = 32
-DEFAULT_PROMPT = "Once upon a time there was a"
-COLDEST = 1e-3  # a logit divided by much less overflows
-END = "<|endoftext|>"  # what an empty prompt becomes
+DEFAULT_PROMPT_BYTES, DEFAULT_MERGE_ROUNDS = 256, 48
 MANY_PARAMS = 50_000_000  # from here on, logits are computed only where they are needed
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What stands in the yellow cells: token ids, temperature, logits at every token."""
-
-    ids: tuple[int, ...]
-    temperature: float = 1.0
-    score_prompt: bool = True
 
 
 def build(
@@ -49,30 +46,53 @@ def build(
     context: int | None = None,
     temperature: float = 1.0,
     score_prompt: bool | None = None,
+    prompt_bytes: int = DEFAULT_PROMPT_BYTES,
+    merge_rounds: int = DEFAULT_MERGE_ROUNDS,
     progress: Progress | None = None,
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
 
     `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns.
+    `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     Raises SheetGPTError for bad input, before anything is written.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load(model)
     config = checkpoint.config
-    tokens = prompt_ids(checkpoint, prompt, ids)
-    layout = Layout(config, min(DEFAULT_CONTEXT, config.n_positions) if context is None else context)
-    if prompt is None and ids is None:
-        tokens = tokens[: layout.context]  # the default prompt fits any context
-    check_prompt(tokens, layout)
-    check_temperature(temperature)
-    check_limits(layout)
+    columns = min(DEFAULT_CONTEXT, config.n_positions) if context is None else context
+    room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
+    layout = Layout(config, columns, *room)
+    text = text_sheets(checkpoint, layout)
+    if prompt is not None and checkpoint.tokenizer is None:
+        raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
     score = config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
+    default = Inputs(DEFAULT_PROMPT) if layout.reads_text else Inputs(ids=(0,))
+    given = replace(default, temperature=temperature, score_prompt=score)
+    if ids is not None:
+        given = replace(given, prompt="")
+    inputs = with_prompt(given, layout, prompt, ids)
+    token_ids(inputs, checkpoint.tokenizer, layout)
+    check_limits(layout, text)
     target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).name}.xlsx"
     if target.is_dir():
         raise SheetGPTError(f"{target} is a folder; give -o the name of a file.")
     source = _relative(checkpoint.source or checkpoint.name, target)
-    book = make_book(checkpoint, layout, Inputs(tuple(tokens), temperature, score), source)
+    book = make_book(checkpoint, layout, text, inputs, source)
     book.save(target, progress)
     return target
+
+
+def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:
+    """The layouts of the sheets between text and ids; None where prompts are token ids."""
+    if checkpoint.tokenizer is None or not layout.reads_text:
+        return None
+    try:
+        tables = tables_of(checkpoint.tokenizer)
+    except SheetGPTError as error:
+        raise SheetGPTError(f"{error} --prompt-bytes 0 makes a workbook that takes token ids.") from None
+    shown, hexes = layout.vocabulary["vocab_shown"], layout.vocabulary["vocab_hex"]
+    tokenizer = TokenizerLayout(tables, layout.home["prompt"], shown, layout.prompt_bytes, layout.merge_rounds)
+    decoding = DecodingLayout(layout.home["token_ids"], shown, hexes, "decoded", decoded_bytes(layout.context))
+    return Text(tokenizer, decoding)
 
 
 def _relative(source: str, target: Path) -> str:
@@ -80,40 +100,6 @@ def _relative(source: str, target: Path) -> str:
     if source in bundled() or not os.path.exists(source):
         return source
     return Path(os.path.relpath(source, target.parent)).as_posix()
-
-
-def check_prompt(ids: Sequence[int], layout: Layout) -> None:
-    """Refuses ids that the vocabulary or the workbook's columns don't hold."""
-    if len(ids) > layout.context:
-        raise SheetGPTError(
-            f"The prompt has {len(ids)} tokens and the workbook {layout.context} columns: build with more --context."
-        )
-    check_ids(ids, layout.config)
-
-
-def check_temperature(temperature: float) -> None:
-    """Refuses what the temperature's cell wouldn't take."""
-    if not (temperature == 0 or COLDEST <= temperature <= 100):
-        raise SheetGPTError(f"The temperature {temperature:g} is neither 0 nor between {COLDEST:g} and 100.")
-
-
-def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | None) -> list[int]:
-    """Token ids of the prompt as it is given: text, ids, or the default."""
-    if ids is not None:
-        if prompt is not None:
-            raise SheetGPTError("Give --prompt or --ids, not both.")
-        return list(ids)
-    if checkpoint.tokenizer is None:
-        if prompt is not None:
-            raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
-        return [0]
-    text = DEFAULT_PROMPT if prompt is None else prompt
-    tokens = checkpoint.tokenizer.encode(text)
-    if tokens:
-        return tokens
-    if END not in checkpoint.tokenizer.added:
-        raise SheetGPTError(f"The prompt is empty, and {checkpoint.name} has no token {END} to begin a text with.")
-    return [checkpoint.tokenizer.added[END]]
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
@@ -126,35 +112,45 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     return digest.hexdigest()
 
 
-def make_book(checkpoint: Checkpoint, layout: Layout, inputs: Inputs, source: str) -> Book:
+def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str) -> Book:
     """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
     config, params = checkpoint.config, checkpoint.params
     exact = {name: as_cells(tensor) for name, tensor in params.items()}
-    trace = forward(exact, config, inputs.ids)
-    shown, texts = token_strings(checkpoint.tokenizer, config.n_vocab)
-    prompt = Prompt(inputs.ids, [shown[i] for i in inputs.ids], layout.context)
+    ids = token_ids(inputs, checkpoint.tokenizer, layout)
+    trace = forward(exact, config, ids)
+    shown, hexes = token_strings(checkpoint.tokenizer, config.n_vocab)
+    prompt = Prompt(ids, [shown[i] for i in ids], layout.context)
     model = Path(checkpoint.name).name
     logits = trace["logits"][:, -1]
-    text = "".join(texts[i] for i in inputs.ids)
-    now = Now(model, inputs.temperature, inputs.score_prompt, text, logits, shown)
+    decoded = "".join(prompt.shown) if text is None else decoded_text(text.decoding, ids, hexes)
+    n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
+    now = Now(model, inputs, n_given, decoded, logits, shown)
 
     book = Book(f"GPT-2 in a spreadsheet: {model}")
     home = book.frame(HOME)
     palette = Palette(book)
-    add_home(book, layout, palette, prompt, now, home)
+    add_home(book, layout, text, palette, prompt, now, home)
+    if text is not None:
+        read = add_tokenizer(book, text.tokenizer, inputs.prompt, shown)
     add_embed(book, layout, palette, prompt, trace)
     for i in range(config.n_layer):
         add_block(book, layout, palette, prompt, i, params, trace)
     add_output(book, layout, palette, prompt, shown, params, trace, inputs.score_prompt)
     add_softmax(book, layout, palette, shown, logits, inputs.temperature)
+    if text is not None:
+        add_decoding(book, text.decoding, palette, ids, shown, hexes)
+        add_bpe_by_hand(book, text.tokenizer, palette, read.n, len(read.ids))
     add_about(book, layout, palette, source, fingerprint(checkpoint))
-    add_vocabulary(book, layout, palette, shown, texts)
+    add_vocabulary(book, layout, palette, shown, hexes)
+    if text is not None:
+        add_tables(book, text.tokenizer, shown)
     add_tokens(book, layout, palette, "wte", params["wte"], shown)
     add_positions(book, layout, palette, params["wpe"])
     if not config.tied:
         add_tokens(book, layout, palette, "lm_head", params["lm_head"], shown)
     for i in range(config.n_layer):
         add_block_weights(book, layout, palette, i, params)
-    for name, areas in layout.names():
+    names = [layout.names()] if text is None else [layout.names(), text.tokenizer.names(), text.decoding.names()]
+    for name, areas in chain.from_iterable(names):
         book.name(name, ",".join(area.reference for area in areas))
     return book

@@ -52,6 +52,10 @@ def build(
     ids: Ids = None,
     context: Annotated[int | None, typer.Option(help="Token columns. [default: 32, or what the model has]")] = None,
     temperature: Temperature = None,
+    prompt_bytes: Annotated[
+        int, typer.Option(help="Bytes of text that the Tokenizer sheet has room for; 0: prompts are token ids.")
+    ] = 256,
+    merge_rounds: Annotated[int, typer.Option(help="Rounds of merges that the Tokenizer sheet has room for.")] = 48,
     quiet: Quiet = False,
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
@@ -59,7 +63,9 @@ def build(
     `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model; `sheetgpt build gpt2` downloads GPT-2 small.
     """
     checkpoint = sheetgpt.load(model, quiet=quiet)
-    with _bar(quiet, "building", 2 * checkpoint.config.n_layer + 8 + (not checkpoint.config.tied)) as advance:
+    has_text = checkpoint.tokenizer is not None and prompt_bytes > 0
+    n_sheets = 2 * checkpoint.config.n_layer + 8 + (not checkpoint.config.tied) + 5 * has_text
+    with _bar(quiet, "building", n_sheets) as advance:
         heat = 1.0 if temperature is None else temperature
         target = sheetgpt.build(
             *(checkpoint, output),
@@ -67,6 +73,8 @@ def build(
             ids=_ids(ids),
             context=context,
             temperature=heat,
+            prompt_bytes=prompt_bytes,
+            merge_rounds=merge_rounds,
             progress=advance,
         )
     if not quiet:
@@ -133,15 +141,12 @@ def run(
     ids: Ids = None,
     temperature: Temperature = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    model: MovedModel = None,
     timeout: Timeout = 600,
     quiet: Quiet = False,
 ) -> None:
     """Recalculate a workbook in LibreOffice for a prompt; print its ten most likely next tokens."""
     with _spinner(quiet or json_out, "recalculating in LibreOffice"):
-        result = sheetgpt.run(
-            *(workbook,), prompt=prompt, ids=_ids(ids), temperature=temperature, model=model, timeout=timeout
-        )
+        result = sheetgpt.run(*(workbook,), prompt=prompt, ids=_ids(ids), temperature=temperature, timeout=timeout)
     if json_out:
         print(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
         return

@@ -107,10 +107,15 @@ class _Cursor:
 
 @dataclass(frozen=True)
 class Layout:
-    """The map of one workbook: a config and a number of token columns (`context`) determine it."""
+    """The map of one workbook: a config, a number of token columns (`context`) and the prompt's room determine it.
+
+    `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; with 0 bytes there is none, and prompts are token ids.
+    """
 
     config: GPT2Config
     context: int
+    prompt_bytes: int = 0
+    merge_rounds: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.context <= self.config.n_positions:
@@ -209,6 +214,11 @@ class Layout:
             for b, first in enumerate(range(0, cfg.n_vocab, BAND))
         ]
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the workbook has a tokenizer, and so a cell for the prompt's text."""
+        return self.prompt_bytes > 0
+
     @cached_property
     def home(self) -> dict[str, Area]:
         """Inputs and outputs of the Home sheet."""
@@ -219,21 +229,27 @@ class Layout:
         def strip(row: int) -> Area:
             return Area(HOME, row, FIRST_TOKEN, 1, self.context)
 
-        return {
-            "temperature": cell(4),
-            "score_prompt": cell(5),
-            "n_prompt": cell(6),
-            "message": cell(7),
-            "positions": strip(10),
-            "token_ids": strip(11),
-            "token_text": strip(12),
-            "active": strip(13),
-            "prompt_text": cell(15),
-            "top_ids": cell(19, 10, 2),
-            "top_tokens": cell(19, 10, 3),
-            "top_logits": cell(19, 10, 4),
-            "top_probs": cell(19, 10, 5),
-            "next_token": cell(19),
+        text = {"prompt": cell(4)} if self.reads_text else {}
+        return text | {
+            "prompt_text": cell(5),
+            "message": cell(6),
+            "temperature": cell(9),
+            "score_prompt": cell(10),
+            "n_given": cell(11),
+            "n_dropped": cell(12),
+            "n_prompt": cell(13),
+            "positions": strip(16),
+            "prompt_ids": strip(17),
+            "n_ids": Area(HOME, 17, FIRST_TOKEN - 1),
+            "ids_typed": strip(18),
+            "token_ids": strip(19),
+            "token_text": strip(20),
+            "active": strip(21),
+            "top_ids": cell(25, 10, 2),
+            "top_tokens": cell(25, 10, 3),
+            "top_logits": cell(25, 10, 4),
+            "top_probs": cell(25, 10, 5),
+            "next_token": cell(25),
         }
 
     @cached_property
@@ -250,14 +266,15 @@ class Layout:
     @cached_property
     def vocabulary(self) -> dict[str, Area]:
         n = self.config.n_vocab
-        return {"vocab_shown": Area(VOCABULARY, 4, 2, n), "vocab_text": Area(VOCABULARY, 4, 3, n)}
+        return {"vocab_shown": Area(VOCABULARY, 4, 2, n), "vocab_hex": Area(VOCABULARY, 4, 3, n)}
 
     @cached_property
     def model_cells(self) -> dict[str, Area]:
         """The config's own cells on the Model sheet."""
         fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
-        names = ("model", "fingerprint", *fields, "activation_function", "tied", "context")
-        return {name: Area(MODEL, 4 + i, 2) for i, name in enumerate(names)}
+        names = ("model", "fingerprint", *fields, "activation_function", "tied")
+        sizes = ("context", "prompt_bytes", "merge_rounds")
+        return {name: Area(MODEL, 4 + i, 2) for i, name in enumerate((*names, *sizes))}
 
     def names(self) -> Iterator[tuple[str, list[Area]]]:
         """Every workbook-level defined name and what it refers to (several areas: the bands of `wte`)."""

@@ -57,6 +57,7 @@ class Tokenizer:
         _check_ids(vocab, self.added)
         _check_merges(self.merges, vocab)
         self._bytes = _bytes_by_id(self.vocab, self.added)
+        self.flags = {token: dict(flags.get(token, {})) for token in self.added} if flags else {}
         self._missing = {byte for byte, letter in byte_to_unicode().items() if letter not in vocab}
         self._rust = _rust_tokenizer({**vocab, **self.added}, self.merges, self.added, flags or {})
 

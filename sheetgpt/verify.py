@@ -7,7 +7,7 @@ Cached values are evidence only for the engine `cached`, which checks what anoth
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetgpt import sampling
-from sheetgpt.build import check_prompt, check_temperature, fingerprint, prompt_ids
+from sheetgpt.build import fingerprint
 from sheetgpt.engines import Cells, cached, libreoffice
 from sheetgpt.engines import formulas as formulas_engine
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.inputs import Inputs, given_ids, token_ids, with_prompt
 from sheetgpt.layout import Area, Layout, defined_name
 from sheetgpt.model import as_cells, forward
+from sheetgpt.sheets.decoding import decoded_bytes
+from sheetgpt.sheets.tokenizer_layout import ids_column
+from sheetgpt.sheets.vocabulary import token_strings
+from sheetgpt.tokenizer import Tokenizer
 from sheetgpt.workbook import DamagedWorkbook, open_workbook
 
 Array = NDArray[Any]
@@ -109,28 +114,26 @@ def verify(
         raise SheetGPTError(
             "The cached engine reads what the file holds: it takes no --prompt, --ids or --temperature."
         )
-    checkpoint = None if weights_from_workbook and prompt is None else book.checkpoint(model)
+    inputs = with_prompt(book.inputs, layout, prompt, ids)
+    inputs = inputs if temperature is None else replace(inputs, temperature=temperature)
+    inputs = inputs if engine == "cached" else replace(inputs, score_prompt=True)
+    reads_text = layout.reads_text and not inputs.ids
+    checkpoint = book.checkpoint(model) if reads_text or not weights_from_workbook else None
     problems = [f"The input {name} is gone: a deleted sheet or name?" for name in book.missing]
     if checkpoint is not None and fingerprint(checkpoint) != book.fingerprint:
         problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was made from.")
     if checkpoint is not None and checkpoint.config != layout.config:
         return Report(str(path), engine, (), (*problems, "The Model sheet does not hold the checkpoint's config."))
-    tokens = (
-        tuple(prompt_ids(checkpoint, prompt, ids)) if checkpoint and given else book.ids if ids is None else tuple(ids)
-    )
-    heat = book.temperature if temperature is None else temperature
+    tokenizer = None if checkpoint is None else checkpoint.tokenizer
     try:
-        check_prompt(tokens, layout)
-        check_temperature(heat)
+        tokens = token_ids(inputs, tokenizer, layout)
     except SheetGPTError as error:
         if given or temperature is not None:
             raise
         return Report(str(path), engine, (), (*problems, f"The inputs in the workbook are not right: {error}"))
-    score = book.score_prompt if engine == "cached" else True
 
-    inputs: dict[str, Any] = {"token_ids": list(tokens), "temperature": heat, "score_prompt": int(score)}
-    inputs = {name: value for name, value in inputs.items() if engine != "cached" and name not in book.missing}
-    cells = _recalculate(engine, path, inputs, _names(layout), timeout)
+    puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
+    cells = _recalculate(engine, path, {} if engine == "cached" else puts, _names(layout), timeout)
     if weights_from_workbook:
         params, unread = _weights(layout, cells)
         if unread:
@@ -139,7 +142,9 @@ def verify(
         assert checkpoint is not None
         params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
     expected = forward(params, layout.config, tokens)
-    results = [*_trace_results(layout, cells, expected, score), *_output_results(layout, cells, expected, heat)]
+    results = [*_trace_results(layout, cells, expected, inputs.score_prompt)]
+    results += _output_results(layout, cells, expected, inputs.temperature)
+    results += _text_results(layout, cells, inputs, tokens, tokenizer)
     results += _weight_results(layout, cells, params)
     return Report(str(path), engine, tuple(results), tuple(problems))
 
@@ -159,7 +164,8 @@ def _names(layout: Layout) -> list[str]:
     names = [defined_name(name) for name in layout.trace]
     for param, areas in layout.params.items():
         names += [defined_name(param)] if len(areas) == 1 else [f"{param}_{b}" for b in range(len(areas))]
-    return [*names, "n_prompt", "next_logits", "next_probs", "top_ids", "top_probs"]
+    names += ["tokenizer_ids"] if layout.reads_text else []
+    return [*names, "token_text", "prompt_text", "n_prompt", "next_logits", "next_probs", "top_ids", "top_probs"]
 
 
 def _trace_results(
@@ -196,6 +202,33 @@ def _output_results(
     }
     areas = layout.home | layout.softmax
     return [compare(name, areas[name], cells[name], want[:, None]) for name, want in wants.items()]
+
+
+def _text_results(
+    layout: Layout,
+    cells: Mapping[str, Cells | None],
+    inputs: Inputs,
+    tokens: Sequence[int],
+    tokenizer: Tokenizer | None,
+) -> list[TensorResult]:
+    """The Tokenizer sheet's ids against the reference's, and the tokens' strings and text to the letter."""
+    results, home = [], layout.home
+    if layout.reads_text and not inputs.ids:
+        area = ids_column(layout.prompt_bytes)
+        want = np.full((area.n_rows, 1), np.nan)
+        ids = given_ids(inputs, tokenizer, layout)
+        want[: len(ids), 0] = ids
+        results.append(compare("tokenizer_ids", area, cells["tokenizer_ids"], want))
+    if tokenizer is None and layout.reads_text:
+        return results  # nothing is known of the tokens' texts
+    shown, hexes = token_strings(tokenizer if layout.reads_text else None, layout.config.n_vocab)
+    texts = {(0, t): shown[i] for t, i in enumerate(tokens)}
+    results.append(compare_texts("token_text", home["token_text"], cells["token_text"], texts))
+    data = b"".join(bytes.fromhex(hexes[i]) for i in tokens)
+    text = data.decode(errors="replace").replace("\0", "␀") if layout.reads_text else "".join(texts.values())
+    if len(data) <= decoded_bytes(layout.context):
+        results.append(compare_texts("prompt_text", home["prompt_text"], cells["prompt_text"], {(0, 0): text}))
+    return results
 
 
 def _weight_results(
@@ -269,6 +302,18 @@ def compare(name: str, area: Area, found: Cells | None, want: Array, exact: bool
     max_rel = float(relative[i, j])
     problem = "differs from the checkpoint" if exact and max_rel > 0 else ""
     return TensorResult(name, area.reference, float(difference.max()), max_rel, _cell(area, i, j), problem)
+
+
+def compare_texts(name: str, area: Area, found: Cells | None, want: Mapping[tuple[int, int], str]) -> TensorResult:
+    """Texts, to the letter; a cell that `want` doesn't name must hold none."""
+    problem = _shape_problem(area, found)
+    if found is None or problem:
+        return TensorResult(name, area.reference, None, None, problem=problem)
+    for i, j in sorted(found.texts.keys() | want.keys()):
+        is_, should = found.texts.get((i, j), ""), want.get((i, j), "")
+        if is_ != should:
+            return TensorResult(name, area.reference, None, None, _cell(area, i, j), f"holds {is_!r}, not {should!r}")
+    return TensorResult(name, area.reference, 0.0, 0.0)
 
 
 def _cell(area: Area, i: int, j: int) -> str:

@@ -13,9 +13,10 @@ from sheetgpt.checkpoint import Checkpoint, bundled, load
 from sheetgpt.config import GPT2Config
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.inputs import Inputs
 from sheetgpt.layout import Layout, defined_name
 
-_INPUTS = ("token_ids", "temperature", "score_prompt")
+_INPUTS = ("prompt_ids", "temperature", "score_prompt")
 
 
 class DamagedWorkbook(SheetGPTError):
@@ -30,9 +31,8 @@ class Workbook:
     model: str
     fingerprint: str
     layout: Layout
-    ids: tuple[int, ...]
-    temperature: float
-    score_prompt: bool
+    inputs: Inputs
+    ids: tuple[int, ...]  # of the columns, as the file holds them
     missing: tuple[str, ...] = ()  # inputs whose sheet or name is gone
 
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
@@ -55,15 +55,16 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     Raises SheetGPTError when the file is no workbook of sheetgpt's.
     """
     path = Path(path)
-    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", "context", *_INPUTS]
-    cells = cached.recalculate(path, {}, names)
-    missing = [name for name in names if cells[name] is None and name not in _INPUTS]
+    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", "context", "prompt_bytes", "merge_rounds"]
+    optional = (*_INPUTS, "prompt", "token_ids")
+    cells = cached.recalculate(path, {}, [*names, *optional])
+    missing = [name for name in names if cells[name] is None]
     if missing:
         problem = (
             f"{path} is no workbook of sheetgpt's, or its Model sheet is damaged: there is no range {missing[0]!r}."
         )
-        raise DamagedWorkbook(problem) if any(cells[name] is not None for name in names) else SheetGPTError(problem)
-    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name not in _INPUTS}
+        raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
+    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in names}
     try:
         sizes = {
             name: int(found[name]) for name in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
@@ -74,18 +75,23 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             activation_function=str(found["activation_function"]),
             tied=bool(found["tied"]),
         )
-        layout = Layout(config, int(found["context"]))
+        layout = Layout(config, *(int(found[name]) for name in ("context", "prompt_bytes", "merge_rounds")))
     except (TypeError, ValueError, KeyError, SheetGPTError) as error:
         raise DamagedWorkbook(f"The Model sheet of {path} holds something else than the config: {error}.") from error
+    inputs = Inputs(
+        _text(cells["prompt"]),
+        _ids(cells["prompt_ids"]),
+        _number(cells["temperature"], 1.0),
+        _number(cells["score_prompt"], 1.0) == 1,
+    )
     return Workbook(
         path,
         str(found["model"]),
         str(found["fingerprint"]),
         layout,
+        inputs,
         _ids(cells["token_ids"]),
-        _number(cells["temperature"], 1.0),
-        _number(cells["score_prompt"], 1.0) == 1,
-        tuple(name for name in _INPUTS if cells[name] is None),
+        tuple(name for name in (*_INPUTS, "prompt")[: 3 + layout.reads_text] if cells[name] is None),
     )
 
 
@@ -99,6 +105,14 @@ def _number(cells: Cells | None, otherwise: float) -> float:
         return otherwise
     value = float(cells.numbers[0, 0])
     return 0.0 if math.isnan(value) and not cells.texts else value
+
+
+def _text(cells: Cells | None) -> str:
+    """The cell's text; a number as a spreadsheet joins it to a text."""
+    if cells is None or (0, 0) in cells.texts:
+        return "" if cells is None else cells.texts[0, 0]
+    value = float(cells.numbers[0, 0])
+    return "" if math.isnan(value) else f"{value:.15g}"
 
 
 def _ids(cells: Cells | None) -> tuple[int, ...]:

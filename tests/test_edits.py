@@ -45,11 +45,11 @@ def edits(micro: Checkpoint, layout: Layout) -> list[Edit]:
         if kind == "id":
             t = int(rng.integers(len(ids)))
             ids[t] = int((ids[t] + rng.integers(1, 64)) % 64)
-            done.append({one_cell(layout.home["token_ids"].stripe(t)): ids[t]})
+            done.append({one_cell(layout.home["prompt_ids"].stripe(t)): ids[t]})
         elif kind == "length":
             n = int(rng.choice([n for n in range(1, 7) if n != len(ids)]))
             ids = [*ids[:n], *(int(i) for i in rng.integers(64, size=max(n - len(ids), 0)))]
-            done.append({"token_ids": [*ids]})
+            done.append({"prompt_ids": [*ids]})
         elif kind == "temperature":
             heat = float(rng.choice([h for h in (0.0, 0.0, 0.3, 1.0, 2.5) if h != heat]))
             done.append({"temperature": heat})
@@ -92,7 +92,7 @@ def test_every_edit_changes_something(incremental: list[State], edits: list[Edit
         ]
         assert changed, f"edit {n}, {edits[n]}"
     kinds = {next(iter(edit)).split("!")[0] for edit in edits}
-    assert {"token_ids", "temperature", "Home"} < kinds
+    assert {"prompt_ids", "temperature", "Home"} < kinds
     assert {"temperature": 0.0} in edits
 
 
@@ -108,11 +108,11 @@ def test_after_40_edits_nothing_is_stale(
 def in_one_step(edits: list[Edit], layout: Layout) -> Edit:
     """What the workbook holds after all of them: later ones win."""
     ids = [*MICRO_IDS]
-    strip = [one_cell(layout.home["token_ids"].stripe(t)) for t in range(layout.context)]
+    strip = [one_cell(layout.home["prompt_ids"].stripe(t)) for t in range(layout.context)]
     whole: Edit = {}
     for edit in edits:
         ((key, value),) = edit.items()
-        if key == "token_ids":
+        if key == "prompt_ids":
             assert isinstance(value, list)
             ids = [*value]
         elif key in strip:
@@ -120,7 +120,7 @@ def in_one_step(edits: list[Edit], layout: Layout) -> Edit:
             ids[strip.index(key)] = value
         else:
             whole[key] = value
-    return whole | {"token_ids": ids}
+    return whole | {"prompt_ids": ids}
 
 
 @pytest.mark.parametrize("n", [7, 19, 28, N_EDITS - 1])
@@ -142,7 +142,7 @@ def test_the_last_state_is_the_evaluators(
         for i, j in np.ndindex(area.n_rows, area.n_columns):
             cells[one_cell(area.line(i).stripe(j))] = view, i, j
     inputs = in_one_step(edits, layout)
-    ids = inputs.pop("token_ids")
+    ids = inputs.pop("prompt_ids")
     assert isinstance(ids, list)
     for key, value in inputs.items():
         if key != "temperature":

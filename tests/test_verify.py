@@ -332,7 +332,7 @@ def test_the_formulas_package_agrees(make_checkpoint: Callable[..., Checkpoint],
 def test_gnumeric_agrees(micro_workbook: Path, micro: Checkpoint, layout: Layout) -> None:
     ids = [60, 2, 2, 17]
     read = [defined_name(name) for name in layout.trace]
-    cells = gnumeric.recalculate(micro_workbook, {"token_ids": ids}, read)
+    cells = gnumeric.recalculate(micro_workbook, {"prompt_ids": ids}, read)
     trace = forward({name: as_cells(tensor) for name, tensor in micro.params.items()}, micro.config, ids)
     for name, area in layout.trace.items():
         values = np.atleast_2d(trace[name]).copy()
@@ -351,8 +351,8 @@ def test_inputs_in_the_workbook_that_are_not_right_are_red(
     for area, value in (
         (layout.home["temperature"], -1.0),
         (layout.home["temperature"], 1e-9),
-        (layout.home["token_ids"], 64.0),
-        (layout.home["token_ids"], 1.5),
+        (layout.home["prompt_ids"], 64.0),
+        (layout.home["prompt_ids"], 1.5),
     ):
         broken = patch(micro_workbook, tmp_path / "broken.xlsx", {"Home": set_number(cell(area, 0, 0), value)})
         report = verify(broken, engine="cached")

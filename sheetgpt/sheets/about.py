@@ -22,6 +22,8 @@ _MEANING = {
     "activation_function": "what the MLP's neurons do with their sum",
     "tied": "1: the output compares with wte itself; 0: with lm_head",
     "context": "token columns in this workbook",
+    "prompt_bytes": "bytes of text that the Tokenizer sheet has rows for; 0: no tokenizer, prompts are token ids",
+    "merge_rounds": "rounds of merges that the Tokenizer sheet has columns for",
 }
 
 
@@ -56,25 +58,25 @@ def add_about(book: Book, layout: Layout, palette: Palette, model: str, fingerpr
     for column, width in zip("ABC", (28, 22, 70), strict=True):
         sheet.column_dimensions[column].width = width
     book.link(sheet, "A2", f"{quoted(HOME)}!A1")
-    last = layout.model_cells["context"].row + 5 + len(parameter_parts(layout.config))
+    last = layout.model_cells["merge_rounds"].row + 5 + len(parameter_parts(layout.config))
     stream = lambda: about_rows(layout, palette, model, fingerprint)  # noqa: E731
     book.add(sheet, stream, f"C{last}", 3 * last)
 
 
 def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str) -> Iterator[bytes]:
     config, cells = layout.config, layout.model_cells
-    values: dict[str, Any] = {"model": model, "fingerprint": fingerprint, "context": layout.context}
+    values: dict[str, Any] = {"model": model, "fingerprint": fingerprint}
     yield rows.row(1, rows.text(1, 1, "Model", palette["title"]), height=24)
     yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
     heads = ("name", "value", "what it is")
     yield rows.row(3, *(rows.text(c, 3, head, palette["header"]) for c, head in enumerate(heads, 1)))
     for name, area in cells.items():
-        n, value = area.row, values.get(name, getattr(config, name, None))
+        n, value = area.row, values.get(name, getattr(config, name, getattr(layout, name, None)))
         cell = rows.text(2, n, value, palette["id"]) if isinstance(value, str) else _number(n, value, palette)
         yield rows.row(
             n, rows.text(1, n, name, palette["name"]), cell, rows.text(3, n, _MEANING[name], palette["label"])
         )
-    n = cells["context"].row + 2
+    n = cells["merge_rounds"].row + 2
     heads = ("parameters", "how many", "counted from the shapes above")
     yield rows.row(n, *(rows.text(c, n, head, palette["header"]) for c, head in enumerate(heads, 1)))
     where = {name: f"$B${area.row}" for name, area in cells.items()}

@@ -22,6 +22,11 @@ BYTE_HEADS = ("byte", "of token", "byte no.", "byte", "still needs", "code point
 MORE = "…"  # the text goes on, but the sheet doesn't
 
 
+def decoded_bytes(n_tokens: int) -> int:
+    """The bytes that the sheet has rows for: 16 a token, which is four times what text needs."""
+    return min(max(512, 16 * n_tokens), 4096)
+
+
 @dataclass(frozen=True)
 class DecodingLayout:
     """`ids`: a row or column of cells, blank after the last id. `vocab_hex`: each token's bytes, by id."""
@@ -96,8 +101,8 @@ def byte_formulas(layout: DecodingLayout, i: int) -> dict[str, str]:
 
 def add_decoding(
     book: Book, layout: DecodingLayout, palette: Palette, ids: Sequence[int], shown: Sequence[str], hexes: Sequence[str]
-) -> str:
-    """`ids` are those that the cells hold when the workbook is made; `hexes` the column `vocab_hex`. Gives the text."""
+) -> None:
+    """`ids` are those that the cells hold when the workbook is made; `hexes` the column `vocab_hex`."""
     frame = book.frame(DECODING)
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
@@ -109,7 +114,11 @@ def add_decoding(
     values = _values(layout, ids, shown, hexes)
     cells = len(TOKEN_COLUMNS) * layout.n_tokens + len(BYTE_COLUMNS) * layout.capacity
     book.add(frame, lambda: _rows(layout, palette, values), f"N{last}", cells)
-    return str(values["whole"][0])
+
+
+def decoded_text(layout: DecodingLayout, ids: Sequence[int], hexes: Sequence[str]) -> str:
+    """What the cell with the text shows for these ids."""
+    return str(_values(layout, ids, hexes, hexes)["whole"][0])
 
 
 Column = list[int] | list[str] | list[int | str]

@@ -18,6 +18,7 @@ _STYLES = {
     "number": Style(number_format="0.000"),
     "weight": Style(color="375623", fill="E2EFDA", number_format="0.0000"),
     "input": Style(bold=True, fill="FFE699", align="center", boxed=True),
+    "prompt": Style(bold=True, size=12, fill="FFE699", wrap=True, number_format="@"),
     "prob": Style(number_format="0.0%", align="center"),
     "tiny": Style(number_format="0.00E+00"),
     "count": Style(number_format="#,##0", align="right"),

@@ -38,7 +38,7 @@ from sheetgpt.sheets.tokenizer_tables import TokenizerPalette
 from sheetgpt.tokenizer import byte_to_unicode
 from sheetgpt.xlsx import Book
 
-FINE = "The prompt is read in full."
+FINE = bpe.sentences(0, 0, False)[bpe.FITS]
 
 # a section's columns (of COLUMNS or ROUND), its title and what to say of it
 SECTIONS = (
@@ -150,18 +150,9 @@ def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
 
 
 def messages(layout: TokenizerLayout) -> tuple[str, ...]:
-    """What the message says for each problem, 0 for none; in the order of `bpe`'s statuses."""
-    empty = "The prompt is empty: type some text."
-    if layout.tables.end_of_text is not None:
-        empty = "The prompt is empty, so it becomes <|endoftext|>, the token that stands before every text."
-    return (
-        FINE,
-        empty,
-        f"The prompt has more than the {layout.capacity} bytes that this workbook has rows for: shorten it.",
-        "The prompt holds half of a character, which is no text: delete it and type it again.",
-        "The prompt holds a character that this model has no token for: leave it out.",
-        f"A word of the prompt needs more than {layout.rounds} merge rounds: shorten it or put spaces in it.",
-    )
+    """What the message says for each problem, 0 for none."""
+    words = bpe.sentences(layout.capacity, layout.rounds, layout.tables.end_of_text is not None)
+    return tuple(words[status] for status in STATUSES)
 
 
 STATUSES = (bpe.FITS, bpe.EMPTY, bpe.TOO_LONG, bpe.HALF_CHARACTER, bpe.NO_TOKEN, bpe.TOO_MANY_ROUNDS)

@@ -94,13 +94,18 @@ class TokenizerLayout:
 
     def names(self) -> Iterator[tuple[str, list[Area]]]:
         """Workbook-level defined names."""
-        yield "tokenizer_ids", [self.column("id")]
+        yield "tokenizer_ids", [ids_column(self.capacity)]
         for name in ("byte", "word", "final"):
             yield f"tokenizer_{name}", [self.column(name)]
         for name in ("message", "n_tokens", "problem", "n_rounds"):
             yield f"tokenizer_{name}", [self.cells[name]]
         for name in ("keys", "ranks", "merged"):
             yield f"merge_{name}", [self.lookups[name]]
+
+
+def ids_column(capacity: int) -> Area:
+    """The prompt's ids, one below the other."""
+    return Area(TOKENIZER, FIRST_BYTE, COLUMNS.index("id") + 1, capacity)
 
 
 def local(area: Area) -> str:

@@ -1,4 +1,4 @@
-"""The Vocabulary sheet: a token a row, as it is shown above the columns and as the text that it stands for."""
+"""The Vocabulary sheet: a token a row, as it is shown above the columns and as the bytes that it stands for."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,16 @@ _MARKS = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍", "\u00a0": "⍽"}
 
 
 def token_strings(tokenizer: Tokenizer | None, n_vocab: int) -> tuple[list[str], list[str]]:
-    """For each id, what to show (a space as ·, a stray byte as ⟨E2⟩) and its text; `#12` where nothing is known."""
+    """For each id, what to show (a space as ·, a stray byte as ⟨E2⟩) and its bytes in hexadecimal.
+
+    Where nothing is known, `#12` and no bytes.
+    """
     if tokenizer is None:
-        return [f"#{i}" for i in range(n_vocab)], [f"#{i}" for i in range(n_vocab)]
+        return [f"#{i}" for i in range(n_vocab)], [""] * n_vocab
     known = [tokenizer.token_bytes(i) if i < tokenizer.n_vocab else None for i in range(n_vocab)]
     return (
         [f"#{i}" if b is None else show(b) for i, b in enumerate(known)],
-        ["" if b is None else b.decode(errors="replace") for b in known],
+        ["" if b is None else b.hex().upper() for b in known],
     )
 
 
@@ -40,7 +43,7 @@ def _visible(c: str) -> str:
     return f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co", "Zl", "Zp") else c
 
 
-def add_vocabulary(book: Book, layout: Layout, palette: Palette, shown: Sequence[str], texts: Sequence[str]) -> None:
+def add_vocabulary(book: Book, layout: Layout, palette: Palette, shown: Sequence[str], hexes: Sequence[str]) -> None:
     sheet = book.frame(VOCABULARY)
     sheet.sheet_properties.tabColor = "548235"
     sheet.freeze_panes = "A4"
@@ -55,11 +58,19 @@ def add_vocabulary(book: Book, layout: Layout, palette: Palette, shown: Sequence
         )
         yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
         yield rows.row(
-            3, *(rows.text(c, 3, name, palette["header"]) for c, name in enumerate(("id", "token", "text"), 1))
+            3,
+            *(
+                rows.text(c, 3, name, palette["header"])
+                for c, name in enumerate(("id", "token", "bytes, hexadecimal"), 1)
+            ),
         )
-        for i, (a, b) in enumerate(zip(shown, texts, strict=True)):
+        for i, (a, b) in enumerate(zip(shown, hexes, strict=True)):
             n = 4 + i
-            cells = (rows.number(1, n, i, palette["id"]), rows.text(2, n, a, palette["label"]), rows.text(3, n, b))
+            cells = (
+                rows.number(1, n, i, palette["id"]),
+                rows.text(2, n, a, palette["label"]),
+                rows.text(3, n, b, palette["label"]),
+            )
             yield rows.row(n, *cells)
 
     book.add(sheet, stream, f"C{3 + len(shown)}", 3 * len(shown))

@@ -1,0 +1,94 @@
+"""What stands in a workbook's yellow cells, and which token ids its columns hold for it.
+
+The twin of the Home sheet's strip: the text through the tokenizer, or ids typed in its place, and of them the last
+ones that the columns have room for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from sheetgpt import bpe
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.layout import Layout
+from sheetgpt.model import check_ids
+from sheetgpt.tokenizer import Tokenizer
+
+DEFAULT_PROMPT = "Once upon a time there was a"
+COLDEST = 1e-3  # a logit divided by much less overflows
+_MORE = {
+    bpe.TOO_LONG: " `sheetgpt build --prompt-bytes` makes more room.",
+    bpe.TOO_MANY_ROUNDS: " `sheetgpt build --merge-rounds` makes more room.",
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The yellow cells. `ids`, where there are any, take the place of the prompt's text."""
+
+    prompt: str = ""
+    ids: tuple[int, ...] = ()
+    temperature: float = 1.0
+    score_prompt: bool = True
+
+    def cells(self, layout: Layout) -> dict[str, Any]:
+        """Defined names and the values to put into them."""
+        text = {"prompt": self.prompt} if layout.reads_text else {}
+        settings = {"temperature": self.temperature, "score_prompt": int(self.score_prompt)}
+        return text | {"prompt_ids": [*self.ids]} | settings
+
+
+def with_prompt(inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequence[int] | None) -> Inputs:
+    """The inputs with another prompt, text or ids; without either, as they are."""
+    if ids is not None:
+        if prompt is not None:
+            raise SheetGPTError("Give --prompt or --ids, not both.")
+        if len(ids) > layout.context:
+            columns = f"the workbook {layout.context} columns"
+            raise SheetGPTError(f"The prompt has {len(ids)} tokens and {columns}: build with more --context.")
+        check_ids(ids, layout.config)
+        return replace(inputs, ids=tuple(ids))
+    if prompt is None:
+        return inputs
+    if not layout.reads_text:
+        raise SheetGPTError(
+            "There is no tokenizer in the workbook to read a text with: give the prompt as --ids 1,2,3."
+        )
+    return replace(inputs, prompt=prompt, ids=())
+
+
+def token_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> tuple[int, ...]:
+    """The ids in the columns: of those that are given, the last that there is room for.
+
+    Raises SheetGPTError where the Home sheet would show a sentence in place of ids.
+    """
+    check_temperature(inputs.temperature)
+    given = given_ids(inputs, tokenizer, layout)
+    check_ids(given[: layout.config.n_positions], layout.config)
+    return tuple(given[-layout.context :])
+
+
+def given_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> Sequence[int]:
+    """All ids of the prompt, however many."""
+    if inputs.ids or not layout.reads_text:
+        return inputs.ids
+    if tokenizer is None:
+        raise SheetGPTError("The prompt is a text, and there is no tokenizer to read it with: name the checkpoint.")
+    tables = tables_of(tokenizer)
+    trace = bpe.run(inputs.prompt, tables, layout.prompt_bytes, layout.merge_rounds)
+    if trace.status not in (bpe.FITS, bpe.EMPTY) or not (trace.ids or inputs.prompt):
+        words = bpe.sentences(layout.prompt_bytes, layout.merge_rounds, tables.end_of_text is not None)[trace.status]
+        raise SheetGPTError(words + _MORE.get(trace.status, ""))
+    return tokenizer.encode(inputs.prompt) if inputs.prompt else trace.ids
+
+
+@lru_cache(maxsize=4)
+def tables_of(tokenizer: Tokenizer) -> bpe.Tables:
+    return bpe.Tables.of(tokenizer)
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuses what the temperature's cell wouldn't take."""
+    if not (temperature == 0 or COLDEST <= temperature <= 100):
+        raise SheetGPTError(f"The temperature {temperature:g} is neither 0 nor between {COLDEST:g} and 100.")
