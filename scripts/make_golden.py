@@ -2,7 +2,10 @@
 
 Out: tests/golden/odd/ (a random checkpoint with odd shapes, in Hugging Face's format), odd.npz and fairytale.npz: for
 each case the token ids, every block's output [n_layer, n_embd, T] and logits (the odd model's of every token, the
-bundled model's of the last). The checkpoint is made only where it is not there yet.
+bundled model's of the last). The checkpoint is made only where it is not there yet. And choices.npz: the greedy
+continuation of every case, and what Hugging Face's top-k and top-p leave of the logits: "case,temperature,k,p"
+is the vocabulary's probabilities afterwards, 0 where a token is out. Their top-k keeps all that tie with the k-th token
+and ours the lowest ids; no case here has such a tie.
 
     python -m pip install -e '.[oracle]'
     python scripts/make_golden.py
@@ -15,7 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from sheetgpt.tokenizer import Tokenizer
 
@@ -24,6 +34,8 @@ BUNDLED = Path(__file__).parent.parent / "sheetgpt" / "models" / "fairytale"
 PROMPTS = ("Once upon a time there was a", "“Who is there?” cried the old witch.", "<|endoftext|>The king")
 ODD_IDS = {"long": [96, 0, 5, 5, 41, 17, 88, 3, 60], "one": [7]}
 ACTIVATIONS = ("gelu_new", "gelu", "relu")
+NEW_TOKENS = 15  # with the longest prompt as many as the odd model has positions
+WARPS = ((0.7, 40, 0.9), (1.0, 5, 1.0), (1.5, 64, 0.5), (0.2, 12, 0.99))  # temperature, top_k, top_p
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -37,9 +49,13 @@ def main() -> None:
     if not (odd / "model.safetensors").exists():
         make_odd(odd)
     cases: Arrays = {}
+    chosen: Arrays = {}
     for activation in ACTIVATIONS:
         for name, ids in ODD_IDS.items():
-            cases |= case(f"{activation}.{name}", ids, *outputs(odd, ids, activation_function=activation))
+            key = f"{activation}.{name}"
+            blocks, logits = outputs(odd, ids, activation_function=activation)
+            cases |= case(key, ids, blocks, logits)
+            chosen |= choices(key, odd, ids, logits[:, -1], activation_function=activation)
     write(args.out / "odd.npz", cases)
     tokenizer = Tokenizer.load(args.model)
     assert tokenizer is not None
@@ -48,7 +64,9 @@ def main() -> None:
         ids = tokenizer.encode(prompt)
         blocks, logits = outputs(args.model, ids)
         cases |= case(str(i), ids, blocks, logits[:, -1:])
+        chosen |= choices(str(i), args.model, ids, logits[:, -1])
     write(args.out / "fairytale.npz", cases)
+    write(args.out / "choices.npz", chosen)
 
 
 def make_odd(folder: Path) -> None:
@@ -81,18 +99,7 @@ def outputs(folder: Path, ids: list[int], **changes: str) -> tuple[NDArray[np.fl
 
     The blocks are listened to: the last of the model's own `hidden_states` has been through ln_f.
     """
-    config = GPT2Config.from_pretrained(folder, **changes)
-    config._attn_implementation = "eager"
-    model = GPT2LMHeadModel(config).double().eval()
-    tensors = {
-        name: torch.from_numpy(tensor).double() for name, tensor in load_file(folder / "model.safetensors").items()
-    }
-    tied = config.tie_word_embeddings
-    prefix = "" if any(name.startswith("transformer.") for name in tensors) else "transformer."
-    state = {name if name.startswith("lm_head") else prefix + name: tensor for name, tensor in tensors.items()}
-    if tied:
-        state["lm_head.weight"] = state["transformer.wte.weight"]
-    model.load_state_dict(state)
+    model = load_model(folder, **changes)
     blocks: list[NDArray[np.float64]] = []
 
     def listen(module: torch.nn.Module, inputs: object, output: object) -> None:
@@ -108,13 +115,46 @@ def outputs(folder: Path, ids: list[int], **changes: str) -> tuple[NDArray[np.fl
     return np.stack(blocks), logits
 
 
+def load_model(folder: Path, **changes: str) -> GPT2LMHeadModel:
+    """The checkpoint in float64."""
+    config = GPT2Config.from_pretrained(folder, **changes)
+    config._attn_implementation = "eager"
+    model = GPT2LMHeadModel(config).double().eval()
+    tensors = {
+        name: torch.from_numpy(tensor).double() for name, tensor in load_file(folder / "model.safetensors").items()
+    }
+    tied = config.tie_word_embeddings
+    prefix = "" if any(name.startswith("transformer.") for name in tensors) else "transformer."
+    state = {name if name.startswith("lm_head") else prefix + name: tensor for name, tensor in tensors.items()}
+    if tied:
+        state["lm_head.weight"] = state["transformer.wte.weight"]
+    model.load_state_dict(state)
+    return model
+
+
+def choices(name: str, folder: Path, ids: list[int], logits: NDArray[np.float64], **changes: str) -> Arrays:
+    """The prompt with its greedy continuation, and the warped distributions of its last token's logits.  [n_vocab]"""
+    model = load_model(folder, **changes)
+    prompt = torch.tensor([ids])
+    everything = torch.ones_like(prompt)  # else an id 0 in the prompt is taken for padding
+    greedy = model.generate(
+        prompt, attention_mask=everything, max_new_tokens=NEW_TOKENS, do_sample=False, pad_token_id=0
+    )
+    found = {f"{name},greedy": greedy[0].numpy().astype(float)}
+    for temperature, k, p in WARPS:
+        warp = LogitsProcessorList([TemperatureLogitsWarper(temperature), TopKLogitsWarper(k), TopPLogitsWarper(p)])
+        warped = warp(prompt, torch.tensor(logits)[None])[0]
+        found[f"{name},{temperature},{k},{p}"] = torch.softmax(warped, -1).numpy()
+    return found
+
+
 def case(name: str, ids: list[int], blocks: NDArray[np.float64], logits: NDArray[np.float64]) -> Arrays:
     return {f"{name}.ids": np.array(ids, float), f"{name}.blocks": blocks, f"{name}.logits": logits}
 
 
 def write(target: Path, cases: Arrays) -> None:
     np.savez_compressed(target, **cases)
-    print(f"{target}  {target.stat().st_size:,} bytes, {len(cases) // 3} cases")
+    print(f"{target}  {target.stat().st_size:,} bytes, {len(cases)} arrays")
 
 
 if __name__ == "__main__":
