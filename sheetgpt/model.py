@@ -24,7 +24,8 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 def gelu_tanh(x: Array) -> Array:
     """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the form that GPT-2 was trained with."""
-    y: Array = 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    cube = x * x * x  # x**3 takes 40 times as long
+    y: Array = 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * cube)))
     return y
 
 
@@ -117,9 +118,9 @@ def attention(x: Array, name: str, weight: Callable[[str], Array], config: GPT2C
 
 
 def softmax(x: Array) -> Array:
-    """exp(x - max) over its sum, down each column."""
-    e = np.exp(x - x.max(axis=0, keepdims=True))
-    y: Array = e / e.sum(axis=0, keepdims=True)
+    """exp(x - max) over its sum, down each column.  [..., n, T] -> same"""
+    e = np.exp(x - x.max(axis=-2, keepdims=True))
+    y: Array = e / e.sum(axis=-2, keepdims=True)
     return y
 
 
