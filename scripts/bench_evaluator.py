@@ -1,0 +1,162 @@
+"""How long the evaluator takes a token, beside Hugging Face's `transformers` on the CPU, both with as many threads.
+
+Random weights in the bundled model's and in GPT-2 small's shapes; every measurement in a process of its own, the two
+programs taking turns. Prompt: one pass that fills the cache, logits of the last token only. Generation: one token at a
+time on the cache; ours includes the choice (top_k 40), theirs the largest logit. The fastest of several repetitions
+counts; CPU time is that of all threads in the fastest.
+
+    python -m pip install -e '.[oracle]'
+    python scripts/bench_evaluator.py [--shape bundled] [--threads 2] [--json FILE]
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sheetgpt.checkpoint import BUNDLED, DEFAULT, read_config
+from sheetgpt.config import GPT2Config
+from sheetgpt.continuation import Cache, advance
+from sheetgpt.sampling import Sampling, choose
+
+SHAPES = {
+    "bundled": read_config(BUNDLED / DEFAULT / "config.json"),
+    "GPT-2 small": GPT2Config(n_vocab=50257, n_positions=1024, n_embd=768, n_layer=12, n_head=12, n_inner=3072),
+}
+PROMPT, NEW, REPEAT = 64, 32, 5
+PROGRAMS = ("sheetgpt", "transformers")
+DTYPES = ("float32", "float64")
+PARTS = ("prompt", "generated")
+
+Step = Callable[[list[int], bool], int]  # (ids, whether they begin a text) -> the next token's id
+
+
+def measure(shapes: tuple[str, ...] = tuple(SHAPES), threads: int = 2) -> list[dict[str, Any]]:
+    """A row a shape, dtype and program: milliseconds a token, wall clock and CPU, and the process's peak memory.
+
+    Rows of `transformers` are missing where it isn't installed.
+    """
+    programs = [name for name in PROGRAMS if name == "sheetgpt" or find_spec(name)]
+    if len(programs) == 1:
+        print("transformers is not installed, so there is nothing to compare with.", file=sys.stderr)
+    limits = {key: str(threads) for key in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    rows = []
+    for shape in shapes:
+        for dtype in DTYPES:
+            for program in programs:
+                command = [sys.executable, __file__, "--one", program, shape, dtype]
+                done = subprocess.run(command, env={**os.environ, **limits}, stdout=subprocess.PIPE, check=True)
+                rows.append({"shape": shape, "dtype": dtype, "program": program} | json.loads(done.stdout))
+    return rows
+
+
+def measure_one(program: str, shape: str, dtype: str) -> dict[str, float]:
+    """The fastest repetition, in this process."""
+    step = (ours if program == "sheetgpt" else theirs)(SHAPES[shape], dtype)
+    prompt = np.random.default_rng(1).integers(0, SHAPES[shape].n_vocab, PROMPT).tolist()
+    token = 0
+
+    def read() -> None:
+        nonlocal token
+        token = step(prompt, True)
+
+    def write() -> None:
+        nonlocal token
+        for _ in range(NEW):
+            token = step([token], False)
+
+    taken = [(timed(read), timed(write)) for _ in range(REPEAT)]
+    result = {}
+    for part, n, times in zip(PARTS, (PROMPT, NEW), zip(*taken, strict=True), strict=True):
+        wall, cpu = min(times)
+        result |= {f"ms_per_{part}_token": wall / n * 1e3, f"cpu_ms_per_{part}_token": cpu / n * 1e3}
+    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return result
+
+
+def timed(run: Callable[[], None]) -> tuple[float, float]:
+    """Seconds by the clock, and of all threads together."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def ours(config: GPT2Config, dtype: str) -> Step:
+    generator = np.random.default_rng(1)
+    params = {}
+    for name, size in config.parameter_shapes().items():
+        params[name] = generator.standard_normal(size, np.float32).astype(dtype, copy=False)
+        params[name] *= 0.02
+        params[name] += name.endswith(".g")
+    cache = Cache(config, PROMPT + NEW, np.dtype(dtype))
+
+    def step(ids: list[int], first: bool) -> int:
+        cache.length = 0 if first else cache.length
+        return choose(advance(params, config, ids, cache), Sampling(), 0.5).id
+
+    return step
+
+
+def theirs(config: GPT2Config, dtype: str) -> Step:
+    import torch
+    from transformers import GPT2Config as TheirConfig
+    from transformers import GPT2LMHeadModel
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    torch.set_default_dtype(getattr(torch, dtype))
+    settings = {key: getattr(config, key) for key in ("n_positions", "n_embd", "n_layer", "n_head", "n_inner")}
+    special = {"bos_token_id": 0, "eos_token_id": 0}
+    model = GPT2LMHeadModel(TheirConfig(vocab_size=config.n_vocab, **settings, **special)).eval()
+    past = None
+
+    def step(ids: list[int], first: bool) -> int:
+        nonlocal past
+        with torch.inference_mode():
+            cache = None if first else past
+            out = model(torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        past = out.past_key_values
+        return int(out.logits[0, -1].argmax())
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=SHAPES, help="only this one")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="write the table to this file, too")
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(measure_one(*args.one)))
+        return
+    rows = measure((args.shape,) if args.shape else tuple(SHAPES), args.threads)
+    print(f"{platform.machine()}, Python {platform.python_version()}, {args.threads} threads; ms a token (CPU ms)")
+    print(f"{'shape':14}{'dtype':10}{'program':14}{'prompt':>18}{'generated':>18}{'peak MB':>9}  ratio to theirs")
+    for row in rows:
+        theirs = next((r for r in rows if r["program"] != "sheetgpt" and same(r, row)), row)
+        parts = [f"{row[f'ms_per_{p}_token']:.3f} ({row[f'cpu_ms_per_{p}_token']:.3f})" for p in PARTS]
+        ratios = [f"{row[key] / theirs[key]:.2f}" for key in (f"ms_per_{p}_token" for p in PARTS)]
+        ratio = "" if theirs is row else ", ".join(ratios)
+        print(f"{row['shape']:14}{row['dtype']:10}{row['program']:14}{parts[0]:>18}{parts[1]:>18}", end="")
+        print(f"{row['peak_mb']:9,.0f}  {ratio}")
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return (a["shape"], a["dtype"]) == (b["shape"], b["dtype"])
+
+
+if __name__ == "__main__":
+    main()
