@@ -86,7 +86,9 @@ def test_the_bundled_model_continues_a_prompt() -> None:
     assert [choice for _, _, choice in streamed] == list(found.steps)
     assert [id for id, _, _ in streamed] == list(found.ids[found.n_prompt :])
     assert "".join(text for _, text, _ in streamed) == found.completion
-    assert len(generate(checkpoint, "Once upon", **settings, dtype=np.float32).steps) == 12
+    single = generate(checkpoint, "Once upon", **settings, dtype=np.float32)
+    assert len(single.steps) == 12
+    assert all(logit == float(np.float32(logit)) for step in single.steps for logit in step.logits)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
