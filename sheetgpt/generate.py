@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sheetgpt.build import prompt_ids
 from sheetgpt.checkpoint import Checkpoint, load
 from sheetgpt.continuation import continue_ids, window
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.inputs import DEFAULT_PROMPT
 from sheetgpt.sampling import Choice, Sampling
 from sheetgpt.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -90,6 +90,24 @@ def stream(
     sampling = Sampling(temperature, top_k, top_p, seed)
     kept = window(prompt_ids(checkpoint, prompt, ids), checkpoint.config, new_tokens, context)
     return with_text(checkpoint.tokenizer, _choices(checkpoint, kept, sampling, new_tokens, dtype), new_tokens)
+
+
+def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | None) -> list[int]:
+    """The prompt's token ids, from text or as given; without either, the default's. No text is `<|endoftext|>`."""
+    tokenizer = checkpoint.tokenizer
+    if ids is not None:
+        if prompt is not None:
+            raise SheetGPTError("Give a prompt or ids, not both.")
+        return list(ids)
+    if tokenizer is None:
+        raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as ids.")
+    found = tokenizer.encode(DEFAULT_PROMPT if prompt is None else prompt)
+    if found:
+        return found
+    end = stop_id(tokenizer)
+    if end is None:
+        raise SheetGPTError(f"The prompt is empty, and {checkpoint.name} has no {END_OF_TEXT} to begin a text with.")
+    return [end]
 
 
 def with_text(

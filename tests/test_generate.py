@@ -123,6 +123,17 @@ def test_no_new_tokens_is_the_prompt_alone(micro: Checkpoint) -> None:
     assert list(stream(micro, ids=[1, 2], new_tokens=0)) == []
 
 
+def test_an_empty_prompt_begins_a_text_and_none_is_the_default() -> None:
+    checkpoint = load("fairytale")
+    assert checkpoint.tokenizer is not None
+    assert generate(checkpoint, "", new_tokens=1).ids[:-1] == (0,)
+    default = tuple(checkpoint.tokenizer.encode("Once upon a time there was a"))
+    assert generate(checkpoint, new_tokens=1).ids[:-1] == default
+    letters = {letter: byte for byte, letter in byte_to_unicode().items()}
+    with pytest.raises(SheetGPTError, match=r"no <\|endoftext\|> to begin"):
+        generate(replace(checkpoint, tokenizer=Tokenizer(letters, [])), "")
+
+
 def test_nothing_follows_the_end_of_the_text() -> None:
     prompt = "They lived happily ever after."
     found = generate("fairytale", prompt, temperature=0, new_tokens=20)
@@ -170,6 +181,7 @@ def test_streamed_text_waits_for_whole_characters() -> None:
         ({"ids": [64], "new_tokens": 1}, "Token id 64"),
         ({"prompt": "a"}, "not both"),
         ({"prompt": "a", "ids": None}, "no tokenizer"),
+        ({"ids": None}, "no tokenizer"),
         ({"top_k": 65}, "top_k"),
         ({"dtype": np.float16}, "numpy.float32 or numpy.float64"),
     ],
