@@ -55,7 +55,12 @@ def with_prompt(inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequenc
         raise SheetGPTError(
             "There is no tokenizer in the workbook to read a text with: give the prompt as --ids 1,2,3."
         )
-    return replace(inputs, prompt=prompt, ids=())
+    return replace(inputs, prompt=cell_text(prompt), ids=())
+
+
+def cell_text(prompt: str) -> str:
+    """The text as a spreadsheet's cell keeps it: every line end is a line feed."""
+    return prompt.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def token_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> tuple[int, ...]:

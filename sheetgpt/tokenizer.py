@@ -8,6 +8,7 @@ merges join letters inside a pre-token) is from github.com/openai/gpt-2, `src/en
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Tokenizer:
         self._missing = {byte for byte, letter in byte_to_unicode().items() if letter not in vocab}
         self._rust = _rust_tokenizer({**vocab, **self.added}, self.merges, self.added, flags or {})
 
-    @property
+    @cached_property
     def n_vocab(self) -> int:
         """One more than the largest id: the rows that an embedding must have."""
         return max(self._bytes, default=-1) + 1

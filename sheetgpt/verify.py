@@ -144,7 +144,7 @@ def verify(
     expected = forward(params, layout.config, tokens)
     results = [*_trace_results(layout, cells, expected, inputs.score_prompt)]
     results += _output_results(layout, cells, expected, inputs.temperature)
-    results += _text_results(layout, cells, inputs, tokens, tokenizer)
+    results += _text_results(layout, cells, inputs, tokens, tokenizer, checkpoint is not None)
     results += _weight_results(layout, cells, params)
     return Report(str(path), engine, tuple(results), tuple(problems))
 
@@ -210,6 +210,7 @@ def _text_results(
     inputs: Inputs,
     tokens: Sequence[int],
     tokenizer: Tokenizer | None,
+    known: bool,
 ) -> list[TensorResult]:
     """The Tokenizer sheet's ids against the reference's, and the tokens' strings and text to the letter."""
     results, home = [], layout.home
@@ -219,9 +220,9 @@ def _text_results(
         ids = given_ids(inputs, tokenizer, layout)
         want[: len(ids), 0] = ids
         results.append(compare("tokenizer_ids", area, cells["tokenizer_ids"], want))
-    if tokenizer is None and layout.reads_text:
-        return results  # nothing is known of the tokens' texts
-    shown, hexes = token_strings(tokenizer if layout.reads_text else None, layout.config.n_vocab)
+    if not known:
+        return results
+    shown, hexes = token_strings(tokenizer, layout.config.n_vocab)
     texts = {(0, t): shown[i] for t, i in enumerate(tokens)}
     results.append(compare_texts("token_text", home["token_text"], cells["token_text"], texts))
     data = b"".join(bytes.fromhex(hexes[i]) for i in tokens)

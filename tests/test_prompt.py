@@ -1,0 +1,166 @@
+"""The live workbook from its prompt cell on: ids, strings and text for any text, and words where there are no ids."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pytest
+from texts import gpt2_files, random_texts
+
+import sheetgpt
+from sheetgpt import bpe
+from sheetgpt.build import build
+from sheetgpt.checkpoint import Checkpoint
+from sheetgpt.config import GPT2Config
+from sheetgpt.engines import Cells, Step, libreoffice
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.inputs import Inputs, cell_text, given_ids
+from sheetgpt.layout import Layout, defined_name
+from sheetgpt.sheets.home_prompt import FINE, NOTE
+from sheetgpt.workbook import open_workbook
+
+READ = ["token_ids", "token_text", "prompt_text", "n_given", "n_prompt", "message", "tokenizer_ids"]
+Found = dict[str, Cells | None]
+
+
+def ids_of(cells: Cells | None) -> list[int]:
+    assert cells
+    return [int(i) for i in cells.numbers.ravel() if i == i]
+
+
+def word(cells: Cells | None) -> str:
+    assert cells
+    return cells.texts.get((0, 0), "")
+
+
+def wrong(found: Found, text: str, checkpoint: Checkpoint, layout: Layout) -> str:
+    """What the workbook got wrong for a text; nothing, if it is right."""
+    tokenizer, text = checkpoint.tokenizer, cell_text(text)
+    assert tokenizer
+    given, said = ids_of(found["tokenizer_ids"]), word(found["message"])
+    try:
+        wanted = list(given_ids(Inputs(text), tokenizer, layout))
+    except SheetGPTError as error:
+        fits = given or ids_of(found["token_ids"]) or said not in str(error) or not said
+        return f"{text!r}: {given}, {said!r}, not {error}" if fits else ""
+    kept = wanted[-layout.context :]
+    shown = tokenizer.decode(kept).replace("\0", "␀")
+    note = text == "" or len(wanted) > len(kept)
+    same = (given, ids_of(found["token_ids"]), word(found["prompt_text"])) == (wanted, kept, shown)
+    if same and (said.startswith(NOTE) if note else said == FINE):
+        return ""
+    return f"{text!r}: {given}, {said!r}, {word(found['prompt_text'])!r}, not {wanted}, {shown!r}"
+
+
+def failures(workbook: Path, checkpoint: Checkpoint, texts: list[str], hard: bool = True) -> list[str]:
+    layout = open_workbook(workbook).layout
+    answers = libreoffice.run(workbook, [Step({"prompt": text}, READ, hard=hard) for text in texts])
+    found = (wrong(answer, text, checkpoint, layout) for text, answer in zip(texts, answers, strict=True))
+    return [problem for problem in found if problem]
+
+
+def test_any_text_gives_the_references_ids(reader_workbook: Path, reader: Checkpoint) -> None:
+    """300 texts, half of them typed one after the other, some too long for this workbook's 80 bytes or 12 columns."""
+    texts = ["", " ", "the king" * 9, "x" * 80, "x" * 81, "=1+1", "'", "007", *random_texts(292, 3)]
+    assert failures(reader_workbook, reader, texts[::2]) == []
+    assert failures(reader_workbook, reader, texts[1::2], hard=False) == []
+
+
+def test_gpt2s_own_vocabulary(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:
+    config = GPT2Config(n_vocab=50257, n_positions=64, n_embd=1, n_layer=1, n_head=1, n_inner=1)
+    checkpoint = make_checkpoint(config, "gpt2-words", files=gpt2_files())
+    workbook = build(checkpoint, tmp_path / "words.xlsx", prompt="Hello world", context=4, score_prompt=False)
+    texts = ["", "Hello world, it's 2026", "<|endoftext|>", *random_texts(12, 4)]
+    assert failures(workbook, checkpoint, texts, hard=False) == []
+
+
+@pytest.mark.parametrize("prompt", [None, "", "the end. " * 5, "a\n\tb — 日本👍"])
+def test_verification_passes_from_the_prompt_cell(
+    reader_workbook: Path, reader: Checkpoint, prompt: str | None
+) -> None:
+    report = sheetgpt.verify(reader_workbook, prompt=prompt, model=reader.source)
+    assert report.passed, report.frame()[lambda f: ~f.passed]
+    assert {"tokenizer_ids", "token_text", "prompt_text"} <= {t.name for t in report.tensors}
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "tensor"),
+    [
+        ("Merges!I{first}", 3, "tokenizer_ids"),
+        ("Vocabulary!B{token}", "x", "token_text"),
+        ("Vocabulary!C{token}", "41", "prompt_text"),
+    ],
+)
+def test_a_wrong_table_fails_verification(
+    reader_workbook: Path, reader: Checkpoint, tmp_path: Path, cell: str, value: Any, tensor: str
+) -> None:
+    """The tables are constants: the tensors that they make must be compared, not only those of the network."""
+    tokenizer = reader.tokenizer
+    assert tokenizer
+    tables, (left, right) = bpe.Tables.of(tokenizer), tokenizer.merges[0]
+    places = {"first": 5 + list(tables.ranks).index(0), "token": 4 + tokenizer.encode(left + right)[0]}
+    broken = tmp_path / "broken.xlsx"
+    book = openpyxl.load_workbook(reader_workbook)
+    sheet, _, place = cell.format(**places).partition("!")
+    book[sheet][place] = value
+    book.save(broken)
+    report = sheetgpt.verify(broken, prompt=left + right, model=reader.source)
+    assert tensor in {t.name for t in report.tensors if not t.passed}
+
+
+def test_typed_ids_take_the_place_of_the_text(reader_workbook: Path) -> None:
+    read = [*READ, "top_ids"]
+    typed, text, gap = libreoffice.run(
+        reader_workbook,
+        [
+            Step({"prompt": "the king", "prompt_ids": [5, 6, 7]}, read),
+            Step({"prompt_ids": []}, read),
+            Step({"prompt_ids": [5, None, 7]}, read),
+        ],
+    )
+    assert ids_of(typed["token_ids"]) == [5, 6, 7]
+    assert word(typed["message"]) == FINE
+    assert ids_of(text["token_ids"]) == ids_of(text["tokenizer_ids"])
+    assert ids_of(gap["token_ids"]) == [5]
+    assert "gap" in word(gap["message"])
+
+
+def test_text_edits_leave_nothing_stale(reader_workbook: Path, reader: Checkpoint) -> None:
+    """Typed one after the other without a hard recalculation, then once more with one."""
+    rng, layout = random.Random(9), open_workbook(reader_workbook).layout
+    names = [*READ, *(defined_name(name) for name in layout.trace), "top_ids", "top_probs", "tokenizer_word"]
+    steps = []
+    for text in random_texts(25, 11, 3):
+        edit: dict[str, Any] = {"prompt": text}
+        if rng.random() < 0.3:
+            edit = {"prompt_ids": [rng.randrange(2048) for _ in range(rng.randrange(4))]}
+        steps += [Step(edit, names, hard=False), Step({}, names)]
+    answers = libreoffice.run(reader_workbook, steps)
+    for edit, soft, hard in zip(steps[::2], answers[::2], answers[1::2], strict=True):
+        for name in names:
+            a, b = soft[name], hard[name]
+            assert a, name
+            assert b, name
+            assert a.texts == b.texts, (edit.set, name)
+            np.testing.assert_array_equal(a.numbers, b.numbers, err_msg=f"{edit.set} {name}")
+
+
+def test_a_prompt_past_the_capacity_is_refused(reader_workbook: Path, reader: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(SheetGPTError, match="more than the 80 bytes"):
+        sheetgpt.run(reader_workbook, prompt="x" * 81)
+    with pytest.raises(SheetGPTError, match=r"more than the 40 bytes.*--prompt-bytes"):
+        build(reader, tmp_path / "w.xlsx", prompt="x" * 41, prompt_bytes=40)
+    with pytest.raises(SheetGPTError, match=r"more than 1 merge rounds.*--merge-rounds"):
+        build(reader, tmp_path / "w.xlsx", prompt="the kingdom", merge_rounds=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_tokenizer_sheet_prompts_are_ids(reader: Checkpoint, tmp_path: Path) -> None:
+    workbook = build(reader, tmp_path / "w.xlsx", ids=[1, 2], context=3, prompt_bytes=0)
+    assert "prompt" not in open_workbook(workbook).layout.home
+    with pytest.raises(SheetGPTError, match="no tokenizer in the workbook"):
+        sheetgpt.run(workbook, prompt="the")
+    assert sheetgpt.verify(workbook, ids=[3, 4, 5], model=reader.source).passed
