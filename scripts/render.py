@@ -12,7 +12,12 @@ import pypdfium2  # type: ignore[import-untyped]
 
 from sheetgpt.engines.libreoffice import export_pdf
 
-RANGES = {"home": "Home!A1:P47", "block": "h0!A1:O45"}
+RANGES = {
+    "home": "Home!A1:X62",
+    "tokenizer": "Tokenizer!A1:AI32",
+    "block": "h0!A1:Q45",
+    "sample": "Sample!A1:Y52",
+}
 
 
 def render(workbook: Path, name: str, cells: str) -> Path:

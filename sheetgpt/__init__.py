@@ -12,9 +12,22 @@ from sheetgpt.check import check
 from sheetgpt.checkpoint import Checkpoint, load
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.generate import generate, stream
-from sheetgpt.predict import run
+from sheetgpt.predict import Prediction, evaluate, run
 from sheetgpt.verify import verify
 from sheetgpt.workbook import read
 
 __version__ = "0.1.0"
-__all__ = ["Checkpoint", "SheetGPTError", "build", "check", "generate", "load", "read", "run", "stream", "verify"]
+__all__ = [
+    "Checkpoint",
+    "Prediction",
+    "SheetGPTError",
+    "build",
+    "check",
+    "evaluate",
+    "generate",
+    "load",
+    "read",
+    "run",
+    "stream",
+    "verify",
+]

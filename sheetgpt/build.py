@@ -11,18 +11,20 @@ import numpy as np
 
 from sheetgpt.checkpoint import Checkpoint, bundled, load
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import DEFAULT_PROMPT, Inputs, given_ids, tables_of, token_ids, with_prompt
+from sheetgpt.inputs import DEFAULT_PROMPT, Inputs, all_ids, given_ids, stop_id, tables_of, token_ids, with_prompt
 from sheetgpt.layout import HOME, Layout
 from sheetgpt.limits import check_limits
 from sheetgpt.model import as_cells, forward
-from sheetgpt.sheets.about import add_about
+from sheetgpt.sampling import Sampling, surprisal
+from sheetgpt.sheets.about import Built, add_about
 from sheetgpt.sheets.block import add_block
 from sheetgpt.sheets.bpe_by_hand import add_bpe_by_hand
-from sheetgpt.sheets.decoding import DecodingLayout, add_decoding, decoded_bytes, decoded_text
+from sheetgpt.sheets.decoding import DecodingLayout, add_decoding, decoded_bytes, split_text
 from sheetgpt.sheets.embed import add_embed
 from sheetgpt.sheets.home import add_home
 from sheetgpt.sheets.home_prompt import Now, Text
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sample import add_sample
 from sheetgpt.sheets.token_sheet import Prompt
 from sheetgpt.sheets.tokenizer import add_tokenizer
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
@@ -33,6 +35,7 @@ from sheetgpt.sheets.weights import add_block_weights, add_positions, add_tokens
 from sheetgpt.xlsx import Book, Progress
 
 DEFAULT_CONTEXT = 32
+DEFAULT_NEW_TOKENS = 12
 DEFAULT_PROMPT_BYTES, DEFAULT_MERGE_ROUNDS = 256, 48
 MANY_PARAMS = 50_000_000  # from here on, logits are computed only where they are needed
 
@@ -44,7 +47,11 @@ def build(
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
     context: int | None = None,
+    new_tokens: int | None = None,
     temperature: float = 1.0,
+    top_k: int = 40,
+    top_p: float = 1.0,
+    seed: int = 0,
     score_prompt: bool | None = None,
     prompt_bytes: int = DEFAULT_PROMPT_BYTES,
     merge_rounds: int = DEFAULT_MERGE_ROUNDS,
@@ -52,7 +59,8 @@ def build(
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
 
-    `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns.
+    `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns,
+    `new_tokens` (default: 0 for ids, else 12) of which the model writes by `temperature`, `top_k`, `top_p` and `seed`.
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     Raises SheetGPTError for bad input, before anything is written.
     """
@@ -60,13 +68,17 @@ def build(
     config = checkpoint.config
     columns = min(DEFAULT_CONTEXT, config.n_positions) if context is None else context
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
-    layout = Layout(config, columns, *room)
+    end = stop_id(checkpoint.tokenizer)
+    layout = Layout(config, columns, *room, end_of_text=-1 if end is None else end)
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
     score = config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
     default = Inputs(DEFAULT_PROMPT) if layout.reads_text else Inputs(ids=(0,))
-    given = replace(default, temperature=temperature, score_prompt=score)
+    default_n = min(DEFAULT_NEW_TOKENS, layout.context - 1) if layout.reads_text else 0
+    n = default_n if new_tokens is None else new_tokens
+    sampling = Sampling(temperature, top_k, top_p, seed)
+    given = replace(default, new_tokens=n, sampling=sampling, score_prompt=score)
     if ids is not None:
         given = replace(given, prompt="")
     inputs = with_prompt(given, layout, prompt, ids)
@@ -116,15 +128,17 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
     config, params = checkpoint.config, checkpoint.params
     exact = {name: as_cells(tensor) for name, tensor in params.items()}
-    ids = token_ids(inputs, checkpoint.tokenizer, layout)
+    start = token_ids(inputs, checkpoint.tokenizer, layout)
+    ids, choices = all_ids(exact, inputs, start, layout)
     trace = forward(exact, config, ids)
     shown, hexes = token_strings(checkpoint.tokenizer, config.n_vocab)
-    prompt = Prompt(ids, [shown[i] for i in ids], layout.context)
+    prompt = Prompt(ids, [shown[i] for i in ids], layout.context, len(start), inputs.sampling.seed)
     model = Path(checkpoint.name).name
-    logits = trace["logits"][:, -1]
-    decoded = "".join(prompt.shown) if text is None else decoded_text(text.decoding, ids, hexes)
     n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
-    now = Now(model, inputs, n_given, decoded, logits, shown)
+    logits = trace["logits"][:, -1]
+    said = ("".join(prompt.shown), "") if text is None else split_text(text.decoding, ids, len(start), hexes)
+    bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else len(start) - 1)
+    now = Now(model, inputs, n_given, *said, logits, bits, shown)
 
     book = Book(f"GPT-2 in a spreadsheet: {model}")
     home = book.frame(HOME)
@@ -136,11 +150,12 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     for i in range(config.n_layer):
         add_block(book, layout, palette, prompt, i, params, trace)
     add_output(book, layout, palette, prompt, shown, params, trace, inputs.score_prompt)
-    add_softmax(book, layout, palette, shown, logits, inputs.temperature)
+    add_softmax(book, layout, palette, shown, logits, inputs.sampling.temperature)
+    add_sample(book, layout, palette, prompt, choices, shown)
     if text is not None:
         add_decoding(book, text.decoding, palette, ids, shown, hexes)
         add_bpe_by_hand(book, text.tokenizer, palette, read.n, len(read.ids))
-    add_about(book, layout, palette, source, fingerprint(checkpoint))
+    add_about(book, layout, palette, source, fingerprint(checkpoint), Built(inputs, start, logits))
     add_vocabulary(book, layout, palette, shown, hexes)
     if text is not None:
         add_tables(book, text.tokenizer, shown)

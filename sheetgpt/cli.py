@@ -15,6 +15,7 @@ from rich.table import Table
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.sheets.home_prompt import FINE
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
@@ -34,6 +35,12 @@ Ids = Annotated[str | None, typer.Option(help="Token ids instead of a text: 1,2,
 Temperature = Annotated[
     float | None, typer.Option(help="0: always the likeliest token; 1: the model's own odds.", show_default=False)
 ]
+NewTokens = Annotated[
+    int | None, typer.Option("--new-tokens", "--generate", help="Tokens that the model writes.", show_default=False)
+]
+TopK = Annotated[int | None, typer.Option(help="Choose among so many of the likeliest, 1 to 64.", show_default=False)]
+TopP = Annotated[float | None, typer.Option(help="Of those, among this share of the odds.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(help="Another number, another text.", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file, too.", show_default=False)]
 MovedModel = Annotated[
@@ -51,7 +58,11 @@ def build(
     prompt: Prompt = None,
     ids: Ids = None,
     context: Annotated[int | None, typer.Option(help="Token columns. [default: 32, or what the model has]")] = None,
+    new_tokens: NewTokens = None,
     temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Seed = None,
     prompt_bytes: Annotated[
         int, typer.Option(help="Bytes of text that the Tokenizer sheet has room for; 0: prompts are token ids.")
     ] = 256,
@@ -64,15 +75,16 @@ def build(
     """
     checkpoint = sheetgpt.load(model, quiet=quiet)
     has_text = checkpoint.tokenizer is not None and prompt_bytes > 0
-    n_sheets = 2 * checkpoint.config.n_layer + 8 + (not checkpoint.config.tied) + 5 * has_text
+    n_sheets = 2 * checkpoint.config.n_layer + 9 + (not checkpoint.config.tied) + 5 * has_text
     with _bar(quiet, "building", n_sheets) as advance:
-        heat = 1.0 if temperature is None else temperature
+        settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         target = sheetgpt.build(
             *(checkpoint, output),
             prompt=prompt,
             ids=_ids(ids),
             context=context,
-            temperature=heat,
+            new_tokens=new_tokens,
+            **{name: value for name, value in settings.items() if value is not None},
             prompt_bytes=prompt_bytes,
             merge_rounds=merge_rounds,
             progress=advance,
@@ -89,7 +101,11 @@ def verify(
     ] = "libreoffice",
     prompt: Prompt = None,
     ids: Ids = None,
+    new_tokens: NewTokens = None,
     temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Seed = None,
     json_file: Json = None,
     model: MovedModel = None,
     weights_from_workbook: Annotated[
@@ -108,7 +124,11 @@ def verify(
             engine=engine,
             prompt=prompt,
             ids=_ids(ids),
+            new_tokens=new_tokens,
             temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
             model=model,
             weights_from_workbook=weights_from_workbook,
             timeout=timeout,
@@ -139,20 +159,55 @@ def run(
     workbook: WorkbookFile,
     prompt: Prompt = None,
     ids: Ids = None,
+    new_tokens: NewTokens = None,
     temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Seed = None,
+    numpy: Annotated[bool, typer.Option("--numpy", help="Also what the NumPy evaluator writes.")] = False,
     json_out: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    model: MovedModel = None,
     timeout: Timeout = 600,
     quiet: Quiet = False,
 ) -> None:
-    """Recalculate a workbook in LibreOffice for a prompt; print its ten most likely next tokens."""
+    """Put a prompt into a workbook, recalculate it in LibreOffice, print what it writes and what would come next.
+
+    `sheetgpt run workbooks/fairytale.xlsx --prompt "Once upon a time" --new-tokens 16 --temperature 0.8 --seed 7`
+
+    With --numpy the evaluator's own continuation is printed below: the same tokens.
+    """
+    settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    given: dict[str, Any] = {"prompt": prompt, "ids": _ids(ids), **settings}
     with _spinner(quiet or json_out, "recalculating in LibreOffice"):
-        result = sheetgpt.run(*(workbook,), prompt=prompt, ids=_ids(ids), temperature=temperature, timeout=timeout)
+        result = sheetgpt.run(workbook, **given, timeout=timeout)
+    ours = list(sheetgpt.evaluate(workbook, model=model, **given)) if numpy else []
     if json_out:
-        print(json.dumps(result.to_dict(), ensure_ascii=False, indent=1))
-        return
-    table = Table(
-        "", "id", "token", "logit", "probability", title=escape(f"What follows “{result.text}”?"), title_justify="left"
-    )
+        more = {"numpy": [id for id, _, _ in ours]} if numpy else {}
+        print(json.dumps(result.to_dict() | more, ensure_ascii=False, indent=1))
+    else:
+        _print_run(result, [(id, text) for id, text, _ in ours] if numpy else None)
+    if numpy and [t.id for t in result.written] != [id for id, _, _ in ours]:
+        err.print("The workbook and the evaluator don't agree.", style="red")
+        raise typer.Exit(1)
+
+
+def _print_run(result: sheetgpt.Prediction, ours: list[tuple[int, str]] | None) -> None:
+    """The text, the choices, and the table of what would come next."""
+    if result.message != FINE:
+        out.print(result.message, style="dark_orange", markup=False)
+    out.print(f"{escape(result.prompt)}[bold dark_orange]{escape(result.completion)}[/]", highlight=False)
+    if result.written:
+        table = Table("", "id", "token", "its share", "number by chance", "candidates", box=None, pad_edge=False)
+        for k, w in enumerate(result.written, 1):
+            numbers = f"{w.share:.1%}", f"{w.uniform:.3f}", str(w.candidates)
+            table.add_row(str(k), str(w.id), escape(w.shown), *numbers)
+        out.print(table)
+    if ours is not None:
+        same = [id for id, _ in ours] == [w.id for w in result.written]
+        verdict = "[green]the same tokens[/green]" if same else "[red]other tokens[/red]"
+        text = escape("".join(text for _, text in ours))
+        out.print(f"NumPy: [bold dark_orange]{text}[/]  ({verdict})", highlight=False)
+    table = Table("", "id", "token", "logit", "probability", title="What would come next?", title_justify="left")
     for k, t in enumerate(result.next_tokens, 1):
         bar = "█" * round(40 * t.probability)
         table.add_row(str(k), str(t.id), escape(t.shown), f"{t.logit:.3f}", f"{t.probability:6.1%} {bar}")

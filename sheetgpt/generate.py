@@ -13,7 +13,7 @@ import numpy as np
 from sheetgpt.checkpoint import Checkpoint, load
 from sheetgpt.continuation import continue_ids, window
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import DEFAULT_PROMPT
+from sheetgpt.inputs import DEFAULT_PROMPT, stop_id
 from sheetgpt.sampling import Choice, Sampling
 from sheetgpt.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -119,11 +119,6 @@ def with_text(
     for n, choice in enumerate(choices, 1):
         data = tokenizer.token_bytes(choice.id) if tokenizer else b""
         yield choice.id, decoder.decode(data, final=n == new_tokens or choice.id == stop), choice
-
-
-def stop_id(tokenizer: Tokenizer | None) -> int | None:
-    """The id of `<|endoftext|>`, after which nothing is chosen; None when the tokenizer has none."""
-    return tokenizer.added.get(END_OF_TEXT) if tokenizer else None
 
 
 def _choices(

@@ -4,23 +4,25 @@ The twin of the Home sheet's strip: the text through the tokenizer, or ids typed
 ones that the columns have room for.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from sheetgpt import bpe
+from sheetgpt.continuation import Cache, advance, window
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import Layout
-from sheetgpt.model import check_ids
-from sheetgpt.tokenizer import Tokenizer
+from sheetgpt.model import Array, check_ids
+from sheetgpt.sampling import Choice, Sampling, check_whole, choose, uniforms
+from sheetgpt.tokenizer import END_OF_TEXT, Tokenizer
 
 DEFAULT_PROMPT = "Once upon a time there was a"
-COLDEST = 1e-3  # a logit divided by much less overflows
 _MORE = {
     bpe.TOO_LONG: " `sheetgpt build --prompt-bytes` makes more room.",
     bpe.TOO_MANY_ROUNDS: " `sheetgpt build --merge-rounds` makes more room.",
 }
+DEFAULTS = {"new_tokens": 0, **asdict(Sampling()), "score_prompt": 1}
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,14 @@ class Inputs:
 
     prompt: str = ""
     ids: tuple[int, ...] = ()
-    temperature: float = 1.0
+    new_tokens: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
     score_prompt: bool = True
 
     def cells(self, layout: Layout) -> dict[str, Any]:
         """Defined names and the values to put into them."""
         text = {"prompt": self.prompt} if layout.reads_text else {}
-        settings = {"temperature": self.temperature, "score_prompt": int(self.score_prompt)}
+        settings = {"new_tokens": self.new_tokens, **asdict(self.sampling), "score_prompt": int(self.score_prompt)}
         return text | {"prompt_ids": [*self.ids]} | settings
 
 
@@ -63,15 +66,49 @@ def cell_text(prompt: str) -> str:
     return prompt.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def with_settings(inputs: Inputs, **changes: Any) -> Inputs:
+    """The inputs with other settings (`new_tokens`, `temperature`, `top_k`, `top_p`, `seed`); None leaves one alone."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    n = given.pop("new_tokens", inputs.new_tokens)
+    return replace(inputs, new_tokens=n, sampling=replace(inputs.sampling, **given))
+
+
 def token_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> tuple[int, ...]:
-    """The ids in the columns: of those that are given, the last that there is room for.
+    """The prompt's ids in the columns: of those that are given, the last that there is room for.
 
     Raises SheetGPTError where the Home sheet would show a sentence in place of ids.
     """
-    check_temperature(inputs.temperature)
+    check_room(inputs, layout)
     given = given_ids(inputs, tokenizer, layout)
     check_ids(given[: layout.config.n_positions], layout.config)
-    return tuple(given[-layout.context :])
+    return tuple(window(given, layout.config, inputs.new_tokens, layout.context))
+
+
+def check_room(inputs: Inputs, layout: Layout) -> None:
+    """Refuses as many new tokens as columns, or more."""
+    check_whole("new_tokens", inputs.new_tokens, 0, layout.context - 1)
+
+
+def all_ids(
+    params: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout
+) -> tuple[tuple[int, ...], tuple[Choice, ...]]:
+    """The ids of all active columns, and the choice after each from the prompt's last on.
+
+    `params` are the cells' own numbers. Nothing is chosen after a chosen `<|endoftext|>`.
+    """
+    config = layout.config
+    cache = Cache(config, len(prompt) + inputs.new_tokens, params["wte"].dtype)
+    ids, step, choices = [*prompt], [*prompt], []
+    for n, u in enumerate(uniforms(inputs.sampling.seed, inputs.new_tokens + 1)):
+        choice = choose(advance(params, config, step, cache), inputs.sampling, u)
+        choices.append(choice)
+        if n == inputs.new_tokens:
+            break
+        step = [choice.id]
+        ids.append(choice.id)
+        if choice.id == layout.end_of_text:
+            break
+    return tuple(ids), tuple(choices)
 
 
 def given_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> Sequence[int]:
@@ -93,7 +130,6 @@ def tables_of(tokenizer: Tokenizer) -> bpe.Tables:
     return bpe.Tables.of(tokenizer)
 
 
-def check_temperature(temperature: float) -> None:
-    """Refuses what the temperature's cell wouldn't take."""
-    if not (temperature == 0 or COLDEST <= temperature <= 100):
-        raise SheetGPTError(f"The temperature {temperature:g} is neither 0 nor between {COLDEST:g} and 100.")
+def stop_id(tokenizer: Tokenizer | None) -> int | None:
+    """The id of `<|endoftext|>`, after which nothing is chosen; None when the tokenizer has none."""
+    return tokenizer.added.get(END_OF_TEXT) if tokenizer else None

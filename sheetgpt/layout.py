@@ -18,14 +18,17 @@ TITLE_ROW, POSITION_ROW, ID_ROW, TOKEN_ROW, ACTIVE_ROW = 1, 2, 3, 4, 5  # header
 FIRST_WEIGHT = 3  # column C of a weight sheet
 BAND = 10_000  # tokens side by side in one band of wte
 
+INPUTS = ("new_tokens", "temperature", "top_k", "top_p", "seed", "score_prompt")  # yellow cells with a number
+MAX_TOP_K = 64  # rows of the table of candidates
 MAX_ROWS, MAX_COLUMNS, MAX_FORMULA = 1_048_576, 16_384, 8_192  # Excel's
 
-HOME, MODEL, EMBED, OUTPUT, SOFTMAX, VOCABULARY, WTE, WPE = (
+HOME, MODEL, EMBED, OUTPUT, SOFTMAX, SAMPLE, VOCABULARY, WTE, WPE = (
     "Home",
     "Model",
     "Embed",
     "Output",
     "Softmax",
+    "Sample",
     "Vocabulary",
     "wte",
     "wpe",
@@ -110,12 +113,14 @@ class Layout:
     """The map of one workbook: a config, a number of token columns (`context`) and the prompt's room determine it.
 
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; with 0 bytes there is none, and prompts are token ids.
+    `end_of_text` is the token after which nothing more is chosen, -1 where there is none.
     """
 
     config: GPT2Config
     context: int
     prompt_bytes: int = 0
     merge_rounds: int = 0
+    end_of_text: int = -1
 
     def __post_init__(self) -> None:
         if not 1 <= self.context <= self.config.n_positions:
@@ -161,13 +166,15 @@ class Layout:
         output = _Cursor(OUTPUT, ACTIVE_ROW + 2, width)
         _layer_norm(output, "ln_f", d)
         output.section("logits_wanted", 1)
+        output.below("logits_max")
+        output.below("logits_lse")
         output.section("logits", cfg.n_vocab)
         return areas | output.areas
 
     @cached_property
     def trace(self) -> dict[str, Area]:
         """Only what the evaluator's trace holds too."""
-        helpers = (".attn.exp.", ".attn.max.", ".attn.sum.", "logits_wanted")
+        helpers = (".attn.exp.", ".attn.max.", ".attn.sum.", "logits_wanted", "logits_max", "logits_lse")
         return {name: area for name, area in self.tensors.items() if not any(h in name for h in helpers)}
 
     @cached_property
@@ -229,28 +236,40 @@ class Layout:
         def strip(row: int) -> Area:
             return Area(HOME, row, FIRST_TOKEN, 1, self.context)
 
-        text = {"prompt": cell(4)} if self.reads_text else {}
-        return text | {
-            "prompt_text": cell(5),
-            "message": cell(6),
-            "temperature": cell(9),
-            "score_prompt": cell(10),
-            "n_given": cell(11),
-            "n_dropped": cell(12),
-            "n_prompt": cell(13),
-            "positions": strip(16),
-            "prompt_ids": strip(17),
-            "n_ids": Area(HOME, 17, FIRST_TOKEN - 1),
-            "ids_typed": strip(18),
-            "token_ids": strip(19),
-            "token_text": strip(20),
-            "active": strip(21),
-            "top_ids": cell(25, 10, 2),
-            "top_tokens": cell(25, 10, 3),
-            "top_logits": cell(25, 10, 4),
-            "top_probs": cell(25, 10, 5),
-            "next_token": cell(25),
-        }
+        text = {"prompt": cell(4), "completion": cell(5)} if self.reads_text else {}
+        facts = ("n_given", "n_dropped", "n_prompt", "n_tokens", "loss", "perplexity", "entropy")
+        return (
+            text
+            | {"message": cell(6), "prompt_text": cell(7)}
+            | {name: cell(10 + i) for i, name in enumerate(INPUTS)}
+            | {"settings_ok": cell(16), "self_check": cell(17)}
+            | {name: cell(10 + i, column=FIRST_TOKEN + 9) for i, name in enumerate(facts)}
+            | {"positions": strip(20), "prompt_ids": strip(21), "n_ids": Area(HOME, 21, FIRST_TOKEN - 1)}
+            | {"ids_typed": strip(22), "token_ids": strip(23), "token_text": strip(24), "active": strip(25)}
+            | {"surprisal": strip(26)}
+            | {"top_ids": cell(30, 10, 2), "top_tokens": cell(30, 10, 3)}
+            | {"top_logits": cell(30, 10, 4), "top_probs": cell(30, 10, 5)}
+            | {"next_token": cell(30)}
+        )
+
+    @cached_property
+    def sample(self) -> dict[str, Area]:
+        """The Sample sheet: for each column the choice of the token after it, `ranks` rows a table."""
+        cursor = _Cursor(SAMPLE, ACTIVE_ROW + 2, self.context)
+        ranks = min(MAX_TOP_K, self.config.n_vocab)
+        cursor.section("choosing", 1)
+        cursor.section("state", 1)
+        for name in ("uniform", "draw"):
+            cursor.below(name)
+        cursor.section("chosen_id", 1)
+        for name in ("chosen_token", "chosen_prob"):
+            cursor.below(name)
+        cursor.section("top_k_mass", 1)
+        for name in ("kept_mass", "kept_share", "weight_sum", "vocab_sum"):
+            cursor.below(name)
+        for name in ("tokens", "probs", "ids", "logits", "scaled", "weights", "cumulative", "kept", "wins"):
+            cursor.section(name, ranks)
+        return {f"sample_{name}": area for name, area in cursor.areas.items()}
 
     @cached_property
     def softmax(self) -> dict[str, Area]:
@@ -273,8 +292,20 @@ class Layout:
         """The config's own cells on the Model sheet."""
         fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
         names = ("model", "fingerprint", *fields, "activation_function", "tied")
-        sizes = ("context", "prompt_bytes", "merge_rounds")
+        sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
         return {name: Area(MODEL, 4 + i, 2) for i, name in enumerate((*names, *sizes))}
+
+    @cached_property
+    def built(self) -> dict[str, Area]:
+        """On the Model sheet: the inputs of the build, and the evaluator's ten largest logits for them."""
+        column = FIRST_TOKEN
+        return {
+            "built_ids": Area(MODEL, 4, column, 1, self.context),
+            "built_n_prompt": Area(MODEL, 5, column),
+            "built_prompt": Area(MODEL, 6, column),
+            "built_settings": Area(MODEL, 7, column, 5),
+            "built_logits": Area(MODEL, 12, column, min(10, self.config.n_vocab)),
+        }
 
     def names(self) -> Iterator[tuple[str, list[Area]]]:
         """Every workbook-level defined name and what it refers to (several areas: the bands of `wte`)."""
@@ -285,7 +316,7 @@ class Layout:
             if param in (WTE, LM_HEAD):
                 for b, area in enumerate(areas):
                     yield f"{param}_{b}", [area]
-        for group in (self.home, self.softmax, self.vocabulary, self.model_cells):
+        for group in (self.home, self.softmax, self.sample, self.vocabulary, self.model_cells, self.built):
             for name, area in group.items():
                 if name != "token_ids":
                     yield name, [area]

@@ -20,6 +20,7 @@ Hugging Face's TopKLogitsWarper and TopPLogitsWarper give the same distribution,
 token that ties with the k-th.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -28,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.layout import MAX_TOP_K
 
 FloatArray = NDArray[Any]
 
 COLDEST, HOTTEST = 1e-3, 100  # a logit divided by much less than the coldest overflows
-MAX_TOP_K = 64  # rows of the workbook's table
 MULTIPLIER, MODULUS = 16807, 2147483647
 MAX_SEED = MODULUS - 2  # the state 0 never leaves 0, and MODULUS is 0 again
 WARM_UP = 3  # neighbouring seeds give nearly equal first uniforms
@@ -136,6 +137,20 @@ def probabilities(logits: FloatArray, temperature: float) -> FloatArray:
     e = np.exp((logits - logits.max()) / temperature)
     p: FloatArray = e / e.sum()
     return p
+
+
+def surprisal(logits: FloatArray, ids: Sequence[int], first: int = 0) -> FloatArray:
+    """-log2 of the probability, at temperature 1, that each token had after those before it.  [n_vocab, T] -> [T]
+
+    NaN for the first token, and where the logits before it, those of a position below `first`, are not wanted.
+    """
+    before = logits[:, :-1]
+    peak = before.max(axis=0, initial=-np.inf)
+    log_sum = peak + np.log(np.exp(before - peak).sum(axis=0))
+    bits = np.full(len(ids), np.nan)
+    bits[1:] = (log_sum - before[list(ids[1:]), np.arange(len(ids) - 1)]) / np.log(2)
+    bits[: first + 1] = np.nan
+    return bits
 
 
 def top(logits: FloatArray, n: int) -> list[int]:

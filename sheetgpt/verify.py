@@ -4,6 +4,7 @@ A difference counts relative to the evaluator's value, but never to less than FL
 Cached values are evidence only for the engine `cached`, which checks what another program computed and saved.
 """
 
+import codecs
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -17,39 +18,24 @@ from numpy.typing import NDArray
 
 from sheetgpt import sampling
 from sheetgpt.build import fingerprint
+from sheetgpt.compare import TensorResult, compare, compare_texts, shape_problem
 from sheetgpt.engines import Cells, cached, libreoffice
 from sheetgpt.engines import formulas as formulas_engine
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import Inputs, given_ids, token_ids, with_prompt
-from sheetgpt.layout import Area, Layout, defined_name
+from sheetgpt.inputs import Inputs, all_ids, given_ids, token_ids, with_prompt, with_settings
+from sheetgpt.layout import Layout, defined_name
 from sheetgpt.model import as_cells, forward
+from sheetgpt.sampling import Choice
 from sheetgpt.sheets.decoding import decoded_bytes
 from sheetgpt.sheets.tokenizer_layout import ids_column
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.tokenizer import Tokenizer
+from sheetgpt.verify_choice import choice_results, token_strings_results
 from sheetgpt.workbook import DamagedWorkbook, open_workbook
 
 Array = NDArray[Any]
 
-TOLERANCE = 1e-9  # relative
-FLOOR = 1e-3  # differences are taken relative to at least this: 1e-12 absolute
 ENGINES = ("libreoffice", "formulas", "cached")
-
-
-@dataclass(frozen=True)
-class TensorResult:
-    """One tensor's largest differences, and where; `problem` says in words what can't be said in a number."""
-
-    name: str
-    range: str
-    max_abs: float | None
-    max_rel: float | None
-    where: str = ""
-    problem: str = ""
-
-    @property
-    def passed(self) -> bool:
-        return not self.problem and self.max_rel is not None and self.max_rel <= TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -90,7 +76,11 @@ def verify(
     engine: str = "libreoffice",
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
+    new_tokens: int | None = None,
     temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
     model: str | os.PathLike[str] | None = None,
     weights_from_workbook: bool = False,
     timeout: float = 600,
@@ -110,12 +100,16 @@ def verify(
         return Report(str(path), engine, (), (str(error),))
     layout = book.layout
     given = prompt is not None or ids is not None
-    if engine == "cached" and (given or temperature is not None):
-        raise SheetGPTError(
-            "The cached engine reads what the file holds: it takes no --prompt, --ids or --temperature."
-        )
-    inputs = with_prompt(book.inputs, layout, prompt, ids)
-    inputs = inputs if temperature is None else replace(inputs, temperature=temperature)
+    settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    if engine == "cached" and (given or any(value is not None for value in settings.values())):
+        raise SheetGPTError("The cached engine reads what the file holds: it takes no prompt and no settings.")
+    changed = given or any(value is not None for value in settings.values())
+    try:
+        inputs = with_settings(with_prompt(book.inputs, layout, prompt, ids), **settings)
+    except SheetGPTError as error:
+        if changed:
+            raise
+        return Report(str(path), engine, (), (f"The inputs in the workbook are not right: {error}",))
     inputs = inputs if engine == "cached" else replace(inputs, score_prompt=True)
     reads_text = layout.reads_text and not inputs.ids
     checkpoint = book.checkpoint(model) if reads_text or not weights_from_workbook else None
@@ -126,9 +120,9 @@ def verify(
         return Report(str(path), engine, (), (*problems, "The Model sheet does not hold the checkpoint's config."))
     tokenizer = None if checkpoint is None else checkpoint.tokenizer
     try:
-        tokens = token_ids(inputs, tokenizer, layout)
+        start = token_ids(inputs, tokenizer, layout)
     except SheetGPTError as error:
-        if given or temperature is not None:
+        if changed:
             raise
         return Report(str(path), engine, (), (*problems, f"The inputs in the workbook are not right: {error}"))
 
@@ -141,10 +135,13 @@ def verify(
     else:
         assert checkpoint is not None
         params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
+    tokens, choices = all_ids(params, inputs, start, layout)
     expected = forward(params, layout.config, tokens)
-    results = [*_trace_results(layout, cells, expected, inputs.score_prompt)]
-    results += _output_results(layout, cells, expected, inputs.temperature)
-    results += _text_results(layout, cells, inputs, tokens, tokenizer, checkpoint is not None)
+    first = 0 if inputs.score_prompt else len(start) - 1
+    results = [*_trace_results(layout, cells, expected, first)]
+    results += _output_results(layout, cells, expected, inputs.sampling.temperature)
+    results += choice_results(layout, cells, expected, tokens, len(start), inputs, choices)
+    results += _text_results(layout, cells, inputs, tokens, len(start), choices, tokenizer, checkpoint is not None)
     results += _weight_results(layout, cells, params)
     return Report(str(path), engine, tuple(results), tuple(problems))
 
@@ -165,13 +162,18 @@ def _names(layout: Layout) -> list[str]:
     for param, areas in layout.params.items():
         names += [defined_name(param)] if len(areas) == 1 else [f"{param}_{b}" for b in range(len(areas))]
     names += ["tokenizer_ids"] if layout.reads_text else []
-    return [*names, "token_text", "prompt_text", "n_prompt", "next_logits", "next_probs", "top_ids", "top_probs"]
+    names += ["completion"] if layout.reads_text else []
+    names += ["token_text", "prompt_text", "next_logits", "next_probs", "top_ids", "top_probs"]
+    return [*names, "n_prompt", "n_tokens", "surprisal", "logits_lse", *layout.sample]
 
 
 def _trace_results(
-    layout: Layout, cells: Mapping[str, Cells | None], expected: Mapping[str, Array], score: bool
+    layout: Layout, cells: Mapping[str, Cells | None], expected: Mapping[str, Array], first: int
 ) -> list[TensorResult]:
-    """The tensors of the trace. Columns past the prompt, and keys after their query, must be empty."""
+    """The tensors of the trace. Columns past the text, and keys after their query, must be empty.
+
+    `first`: the first position that has logits.
+    """
     results = []
     for name, area in layout.trace.items():
         want = np.full((area.n_rows, area.n_columns), np.nan)
@@ -179,8 +181,8 @@ def _trace_results(
         want[: values.shape[0], : values.shape[1]] = values
         if ".attn.scores." in name or ".attn.probs." in name:
             want[np.tril(np.ones(want.shape, bool), -1)] = np.nan
-        if name == "logits" and not score:
-            want[:, : values.shape[1] - 1] = np.nan
+        if name == "logits":
+            want[:, :first] = np.nan
         results.append(compare(name, area, cells[defined_name(name)], want))
     return results
 
@@ -194,7 +196,7 @@ def _output_results(
     n = len(best)
     top = layout.home["top_ids"].n_rows
     wants = {
-        "n_prompt": np.array([float(expected["logits"].shape[1])]),
+        "n_tokens": np.array([float(expected["logits"].shape[1])]),
         "next_logits": logits,
         "next_probs": probs,
         "top_ids": np.array([*best, *[np.nan] * (top - n)], float),
@@ -209,6 +211,8 @@ def _text_results(
     cells: Mapping[str, Cells | None],
     inputs: Inputs,
     tokens: Sequence[int],
+    n_prompt: int,
+    choices: Sequence[Choice],
     tokenizer: Tokenizer | None,
     known: bool,
 ) -> list[TensorResult]:
@@ -225,10 +229,18 @@ def _text_results(
     shown, hexes = token_strings(tokenizer, layout.config.n_vocab)
     texts = {(0, t): shown[i] for t, i in enumerate(tokens)}
     results.append(compare_texts("token_text", home["token_text"], cells["token_text"], texts))
-    data = b"".join(bytes.fromhex(hexes[i]) for i in tokens)
-    text = data.decode(errors="replace").replace("\0", "␀") if layout.reads_text else "".join(texts.values())
-    if len(data) <= decoded_bytes(layout.context):
-        results.append(compare_texts("prompt_text", home["prompt_text"], cells["prompt_text"], {(0, 0): text}))
+    results += token_strings_results(layout, cells, n_prompt, choices, shown)
+    if not layout.reads_text:
+        text = "".join(texts.values())
+        return [*results, compare_texts("prompt_text", home["prompt_text"], cells["prompt_text"], {(0, 0): text})]
+    whole = b"".join(bytes.fromhex(hexes[i]) for i in tokens)
+    n = sum(len(hexes[i]) // 2 for i in tokens[:n_prompt])
+    if len(whole) > decoded_bytes(layout.context):
+        return results
+    start = codecs.getincrementaldecoder("utf-8")("replace").decode(whole[:n], final=n == len(whole))
+    rest = whole.decode(errors="replace")[len(start) :]
+    for name, text in (("prompt_text", start), ("completion", rest)):
+        results.append(compare_texts(name, home[name], cells[name], {(0, 0): text.replace("\0", "␀")}))
     return results
 
 
@@ -258,7 +270,7 @@ def _weights(layout: Layout, cells: Mapping[str, Cells | None]) -> tuple[dict[st
         parts = []
         for read, area in zip(names, areas, strict=True):
             found = cells[read]
-            problem = _shape_problem(area, found)
+            problem = shape_problem(area, found)
             if found is not None and not problem and np.isnan(found.numbers).any():
                 problem = "holds cells that are no numbers"
             if found is None or problem:
@@ -271,52 +283,3 @@ def _weights(layout: Layout, cells: Mapping[str, Cells | None]) -> tuple[dict[st
             if name.endswith((".g", ".b")):
                 params[name] = whole[:, 0]
     return params, unread
-
-
-def _shape_problem(area: Area, found: Cells | None) -> str:
-    if found is None:
-        return "there is no such range in the workbook (a deleted sheet or name?)"
-    shape = (area.n_rows, area.n_columns)
-    return "" if found.numbers.shape == shape else f"the range is {found.numbers.shape}, expected {shape}"
-
-
-def compare(name: str, area: Area, found: Cells | None, want: Array, exact: bool = False) -> TensorResult:
-    """One range against what it should hold; NaN in `want` stands for an empty cell."""
-    problem = _shape_problem(area, found)
-    if found is None or problem:
-        return TensorResult(name, area.reference, None, None, problem=problem)
-    got, empty = found.numbers, np.isnan(want)
-    for (i, j), text in found.texts.items():
-        kind = "where it should be empty" if empty[i, j] else "instead of a number"
-        return TensorResult(name, area.reference, None, None, _cell(area, i, j), f"holds {text!r} {kind}")
-    wrong = np.argwhere(np.isnan(got) != empty)
-    if len(wrong):
-        i, j = (int(k) for k in wrong[0])
-        problem = "holds a number where it should be empty" if empty[i, j] else "is empty"
-        return TensorResult(name, area.reference, None, None, _cell(area, i, j), problem)
-    with np.errstate(invalid="ignore"):
-        difference = np.abs(got - want)
-    difference[empty] = 0
-    scale = np.where(empty, 1, np.abs(want))
-    relative = difference / (np.maximum(scale, np.finfo(float).tiny) if exact else np.maximum(scale, FLOOR))
-    i, j = (int(k) for k in np.unravel_index(int(np.argmax(relative)), relative.shape))
-    max_rel = float(relative[i, j])
-    problem = "differs from the checkpoint" if exact and max_rel > 0 else ""
-    return TensorResult(name, area.reference, float(difference.max()), max_rel, _cell(area, i, j), problem)
-
-
-def compare_texts(name: str, area: Area, found: Cells | None, want: Mapping[tuple[int, int], str]) -> TensorResult:
-    """Texts, to the letter; a cell that `want` doesn't name must hold none."""
-    problem = _shape_problem(area, found)
-    if found is None or problem:
-        return TensorResult(name, area.reference, None, None, problem=problem)
-    for i, j in sorted(found.texts.keys() | want.keys()):
-        is_, should = found.texts.get((i, j), ""), want.get((i, j), "")
-        if is_ != should:
-            return TensorResult(name, area.reference, None, None, _cell(area, i, j), f"holds {is_!r}, not {should!r}")
-    return TensorResult(name, area.reference, 0.0, 0.0)
-
-
-def _cell(area: Area, i: int, j: int) -> str:
-    """Where in the workbook: `h0!G21`."""
-    return f"{area.sheet}!{Area(area.sheet, area.row + i, area.column + j).cells}"

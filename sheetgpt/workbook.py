@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,10 +14,13 @@ from sheetgpt.checkpoint import Checkpoint, bundled, load
 from sheetgpt.config import GPT2Config
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import Inputs
-from sheetgpt.layout import Layout, defined_name
+from sheetgpt.inputs import DEFAULTS, Inputs
+from sheetgpt.layout import INPUTS, Layout, defined_name
+from sheetgpt.sampling import Sampling
 
-_INPUTS = ("prompt_ids", "temperature", "score_prompt")
+_INPUTS = ("prompt_ids", *INPUTS)
+
+_SIZES = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
 
 
 class DamagedWorkbook(SheetGPTError):
@@ -31,9 +35,18 @@ class Workbook:
     model: str
     fingerprint: str
     layout: Layout
-    inputs: Inputs
+    prompt: str
+    prompt_ids: tuple[int, ...]
+    settings: Mapping[str, float]  # the numbers in the yellow cells, by name; whatever they are
     ids: tuple[int, ...]  # of the columns, as the file holds them
     missing: tuple[str, ...] = ()  # inputs whose sheet or name is gone
+
+    @property
+    def inputs(self) -> Inputs:
+        """The yellow cells. Raises SheetGPTError for a setting out of its range."""
+        numbers: dict[str, Any] = {n: int(v) if v == v and v == int(v) else v for n, v in self.settings.items()}
+        sampling = Sampling(*(numbers[name] for name in ("temperature", "top_k", "top_p", "seed")))
+        return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, numbers["score_prompt"] == 1)
 
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
         """The checkpoint it was made from: `model` where it has moved, else the name in its Model sheet."""
@@ -55,7 +68,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     Raises SheetGPTError when the file is no workbook of sheetgpt's.
     """
     path = Path(path)
-    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", "context", "prompt_bytes", "merge_rounds"]
+    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES]
     optional = (*_INPUTS, "prompt", "token_ids")
     cells = cached.recalculate(path, {}, [*names, *optional])
     missing = [name for name in names if cells[name] is None]
@@ -75,23 +88,21 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             activation_function=str(found["activation_function"]),
             tied=bool(found["tied"]),
         )
-        layout = Layout(config, *(int(found[name]) for name in ("context", "prompt_bytes", "merge_rounds")))
+        layout = Layout(config, *(int(found[name]) for name in _SIZES))
     except (TypeError, ValueError, KeyError, SheetGPTError) as error:
         raise DamagedWorkbook(f"The Model sheet of {path} holds something else than the config: {error}.") from error
-    inputs = Inputs(
-        _text(cells["prompt"]),
-        _ids(cells["prompt_ids"]),
-        _number(cells["temperature"], 1.0),
-        _number(cells["score_prompt"], 1.0) == 1,
-    )
+    prompt, ids = _text(cells["prompt"]), _ids(cells["prompt_ids"])
+    settings = {name: _number(cells[name], DEFAULTS[name]) for name in INPUTS}
     return Workbook(
         path,
         str(found["model"]),
         str(found["fingerprint"]),
         layout,
-        inputs,
+        prompt,
+        ids,
+        settings,
         _ids(cells["token_ids"]),
-        tuple(name for name in (*_INPUTS, "prompt")[: 3 + layout.reads_text] if cells[name] is None),
+        tuple(name for name in (*_INPUTS, *(["prompt"] if layout.reads_text else [])) if cells[name] is None),
     )
 
 

@@ -1,11 +1,17 @@
 """The Model sheet: the config, a cell each, and where the parameters are, counted by formulas from the shapes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openpyxl.utils import get_column_letter
 
 from sheetgpt import rows
 from sheetgpt.config import GPT2Config
-from sheetgpt.layout import HOME, MODEL, Layout, quoted
+from sheetgpt.inputs import Inputs
+from sheetgpt.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, Layout, quoted
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.xlsx import Book
 
@@ -24,6 +30,7 @@ _MEANING = {
     "context": "token columns in this workbook",
     "prompt_bytes": "bytes of text that the Tokenizer sheet has rows for; 0: no tokenizer, prompts are token ids",
     "merge_rounds": "rounds of merges that the Tokenizer sheet has columns for",
+    "end_of_text": "id of <|endoftext|>, after which nothing more is written; -1: there is no such token",
 }
 
 
@@ -52,31 +59,50 @@ def parameter_parts(config: GPT2Config) -> list[Part]:
     return _PARTS if config.tied else [*_PARTS, _HEAD]
 
 
-def add_about(book: Book, layout: Layout, palette: Palette, model: str, fingerprint: str) -> None:
+@dataclass(frozen=True)
+class Built:
+    """The inputs at build time, the prompt's ids in the columns, and the evaluator's logits after the last token."""
+
+    inputs: Inputs
+    ids: Sequence[int]
+    logits: NDArray[Any]
+
+
+def add_about(book: Book, layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> None:
     sheet = book.frame(MODEL)
     sheet.freeze_panes = "A4"
-    for column, width in zip("ABC", (28, 22, 70), strict=True):
+    for column, width in zip("ABCE", (28, 22, 70, 16), strict=True):
         sheet.column_dimensions[column].width = width
     book.link(sheet, "A2", f"{quoted(HOME)}!A1")
-    last = layout.model_cells["merge_rounds"].row + 5 + len(parameter_parts(layout.config))
-    stream = lambda: about_rows(layout, palette, model, fingerprint)  # noqa: E731
-    book.add(sheet, stream, f"C{last}", 3 * last)
+    last = layout.built["built_logits"].last_row + 5 + len(parameter_parts(layout.config))
+    stream = lambda: about_rows(layout, palette, model, fingerprint, built)  # noqa: E731
+    book.add(sheet, stream, f"{get_column_letter(FIRST_TOKEN + layout.context - 1)}{last}", 3 * last)
 
 
-def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str) -> Iterator[bytes]:
+def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Iterator[bytes]:
     config, cells = layout.config, layout.model_cells
     values: dict[str, Any] = {"model": model, "fingerprint": fingerprint}
     yield rows.row(1, rows.text(1, 1, "Model", palette["title"]), height=24)
     yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
     heads = ("name", "value", "what it is")
-    yield rows.row(3, *(rows.text(c, 3, head, palette["header"]) for c, head in enumerate(heads, 1)))
+    beside = _built_cells(layout, palette, built)
+    words = rows.text(5, 3, "As it was built: Home's self-check compares with these", palette["section"])
+    yield rows.row(3, *(rows.text(c, 3, head, palette["header"]) for c, head in enumerate(heads, 1)), words)
     for name, area in cells.items():
         n, value = area.row, values.get(name, getattr(config, name, getattr(layout, name, None)))
         cell = rows.text(2, n, value, palette["id"]) if isinstance(value, str) else _number(n, value, palette)
         yield rows.row(
-            n, rows.text(1, n, name, palette["name"]), cell, rows.text(3, n, _MEANING[name], palette["label"])
+            n,
+            rows.text(1, n, name, palette["name"]),
+            cell,
+            rows.text(3, n, _MEANING[name], palette["label"]),
+            beside.pop(n, b""),
         )
-    n = cells["merge_rounds"].row + 2
+    n = cells["end_of_text"].row + 1
+    while n in beside:
+        yield rows.row(n, beside.pop(n))
+        n += 1
+    n += 1
     heads = ("parameters", "how many", "counted from the shapes above")
     yield rows.row(n, *(rows.text(c, n, head, palette["header"]) for c, head in enumerate(heads, 1)))
     where = {name: f"$B${area.row}" for name, area in cells.items()}
@@ -96,3 +122,27 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str) -
 
 def _number(row: int, value: Any, palette: Palette) -> bytes:
     return rows.number(2, row, int(value) if isinstance(value, bool) else value, palette["id"])
+
+
+def _built_cells(layout: Layout, palette: Palette, built: Built) -> dict[int, bytes]:
+    """Cells from column E on, by row."""
+    settings, areas = built.inputs.sampling, layout.built
+    values = (built.inputs.new_tokens, settings.temperature, settings.top_k, settings.top_p, settings.seed)
+    best = np.sort(built.logits)[::-1][: areas["built_logits"].n_rows]
+    column, n = areas["built_ids"].column, areas["built_ids"].row
+    found = {n: _named("token ids", n, rows.numbers(column, n, np.array(built.ids, float), palette["id"]), palette)}
+    n = areas["built_n_prompt"].row
+    found[n] = _named("their number", n, rows.number(column, n, len(built.ids), palette["id"]), palette)
+    n = areas["built_prompt"].row
+    found[n] = _named("prompt", n, rows.text(column, n, built.inputs.prompt, palette["quote"]), palette)
+    for i, (name, value) in enumerate(zip(INPUTS, values, strict=False)):
+        n = areas["built_settings"].row + i
+        found[n] = _named(name, n, rows.number(column, n, value, palette["id"]), palette)
+    for i, logit in enumerate(best):
+        n = areas["built_logits"].row + i
+        found[n] = _named(f"logit {i + 1}", n, rows.number(column, n, float(logit), palette["id"]), palette)
+    return found
+
+
+def _named(name: str, n: int, cells: bytes, palette: Palette) -> bytes:
+    return rows.text(5, n, name, palette["label"]) + cells

@@ -116,9 +116,13 @@ def add_decoding(
     book.add(frame, lambda: _rows(layout, palette, values), f"N{last}", cells)
 
 
-def decoded_text(layout: DecodingLayout, ids: Sequence[int], hexes: Sequence[str]) -> str:
-    """What the cell with the text shows for these ids."""
-    return str(_values(layout, ids, hexes, hexes)["whole"][0])
+def split_text(layout: DecodingLayout, ids: Sequence[int], n_prompt: int, hexes: Sequence[str]) -> tuple[str, str]:
+    """What the first `n_prompt` ids spell, as far as the sheet shows it, and what all of them add to that."""
+    whole = str(_values(layout, ids, hexes, hexes)["whole"][0])
+    data = [byte for i in ids for byte in bytes.fromhex(hexes[i])]
+    n = min(sum(len(hexes[i]) // 2 for i in ids[:n_prompt]), layout.capacity)
+    start = decode(data).text[n - 1] if n else ""
+    return start, whole[len(start) :]
 
 
 Column = list[int] | list[str] | list[int | str]

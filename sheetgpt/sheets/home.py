@@ -6,35 +6,36 @@ Twin of the table: `sampling.top` and `sampling.probabilities`.
 from collections.abc import Iterator
 from typing import Literal
 
-from openpyxl.chart import BarChart, Reference
-from openpyxl.formatting.rule import CellIsRule, FormulaRule
-from openpyxl.styles import Font
+from openpyxl.formatting.rule import CellIsRule, ColorScaleRule, FormulaRule
+from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt import rows, sampling
+from sheetgpt import rows
 from sheetgpt.layout import (
     EMBED,
     FIRST_TOKEN,
     MODEL,
     OUTPUT,
+    SAMPLE,
     SOFTMAX,
     VOCABULARY,
     WPE,
     WTE,
-    Area,
     Layout,
     quoted,
 )
 from sheetgpt.sheets.bpe_by_hand import BY_HAND
 from sheetgpt.sheets.decoding import DECODING
-from sheetgpt.sheets.home_prompt import FINE, NOTE, Now, Text, bar, inputs_rows, local, strip_rows
+from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, Text, bar, inputs_rows, local, ranges
+from sheetgpt.sheets.home_strip import strip_rows
+from sheetgpt.sheets.home_table import add_charts, table_rows
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, MERGES, TOKENIZER
 from sheetgpt.xlsx import Book
 
-LINKS_ROW = 38
+LINKS_ROW = 44
 
 
 def links(layout: Layout) -> list[tuple[str, str]]:
@@ -55,6 +56,7 @@ def links(layout: Layout) -> list[tuple[str, str]]:
         (EMBED, "a token and its position become a column of numbers"),
         *blocks,
         (OUTPUT, "the last layer norm and a logit for every token of the vocabulary"),
+        (SAMPLE, "the next token is chosen, column by column"),
         (SOFTMAX, "logits become probabilities at the temperature"),
         *tables,
         (MODEL, "shapes, settings, and where the parameters are"),
@@ -98,56 +100,51 @@ def add_home(
         for k, (_, place) in enumerate(section_links(layout, sheet)):
             book.link(frame, f"{letter(k)}{LINKS_ROW + i}", place)
     _validate(frame, layout)
-    _chart(frame, layout)
+    _colour(frame, layout)
+    add_charts(frame, layout)
     message = layout.home["message"]
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
     note = FormulaRule([f'LEFT({local(message)},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
     for rule in (fine, note):
         frame.conditional_formatting.add(message.cells, rule)
     if text is not None:
-        prompt_row = layout.home["prompt"].row
-        frame.merged_cells.add(f"C{prompt_row}:{letter(7)}{prompt_row}")
-    widest = max(layout.context, 10, 10 + layout.config.n_head)
+        for row in (layout.home["prompt"].row, layout.home["completion"].row):
+            frame.merged_cells.add(f"C{row}:{letter(WIDE - FIRST_TOKEN)}{row}")
+    widest = max(layout.context, 18, 10 + layout.config.n_head)
     last = f"{letter(widest - 1)}{LINKS_ROW + len(links(layout)) - 1}"
     book.add(frame, lambda: home_rows(layout, text, palette, prompt, now), last, 10 * layout.context)
 
 
 def _validate(frame: Worksheet, layout: Layout) -> None:
     """What the input cells take."""
-    home, config = layout.home, layout.config
-    checks: tuple[tuple[str, Literal["whole", "decimal"], int, int, str], ...] = (
-        ("temperature", "decimal", 0, 100, "The temperature is a number from 0 (always the likeliest) to 100."),
-        ("score_prompt", "whole", 0, 1, "1: logits at every token. 0: only after the last one, which is faster."),
-        ("prompt_ids", "whole", 0, config.n_vocab - 1, f"A token id is a whole number from 0 to {config.n_vocab - 1}."),
-    )
-    for name, kind, low, high, words in checks:
-        rule = DataValidation(kind, operator="between", formula1=str(low), formula2=str(high), allow_blank=True)
-        rule.error = rule.prompt = words
-        rule.errorTitle = rule.promptTitle = name
+    last = layout.config.n_vocab - 1
+    ids = (0, last, True, f"A token id is a whole number from 0 to {last}.")
+    for name, (least, most, whole, words) in (ranges(layout) | {"prompt_ids": ids}).items():
+        kind: Literal["whole", "decimal"] = "whole" if whole else "decimal"
+        rule = DataValidation(kind, operator="between", formula1=str(least), formula2=str(most), allow_blank=True)
+        rule.error, rule.prompt = words, f"{TITLES[name][1]} {words}" if name in TITLES else words
+        rule.errorTitle = rule.promptTitle = TITLES[name][0] if name in TITLES else "Token ids"
         rule.showErrorMessage = rule.showInputMessage = True
-        rule.add(home[name].cells)
+        rule.add(layout.home[name].cells)
         frame.add_data_validation(rule)
 
 
-def _chart(frame: Worksheet, layout: Layout) -> None:
-    probs, tokens = layout.home["top_probs"], layout.home["top_tokens"]
-    chart = BarChart()
-    chart.type, chart.style, chart.legend = "bar", 10, None
-    chart.height, chart.width, chart.gapWidth = 6.3, 18, 30
-    chart.x_axis.tickLblSkip = 1
-    chart.add_data(Reference(frame, probs.column, probs.row, probs.column, probs.last_row))
-    chart.set_categories(Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row))
-    chart.x_axis.scaling.orientation = "maxMin"
-    chart.x_axis.delete = chart.y_axis.delete = False
-    chart.y_axis.numFmt, chart.y_axis.majorGridlines = "0%", None
-    chart.y_axis.scaling.min = 0
-    frame.add_chart(chart, f"{letter(0)}24")
+def _colour(frame: Worksheet, layout: Layout) -> None:
+    """The strip: what the model wrote in orange, and the redder the more of a surprise."""
+    home = layout.home
+    strings, written = home["token_text"], f"{letter(0)}${home['positions'].row}>={local(home['n_prompt'])}"
+    blank = FormulaRule([f'{letter(0)}${strings.row}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
+    orange = FormulaRule([written], font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="C55A11"))
+    for rule in (blank, orange):
+        frame.conditional_formatting.add(strings.cells, rule)
+    heat = ColorScaleRule("num", 0, "FFFFFF", "num", 4, "FCE4D6", "num", 12, "E06666")
+    frame.conditional_formatting.add(home["surprisal"].cells, heat)
 
 
 def home_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
     yield from inputs_rows(layout, text, palette, prompt, now)
     yield from strip_rows(layout, text, palette, prompt, now)
-    yield from _top_ten(layout, palette, prompt, now)
+    yield from table_rows(layout, palette, prompt, now)
     n = LINKS_ROW - 1
     yield rows.row(n, rows.text(1, n, "Follow it through the sheets", palette["section"]), bar(n, palette))
     for i, (sheet, words) in enumerate(links(layout)):
@@ -156,46 +153,3 @@ def home_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Promp
         for k, (section, _) in enumerate(section_links(layout, sheet)):
             cells.append(rows.text(FIRST_TOKEN + k, n, section, palette["link"]))
         yield rows.row(n, *cells)
-
-
-def _top_ten(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
-    """The k-th largest logit, and its token: the lowest id that has it and is not in the table yet."""
-    home, soft = layout.home, layout.softmax
-    logits, probs = soft["next_logits"].reference, soft["next_probs"].reference
-    ids = Area(SOFTMAX, soft["next_logits"].row, 1, layout.config.n_vocab).reference
-    first = home["top_ids"].row
-    title = "The ten most likely next tokens"
-    yield rows.row(first - 2, rows.text(1, first - 2, title, palette["section"]), bar(first - 2, palette))
-    heads = ("rank", "id", "token", "logit", "probability")
-    yield rows.row(first - 1, *(rows.text(c, first - 1, h, palette["header"]) for c, h in enumerate(heads, 1)))
-    best, probs_now = sampling.top(now.logits, 10), sampling.probabilities(now.logits, now.inputs.temperature)
-    for k in range(10):
-        n, n_vocab = first + k, layout.config.n_vocab
-        known = k < len(best)
-        token = best[k] if known else 0
-        some = f'IF(AND({local(home["n_prompt"])}>0,$A${n}<={n_vocab}),{{}},"")'
-        found = f"MATCH($D${n},{logits},0)-1"
-        if k:
-            tied = f"{n_vocab}-SUMPRODUCT(MAX(({logits}=$D${n})*({ids}>$B${n - 1})*({n_vocab}-{ids})))"
-            found = f"IF($D${n}=$D${n - 1},{tied},{found})"
-        token_string = f"INDEX({layout.vocabulary['vocab_shown'].reference},$B${n}+1)"
-        yield rows.row(
-            n,
-            rows.number(1, n, k + 1, palette["index"]),
-            rows.formula(2, n, some.format(found), token if known else "", palette["id"]),
-            rows.formula(3, n, some.format(token_string), now.shown[token] if known else "", palette["token"]),
-            rows.formula(
-                4,
-                n,
-                some.format(f"LARGE({logits},$A${n})"),
-                float(now.logits[token]) if known else "",
-                palette["number"],
-            ),
-            rows.formula(
-                5,
-                n,
-                some.format(f"INDEX({probs},$B${n}+1)"),
-                float(probs_now[token]) if known else "",
-                palette["prob"],
-            ),
-        )

@@ -1,19 +1,19 @@
-"""The upper half of the Home sheet: the yellow cells, and the strip that shows the prompt a token a column.
+"""The top of the Home sheet: prompt, completion, the controls, what is wrong in words, and the workbook's self-check.
 
-Twin: `inputs.token_ids`.
+Twin of what the yellow cells mean: `inputs.py`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt import rows
+from sheetgpt import rows, sampling
 from sheetgpt.inputs import Inputs
-from sheetgpt.layout import FIRST_TOKEN, Area, Layout
+from sheetgpt.layout import FIRST_TOKEN, INPUTS, MAX_TOP_K, Area, Layout
+from sheetgpt.sampling import COLDEST, HOTTEST, MAX_SEED
 from sheetgpt.sheets.decoding import DecodingLayout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
@@ -22,6 +22,9 @@ from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
 
 FINE = "Everything is in order."
 NOTE = "Note: "
+SLID = f"{NOTE}the prompt and the new tokens are more than the columns, so the prompt's first tokens dropped out."
+OTHER_INPUTS = "– other inputs than at build time: nothing to compare with"
+WIDE = FIRST_TOKEN + 11  # the prompt's box ends here
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,10 @@ class Now:
     model: str
     inputs: Inputs
     n_given: int
-    text: str
+    prompt_text: str
+    completion: str
     logits: NDArray[Any]  # after the last token
+    surprisal: NDArray[Any]  # [T], bits; NaN where it isn't computed
     shown: list[str]  # by id
 
 
@@ -51,7 +56,30 @@ def local(area: Area, t: int | None = None) -> str:
 
 def bar(number: int, palette: Palette) -> bytes:
     """The coloured rest of a section's title row."""
-    return b"".join(rows.blank(c, number, palette["maths"]) for c in range(2, FIRST_TOKEN + 10))
+    return b"".join(rows.blank(c, number, palette["maths"]) for c in range(2, FIRST_TOKEN + 12))
+
+
+def ranges(layout: Layout) -> dict[str, tuple[float, float, bool, str]]:
+    """Of each setting: least, most, whether whole, and the sentence for what is none of these."""
+    most = layout.context - 1
+    return {
+        "new_tokens": (0, most, True, f"New tokens must be a whole number from 0 to {most}."),
+        "temperature": (0, HOTTEST, False, f"The temperature must be 0, or a number from {COLDEST:g} to {HOTTEST}."),
+        "top_k": (1, MAX_TOP_K, True, f"top_k must be a whole number from 1 to {MAX_TOP_K}."),
+        "top_p": (0, 1, False, "top_p must be a number above 0, at most 1."),
+        "seed": (0, MAX_SEED, True, f"The seed must be a whole number from 0 to {MAX_SEED}."),
+        "score_prompt": (0, 1, True, "Score the prompt must be 0 or 1."),
+    }
+
+
+TITLES = {
+    "new_tokens": ("New tokens", "How many tokens the model writes after the prompt. 0: none."),
+    "temperature": ("Temperature", "0: always the likeliest token. Below 1: bolder. Above 1: wilder."),
+    "top_k": ("top_k", f"Only so many of the likeliest tokens can be chosen, 1 to {MAX_TOP_K}."),
+    "top_p": ("top_p", "Of those, only as many as make up this share of their probability. 1: all."),
+    "seed": ("Seed", "Another number, another text. The same number, the same text."),
+    "score_prompt": ("Score the prompt", "1: how surprising each token of the prompt is. 0: faster."),
+}
 
 
 def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
@@ -59,73 +87,120 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     title = f"GPT-2 in a spreadsheet: {now.model}"
     yield rows.row(1, rows.text(1, 1, title, palette["title"]), height=28)
     words = (
-        "Change a yellow cell and everything recalculates: every weight is a cell, every step of the model a formula. "
-        "A token is a column: follow it from sheet to sheet, top to bottom."
+        "Change a yellow cell: everything recalculates, and the model writes on. Every weight is a cell, every step a "
+        "formula, a token is a column. If nothing happens, recalculation is off: press F9 (LibreOffice: Ctrl+Shift+F9)."
     )
     yield rows.row(2, rows.text(1, 2, words, palette["note"]))
     if text is not None:
-        n = home["prompt"].row
-        cells = [rows.text(3, n, now.inputs.prompt, palette["prompt"])]
-        cells += [rows.blank(c, n, palette["prompt"]) for c in range(4, FIRST_TOKEN + 8)]
-        yield rows.row(n, rows.text(1, n, "Prompt: type any text", palette["name"]), *cells, height=34)
-    n = home["prompt_text"].row
-    source = prompt_text(layout, text)
-    yield rows.row(
-        n,
-        rows.text(1, n, "as the model reads it", palette["name"]),
-        rows.formula(3, n, source, now.text, palette["quote"]),
-    )
+        yield _box(
+            palette, home["prompt"].row, "Prompt: type any text", rows.text(3, 4, now.inputs.prompt, palette["prompt"])
+        )
+        source = completion_formula(layout, text)
+        cell = rows.formula(3, home["completion"].row, source, now.completion, palette["completion"])
+        yield _box(palette, home["completion"].row, "The model goes on", cell, "completion")
     n = home["message"].row
     message = rows.formula(3, n, message_formula(layout, text), message_now(layout, text, now), palette["message"])
     yield rows.row(n, rows.text(1, n, "Is everything all right?", palette["name"]), message)
-    yield rows.row(8, rows.text(1, 8, "Settings", palette["section"]), bar(8, palette))
-
-    def setting(name: str, title: str, value: float, hint: str) -> bytes:
-        n = home[name].row
+    n = home["prompt_text"].row
+    read = rows.formula(3, n, prompt_text(layout, text), now.prompt_text, palette["quote"])
+    yield rows.row(n, rows.text(1, n, "The prompt as it is read", palette["name"]), read)
+    yield rows.row(9, rows.text(1, 9, "Controls", palette["section"]), bar(9, palette))
+    facts = dict(_facts(layout, text, palette, prompt, now))
+    for name in INPUTS:
+        n, (title, hint) = home[name].row, TITLES[name]
+        value = {"new_tokens": now.inputs.new_tokens, "score_prompt": int(now.inputs.score_prompt)}.get(name)
+        value = getattr(now.inputs.sampling, name) if value is None else value
         cells = rows.text(1, n, title, palette["name"]), rows.number(3, n, value, palette["input"])
-        return rows.row(n, *cells, rows.text(4, n, hint, palette["note"]))
+        yield rows.row(n, *cells, rows.text(4, n, hint, palette["note"]), facts.pop(n, b""))
+    n = home["settings_ok"].row
+    ok = rows.formula(3, n, settings_ok(layout), 1, palette["flag"])
+    yield rows.row(n, rows.text(1, n, "Settings in range?", palette["label"]), ok, facts.pop(n, b""))
+    n = home["self_check"].row
+    check = rows.formula(3, n, self_check(layout, text), agrees(0.0), palette["quote"])
+    yield rows.row(n, rows.text(1, n, "Self-check", palette["name"]), check)
 
-    hint = "0: always the likeliest token. Below 1: bolder. Above 1: wilder."
-    yield setting("temperature", "Temperature", now.inputs.temperature, hint)
-    hint = "1: what would follow each token of the prompt. 0: only what follows the last one."
-    yield setting("score_prompt", "Logits at every token", int(now.inputs.score_prompt), hint)
-    yield from _counts(layout, text, palette, prompt, now)
+
+def _box(palette: Palette, n: int, title: str, cell: bytes, style: str = "prompt") -> bytes:
+    """A line whose cell is merged up to the column WIDE."""
+    rest = b"".join(rows.blank(c, n, palette[style]) for c in range(4, WIDE + 1))
+    return rows.row(n, rows.text(1, n, title, palette["name"]), cell, rest, height=36)
 
 
-def _counts(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
-    """How many tokens there are, and how many of them the columns hold."""
-    home = layout.home
-    given, dropped = local(home["n_given"]), local(home["n_dropped"])
+def _facts(
+    layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now
+) -> Iterator[tuple[int, bytes]]:
+    """On the right of the controls, by row: how many tokens there are, and how surprising."""
+    home, soft = layout.home, layout.softmax
+    given, dropped, n_prompt = (local(home[name]) for name in ("n_given", "n_dropped", "n_prompt"))
     typed = f"SUM({local(home['ids_typed'])})"
     if text is not None:
         typed = f"IF({local(home['n_ids'])}>0,{typed},{text.tokenizer.cells['n_tokens'].reference})"
-    lines = (
-        ("n_given", "Tokens given", typed, now.n_given, "by the prompt's text, or the ids typed below in its place"),
-        (
-            *("n_dropped", "of them dropped", f"MAX(0,{given}-{layout.context})", now.n_given - prompt.n),
-            f"a token needs a column, and this workbook has {layout.context}: of more, the first drop out",
-        ),
-        ("n_prompt", "Tokens in the columns", f"{given}-{dropped}", prompt.n, "these are what the model reads"),
+    room = f"{layout.context}-IF({local(home['settings_ok'])}=1,{local(home['new_tokens'])},0)"
+    surprise = local(home["surprisal"])
+    total = f'SUMIF({local(home["positions"])},"<"&{n_prompt},{surprise})'
+    scored = f"AND({local(home['score_prompt'])}=1,{n_prompt}>1)"
+    heat, sums = local(home["temperature"]), soft["next_sum"].reference
+    mean = f"SUMPRODUCT({soft['next_probs'].reference},{soft['next_logits'].reference}-{soft['next_max'].reference})"
+    entropy = f"IF({heat}=0,0,(LN({sums})-{mean}/{heat})/LN(2))"
+    known = now.inputs.score_prompt and prompt.n_prompt > 1
+    bits_each = float(np.mean(now.surprisal[1 : prompt.n_prompt])) if known else 0.0
+    probs = sampling.probabilities(now.logits, now.inputs.sampling.temperature)
+    bits = -float(np.sum(probs[probs > 0] * np.log2(probs[probs > 0])))
+    mean_bits = f'IF({scored},{total}/({n_prompt}-1),"")'
+    loss, some = local(home["loss"]), f"{local(home['n_tokens'])}*{local(home['settings_ok'])}>0"
+    lines: tuple[tuple[str, str, str, float | str], ...] = (
+        ("n_given", "Tokens of the prompt", typed, now.n_given),
+        ("n_dropped", "of them dropped, no room", f"MAX(0,{given}-({room}))", now.n_given - prompt.n_prompt),
+        ("n_prompt", "Prompt tokens in the columns", f"{given}-{dropped}", prompt.n_prompt),
+        ("n_tokens", "With those that are written", f"SUM({local(home['active'])})", prompt.n),
+        ("loss", "Prompt's surprise, bits a token", mean_bits, bits_each if known else ""),
+        ("perplexity", "Prompt's perplexity", f'IF(ISNUMBER({loss}),2^{loss},"")', 2**bits_each if known else ""),
+        ("entropy", "Next token's entropy, bits", f'IF({some},{entropy},"")', bits),
     )
-    for name, title, source, value, hint in lines:
-        n = home[name].row
-        cells = rows.text(1, n, title, palette["name"]), rows.formula(3, n, source, value, palette["id"])
-        yield rows.row(n, *cells, rows.text(4, n, hint, palette["note"]))
+    for name, title, source, value in lines:
+        area, style = home[name], "id" if name.startswith("n_") else "share"
+        label = rows.text(area.column - 4, area.row, title, palette["name"])
+        yield area.row, label + rows.formula(area.column, area.row, source, value, palette[style])
+
+
+def decoded_prompt(layout: Layout, text: Text) -> str:
+    """The text up to the last byte of the prompt's tokens."""
+    end = text.decoding.column("end").reference
+    n_bytes = f"INDEX({end},{local(layout.home['n_prompt'])})"
+    seen = f"INDEX({text.decoding.column('text').reference},MIN({n_bytes},{text.decoding.capacity}))"
+    return f'IF({local(layout.home["n_prompt"])}=0,"",IF({n_bytes}=0,"",{seen}))'
 
 
 def prompt_text(layout: Layout, text: Text | None) -> str:
-    """What the columns' tokens spell; without a tokenizer their numbers, strung together."""
+    """What the prompt's tokens spell; without a tokenizer all tokens' numbers, strung together."""
     if text is not None:
-        return text.decoding.text.reference
+        return decoded_prompt(layout, text)
     return "&".join(local(layout.home["token_text"], t) for t in range(layout.context))
+
+
+def completion_formula(layout: Layout, text: Text) -> str:
+    """What the written tokens add to the text."""
+    return f"MID({text.decoding.text.reference},LEN({local(layout.home['prompt_text'])})+1,32767)"
+
+
+def settings_ok(layout: Layout) -> str:
+    """1 when every setting is a number in its range: only then does the workbook choose tokens."""
+    home = {name: local(layout.home[name]) for name in INPUTS}
+    numbers = ",".join(f"ISNUMBER({cell})" for cell in home.values())
+    return f"IF(AND({numbers}),IF(AND({','.join(_in_range(layout, name) for name in INPUTS)}),1,0),0)"
+
+
+def _in_range(layout: Layout, name: str) -> str:
+    cell, (least, most, whole, _) = local(layout.home[name]), ranges(layout)[name]
+    low = {"temperature": f"OR({cell}=0,{cell}>={COLDEST})", "top_p": f"{cell}>0"}.get(name, f"{cell}>={least:g}")
+    return f"{low},{cell}<={most:.0f}" + (f",INT({cell})={cell}" if whole else "")
 
 
 def message_formula(layout: Layout, text: Text | None) -> str:
     home = layout.home
-    n_ids, heat, given = local(home["n_ids"]), local(home["temperature"]), local(home["n_given"])
+    n_ids, given = local(home["n_ids"]), local(home["n_given"])
     last = layout.config.n_vocab - 1
     gap = f"The token ids have a gap, or something that is no id (0 to {last})."
-    slid = f"{NOTE}the prompt has more tokens than there are columns, so the first ones dropped out."
     checks = [(f"{n_ids}>SUM({local(home['ids_typed'])})", f'"{gap}"')]
     if text is None:
         nothing = f"Put a token id between 0 and {last} into the first yellow cell of the strip below."
@@ -133,11 +208,10 @@ def message_formula(layout: Layout, text: Text | None) -> str:
     else:
         problem, words = (text.tokenizer.cells[name].reference for name in ("problem", "message"))
         checks.append((f"{given}=0", words))
-    checks += [
-        (f"NOT(ISNUMBER({heat}))", '"The temperature must be a number."'),
-        (f"{heat}<0", '"The temperature must be 0 or more."'),
-        (f"{local(home['n_dropped'])}>0", f'"{slid}"'),
-    ]
+    for name, (*_, sentence) in ranges(layout).items():
+        cell = local(home[name])
+        checks.append((f"IF(ISNUMBER({cell}),NOT(AND({_in_range(layout, name)})),TRUE)", f'"{sentence}"'))
+    checks.append((f"{local(home['n_dropped'])}>0", f'"{SLID}"'))
     if text is not None:
         checks.append((f"AND({n_ids}=0,{problem}=1)", f'"{NOTE}"&{words}'))
     formula = f'"{FINE}"'
@@ -147,60 +221,30 @@ def message_formula(layout: Layout, text: Text | None) -> str:
 
 
 def message_now(layout: Layout, text: Text | None, now: Now) -> str:
-    if now.n_given > layout.context:
-        return f"{NOTE}the prompt has more tokens than there are columns, so the first ones dropped out."
+    if now.n_given > layout.context - now.inputs.new_tokens:
+        return SLID
     if text is not None and not now.inputs.prompt and not now.inputs.ids:
         return NOTE + messages(text.tokenizer)[1]
     return FINE
 
 
-def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
-    """Position, ids typed, id, string and active flag, a token a column."""
-    home, idle, index = layout.home, layout.context - prompt.n, count()
-    n = home["positions"].row
-    yield rows.row(n - 1, rows.text(1, n - 1, "The prompt, a token a column", palette["section"]), bar(n - 1, palette))
-
-    def line(name: str, title: str, hint: str, cells: bytes) -> bytes:
-        n = home[name].row
-        return rows.row(n, rows.text(1, n, title, palette["name"]), rows.text(2, n, hint, palette["note"]), cells)
-
-    def formulas(name: str, source: str, values: rows.Values, style: str) -> bytes:
-        return rows.fill_right(FIRST_TOKEN, home[name].row, source, values, next(index), palette[style])
-
-    yield line("positions", "position", "", rows.numbers(FIRST_TOKEN, n, np.arange(layout.context), palette["id"]))
-    n, typed = home["prompt_ids"].row, now.inputs.ids
-    cells = rows.formula(5, n, f"COUNTA({local(home['prompt_ids'])})", len(typed), palette["flag"])
-    if typed:
-        cells += rows.numbers(FIRST_TOKEN, n, np.array(typed), palette["input"])
-    cells += b"".join(rows.blank(FIRST_TOKEN + t, n, palette["input"]) for t in range(len(typed), layout.context))
-    yield line("prompt_ids", "type token ids" if text is None else "or type token ids", "in place of a text →", cells)
-    n = home["ids_typed"].row
-    flags = np.array([1.0] * len(typed) + [0.0] * (layout.context - len(typed)))
-    start = rows.number(5, n, 1, palette["flag"])
-    yield line("ids_typed", "an id?", "", start + formulas("ids_typed", _typed(layout), flags, "flag"))
-    ids = np.array([*prompt.ids, *[np.nan] * idle], float)
-    yield line("token_ids", "token id", "", formulas("token_ids", _token_id(layout, text), ids, "id"))
-    vocabulary = layout.vocabulary["vocab_shown"].reference
-    source = f'IF({local(home["active"], 0)},INDEX({vocabulary},{local(home["token_ids"], 0)}+1),"")'
-    shown = [*prompt.shown, *[""] * idle]
-    yield line("token_text", "token", "· is a space", formulas("token_text", source, shown, "token"))
-    flags = np.array([1.0] * prompt.n + [0.0] * idle)
-    source = f"IF(ISNUMBER({local(home['token_ids'], 0)}),1,0)"
-    yield line("active", "active", "", formulas("active", source, flags, "flag"))
+def agrees(difference: float) -> str:
+    return f"✓ the ten largest logits agree with NumPy's at build time, to {difference:.0E}".replace("E+00", "E+00")
 
 
-def _typed(layout: Layout) -> str:
-    """1 while every column so far holds a typed token id: a whole number below n_vocab."""
-    token, before = local(layout.home["prompt_ids"], 0), f"{letter(-1)}${layout.home['ids_typed'].row}"
-    valid = f"AND({token}>=0,{token}<{layout.config.n_vocab},INT({token})={token})"
-    return f"IF(ISNUMBER({token}),IF({valid},{before},0),0)"
-
-
-def _token_id(layout: Layout, text: Text | None) -> str:
-    """The prompt's ids, from the first that is not dropped."""
-    home = layout.home
-    place = f"{local(home['positions'], 0)}+1+{local(home['n_dropped'])}"
-    source = f"INDEX({local(home['prompt_ids'])},1,{place})"
+def self_check(layout: Layout, text: Text | None) -> str:
+    """The workbook's own numbers against the evaluator's, while the inputs are those of the build."""
+    home, built = layout.home, {name: area.reference for name, area in layout.built.items()}
+    settings = Area(home["new_tokens"].sheet, home["new_tokens"].row, 3, 5)
+    position, n_prompt, ids = (local(home[name]) for name in ("positions", "n_prompt", "token_ids"))
+    same = [f"SUMPRODUCT(1*({local(settings)}<>{built['built_settings']}))=0", f"{n_prompt}={built['built_n_prompt']}"]
+    same.append(f"SUMPRODUCT(({position}<{n_prompt})*({ids}<>{built['built_ids']}))=0")
     if text is not None:
-        source = f"IF({local(home['n_ids'])}>0,{source},INDEX({text.tokenizer.column('id').reference},{place}))"
-    return f'IF({local(home["positions"], 0)}<{local(home["n_prompt"])},{source},"")'
+        same.append(f"OR({local(home['n_ids'])}>0,EXACT({local(home['prompt'])},{built['built_prompt']}))")
+    top = local(Area("", home["top_logits"].row, home["top_logits"].column, layout.built["built_logits"].n_rows))
+    largest = f"SUMPRODUCT(MAX(ABS({built['built_logits']})))"
+    difference = f"SUMPRODUCT(MAX(ABS({top}-{built['built_logits']})))/{largest}"
+    yes = f'"✓ the ten largest logits agree with NumPy\'s at build time, to "&TEXT({difference},"0E+00")'
+    no = f'"✗ the ten largest logits differ from NumPy\'s at build time, by "&TEXT({difference},"0E+00")'
+    verdict = f'IF({difference}<0.000000001,{yes},{no}&": was a weight or a formula changed?")'
+    return f'IF({local(home["settings_ok"])}=0,"",IF(AND({",".join(same)}),{verdict},"{OTHER_INPUTS}"))'

@@ -40,11 +40,16 @@ Floats = NDArray[Any]
 
 @dataclass(frozen=True)
 class Prompt:
-    """The token columns as they are when the workbook is made: ids and strings of the first n_prompt columns."""
+    """The token columns as they are when the workbook is made: ids and strings of the active ones.
+
+    The first `n_prompt` are given, the rest written by the model from the `seed`.
+    """
 
     ids: Sequence[int]
     shown: Sequence[str]
     context: int
+    n_prompt: int
+    seed: int = 0
 
     @property
     def n(self) -> int:

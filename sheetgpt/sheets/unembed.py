@@ -15,7 +15,7 @@ from sheetgpt.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Area, Layout, q
 from sheetgpt.model import Trace
 from sheetgpt.sheets.block import Params, layer_norm
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.token_sheet import Prompt, Section, colour_signed, down, frame, letter, sheet_rows
+from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, down, frame, letter, sheet_rows
 from sheetgpt.xlsx import Book
 
 Floats = NDArray[Any]
@@ -29,10 +29,14 @@ def unembedding(layout: Layout, token: int) -> Area:
 
 
 def wanted(layout: Layout, t: int) -> str:
-    """1 where logits are computed: at the last token, and at every token when score_prompt is 1."""
+    """1 where logits are computed: from the prompt's last token on, and at every token when score_prompt is 1."""
     score, n_prompt = layout.home["score_prompt"].reference, layout.home["n_prompt"].reference
-    last = f"IF({letter(t)}${POSITION_ROW}={n_prompt}-1,1,0)"
-    return f"IF({score}=1,1,{last})"
+    return f"IF({score}=1,1,IF({letter(t)}${POSITION_ROW}>={n_prompt}-1,1,0))"
+
+
+def log_sum_exp(logits: str, largest: str) -> str:
+    """log(sum(exp(logits))), without overflow."""
+    return f"{largest}+LN(SUMPRODUCT(EXP({logits}-{largest})))"
 
 
 def output_sections(
@@ -41,13 +45,15 @@ def output_sections(
     areas, config = layout.tensors, layout.config
     x = areas[f"h{config.n_layer - 1}.resid_post"]
     flags, logits, final = areas["logits_wanted"], areas["logits"], areas["ln_f"]
+    every, top = np.where(wanted_now > 0, trace["logits"], np.nan), areas["logits_max"]
+    peak = every.max(axis=0, keepdims=True)
     epsilon = layout.model_cells["layer_norm_epsilon"].reference
     return [
         *layer_norm(x, areas, "ln_f", params, trace, epsilon),
         Section(
             flags,
             "logits wanted?",
-            "1: the logits of this position are computed. Always at the last token; everywhere if Home says so.",
+            "1: the logits of this position are computed: from the prompt's last token on, everywhere if Home says so.",
             np.pad(wanted_now, ((0, 0), (0, layout.context - wanted_now.shape[1]))),
             lambda i, t: wanted(layout, t),
             lambda i: "wanted",
@@ -55,10 +61,30 @@ def output_sections(
             style="id",
         ),
         Section(
+            areas["logits_max"],
+            "",
+            "",
+            peak,
+            lambda i, t: f"MAX({down(logits, t, OUTPUT)})",
+            lambda i: "largest logit",
+            titled=False,
+            guard=flags.row,
+        ),
+        Section(
+            areas["logits_lse"],
+            "",
+            "",
+            peak + np.log(np.exp(every - peak).sum(axis=0, keepdims=True)),
+            lambda i, t: log_sum_exp(down(logits, t, OUTPUT), at(top, 0, t, OUTPUT)),
+            lambda i: "log of the sum of exp",
+            titled=False,
+            guard=flags.row,
+        ),
+        Section(
             logits,
             "logits",
             "How well each token of the vocabulary would come next: its own column of wte × ln_f.  [n_vocab, T]",
-            np.where(wanted_now > 0, trace["logits"], np.nan),
+            every,
             lambda v, t: f"SUMPRODUCT({unembedding(layout, v).reference},{down(final, t, OUTPUT)})",
             lambda v: shown[v],
             guard=flags.row,
@@ -79,7 +105,7 @@ def add_output(
     sheet = frame(book, layout, OUTPUT)
     areas = layout.tensors
     colour_signed(sheet, areas["ln_f"], 4)
-    now = np.array([[1.0 if score_prompt or t == prompt.n - 1 else 0.0 for t in range(prompt.n)]])
+    now = np.array([[1.0 if score_prompt or t >= prompt.n_prompt - 1 else 0.0 for t in range(prompt.n)]])
     note = "The last state of each token, compared with the embedding of every token of the vocabulary."
     stream = sheet_rows(
         layout,
@@ -116,7 +142,7 @@ def softmax_rows(
 ) -> Iterator[bytes]:
     cells, home = layout.softmax, layout.home
     next_logits, exps = cells["next_logits"], cells["next_exp"]
-    n_prompt, heat = home["n_prompt"].reference, home["temperature"].reference
+    n_tokens, heat = home["n_tokens"].reference, home["temperature"].reference
     winner = int(np.argmax(logits))
     exp = np.where(np.arange(len(logits)) == winner, 1.0, 0.0)
     if temperature > 0:
@@ -131,7 +157,7 @@ def softmax_rows(
         rows.text(5, 2, "its id", palette["label"]),
     )
     peak, best = cells["next_max"], f"$E${cells['next_max'].row}"
-    some = f'IF({n_prompt}>0,{{}},"")'
+    some = f'IF({n_tokens}*{home["settings_ok"].reference}>0,{{}},"")'
     yield rows.row(
         3,
         rows.formula(3, 3, some.format(f"MAX({_local(next_logits)})"), float(logits.max()), palette["number"]),
@@ -143,7 +169,7 @@ def softmax_rows(
     probs, source = exp / exp.sum(), layout.tensors["logits"]
     for v in range(len(logits)):
         n = next_logits.row + v
-        picked = some.format(f"INDEX({source.line(v).reference},1,{n_prompt})")
+        picked = some.format(f"INDEX({source.line(v).reference},1,{n_tokens})")
         raised = f"IF({heat}>0,EXP(($C${n}-{_local(peak)})/{heat}),IF($A${n}={best},1,0))"
         yield rows.row(
             n,

@@ -1,0 +1,84 @@
+"""The strip of the Home sheet: every token a column, with its id, its string and how much of a surprise it was.
+
+Twin: `inputs.token_ids` and `inputs.all_ids`. The id in column t is the prompt's, or the one that column t - 1 chose.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+
+from sheetgpt import rows
+from sheetgpt.layout import FIRST_TOKEN, HOME, Layout, quoted
+from sheetgpt.sheets.home_prompt import Now, Text, bar, local
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.token_sheet import Prompt, at, letter
+
+
+def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
+    """Position, ids typed, id, string, active flag and surprisal."""
+    home, idle, index = layout.home, layout.context - prompt.n, count()
+    n = home["positions"].row
+    title = "The text, a token a column: the prompt, then what the model writes"
+    yield rows.row(n - 1, rows.text(1, n - 1, title, palette["section"]), bar(n - 1, palette))
+
+    def line(name: str, title: str, hint: str, cells: bytes) -> bytes:
+        n = home[name].row
+        return rows.row(n, rows.text(1, n, title, palette["name"]), rows.text(2, n, hint, palette["note"]), cells)
+
+    def formulas(name: str, source: str, values: rows.Values, style: str) -> bytes:
+        return rows.fill_right(FIRST_TOKEN, home[name].row, source, values, next(index), palette[style])
+
+    yield line("positions", "position", "", rows.numbers(FIRST_TOKEN, n, np.arange(layout.context), palette["id"]))
+    n, typed = home["prompt_ids"].row, now.inputs.ids
+    cells = rows.formula(5, n, f"COUNTA({local(home['prompt_ids'])})", len(typed), palette["flag"])
+    if typed:
+        cells += rows.numbers(FIRST_TOKEN, n, np.array(typed), palette["input"])
+    cells += b"".join(rows.blank(FIRST_TOKEN + t, n, palette["input"]) for t in range(len(typed), layout.context))
+    yield line("prompt_ids", "type token ids" if text is None else "or type token ids", "in place of a text →", cells)
+    n = home["ids_typed"].row
+    flags = np.array([1.0] * len(typed) + [0.0] * (layout.context - len(typed)))
+    start = rows.number(5, n, 1, palette["flag"])
+    yield line("ids_typed", "an id?", "", start + formulas("ids_typed", _typed(layout), flags, "flag"))
+    ids = np.array([*prompt.ids, *[np.nan] * idle], float)
+    yield line("token_ids", "token id", "", formulas("token_ids", _token_id(layout, text), ids, "id"))
+    vocabulary = layout.vocabulary["vocab_shown"].reference
+    source = f'IF({local(home["active"], 0)},INDEX({vocabulary},{local(home["token_ids"], 0)}+1),"")'
+    shown = [*prompt.shown, *[""] * idle]
+    yield line("token_text", "token", "· is a space", formulas("token_text", source, shown, "token"))
+    flags = np.array([1.0] * prompt.n + [0.0] * idle)
+    source = f"IF(ISNUMBER({local(home['token_ids'], 0)}),1,0)"
+    yield line("active", "active", "", formulas("active", source, flags, "flag"))
+    bits = np.concatenate([now.surprisal, np.full(idle, np.nan)])
+    yield line("surprisal", "surprise in bits", "", formulas("surprisal", _surprisal(layout), bits, "bits"))
+
+
+def _typed(layout: Layout) -> str:
+    """1 while every column so far holds a typed token id: a whole number below n_vocab."""
+    token, before = local(layout.home["prompt_ids"], 0), f"{letter(-1)}${layout.home['ids_typed'].row}"
+    valid = f"AND({token}>=0,{token}<{layout.config.n_vocab},INT({token})={token})"
+    return f"IF(ISNUMBER({token}),IF({valid},{before},0),0)"
+
+
+def _token_id(layout: Layout, text: Text | None) -> str:
+    """The prompt's ids, from the first that is not dropped; then what the column before has chosen."""
+    home = layout.home
+    position, n_prompt = local(home["positions"], 0), local(home["n_prompt"])
+    place = f"{position}+1+{local(home['n_dropped'])}"
+    source = f"INDEX({local(home['prompt_ids'])},1,{place})"
+    if text is not None:
+        source = f"IF({local(home['n_ids'])}>0,{source},INDEX({text.tokenizer.column('id').reference},{place}))"
+    chosen = at(layout.sample["sample_chosen_id"], 0, -1, HOME)
+    written = f"IF({n_prompt}*{local(home['settings_ok'])}>0,{position}-{n_prompt}<{local(home['new_tokens'])},FALSE)"
+    return f'IF({position}<{n_prompt},{source},IF({written},{chosen},""))'
+
+
+def _surprisal(layout: Layout) -> str:
+    """-log2 of the probability that the model gave this token, at temperature 1, where its logits are computed."""
+    home, logits = layout.home, layout.tensors["logits"]
+    before = f"{quoted(logits.sheet)}!{letter(-1)}${{}}"
+    column = f"{before.format(logits.row)}:{letter(-1)}${logits.last_row}"
+    wanted, log_sum = (before.format(layout.tensors[name].row) for name in ("logits_wanted", "logits_lse"))
+    bits = f"({log_sum}-INDEX({column},{local(home['token_ids'], 0)}+1))/LN(2)"
+    known = f'IF({local(home["active"], 0)},IF({wanted}=1,{bits},""),"")'
+    return f'IF({local(home["positions"], 0)}=0,"",{known})'

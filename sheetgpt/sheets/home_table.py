@@ -1,0 +1,115 @@
+"""The table of the Home sheet: the ten most likely next tokens, and how the temperature reshapes their odds.
+
+Twin: `sampling.top` and `sampling.probabilities`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from openpyxl.chart import BarChart, Reference
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt import rows, sampling
+from sheetgpt.layout import FIRST_TOKEN, SOFTMAX, Area, Layout
+from sheetgpt.sheets.home_prompt import Now, local
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.token_sheet import Prompt, letter
+
+TEMPERATURES = (0.2, 0.5, 1, 1.5, 2)
+
+
+def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
+    """The k-th largest logit, and its token: the lowest id that has it and is not in the table yet."""
+    home, soft = layout.home, layout.softmax
+    first, n_vocab = home["top_ids"].row, layout.config.n_vocab
+    some = f"{local(home['n_tokens'])}*{local(home['settings_ok'])}>0"
+    last = f"INDEX({local(home['token_text'])},1,{local(home['n_tokens'])})"
+    title = f'"What comes next? The ten most likely tokens"&IF({some}," after “"&{last}&"”","")'
+    heading = rows.formula(1, first - 2, title, heading_now(prompt), palette["section"])
+    over = f"softmax(logit / T) over all {n_vocab:,} tokens, for these temperatures T:"
+    words = rows.text(FIRST_TOKEN, first - 2, over, palette["maths"])
+    filler = [rows.blank(c, first - 2, palette["maths"]) for c in (*range(2, FIRST_TOKEN), *range(7, 18))]
+    yield rows.row(first - 2, heading, *filler[:4], words, *filler[4:])
+    heads = ("rank", "id", "token", "logit", "probability")
+    heats = b"".join(rows.number(FIRST_TOKEN + i, first - 1, t, palette["heat"]) for i, t in enumerate(TEMPERATURES))
+    yield rows.row(first - 1, *(rows.text(c, first - 1, h, palette["header"]) for c, h in enumerate(heads, 1)), heats)
+    heat = now.inputs.sampling.temperature
+    best, probs = sampling.top(now.logits, 10), sampling.probabilities(now.logits, heat)
+    reshaped = [sampling.probabilities(now.logits, t) for t in TEMPERATURES]
+    for k in range(10):
+        n, known = first + k, k < len(best)
+        id = best[k] if known else 0
+        guard = f'IF(AND({some},$A${n}<={n_vocab}),{{}},"")'
+        sources: tuple[tuple[int, str, float | str, str], ...] = (
+            (2, _found(layout, n, k), id, "id"),
+            (3, f"INDEX({layout.vocabulary['vocab_shown'].reference},$B${n}+1)", now.shown[id], "token"),
+            (4, f"LARGE({soft['next_logits'].reference},$A${n})", float(now.logits[id]), "number"),
+            (5, f"INDEX({soft['next_probs'].reference},$B${n}+1)", float(probs[id]), "prob"),
+        )
+        cells = [rows.number(1, n, k + 1, palette["index"])]
+        for column, formula, found, style in sources:
+            cells.append(rows.formula(column, n, guard.format(formula), found if known else "", palette[style]))
+        for i, p in enumerate(reshaped):
+            c = letter(i)
+            source = f"EXP(($D${n}-{soft['next_max'].reference})/{c}${first - 1})/{c}${first + 10}"
+            cell = guard.format(source), float(p[id]) if known else "", palette["prob"]
+            cells.append(rows.formula(FIRST_TOKEN + i, n, *cell))
+        yield rows.row(n, *cells)
+    yield _sums(layout, palette, now, first + 10, some)
+
+
+def heading_now(prompt: Prompt) -> str:
+    return f"What comes next? The ten most likely tokens after “{prompt.shown[-1]}”"
+
+
+def _found(layout: Layout, n: int, k: int) -> str:
+    """The id of rank k: where its logit stands, or on a tie with the rank above the next id that has it."""
+    logits, n_vocab = layout.softmax["next_logits"].reference, layout.config.n_vocab
+    ids = Area(SOFTMAX, layout.softmax["next_logits"].row, 1, n_vocab).reference
+    found = f"MATCH($D${n},{logits},0)-1"
+    if not k:
+        return found
+    tied = f"{n_vocab}-SUMPRODUCT(MAX(({logits}=$D${n})*({ids}>$B${n - 1})*({n_vocab}-{ids})))"
+    return f"IF($D${n}=$D${n - 1},{tied},{found})"
+
+
+def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> bytes:
+    """Below each temperature: what its exponentials add up to, over the whole vocabulary."""
+    soft, cells = layout.softmax, [rows.text(5, n, "sum of exp", palette["label"])]
+    for i, t in enumerate(TEMPERATURES):
+        c = letter(i)
+        source = f"SUMPRODUCT(EXP(({soft['next_logits'].reference}-{soft['next_max'].reference})/{c}${n - 11}))"
+        total = float(np.exp((now.logits - now.logits.max()) / t).sum())
+        cells.append(rows.formula(FIRST_TOKEN + i, n, f'IF({some},{source},"")', total, palette["share"]))
+    return rows.row(n, *cells)
+
+
+def add_charts(frame: Worksheet, layout: Layout) -> None:
+    """The ten probabilities at the temperature that is set, and at five others side by side."""
+    probs, tokens = layout.home["top_probs"], layout.home["top_tokens"]
+    names = Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row)
+    now = _chart("bar", "Next token, at the temperature above", 11.5)
+    now.add_data(Reference(frame, probs.column, probs.row, probs.column, probs.last_row))
+    now.set_categories(names)
+    now.x_axis.scaling.orientation = "maxMin"
+    now.legend = None
+    frame.add_chart(now, f"{letter(6)}{probs.row - 1}")
+    heats = _chart("col", "The same tokens, colder and hotter", 15)
+    for i in range(len(TEMPERATURES)):
+        column = FIRST_TOKEN + i
+        heats.add_data(Reference(frame, column, probs.row - 1, column, probs.last_row), titles_from_data=True)
+    heats.set_categories(names)
+    heats.legend.position = "r"
+    frame.add_chart(heats, f"{letter(12)}{probs.row - 1}")
+
+
+def _chart(kind: str, title: str, width: float) -> Any:
+    chart: Any = BarChart()  # its attributes are descriptors, which type checkers misread
+    chart.type, chart.style, chart.title = kind, 10, title
+    chart.height, chart.width, chart.gapWidth = 6.6, width, 30
+    chart.x_axis.tickLblSkip = 1
+    chart.x_axis.delete = chart.y_axis.delete = False
+    chart.y_axis.numFmt, chart.y_axis.majorGridlines = "0%", None
+    chart.y_axis.scaling.min = 0
+    return chart

@@ -1,0 +1,220 @@
+"""The Sample sheet: in each column the token after it is chosen, from the likeliest candidates down.
+
+The rules stand in `sampling.py`, the NumPy twin: the `top_k` largest logits, over the temperature, to shares of 1, of
+those as many as reach `top_p`, and among them a uniform number decides.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import Font, PatternFill
+
+from sheetgpt import rows
+from sheetgpt.layout import FIRST_TOKEN, ID_ROW, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Area, Layout
+from sheetgpt.sampling import MODULUS, MULTIPLIER, Choice, states
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.token_sheet import Prompt, at, down, frame, guarded, header, letter
+from sheetgpt.xlsx import Book
+
+Table = tuple[str, str, str, str]  # name, title, words, style
+Cached = dict[str, list[NDArray[Any]] | list[list[str]]]
+
+LINES: tuple[Table, ...] = (
+    ("choosing", "chooses?", "1 where the token after this one is chosen: from the prompt's last token on.", "flag"),
+    ("state", "by chance", "The seed's next number between 1 and 2147483646: the one before × 16807, the rest of the "
+     "division by 2147483647. The three before the first stand on its left.", "id"),
+    ("uniform", "as a share of 1", "", "share"),
+    ("draw", "× what is kept", "", "share"),
+    ("chosen_id", "The choice", "The first candidate whose running total exceeds the draw.", "id"),
+    ("chosen_token", "token", "", "token"),
+    ("chosen_prob", "its probability", "", "prob"),
+    ("top_k_mass", "What is left out", "The candidates' share of the whole vocabulary's probability; top_p's share of "
+     "that; both together.", "prob"),
+    ("kept_mass", "top_p keeps of it", "", "prob"),
+    ("kept_share", "kept of everything", "", "prob"),
+    ("weight_sum", "sum of the weights", "", "number"),
+    ("vocab_sum", "over all tokens", "", "number"),
+)  # fmt: skip
+TABLES: tuple[Table, ...] = (
+    ("tokens", "candidates", "The likeliest next tokens, the best first; the one that is chosen is marked.", "token"),
+    ("probs", "probability", "Weight over the sum of the weights: shares of 1 among the candidates.", "prob"),
+    ("ids", "token ids", "Where that logit stands; on a tie the lowest id that is not in the list yet.", "id"),
+    ("logits", "logits", "The top_k largest logits of the Output sheet.", "number"),
+    ("scaled", "scaled", "(logit − largest) / temperature; at temperature 0 there is one candidate.", "number"),
+    ("weights", "weight", "exp(scaled).", "share"),
+    ("cumulative", "running total", "This probability and all above it.", "share"),
+    ("kept", "kept by top_p", "The running total, down to the first candidate that reaches top_p.", "share"),
+    ("wins", "wins", "1 where the draw falls: not below the total before, and below this one.", "flag"),
+)
+
+
+def cell(layout: Layout, name: str, t: int = 0, i: int = 0) -> str:
+    """Row i of a table on this sheet, at position t."""
+    return at(layout.sample[f"sample_{name}"], i, t, SAMPLE)
+
+
+def column(layout: Layout, name: str) -> str:
+    """The whole of a table, at the first position."""
+    return down(layout.sample[f"sample_{name}"], 0, SAMPLE)
+
+
+def warm_up(layout: Layout) -> str:
+    """The last of the three numbers that are thrown away."""
+    return f"${letter(-1)}${layout.sample['sample_state'].row}"
+
+
+def line_formula(layout: Layout, name: str) -> str:
+    """The formula of a single row, at the first position; it stands behind the row's guard."""
+    home = {name: area.reference for name, area in layout.home.items()}
+    position, token = f"{letter(0)}${POSITION_ROW}", f"{letter(0)}${ID_ROW}"
+    logits = down(layout.tensors["logits"], 0, SAMPLE)
+    ids, wins = column(layout, "ids"), column(layout, "wins")
+    written = f"AND({position}>={home['n_prompt']},{token}={layout.model_cells['end_of_text'].reference})"
+    before = f"IF({position}={home['n_prompt']}-1,{warm_up(layout)},{letter(-1)}${layout.sample['sample_state'].row})"
+    heat, largest = home["temperature"], cell(layout, "logits")
+    chosen = cell(layout, "chosen_id")
+    return {
+        "choosing": f"IF({home['settings_ok']}=1,IF({position}<{home['n_prompt']}-1,0,IF({written},0,1)),0)",
+        "state": f"MOD({MULTIPLIER}*{before},{MODULUS})",
+        "uniform": f"{cell(layout, 'state')}/{MODULUS}",
+        "draw": f"{cell(layout, 'uniform')}*{cell(layout, 'kept_mass')}",
+        "chosen_id": f"INDEX({ids},MATCH(1,{wins},0))",
+        "chosen_token": f"INDEX({layout.vocabulary['vocab_shown'].reference},{chosen}+1)",
+        "chosen_prob": f"INDEX({column(layout, 'probs')},MATCH(1,{wins},0))",
+        "weight_sum": f"SUM({column(layout, 'weights')})",
+        "vocab_sum": f"IF({heat}=0,1,SUMPRODUCT(EXP(({logits}-{largest})/{heat})))",
+        "top_k_mass": f"{cell(layout, 'weight_sum')}/{cell(layout, 'vocab_sum')}",
+        "kept_mass": f"MAX({column(layout, 'kept')})",
+        "kept_share": f"{cell(layout, 'top_k_mass')}*{cell(layout, 'kept_mass')}",
+    }[name]
+
+
+def table_formula(layout: Layout, name: str, i: int) -> str:
+    """The formula of rank i, at the first position, as far as there is such a rank."""
+    home = {name: area.reference for name, area in layout.home.items()}
+    heat, area, n_vocab = home["temperature"], layout.tensors["logits"], layout.config.n_vocab
+    logits = down(area, 0, SAMPLE)
+    ids = Area(OUTPUT, area.row, 2, area.n_rows).reference
+
+    def here(name: str, back: int = 0) -> str:
+        return cell(layout, name, 0, i - back)
+
+    rank = f"$B${layout.sample[f'sample_{name}'].row + i}"
+    found = f"MATCH({here('logits')},{logits},0)-1"
+    if i and name == "ids":
+        free = f"({logits}={here('logits')})*({ids}>{here('ids', 1)})*({n_vocab}-{ids})"
+        found = f"IF({here('logits')}={here('logits', 1)},{n_vocab}-SUMPRODUCT(MAX({free})),{found})"
+    total = here("cumulative", 1) if i else "0"
+    draw = cell(layout, "draw")
+    inside = f"IF({draw}<{here('cumulative')},1,0)"
+    source = {
+        "tokens": f"INDEX({layout.vocabulary['vocab_shown'].reference},{here('ids')}+1)",
+        "probs": f"{here('weights')}/{cell(layout, 'weight_sum')}",
+        "ids": found,
+        "logits": f"LARGE({logits},{rank}+1)",
+        "scaled": f"IF({heat}=0,0,({here('logits')}-{cell(layout, 'logits')})/{heat})",
+        "weights": f"EXP({here('scaled')})",
+        "cumulative": f"{total}+{here('probs')}" if i else here("probs"),
+        "kept": f'IF({total}<{home["top_p"]},{here("cumulative")},"")' if i else here("cumulative"),
+        "wins": f"IF(ISNUMBER({here('kept')}),IF({draw}>={total},{inside},0),0)" if i else inside,
+    }[name]
+    if not i:
+        return source
+    return f'IF({rank}<IF({heat}=0,1,{home["top_k"]}),{source},"")'
+
+
+def cached_values(layout: Layout, prompt: Prompt, choices: Sequence[Choice], shown: Sequence[str]) -> dict[str, Any]:
+    """What the rows hold: a list a row; the first choice is that of column n_prompt - 1."""
+    width, ranks = layout.context, layout.sample["sample_ids"].n_rows
+    first = prompt.n_prompt - 1
+    values: dict[str, Any] = {name: np.full(width, np.nan) for name, *_ in LINES}
+    values |= {name: np.full((ranks, width), np.nan) for name, *_ in TABLES}
+    values["choosing"][:] = 0
+    values["chosen_token"] = [""] * width
+    values["tokens"] = [[""] * width for _ in range(ranks)]
+    for k, (choice, state) in enumerate(zip(choices, states(prompt.seed, len(choices)), strict=True)):
+        t, n = first + k, len(choice.ids)
+        weights = np.exp(choice.scaled)
+        single = {"choosing": 1, "state": state, "uniform": choice.uniform, "draw": choice.draw}
+        single |= {"chosen_id": choice.id, "chosen_prob": choice.probs[choice.winner]}
+        single |= {"top_k_mass": choice.top_k_mass, "kept_mass": choice.kept_mass, "kept_share": choice.kept_share}
+        single |= {"weight_sum": weights.sum(), "vocab_sum": weights.sum() / choice.top_k_mass}
+        for name, value in single.items():
+            values[name][t] = value
+        values["chosen_token"][t] = shown[choice.id]
+        for name in ("probs", "ids", "logits", "scaled", "cumulative"):
+            values[name][:n, t] = getattr(choice, name)
+        values["weights"][:n, t] = weights
+        values["kept"][: choice.kept, t] = choice.cumulative[: choice.kept]
+        values["wins"][:n, t] = np.arange(n) == choice.winner
+        for i, token in enumerate(choice.ids):
+            values["tokens"][i][t] = shown[token]
+    return values
+
+
+def add_sample(
+    book: Book, layout: Layout, palette: Palette, prompt: Prompt, choices: Sequence[Choice], shown: Sequence[str]
+) -> None:
+    sheet = frame(book, layout, SAMPLE, "C55A11")
+    for name, width in (("C", 12), ("D", 12), ("E", 12)):
+        sheet.column_dimensions[name].width = width
+    areas = {name: layout.sample[f"sample_{name}"] for name, *_ in (*LINES, *TABLES)}
+    marked = Font(bold=True, color="FFFFFF"), PatternFill(bgColor="C55A11")
+    won = f"{letter(0)}{areas['wins'].row}=1"
+    for name in ("tokens", "probs"):
+        sheet.conditional_formatting.add(areas[name].cells, FormulaRule([won], font=marked[0], fill=marked[1]))
+    idle = FormulaRule([f'{letter(0)}{areas["tokens"].row}=""'], fill=PatternFill(bgColor="FFFFFF"))
+    sheet.conditional_formatting.add(areas["tokens"].cells, idle)
+    last = areas["wins"]
+    stream: Callable[[], Iterator[bytes]] = lambda: sample_rows(layout, palette, prompt, choices, shown)  # noqa: E731
+    book.add(sheet, stream, last.cells.split(":")[-1], last.last_row * layout.context)
+
+
+def sample_rows(
+    layout: Layout, palette: Palette, prompt: Prompt, choices: Sequence[Choice], shown: Sequence[str]
+) -> Iterator[bytes]:
+    index, values = count(), cached_values(layout, prompt, choices, shown)
+    note = "In each column the token after it is chosen; the column after reads it."
+    yield from header(layout, palette, prompt, "Sample", note, index)
+    for name, title, words, style in LINES:
+        area = layout.sample[f"sample_{name}"]
+        if words:
+            yield _bar(layout, palette, area.row - 1, title, words)
+        source = guarded(line_formula(layout, name), 0, idle="0")
+        if name != "choosing":
+            source = guarded(line_formula(layout, name), 0, layout.sample["sample_choosing"].row)
+        cells = rows.fill_right(FIRST_TOKEN, area.row, source, values[name], next(index), palette[style])
+        before = _warm_up_cells(layout, palette, prompt.seed) if name == "state" else b""
+        yield rows.row(area.row, rows.text(1, area.row, title, palette["label"]), before, cells)
+    for name, title, words, style in TABLES:
+        area = layout.sample[f"sample_{name}"]
+        yield _bar(layout, palette, area.row - 1, title, words)
+        for i in range(area.n_rows):
+            n = area.row + i
+            source = guarded(table_formula(layout, name, i), 0, layout.sample["sample_choosing"].row)
+            cells = rows.fill_right(FIRST_TOKEN, n, source, values[name][i], next(index), palette[style])
+            label = rows.text(1, n, title, palette["label"]) + rows.number(2, n, i, palette["index"])
+            yield rows.row(n, label, cells)
+
+
+def _warm_up_cells(layout: Layout, palette: Palette, seed: int) -> bytes:
+    """Columns C to E: the three numbers before the first that is used."""
+    n, source, state, cells = layout.sample["sample_state"].row, f"({layout.home['seed'].reference}+1)", seed + 1, b""
+    for c in range(SCALE - 2, SCALE + 1):
+        state = MULTIPLIER * state % MODULUS
+        ok = f'IF({layout.home["settings_ok"].reference}=1,MOD({MULTIPLIER}*{source},{MODULUS}),"")'
+        cells += rows.formula(c, n, ok, state, palette["id"])
+        source = f"${letter(c - FIRST_TOKEN)}${n}"
+    return cells
+
+
+def _bar(layout: Layout, palette: Palette, number: int, title: str, words: str) -> bytes:
+    filler = b"".join(rows.blank(c, number, palette["maths"]) for c in range(2, FIRST_TOKEN))
+    filler += rows.text(FIRST_TOKEN, number, words, palette["maths"])
+    rest = range(FIRST_TOKEN + 1, FIRST_TOKEN + layout.context)
+    filler += b"".join(rows.blank(c, number, palette["maths"]) for c in rest)
+    return rows.row(number, rows.text(1, number, title, palette["section"]), filler)
