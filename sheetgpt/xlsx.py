@@ -51,6 +51,7 @@ class Style:
     wrap: bool = False
     boxed: bool = False
     underline: bool = False
+    middle: bool = False  # of a tall row
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,9 @@ class Book:
         cell.font = font
         if style.fill:
             cell.fill = PatternFill("solid", start_color=style.fill)
-        if style.align or style.wrap:
-            cell.alignment = Alignment(style.align, "top" if style.wrap else None, wrap_text=style.wrap)
+        if style.align or style.wrap or style.middle:
+            vertical = "center" if style.middle else "top" if style.wrap else None
+            cell.alignment = Alignment(style.align, vertical, wrap_text=style.wrap)
         if style.boxed:
             side = Side("thin", color="A6A6A6")
             cell.border = Border(side, side, side, side)

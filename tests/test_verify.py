@@ -14,12 +14,13 @@ from patching import Change, cell_xml, in_order, patch, set_formula, set_number,
 
 from sheetgpt.build import build
 from sheetgpt.checkpoint import Checkpoint
+from sheetgpt.compare import TOLERANCE, compare
 from sheetgpt.config import GPT2Config
 from sheetgpt.engines import gnumeric
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import BIAS, FIRST_WEIGHT, Area, Layout, defined_name
 from sheetgpt.model import as_cells, forward
-from sheetgpt.verify import TOLERANCE, Report, compare, verify
+from sheetgpt.verify import Report, verify
 
 
 @pytest.fixture(scope="module")

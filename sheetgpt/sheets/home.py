@@ -75,7 +75,7 @@ def section_links(layout: Layout, sheet: str) -> list[tuple[str, str]]:
     for name, area in layout.tensors.items():
         parts = name.split(".")
         kind = next((part for part in ("max", "sum", "exp", "probs", "mean", "rstd") if part in parts), None)
-        if area.sheet != sheet or kind in ("max", "sum", "exp", "probs", "rstd") or name == "logits_wanted":
+        if area.sheet != sheet or kind in ("max", "sum", "exp", "probs", "rstd") or name.startswith("logits_"):
             continue
         if kind is None and name + ".mean" in layout.tensors:
             continue  # its mean's title comes first

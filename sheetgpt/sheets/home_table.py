@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from openpyxl.chart import BarChart, Reference
+from openpyxl.chart.text import RichText, Text
+from openpyxl.chart.title import Title
+from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties, RegularTextRun
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import rows, sampling
@@ -104,10 +107,20 @@ def add_charts(frame: Worksheet, layout: Layout) -> None:
     frame.add_chart(heats, f"{letter(12)}{probs.row - 1}")
 
 
+def _rich(words: str, size: int, bold: bool) -> RichText:
+    """A chart's text; `size` in hundredths of a point."""
+    style = CharacterProperties(sz=size, b=bold)
+    runs = [RegularTextRun(rPr=style, t=words)] if words else []
+    return RichText(p=[Paragraph(pPr=ParagraphProperties(defRPr=style), r=runs, endParaRPr=style)])
+
+
 def _chart(kind: str, title: str, width: float) -> Any:
     chart: Any = BarChart()  # its attributes are descriptors, which type checkers misread
-    chart.type, chart.style, chart.title = kind, 10, title
-    chart.height, chart.width, chart.gapWidth = 6.6, width, 30
+    chart.type, chart.style = kind, 10
+    chart.title = Title(tx=Text(rich=_rich(title, 1000, True)), overlay=False)
+    for axis in (chart.x_axis, chart.y_axis):
+        axis.txPr = _rich("", 800, False)
+    chart.height, chart.width, chart.gapWidth = 7, width, 30
     chart.x_axis.tickLblSkip = 1
     chart.x_axis.delete = chart.y_axis.delete = False
     chart.y_axis.numFmt, chart.y_axis.majorGridlines = "0%", None
