@@ -1,7 +1,7 @@
 """The weight sheets: every parameter of the checkpoint a cell, in GPT-2's own [in, out] orientation.
 
 One column of a block's weight sheet is one neuron; one column of `wte` is one token, of `wpe` one position.
-A cell holds the shortest decimal that rounds to the checkpoint's float32.
+A cell holds the shortest decimal that rounds to the checkpoint's float32; in int8 (`sheetgpt.quantize`) a whole number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import rows
 from sheetgpt.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Area, Layout, quoted
+from sheetgpt.quantize import scale_name
 from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.xlsx import Book
@@ -51,9 +52,9 @@ def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, para
     names = [f"h{i}.{name}" for name in ("attn.c_attn.w", "attn.c_proj.w", "mlp.c_fc.w", "mlp.c_proj.w")]
 
     def stream() -> Iterator[bytes]:
-        yield from _top(
-            palette, title, "A column is one neuron: the weights with which it reads its inputs.", FIRST_WEIGHT
-        )
+        note = "A column is one neuron: the weights with which it reads its inputs."
+        scaled = f" Whole numbers, each times the neuron's scale: column E of the sheet {layout.block_sheet(i)}."
+        yield from _top(palette, title, note + (scaled if layout.scaled else ""), FIRST_WEIGHT)
         for name in names:
             (area,) = layout.params[name]
             n = area.row - 1
@@ -76,6 +77,10 @@ def add_tokens(
     note = {
         WTE: "A column is one token of the vocabulary: the numbers that stand for it, going in and coming out.",
     }.get(name, "A column is one token of the vocabulary: what a last state must look like for it to come next.")
+    if layout.scaled:
+        (scales,) = layout.params[scale_name(name)]
+        column = get_column_letter(scales.column)
+        note += f" Whole numbers, each times the token's scale: column {column} of the sheet {scales.sheet}."
 
     def stream() -> Iterator[bytes]:
         yield from _top(palette, name, note, FIRST_WEIGHT)
@@ -96,17 +101,20 @@ def add_tokens(
     book.add(sheet, stream, last_cell, weights.size)
 
 
-def add_positions(book: Book, layout: Layout, palette: Palette, weights: NDArray[Any]) -> None:
-    """`wpe`: position t in column F + t, as on every token sheet."""
-    sheet = _frame(book, WPE, FIRST_TOKEN, 4)
-    (area,) = layout.params[WPE]
+def add_positions(book: Book, layout: Layout, palette: Palette, params: Params) -> None:
+    """`wpe`: position t in column F + t, as on every token sheet; in int8 each under its scale."""
+    (area,), weights = layout.params[WPE], params[WPE]
+    sheet = _frame(book, WPE, FIRST_TOKEN, area.row)
 
     def stream() -> Iterator[bytes]:
-        yield from _top(
-            palette, WPE, "A column is one position: the numbers that say where a token stands.", FIRST_TOKEN
-        )
+        note = "A column is one position: the numbers that say where a token stands."
+        scaled = " Whole numbers, each times the scale above it."
+        yield from _top(palette, WPE, note + (scaled if layout.scaled else ""), FIRST_TOKEN)
         positions = rows.numbers(area.column, 3, np.arange(area.n_columns), palette["header"])
         yield rows.row(3, rows.text(LABEL, 3, "position", palette["section"]), positions)
+        if layout.scaled:
+            scales = rows.numbers(area.column, 4, params["wpe.scale"], palette["tiny"])
+            yield rows.row(4, rows.text(LABEL, 4, "scale", palette["label"]), scales)
         yield from _matrix(area, weights.T, WPE, palette)
 
     book.add(sheet, stream, area.cells.split(":")[-1], weights.size)
