@@ -1,6 +1,7 @@
 """Weights as whole numbers with scales, or with fewer digits: the arithmetic, the workbook, what verification sees."""
 
 import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -11,7 +12,7 @@ import openpyxl
 import orjson
 import pytest
 from conftest import MICRO_IDS
-from patching import Change, in_order, patch, set_number, set_row_formula, set_value
+from patching import Change, in_order, patch, set_number, set_row_formula, set_value, sheet_part
 
 import sheetgpt
 from sheetgpt import cli, layout, quantize
@@ -20,7 +21,7 @@ from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import Area, Layout
 from sheetgpt.model import as_cells, forward
-from sheetgpt.sheets import embed
+from sheetgpt.sheets import embed, weights
 from sheetgpt.verify import Report, verify
 from sheetgpt.workbook import open_workbook
 
@@ -286,3 +287,40 @@ def test_the_commands_tell_the_cost(
     said = command("build", micro.source, "-o", target, "--ids", "5", "--context", 4, "--digits", "3")
     assert "weights 3 digits: " in said
     assert open_workbook(target).layout == replace(Layout(micro.config, 4), weights="3 digits")
+
+
+@pytest.fixture
+def compact_workbook(odd: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As if the model were a large one."""
+    monkeypatch.setattr(weights, "MANY_CELLS", 100)
+    return sheetgpt.build(odd, tmp_path / "w.xlsx", ids=ODD_IDS, context=7, weights="int8")
+
+
+def test_cells_without_addresses_hold_the_same(compact_workbook: Path, odd_int8_workbook: Path) -> None:
+    with zipfile.ZipFile(compact_workbook) as package:
+        sheet = package.read(sheet_part(package, "h0 weights"))
+    assert sheet.count(b"<c><v>") > 1000
+    assert compact_workbook.stat().st_size < odd_int8_workbook.stat().st_size
+    assert check(compact_workbook) == []
+    assert verify(compact_workbook, engine="cached").passed
+    assert verify(compact_workbook).passed
+
+
+def test_check_counts_cells_without_addresses(compact_workbook: Path, tmp_path: Path) -> None:
+    """One too many leaves the sheet's declared range; a bad number among them has its address."""
+    broken = tmp_path / "broken.xlsx"
+    changes: dict[str, tuple[str, str]] = {
+        "<c><v>nan</v></c>": ("K5", "not written as one"),
+        "<c></c><c><v>1</v></c>": ("row 5", "none in row 5"),
+        16384 * "<c><v>1</v></c>": ("row 5", "none in row 5"),
+    }
+    for put, (where, rule) in changes.items():
+
+        def change(sheet: str, put: str = put) -> str:
+            before, row, after = sheet.partition('<row r="5"')
+            cells = after.split("<c><v>", 8)
+            return before + row + "<c><v>".join(cells[:8]) + put + "<c><v>" + cells[8]
+
+        patch(compact_workbook, broken, {"h0 weights": change})
+        found = [(problem.where, problem.rule) for problem in check(broken)]
+        assert any(place == where and rule in words for place, words in found), found[:3]

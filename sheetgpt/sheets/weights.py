@@ -20,6 +20,7 @@ from sheetgpt.sheets.palette import Palette
 from sheetgpt.xlsx import Book
 
 TAB = "548235"
+MANY_CELLS = 50_000_000  # from here on whole numbers stand in cells without addresses: GPT-2 small in 295 MB, not 608
 
 
 def _frame(book: Book, title: str, first: int, freeze_row: int) -> Worksheet:
@@ -37,12 +38,13 @@ def _top(palette: Palette, title: str, note: str, first: int) -> Iterator[bytes]
     yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
 
 
-def _matrix(area: Area, values: NDArray[Any], label: str, palette: Palette) -> Iterator[bytes]:
+def _matrix(layout: Layout, area: Area, values: NDArray[Any], label: str, palette: Palette) -> Iterator[bytes]:
     """Rows of weights, with the input's index in column B."""
+    write = rows.compact_numbers if layout.scaled and layout.config.n_params > MANY_CELLS else rows.numbers
     for i in range(area.n_rows):
         n = area.row + i
         head = rows.text(LABEL, n, label, palette["label"]) + rows.number(2, n, i, palette["index"])
-        yield rows.row(n, head, rows.numbers(area.column, n, np.ascontiguousarray(values[i])))
+        yield rows.row(n, head, write(area.column, n, np.ascontiguousarray(values[i])))
 
 
 def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, params: Params) -> None:
@@ -60,7 +62,7 @@ def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, para
             n = area.row - 1
             heads = rows.numbers(area.column, n, np.arange(area.n_columns), palette["header"])
             yield rows.row(n, rows.text(LABEL, n, name.split(".", 1)[1], palette["section"]), heads)
-            yield from _matrix(area, params[name], name.split(".", 1)[1], palette)
+            yield from _matrix(layout, area, params[name], name.split(".", 1)[1], palette)
 
     areas = [layout.params[name][0] for name in names]
     widest = max(area.last_column for area in areas)
@@ -94,7 +96,7 @@ def add_tokens(
                 rows.text(area.column + k, n + 1, shown[first + k], palette["id"]) for k in range(area.n_columns)
             )
             yield rows.row(n + 1, rows.text(LABEL, n + 1, "token", palette["label"]), *strings)
-            yield from _matrix(area, weights[first:last].T, name, palette)
+            yield from _matrix(layout, area, weights[first:last].T, name, palette)
             first = last
 
     last_cell = f"{get_column_letter(bands[0].last_column)}{bands[-1].last_row}"
@@ -115,6 +117,6 @@ def add_positions(book: Book, layout: Layout, palette: Palette, params: Params) 
         if layout.scaled:
             scales = rows.numbers(area.column, 4, params["wpe.scale"], palette["tiny"])
             yield rows.row(4, rows.text(LABEL, 4, "scale", palette["label"]), scales)
-        yield from _matrix(area, weights.T, WPE, palette)
+        yield from _matrix(layout, area, weights.T, WPE, palette)
 
     book.add(sheet, stream, area.cells.split(":")[-1], weights.size)
