@@ -242,14 +242,16 @@ def test_what_the_workbook_says_of_its_weights_is_damaged(
 ) -> None:
     """Verification is red, not an error."""
     rounding = int8_layout.model_cells
-    changes: tuple[tuple[str, Change], ...] = (
-        ("weights", lambda sheet: sheet.replace(">int8<", ">int9<", 1)),
-        ("weights", lambda sheet: sheet.replace(">int8<", ">exact<", 1)),
-        ("compared_tokens", set_number(rounding["compared_tokens"].cells, 1e400)),
+    changes: tuple[tuple[str, str, Change], ...] = (
+        ("weights", "int9", lambda sheet: sheet.replace(">int8<", ">int9<", 1)),
+        ("weights", "", lambda sheet: sheet.replace(">int8<", ">exact<", 1)),
+        ("compared_tokens", "infinity", set_number(rounding["compared_tokens"].cells, 1e400)),
     )
-    for name, change in changes:
+    for name, words, change in changes:
         broken = patch(int8_workbook, tmp_path / "w.xlsx", {rounding[name].sheet: change})
-        assert not verify(broken, engine="cached").passed
+        report = verify(broken, engine="cached")
+        assert not report.passed
+        assert words in "".join(report.problems)
 
 
 def test_rounding_that_does_not_exist_is_refused(micro: Checkpoint, tmp_path: Path) -> None:
@@ -311,6 +313,7 @@ def test_check_counts_cells_without_addresses(compact_workbook: Path, tmp_path: 
     broken = tmp_path / "broken.xlsx"
     changes: dict[str, tuple[str, str]] = {
         "<c><v>nan</v></c>": ("K5", "not written as one"),
+        "<c><v>1</v></c>": ("dimension", "cover"),
         "<c></c><c><v>1</v></c>": ("row 5", "none in row 5"),
         16384 * "<c><v>1</v></c>": ("row 5", "none in row 5"),
     }
