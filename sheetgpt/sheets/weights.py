@@ -20,7 +20,7 @@ from sheetgpt.sheets.palette import Palette
 from sheetgpt.xlsx import Book
 
 TAB = "548235"
-MANY_CELLS = 50_000_000  # from here on whole numbers stand in cells without addresses: GPT-2 small in 295 MB, not 608
+MANY_CELLS = 50_000_000  # from here on whole numbers stand in cells without addresses: GPT-2 small's in 287 MB, not 608
 
 
 def _frame(book: Book, title: str, first: int, freeze_row: int) -> Worksheet:
