@@ -67,7 +67,7 @@ def build(
     `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns,
     `new_tokens` (default: 0 for ids, else 12) of which the model writes by `temperature`, `top_k`, `top_p` and `seed`.
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
-    `weights` "int8" makes a third of the file, `digits` rounds every weight to so many significant ones (`quantize`).
+    `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
     Raises SheetGPTError for bad input, before anything is written.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load(model)

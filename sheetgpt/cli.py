@@ -69,7 +69,8 @@ def build(
     ] = 256,
     merge_rounds: Annotated[int, typer.Option(help="Rounds of merges that the Tokenizer sheet has room for.")] = 48,
     weights: Annotated[
-        str, typer.Option(help="exact: float32 as it is. int8: whole numbers, a scale a neuron; a third of the file.")
+        str,
+        typer.Option(help="exact: float32 as it is. int8: whole numbers, a scale a neuron; a third of a large file."),
     ] = "exact",
     digits: Annotated[
         int | None, typer.Option(help="Round every weight to 1 to 9 significant digits.", show_default=False)
