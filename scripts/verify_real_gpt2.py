@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,8 @@ def by_workbook(path: Path, known: Sequence[Known], timeout: float) -> list[Answ
     names = ["token_ids", "next_logits"]
     steps = []
     for k in known:
-        cells = with_prompt(book.inputs, book.layout, k.prompt, None).cells(book.layout)
-        steps.append(Step(cells | {"score_prompt": 0}, names))
+        inputs = replace(with_prompt(book.inputs, book.layout, k.prompt, None), new_tokens=0, score_prompt=False)
+        steps.append(Step(inputs.cells(book.layout), names))
     answers = []
     for found in libreoffice.run(path, steps, timeout=timeout):
         ids, logits = found["token_ids"], found["next_logits"]
