@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sheetgpt import quantize
 from sheetgpt.checkpoint import Checkpoint, bundled, load
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.inputs import DEFAULT_PROMPT, Inputs, all_ids, given_ids, stop_id, tables_of, token_ids, with_prompt
-from sheetgpt.layout import HOME, Layout
+from sheetgpt.layout import EXACT, HOME, Layout
 from sheetgpt.limits import check_limits
-from sheetgpt.model import as_cells, forward
+from sheetgpt.model import forward
 from sheetgpt.sampling import Sampling, surprisal
 from sheetgpt.sheets.about import Built, add_about
 from sheetgpt.sheets.block import add_block
@@ -55,6 +58,8 @@ def build(
     score_prompt: bool | None = None,
     prompt_bytes: int = DEFAULT_PROMPT_BYTES,
     merge_rounds: int = DEFAULT_MERGE_ROUNDS,
+    weights: str = EXACT,
+    digits: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
@@ -62,6 +67,7 @@ def build(
     `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns,
     `new_tokens` (default: 0 for ids, else 12) of which the model writes by `temperature`, `top_k`, `top_p` and `seed`.
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
+    `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
     Raises SheetGPTError for bad input, before anything is written.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load(model)
@@ -69,7 +75,9 @@ def build(
     columns = min(DEFAULT_CONTEXT, config.n_positions) if context is None else context
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
     end = stop_id(checkpoint.tokenizer)
-    layout = Layout(config, columns, *room, end_of_text=-1 if end is None else end)
+    layout = Layout(
+        config, columns, *room, end_of_text=-1 if end is None else end, weights=quantize.mode(weights, digits)
+    )
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
@@ -124,13 +132,24 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     return digest.hexdigest()
 
 
+def rounding_cost(
+    checkpoint: Checkpoint, layout: Layout, ids: Sequence[int], logits: NDArray[Any]
+) -> quantize.Cost | None:
+    """What `layout.weights` changes in the logits [n_vocab, T]; None when the weights are exact."""
+    if layout.weights == EXACT:
+        return None
+    return quantize.cost(forward(checkpoint.params, checkpoint.config, ids)["logits"], logits)
+
+
 def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str) -> Book:
     """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
-    config, params = checkpoint.config, checkpoint.params
-    exact = {name: as_cells(tensor) for name, tensor in params.items()}
+    config = checkpoint.config
+    params = quantize.stored(checkpoint.params, layout.weights)
+    numbers = quantize.evaluated(params)
     start = token_ids(inputs, checkpoint.tokenizer, layout)
-    ids, choices = all_ids(exact, inputs, start, layout)
-    trace = forward(exact, config, ids)
+    ids, choices = all_ids(numbers, inputs, start, layout)
+    trace = forward(numbers, config, ids)
+    cost = rounding_cost(checkpoint, layout, start, trace["logits"][:, : len(start)])
     shown, hexes = token_strings(checkpoint.tokenizer, config.n_vocab)
     prompt = Prompt(ids, [shown[i] for i in ids], layout.context, len(start), inputs.sampling.seed)
     model = Path(checkpoint.name).name
@@ -138,7 +157,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     logits = trace["logits"][:, -1]
     said = ("".join(prompt.shown), "") if text is None else split_text(text.decoding, ids, len(start), hexes)
     bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else len(start) - 1)
-    now = Now(model, inputs, n_given, *said, logits, bits, shown)
+    now = Now(model, inputs, n_given, *said, logits, bits, shown, cost)
 
     book = Book(f"GPT-2 in a spreadsheet: {model}")
     home = book.frame(HOME)
@@ -146,7 +165,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     add_home(book, layout, text, palette, prompt, now, home)
     if text is not None:
         read = add_tokenizer(book, text.tokenizer, inputs.prompt, shown)
-    add_embed(book, layout, palette, prompt, trace)
+    add_embed(book, layout, palette, prompt, params, trace)
     for i in range(config.n_layer):
         add_block(book, layout, palette, prompt, i, params, trace)
     add_output(book, layout, palette, prompt, shown, params, trace, inputs.score_prompt)
@@ -155,12 +174,13 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     if text is not None:
         add_decoding(book, text.decoding, palette, ids, shown, hexes)
         add_bpe_by_hand(book, text.tokenizer, palette, read.n, len(read.ids))
-    add_about(book, layout, palette, source, fingerprint(checkpoint), Built(inputs, start, logits))
-    add_vocabulary(book, layout, palette, shown, hexes)
+    add_about(book, layout, palette, source, fingerprint(checkpoint), Built(inputs, start, logits, cost))
+    own_scales = None if config.tied else params.get("wte.scale")
+    add_vocabulary(book, layout, palette, shown, hexes, own_scales)
     if text is not None:
         add_tables(book, text.tokenizer, shown)
     add_tokens(book, layout, palette, "wte", params["wte"], shown)
-    add_positions(book, layout, palette, params["wpe"])
+    add_positions(book, layout, palette, params)
     if not config.tied:
         add_tokens(book, layout, palette, "lm_head", params["lm_head"], shown)
     for i in range(config.n_layer):

@@ -16,6 +16,7 @@ from rich.table import Table
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.sheets.home_prompt import FINE
+from sheetgpt.workbook import open_workbook
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
@@ -67,6 +68,13 @@ def build(
         int, typer.Option(help="Bytes of text that the Tokenizer sheet has room for; 0: prompts are token ids.")
     ] = 256,
     merge_rounds: Annotated[int, typer.Option(help="Rounds of merges that the Tokenizer sheet has room for.")] = 48,
+    weights: Annotated[
+        str,
+        typer.Option(help="exact: float32 as it is. int8: whole numbers, a scale a neuron; a third of a large file."),
+    ] = "exact",
+    digits: Annotated[
+        int | None, typer.Option(help="Round every weight to 1 to 9 significant digits.", show_default=False)
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
@@ -87,10 +95,15 @@ def build(
             **{name: value for name, value in settings.items() if value is not None},
             prompt_bytes=prompt_bytes,
             merge_rounds=merge_rounds,
+            weights=weights,
+            digits=digits,
             progress=advance,
         )
     if not quiet:
         out.print(f"{target}  {target.stat().st_size / 1e6:,.1f} MB", highlight=False)
+        if weights != "exact" or digits is not None:
+            book = open_workbook(target)
+            out.print(f"weights {book.layout.weights}: {book.cost}", highlight=False, soft_wrap=True)
 
 
 @app.command()

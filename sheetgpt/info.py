@@ -9,6 +9,7 @@ from rich.table import Table
 from sheetgpt.checkpoint import load
 from sheetgpt.config import GPT2Config
 from sheetgpt.layout import Layout
+from sheetgpt.quantize import Cost
 from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.home import links
 from sheetgpt.workbook import open_workbook
@@ -24,6 +25,8 @@ def describe(target: str) -> Iterator[Table]:
     book = open_workbook(target)
     yield shapes(book.model, book.layout.config)
     yield parameters(book.layout.config)
+    if book.cost is not None:
+        yield rounding(book.layout, book.cost)
     yield sheets(book.layout)
     yield names(book.layout, Path(target).name)
 
@@ -41,6 +44,15 @@ def parameters(config: GPT2Config) -> Table:
         table.add_row(part, f"{count(config):,}", f"{count(config) / config.n_params:.1%}")
     table.columns[0].footer, table.columns[1].footer = "all", f"{config.n_params:,}"
     table.columns[1].justify = table.columns[2].justify = "right"
+    return table
+
+
+def rounding(layout: Layout, cost: Cost) -> Table:
+    table = Table("what rounding the weights costs", "", title="Weights", title_justify="left", box=None)
+    table.add_row("weights", layout.weights)
+    table.add_row("logits, largest difference from the exact model", f"{cost.largest:.3g}")
+    table.add_row("logits, root mean square of the differences", f"{cost.rms:.3g}")
+    table.add_row("same likeliest next token", f"{cost.n_same} of {cost.n_tokens} tokens ({cost.top_1:.1%})")
     return table
 
 

@@ -35,6 +35,11 @@ HOME, MODEL, EMBED, OUTPUT, SOFTMAX, SAMPLE, VOCABULARY, WTE, WPE = (
 )
 LM_HEAD = "lm_head"
 
+EXACT, INT8 = "exact", "int8"
+WEIGHTS = (EXACT, INT8, *(f"{n} digits" for n in range(1, 10)))  # how weights stand in their cells
+# how the weights were rounded and what that changes; only in a workbook whose weights are not exact
+ROUNDING = ("weights", "logits_max_difference", "logits_rms_difference", "top_1_agreement", "compared_tokens")
+
 
 @dataclass(frozen=True)
 class Area:
@@ -114,6 +119,7 @@ class Layout:
 
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; with 0 bytes there is none, and prompts are token ids.
     `end_of_text` is the token after which nothing more is chosen, -1 where there is none.
+    `weights` says how the weights stand in their cells: "exact", "int8" or "4 digits" (`sheetgpt.quantize`).
     """
 
     config: GPT2Config
@@ -121,12 +127,20 @@ class Layout:
     prompt_bytes: int = 0
     merge_rounds: int = 0
     end_of_text: int = -1
+    weights: str = EXACT
 
     def __post_init__(self) -> None:
         if not 1 <= self.context <= self.config.n_positions:
             raise SheetGPTError(
                 f"--context {self.context} is not between 1 and the model's {self.config.n_positions} positions."
             )
+        if self.weights not in WEIGHTS:
+            raise SheetGPTError(f"Weights are {', '.join(WEIGHTS)}, not {self.weights!r}.")
+
+    @property
+    def scaled(self) -> bool:
+        """Whether weights are whole numbers, with a scale for each neuron."""
+        return self.weights == INT8
 
     def block_sheet(self, i: int) -> str:
         return f"h{i}"
@@ -140,6 +154,8 @@ class Layout:
         cfg, width = self.config, self.context
         d = cfg.n_embd
         embed = _Cursor(EMBED, ACTIVE_ROW + 2, width)
+        if self.scaled:
+            embed.section("embed_scale", 1)
         for name in ("embed_tok", "embed_pos", "embed"):
             embed.section(name, d)
         areas = {"token_ids": self.home["token_ids"], **embed.areas}
@@ -174,14 +190,17 @@ class Layout:
     @cached_property
     def trace(self) -> dict[str, Area]:
         """Only what the evaluator's trace holds too."""
-        helpers = (".attn.exp.", ".attn.max.", ".attn.sum.", "logits_wanted", "logits_max", "logits_lse")
+        helpers = (".attn.exp.", ".attn.max.", ".attn.sum.", "embed_scale", "logits_wanted", "logits_max", "logits_lse")
         return {name: area for name, area in self.tensors.items() if not any(h in name for h in helpers)}
 
     @cached_property
     def params(self) -> dict[str, list[Area]]:
-        """Every tensor of the checkpoint. `wte` and `lm_head` are [in, out] bands, a token a column, side by side."""
+        """Every tensor of the checkpoint. `wte` and `lm_head` are [in, out] bands, a token a column, side by side.
+
+        In int8 each matrix has its scales, `h0.mlp.c_fc.scale`: one a neuron, token or position.
+        """
         cfg, d = self.config, self.config.n_embd
-        areas = {"wte": self._bands(WTE), "wpe": [Area(WPE, 4, FIRST_TOKEN, d, cfg.n_positions)]}
+        areas = {"wte": self._bands(WTE), "wpe": [Area(WPE, 4 + self.scaled, FIRST_TOKEN, d, cfg.n_positions)]}
         for i in range(cfg.n_layer):
             h, sheet, row = f"h{i}.", self.weight_sheet(i), 4
             for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"):
@@ -194,6 +213,22 @@ class Layout:
         areas["ln_f.b"] = [self._beside("ln_f", BIAS)]
         if not cfg.tied:
             areas[LM_HEAD] = self._bands(LM_HEAD)
+        return areas | (self._scales() if self.scaled else {})
+
+    def _scales(self) -> dict[str, list[Area]]:
+        """A neuron's scale stands in its row, a position's above it; a token's in its row of the Output sheet."""
+        cfg = self.config
+        areas = {"wpe.scale": [Area(WPE, 4, FIRST_TOKEN, 1, cfg.n_positions)]}
+        areas[cfg.head + ".scale"] = [self._beside("logits", SCALE)]
+        if not cfg.tied:
+            areas["wte.scale"] = [Area(VOCABULARY, self.vocabulary["vocab_shown"].row, 4, cfg.n_vocab)]
+        for i in range(cfg.n_layer):
+            h = f"h{i}."
+            areas |= {
+                h + weight.replace(".b", ".scale"): [self._beside(tensor, SCALE)]
+                for weight, tensor in self._vectors(h).items()
+                if weight.endswith(".b") and "ln_" not in weight
+            }
         return areas
 
     def _vectors(self, h: str) -> dict[str, str]:
@@ -293,7 +328,8 @@ class Layout:
         fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
         names = ("model", "fingerprint", *fields, "activation_function", "tied")
         sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
-        return {name: Area(MODEL, 4 + i, 2) for i, name in enumerate((*names, *sizes))}
+        rounding = () if self.weights == EXACT else ROUNDING
+        return {name: Area(MODEL, 4 + i, 2) for i, name in enumerate((*names, *sizes, *rounding))}
 
     @cached_property
     def built(self) -> dict[str, Area]:

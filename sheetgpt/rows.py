@@ -1,6 +1,7 @@
 """Rows of a worksheet as the bytes that stand in its XML: numbers, texts and formulas with their cached values.
 
-Every cell carries its `r` (Gnumeric refuses cells without) and text is inline. Format: ECMA-376 part 1, section 18.3.1.
+Every cell carries its address (Gnumeric ignores cells without, `compact_numbers`) and text is inline. Format: ECMA-376
+part 1, section 18.3.1.
 """
 
 import re
@@ -94,6 +95,16 @@ def numbers(first: int, number: int, values: NDArray[np.number], style: int = 0)
     """Constant numbers side by side: the fast path, for weights."""
     template = _numbers_template(first, len(values), style)
     return template.replace(b"#", b"%d" % number) % tuple(number_texts(values))
+
+
+def compact_numbers(first: int, number: int, values: NDArray[np.number]) -> bytes:
+    """Like `numbers`, but only the first cell carries its address; each of the others follows the one before.
+
+    Half of the file where the numbers are short (1.9 against 4.5 bytes a cell for int8). Excel and LibreOffice read it,
+    Gnumeric takes the cells for empty ones.
+    """
+    texts = number_texts(values)
+    return b'<c r="%b%d"><v>%b</v></c>' % (letters(first), number, b"</v></c><c><v>".join(texts))
 
 
 @lru_cache(maxsize=8)

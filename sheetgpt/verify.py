@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sheetgpt import sampling
+from sheetgpt import quantize, sampling
 from sheetgpt.build import fingerprint
 from sheetgpt.compare import TensorResult, compare, compare_texts, shape_problem
 from sheetgpt.engines import Cells, cached, libreoffice
@@ -134,15 +134,16 @@ def verify(
             return Report(str(path), engine, tuple(unread), tuple(problems))
     else:
         assert checkpoint is not None
-        params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
-    tokens, choices = all_ids(params, inputs, start, layout)
-    expected = forward(params, layout.config, tokens)
+        params = quantize.stored(checkpoint.params, layout.weights)
+    numbers = quantize.evaluated(params)
+    tokens, choices = all_ids(numbers, inputs, start, layout)
+    expected = forward(numbers, layout.config, tokens)
     first = 0 if inputs.score_prompt else len(start) - 1
     results = [*_trace_results(layout, cells, expected, first)]
     results += _output_results(layout, cells, expected, inputs.sampling.temperature)
     results += choice_results(layout, cells, expected, tokens, len(start), inputs, choices)
     results += _text_results(layout, cells, inputs, tokens, len(start), choices, tokenizer, checkpoint is not None)
-    results += _weight_results(layout, cells, params)
+    results += _weight_results(layout, cells, params if layout.scaled else numbers)
     return Report(str(path), engine, tuple(results), tuple(problems))
 
 
@@ -247,7 +248,7 @@ def _text_results(
 def _weight_results(
     layout: Layout, cells: Mapping[str, Cells | None], params: Mapping[str, Array]
 ) -> list[TensorResult]:
-    """Weights must be the checkpoint's own, to the last digit."""
+    """Weights must be the checkpoint's own, to the last digit; in int8 the whole numbers and their scales."""
     results = []
     for name, areas in layout.params.items():
         first = 0
@@ -258,6 +259,7 @@ def _weight_results(
                 first += area.n_columns
             else:
                 want = params[name].reshape(area.n_rows, area.n_columns)
+            want = want if want.dtype == np.int8 else as_cells(want)
             results.append(compare(name if len(areas) == 1 else read, area, cells[read], want, exact=True))
     return results
 
@@ -280,6 +282,6 @@ def _weights(layout: Layout, cells: Mapping[str, Cells | None]) -> tuple[dict[st
         if len(parts) == len(areas):
             whole = np.concatenate(parts, axis=1)
             params[name] = whole.T if name in ("wte", "wpe", "lm_head") else whole
-            if name.endswith((".g", ".b")):
-                params[name] = whole[:, 0]
+            if name.endswith((".g", ".b", ".scale")):
+                params[name] = whole.ravel()
     return params, unread

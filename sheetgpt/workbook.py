@@ -15,7 +15,8 @@ from sheetgpt.config import GPT2Config
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.inputs import DEFAULTS, Inputs
-from sheetgpt.layout import INPUTS, Layout, defined_name
+from sheetgpt.layout import EXACT, INPUTS, ROUNDING, Layout, defined_name
+from sheetgpt.quantize import Cost
 from sheetgpt.sampling import Sampling
 
 _INPUTS = ("prompt_ids", *INPUTS)
@@ -40,6 +41,7 @@ class Workbook:
     settings: Mapping[str, float]  # the numbers in the yellow cells, by name; whatever they are
     ids: tuple[int, ...]  # of the columns, as the file holds them
     missing: tuple[str, ...] = ()  # inputs whose sheet or name is gone
+    cost: Cost | None = None  # what rounding the weights changed, where they are not exact
 
     @property
     def inputs(self) -> Inputs:
@@ -69,7 +71,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     """
     path = Path(path)
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES]
-    optional = (*_INPUTS, "prompt", "token_ids")
+    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING)
     cells = cached.recalculate(path, {}, [*names, *optional])
     missing = [name for name in names if cells[name] is None]
     if missing:
@@ -77,7 +79,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             f"{path} is no workbook of sheetgpt's, or its Model sheet is damaged: there is no range {missing[0]!r}."
         )
         raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
-    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in names}
+    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in (*names, *ROUNDING)}
     try:
         sizes = {
             name: int(found[name]) for name in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
@@ -88,8 +90,13 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             activation_function=str(found["activation_function"]),
             tied=bool(found["tied"]),
         )
-        layout = Layout(config, *(int(found[name]) for name in _SIZES))
-    except (TypeError, ValueError, KeyError, SheetGPTError) as error:
+        context, n_bytes, rounds, end = (int(found[name]) for name in _SIZES)
+        layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)))
+        cost = None
+        if layout.weights != EXACT:
+            largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
+            cost = Cost(largest, rms, top_1, int(n))
+    except (TypeError, ValueError, OverflowError, KeyError, SheetGPTError) as error:
         raise DamagedWorkbook(f"The Model sheet of {path} holds something else than the config: {error}.") from error
     prompt, ids = _text(cells["prompt"]), _ids(cells["prompt_ids"])
     settings = {name: _number(cells[name], DEFAULTS[name]) for name in INPUTS}
@@ -103,6 +110,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         settings,
         _ids(cells["token_ids"]),
         tuple(name for name in (*_INPUTS, *(["prompt"] if layout.reads_text else [])) if cells[name] is None),
+        cost,
     )
 
 

@@ -39,8 +39,8 @@ _START = rb'<c r="[A-Z]{1,3}[1-9]\d{0,6}"(?: s="\d{1,5}")?'
 _PLAIN = rb"<v>-?\d{1,17}(?:\.\d{1,30})?(?:[eE][-+]?\d{1,2})?</v>"
 _CHILD = rb'<f t="shared" si="\d{1,9}"/>'
 _RUN = re.compile(
-    rb"(?:%b>%b</c>){8,}+|(?:%b(?:>%b%b| t=\"str\">%b<v></v>)</c>){4,}+"
-    % (_START, _PLAIN, _START, _CHILD, _PLAIN, _CHILD)
+    rb"(?:%b>%b</c>){8,}+|(?:%b(?:>%b%b| t=\"str\">%b<v></v>)</c>){4,}+|%b>%b</c>(?:<c>%b</c>){8,}+"
+    % (_START, _PLAIN, _START, _CHILD, _PLAIN, _CHILD, _START, _PLAIN, _PLAIN)
 )
 _INDEX = re.compile(rb' si="(\d+)"')
 _ADDRESS = re.compile(rb' r="([^"]+)"')
@@ -115,6 +115,9 @@ class SheetScan:
     def _cell(self, cell: Element, digits: str) -> None:
         attributes = dict(cell.items())
         where = attributes.pop("r", "")
+        if not where and self.column and not attributes and [local(child) for child in cell] == ["v"]:
+            # `rows.compact_numbers`: a plain number that follows the cell before it
+            where = f"{get_column_letter(self.column + 1)}{digits}" if self.column < MAX_COLUMN else ""
         column = COLUMNS.get(where.removesuffix(digits)) if where.endswith(digits) else None
         if column is None:
             self._report(where or f"row {digits}", f"The cell's address {where!r} is none in row {digits}.")
@@ -272,7 +275,11 @@ def _thinned(stream: IO[bytes], n_styles: int) -> Iterator[bytes]:
             return text
         if any(int(style) >= n_styles for style in set(_STYLE.findall(text))) or len(set(_INDEX.findall(text))) > 1:
             return text
-        return text[: text.index(b"</c>") + 4] + text[text.rindex(b"<c ") :]
+        start, end = text[: text.index(b"</c>") + 4], text[text.rindex(b"<c") :]
+        if not end.startswith(b"<c>"):
+            return start + end
+        last = first + text.count(b"<c>")  # of a run without addresses the last cell is given its own
+        return text if last > MAX_COLUMN else b'%b<c r="%b%b">%b' % (start, LETTERS[last], digits, end[3:])
 
     rest = b""
     while block := stream.read(BLOCK):

@@ -1,7 +1,7 @@
 """The Model sheet: the config, a cell each, and where the parameters are, counted by formulas from the shapes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from openpyxl.utils import get_column_letter
 from sheetgpt import rows
 from sheetgpt.config import GPT2Config
 from sheetgpt.inputs import Inputs
-from sheetgpt.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, Layout, quoted
+from sheetgpt.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout, quoted
+from sheetgpt.quantize import Cost
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.xlsx import Book
 
@@ -31,6 +32,11 @@ _MEANING = {
     "prompt_bytes": "bytes of text that the Tokenizer sheet has rows for; 0: no tokenizer, prompts are token ids",
     "merge_rounds": "rounds of merges that the Tokenizer sheet has columns for",
     "end_of_text": "id of <|endoftext|>, after which nothing more is written; -1: there is no such token",
+    "weights": "exact; int8: whole numbers, each neuron with a scale; or rounded to so many significant digits",
+    "logits_max_difference": "what rounding the weights costs: the largest change of a logit, on the first prompt",
+    "logits_rms_difference": "the root of the mean square of these changes",
+    "top_1_agreement": "the share of that prompt's tokens after which the same token is the likeliest",
+    "compared_tokens": "tokens of that prompt",
 }
 
 
@@ -66,6 +72,7 @@ class Built:
     inputs: Inputs
     ids: Sequence[int]
     logits: NDArray[Any]
+    cost: Cost | None = None  # what rounding the weights changed, where they are not exact
 
 
 def add_about(book: Book, layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> None:
@@ -74,14 +81,20 @@ def add_about(book: Book, layout: Layout, palette: Palette, model: str, fingerpr
     for column, width in zip("ABCE", (28, 22, 70, 16), strict=True):
         sheet.column_dimensions[column].width = width
     book.link(sheet, "A2", f"{quoted(HOME)}!A1")
-    last = layout.built["built_logits"].last_row + 5 + len(parameter_parts(layout.config))
+    last = max(layout.built["built_logits"].last_row, _last_setting(layout)) + 5 + len(parameter_parts(layout.config))
     stream = lambda: about_rows(layout, palette, model, fingerprint, built)  # noqa: E731
     book.add(sheet, stream, f"{get_column_letter(FIRST_TOKEN + layout.context - 1)}{last}", 3 * last)
+
+
+def _last_setting(layout: Layout) -> int:
+    return max(area.row for area in layout.model_cells.values())
 
 
 def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Iterator[bytes]:
     config, cells = layout.config, layout.model_cells
     values: dict[str, Any] = {"model": model, "fingerprint": fingerprint}
+    if built.cost is not None:
+        values |= dict(zip(ROUNDING, (layout.weights, *astuple(built.cost)), strict=True))
     yield rows.row(1, rows.text(1, 1, "Model", palette["title"]), height=24)
     yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
     heads = ("name", "value", "what it is")
@@ -98,7 +111,7 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
             rows.text(3, n, _MEANING[name], palette["label"]),
             beside.pop(n, b""),
         )
-    n = cells["end_of_text"].row + 1
+    n = _last_setting(layout) + 1
     while n in beside:
         yield rows.row(n, beside.pop(n))
         n += 1

@@ -39,9 +39,13 @@ ACTIVATION = {
 }
 
 
-def linear(x: Area, weights: Area, o: int, t: int, bias_row: int, sheet: str) -> str:
-    """y[o] = sum over i of W[i, o] x[i] + b[o].  6 ns a multiply-add in LibreOffice, against 20+ for MMULT."""
-    return f"SUMPRODUCT({weights.stripe(o).reference},{down(x, t, sheet)})+$D${bias_row}"
+def linear(x: Area, weights: Area, o: int, t: int, row: int, sheet: str, scaled: bool) -> str:
+    """y[o] = (sum over i of W[i, o] x[i]) s[o] + b[o], without s where the weights are no whole numbers.
+
+    6 ns a multiply-add in LibreOffice, against 20+ for MMULT.
+    """
+    scale = f"*$E${row}" if scaled else ""
+    return f"SUMPRODUCT({weights.stripe(o).reference},{down(x, t, sheet)}){scale}+$D${row}"
 
 
 def layer_norm(
@@ -92,17 +96,19 @@ def dense(
     words: str,
     values: NDArray[Any],
     bias: NDArray[Any],
+    scale: NDArray[Any] | None,
     label: Callable[[int], str],
 ) -> Section:
-    """A linear layer: a row is a neuron, its weights one column of the weight sheet, its bias in column D."""
+    """A linear layer: a row is a neuron, its weights one column of the weight sheet, bias and scale in D and E."""
     return Section(
         y,
         title,
         words,
         values,
-        lambda o, t: linear(x, weights, o, t, y.row + o, y.sheet),
+        lambda o, t: linear(x, weights, o, t, y.row + o, y.sheet, scale is not None),
         label,
         bias=bias,
+        scale=scale,
     )
 
 
@@ -223,6 +229,7 @@ def block_sections(layout: Layout, i: int, params: Params, trace: Trace) -> Sequ
             "What each token asks for (query), offers (key) and tells (value), below one another.  [3 n_embd, T]",
             trace[attn + "qkv"],
             params[attn + "c_attn.b"],
+            params.get(attn + "c_attn.scale"),
             lambda o: f"{('query', 'key', 'value')[o // config.n_embd]}, head {o % config.n_embd // config.head_size}",
         )
     )
@@ -238,6 +245,7 @@ def block_sections(layout: Layout, i: int, params: Params, trace: Trace) -> Sequ
             "The heads' findings, combined by one linear layer.  [n_embd, T]",
             trace[attn + "out"],
             params[attn + "c_proj.b"],
+            params.get(attn + "c_proj.scale"),
             lambda o: "attn.out",
         )
     )
@@ -254,6 +262,7 @@ def block_sections(layout: Layout, i: int, params: Params, trace: Trace) -> Sequ
             "Each row is one neuron looking at one token: its weights times the column, plus its bias.  [n_inner, T]",
             trace[mlp + "fc"],
             params[mlp + "c_fc.b"],
+            params.get(mlp + "c_fc.scale"),
             lambda o: "mlp.fc",
         )
     )
@@ -278,6 +287,7 @@ def block_sections(layout: Layout, i: int, params: Params, trace: Trace) -> Sequ
             "What the neurons have to say, back at the width of a token.  [n_embd, T]",
             trace[mlp + "out"],
             params[mlp + "c_proj.b"],
+            params.get(mlp + "c_proj.scale"),
             lambda o: "mlp.out",
         )
     )

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from sheetgpt.layout import BAND, EMBED, ID_ROW, Layout
+from sheetgpt.layout import BAND, EMBED, ID_ROW, Area, Layout
 from sheetgpt.model import Trace
+from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, frame, letter, sheet_rows
 from sheetgpt.xlsx import Book
@@ -18,16 +19,39 @@ def lookup(layout: Layout, i: int, t: int) -> str:
     return f"CHOOSE(INT({letter(t)}${ID_ROW}/{BAND})+1,{bands})"
 
 
-def embed_sections(layout: Layout, trace: Trace) -> Sequence[Section]:
+def token_scale(layout: Layout, prompt: Prompt, params: Params) -> list[Section]:
+    """The scale of the token's whole numbers, looked up once for its whole column.  [1, T]"""
+    (scales,) = layout.params["wte.scale"]
+    return [
+        Section(
+            layout.tensors["embed_scale"],
+            "embed_scale",
+            "The weights are whole numbers, and this is the size of a step: the token's own scale.  [1, T]",
+            params["wte.scale"][list(prompt.ids)][None, :],
+            lambda i, t: f"INDEX({scales.reference},{letter(t)}${ID_ROW}+1)",
+            lambda i: "scale",
+            style="tiny",
+        )
+    ]
+
+
+def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace) -> Sequence[Section]:
     areas, wpe = layout.tensors, layout.params["wpe"][0]
     tok, pos, both = areas["embed_tok"], areas["embed_pos"], areas["embed"]
+
+    def scaled(source: str, scale: Area | None, t: int) -> str:
+        return source if scale is None else f"{source}*{at(scale, 0, t, EMBED)}"
+
+    scale_of_tok = areas.get("embed_scale")
+    scale_of_pos = layout.params["wpe.scale"][0] if layout.scaled else None
     return [
+        *(token_scale(layout, prompt, params) if layout.scaled else ()),
         Section(
             tok,
             "embed_tok",
             "The token's own embedding: its column of the sheet wte.  [n_embd, T]",
             trace["embed_tok"],
-            lambda i, t: lookup(layout, i, t),
+            lambda i, t: scaled(lookup(layout, i, t), scale_of_tok, t),
             lambda i: "embed_tok",
         ),
         Section(
@@ -35,7 +59,7 @@ def embed_sections(layout: Layout, trace: Trace) -> Sequence[Section]:
             "embed_pos",
             "The position's embedding: the same column of the sheet wpe.  [n_embd, T]",
             trace["embed_pos"],
-            lambda i, t: at(wpe, i, t, EMBED),
+            lambda i, t: scaled(at(wpe, i, t, EMBED), scale_of_pos, t),
             lambda i: "embed_pos",
         ),
         Section(
@@ -49,11 +73,12 @@ def embed_sections(layout: Layout, trace: Trace) -> Sequence[Section]:
     ]
 
 
-def add_embed(book: Book, layout: Layout, palette: Palette, prompt: Prompt, trace: Trace) -> None:
+def add_embed(book: Book, layout: Layout, palette: Palette, prompt: Prompt, params: Params, trace: Trace) -> None:
     sheet = frame(book, layout, EMBED)
     for name in ("embed_tok", "embed_pos", "embed"):
         colour_signed(sheet, layout.tensors[name], 0.5)
     note = "Each column is one token. Read down: its embedding, its position's, and their sum."
-    stream = sheet_rows(layout, palette, prompt, "Embedding", note, lambda: embed_sections(layout, trace))
+    sections = lambda: embed_sections(layout, prompt, params, trace)  # noqa: E731
+    stream = sheet_rows(layout, palette, prompt, "Embedding", note, sections)
     last = layout.tensors["embed"]
     book.add(sheet, stream, last.cells.split(":")[-1], 3 * layout.config.n_embd * layout.context)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sheetgpt import rows, sampling
 from sheetgpt.inputs import Inputs
 from sheetgpt.layout import FIRST_TOKEN, INPUTS, MAX_TOP_K, Area, Layout
+from sheetgpt.quantize import Cost
 from sheetgpt.sampling import COLDEST, HOTTEST, MAX_SEED
 from sheetgpt.sheets.decoding import DecodingLayout
 from sheetgpt.sheets.palette import Palette
@@ -47,6 +48,7 @@ class Now:
     logits: NDArray[Any]  # after the last token
     surprisal: NDArray[Any]  # [T], bits; NaN where it isn't computed
     shown: list[str]  # by id
+    cost: Cost | None = None  # what rounding the weights changed
 
 
 def local(area: Area, t: int | None = None) -> str:
@@ -118,6 +120,10 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     n = home["self_check"].row
     check = rows.formula(3, n, self_check(layout, text), agrees(0.0), palette["quote"])
     yield rows.row(n, rows.text(1, n, "Self-check", palette["name"]), check)
+    if now.cost is not None:
+        n = home["self_check"].row + 1
+        price = rows.text(3, n, f"{layout.weights}; {now.cost}.", palette["note"])
+        yield rows.row(n, rows.text(1, n, "Weights", palette["name"]), price)
 
 
 def _box(palette: Palette, n: int, title: str, cell: bytes, style: str = "prompt") -> bytes:

@@ -26,6 +26,7 @@ from sheetgpt.layout import (
     INDEX,
     LABEL,
     POSITION_ROW,
+    SCALE,
     TITLE_ROW,
     TOKEN_ROW,
     Area,
@@ -75,6 +76,7 @@ class Section:
     titled: bool = True
     gain: NDArray[Any] | None = None
     bias: NDArray[Any] | None = None
+    scale: NDArray[Any] | None = None
     causal: bool = False  # row k is the key at position k: it starts at column k
     grows: bool = False  # each column has a formula of its own, which sees one key more than the column before
     guard: int = ACTIVE_ROW
@@ -108,7 +110,7 @@ def frame(book: Book, layout: Layout, title: str, tab: str = "2F5597") -> Worksh
     sheet = book.frame(title)
     sheet.sheet_properties.tabColor = tab
     sheet.freeze_panes = f"{letter(0)}{ACTIVE_ROW + 1}"
-    widths = {LABEL: 24, INDEX: 7, GAIN: 9, BIAS: 9, FIRST_TOKEN - 1: 3}
+    widths = {LABEL: 24, INDEX: 7, GAIN: 9, BIAS: 9, SCALE: 9 if layout.scaled else 3}
     for column, width in widths.items():
         sheet.column_dimensions[get_column_letter(column)].width = width
     for t in range(layout.context):
@@ -139,7 +141,8 @@ def header(
         cells = rows.fill_right(FIRST_TOKEN, number, source, values, next(index), palette[style])
         yield rows.row(number, rows.text(INDEX, number, title, palette["label"]), cells)
     columns = rows.text(LABEL, ACTIVE_ROW, "tensor", palette["header"])
-    for column, head in ((INDEX, "row"), (GAIN, "gain"), (BIAS, "bias")):
+    heads = {INDEX: "row", GAIN: "gain", BIAS: "bias"} | ({SCALE: "scale"} if layout.scaled else {})
+    for column, head in heads.items():
         columns += rows.text(column, ACTIVE_ROW, head, palette["header"])
     flags = rows.fill_right(FIRST_TOKEN, ACTIVE_ROW, down(home["active"], 0, ""), active, next(index), palette["flag"])
     yield rows.row(ACTIVE_ROW, columns, flags)
@@ -161,9 +164,10 @@ def section_rows(section: Section, prompt: Prompt, palette: Palette, index: Iter
     for i in range(area.n_rows):
         number = area.row + i
         cells = [_row_label(section, i, number, prompt, label), rows.number(INDEX, number, i, key)]
-        for column, vector in ((GAIN, section.gain), (BIAS, section.bias)):
+        for column, vector in ((GAIN, section.gain), (BIAS, section.bias), (SCALE, section.scale)):
             if vector is not None:
-                cells.append(rows.numbers(column, number, vector[i : i + 1], palette["weight"]))
+                look = palette["tiny" if column == SCALE else "weight"]
+                cells.append(rows.numbers(column, number, vector[i : i + 1], look))
         t = i if section.causal else 0
         if section.grows:
             sources = [guarded(section.formula(i, t), t, section.guard, section.idle) for t in range(prompt.context)]

@@ -28,6 +28,13 @@ def unembedding(layout: Layout, token: int) -> Area:
     return bands[token // width].stripe(token % width)
 
 
+def logit(layout: Layout, token: int, t: int) -> str:
+    """The token's column of `wte` . ln_f(x), times the token's scale where that column holds whole numbers."""
+    y = layout.tensors["logits"]
+    scale = f"*$E${y.row + token}" if layout.scaled else ""
+    return f"SUMPRODUCT({unembedding(layout, token).reference},{down(layout.tensors['ln_f'], t, OUTPUT)}){scale}"
+
+
 def wanted(layout: Layout, t: int) -> str:
     """1 where logits are computed: from the prompt's last token on, and at every token when score_prompt is 1."""
     score, n_prompt = layout.home["score_prompt"].reference, layout.home["n_prompt"].reference
@@ -44,7 +51,7 @@ def output_sections(
 ) -> Sequence[Section]:
     areas, config = layout.tensors, layout.config
     x = areas[f"h{config.n_layer - 1}.resid_post"]
-    flags, logits, final = areas["logits_wanted"], areas["logits"], areas["ln_f"]
+    flags, logits = areas["logits_wanted"], areas["logits"]
     every, top = np.where(wanted_now > 0, trace["logits"], np.nan), areas["logits_max"]
     peak = every.max(axis=0, keepdims=True)
     epsilon = layout.model_cells["layer_norm_epsilon"].reference
@@ -85,8 +92,9 @@ def output_sections(
             "logits",
             "How well each token of the vocabulary would come next: its own column of wte × ln_f.  [n_vocab, T]",
             every,
-            lambda v, t: f"SUMPRODUCT({unembedding(layout, v).reference},{down(final, t, OUTPUT)})",
+            lambda v, t: logit(layout, v, t),
             lambda v: shown[v],
+            scale=params.get(f"{config.head}.scale"),
             guard=flags.row,
         ),
     ]

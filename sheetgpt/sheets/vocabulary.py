@@ -2,6 +2,9 @@
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
 
 from sheetgpt import rows
 from sheetgpt.layout import HOME, VOCABULARY, Layout, quoted
@@ -43,7 +46,15 @@ def _visible(c: str) -> str:
     return f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co", "Zl", "Zp") else c
 
 
-def add_vocabulary(book: Book, layout: Layout, palette: Palette, shown: Sequence[str], hexes: Sequence[str]) -> None:
+def add_vocabulary(
+    book: Book,
+    layout: Layout,
+    palette: Palette,
+    shown: Sequence[str],
+    hexes: Sequence[str],
+    scales: NDArray[Any] | None = None,
+) -> None:
+    """`scales`: of the columns of `wte` [n_vocab], where they have no place in the Output sheet."""
     sheet = book.frame(VOCABULARY)
     sheet.sheet_properties.tabColor = "548235"
     sheet.freeze_panes = "A4"
@@ -51,26 +62,25 @@ def add_vocabulary(book: Book, layout: Layout, palette: Palette, shown: Sequence
         sheet.column_dimensions[column].width = width
     book.link(sheet, "A2", f"{quoted(HOME)}!A1")
 
+    heads = ("id", "token", "bytes, hexadecimal", *(() if scales is None else ("scale in wte",)))
+
     def stream() -> Iterator[bytes]:
         note = "A token a row. · is a space, ↵ a new line, ⟨E2⟩ a byte that is no letter by itself."
         yield rows.row(
             1, rows.text(1, 1, "Vocabulary", palette["title"]), rows.text(3, 1, note, palette["note"]), height=24
         )
         yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
-        yield rows.row(
-            3,
-            *(
-                rows.text(c, 3, name, palette["header"])
-                for c, name in enumerate(("id", "token", "bytes, hexadecimal"), 1)
-            ),
-        )
+        yield rows.row(3, *(rows.text(c, 3, name, palette["header"]) for c, name in enumerate(heads, 1)))
         for i, (a, b) in enumerate(zip(shown, hexes, strict=True)):
             n = 4 + i
-            cells = (
+            cells = [
                 rows.number(1, n, i, palette["id"]),
                 rows.text(2, n, a, palette["label"]),
                 rows.text(3, n, b, palette["label"]),
-            )
+            ]
+            if scales is not None:
+                cells.append(rows.numbers(4, n, scales[i : i + 1], palette["tiny"]))
             yield rows.row(n, *cells)
 
-    book.add(sheet, stream, f"C{3 + len(shown)}", 3 * len(shown))
+    last = "C" if scales is None else "D"
+    book.add(sheet, stream, f"{last}{3 + len(shown)}", len(heads) * len(shown))

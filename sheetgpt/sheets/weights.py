@@ -1,7 +1,7 @@
 """The weight sheets: every parameter of the checkpoint a cell, in GPT-2's own [in, out] orientation.
 
 One column of a block's weight sheet is one neuron; one column of `wte` is one token, of `wpe` one position.
-A cell holds the shortest decimal that rounds to the checkpoint's float32.
+A cell holds the shortest decimal that rounds to the checkpoint's float32; in int8 (`sheetgpt.quantize`) a whole number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,13 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import rows
 from sheetgpt.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Area, Layout, quoted
+from sheetgpt.quantize import scale_name
 from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.xlsx import Book
 
 TAB = "548235"
+MANY_CELLS = 50_000_000  # from here on whole numbers stand in cells without addresses: GPT-2 small's in 287 MB, not 608
 
 
 def _frame(book: Book, title: str, first: int, freeze_row: int) -> Worksheet:
@@ -36,12 +38,13 @@ def _top(palette: Palette, title: str, note: str, first: int) -> Iterator[bytes]
     yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
 
 
-def _matrix(area: Area, values: NDArray[Any], label: str, palette: Palette) -> Iterator[bytes]:
+def _matrix(layout: Layout, area: Area, values: NDArray[Any], label: str, palette: Palette) -> Iterator[bytes]:
     """Rows of weights, with the input's index in column B."""
+    write = rows.compact_numbers if layout.scaled and layout.config.n_params > MANY_CELLS else rows.numbers
     for i in range(area.n_rows):
         n = area.row + i
         head = rows.text(LABEL, n, label, palette["label"]) + rows.number(2, n, i, palette["index"])
-        yield rows.row(n, head, rows.numbers(area.column, n, np.ascontiguousarray(values[i])))
+        yield rows.row(n, head, write(area.column, n, np.ascontiguousarray(values[i])))
 
 
 def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, params: Params) -> None:
@@ -51,15 +54,15 @@ def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, para
     names = [f"h{i}.{name}" for name in ("attn.c_attn.w", "attn.c_proj.w", "mlp.c_fc.w", "mlp.c_proj.w")]
 
     def stream() -> Iterator[bytes]:
-        yield from _top(
-            palette, title, "A column is one neuron: the weights with which it reads its inputs.", FIRST_WEIGHT
-        )
+        note = "A column is one neuron: the weights with which it reads its inputs."
+        scaled = f" Whole numbers, each times the neuron's scale: column E of the sheet {layout.block_sheet(i)}."
+        yield from _top(palette, title, note + (scaled if layout.scaled else ""), FIRST_WEIGHT)
         for name in names:
             (area,) = layout.params[name]
             n = area.row - 1
             heads = rows.numbers(area.column, n, np.arange(area.n_columns), palette["header"])
             yield rows.row(n, rows.text(LABEL, n, name.split(".", 1)[1], palette["section"]), heads)
-            yield from _matrix(area, params[name], name.split(".", 1)[1], palette)
+            yield from _matrix(layout, area, params[name], name.split(".", 1)[1], palette)
 
     areas = [layout.params[name][0] for name in names]
     widest = max(area.last_column for area in areas)
@@ -76,6 +79,10 @@ def add_tokens(
     note = {
         WTE: "A column is one token of the vocabulary: the numbers that stand for it, going in and coming out.",
     }.get(name, "A column is one token of the vocabulary: what a last state must look like for it to come next.")
+    if layout.scaled:
+        (scales,) = layout.params[scale_name(name)]
+        column = get_column_letter(scales.column)
+        note += f" Whole numbers, each times the token's scale: column {column} of the sheet {scales.sheet}."
 
     def stream() -> Iterator[bytes]:
         yield from _top(palette, name, note, FIRST_WEIGHT)
@@ -89,24 +96,27 @@ def add_tokens(
                 rows.text(area.column + k, n + 1, shown[first + k], palette["id"]) for k in range(area.n_columns)
             )
             yield rows.row(n + 1, rows.text(LABEL, n + 1, "token", palette["label"]), *strings)
-            yield from _matrix(area, weights[first:last].T, name, palette)
+            yield from _matrix(layout, area, weights[first:last].T, name, palette)
             first = last
 
     last_cell = f"{get_column_letter(bands[0].last_column)}{bands[-1].last_row}"
     book.add(sheet, stream, last_cell, weights.size)
 
 
-def add_positions(book: Book, layout: Layout, palette: Palette, weights: NDArray[Any]) -> None:
-    """`wpe`: position t in column F + t, as on every token sheet."""
-    sheet = _frame(book, WPE, FIRST_TOKEN, 4)
-    (area,) = layout.params[WPE]
+def add_positions(book: Book, layout: Layout, palette: Palette, params: Params) -> None:
+    """`wpe`: position t in column F + t, as on every token sheet; in int8 each under its scale."""
+    (area,), weights = layout.params[WPE], params[WPE]
+    sheet = _frame(book, WPE, FIRST_TOKEN, area.row)
 
     def stream() -> Iterator[bytes]:
-        yield from _top(
-            palette, WPE, "A column is one position: the numbers that say where a token stands.", FIRST_TOKEN
-        )
+        note = "A column is one position: the numbers that say where a token stands."
+        scaled = " Whole numbers, each times the scale above it."
+        yield from _top(palette, WPE, note + (scaled if layout.scaled else ""), FIRST_TOKEN)
         positions = rows.numbers(area.column, 3, np.arange(area.n_columns), palette["header"])
         yield rows.row(3, rows.text(LABEL, 3, "position", palette["section"]), positions)
-        yield from _matrix(area, weights.T, WPE, palette)
+        if layout.scaled:
+            scales = rows.numbers(area.column, 4, params["wpe.scale"], palette["tiny"])
+            yield rows.row(4, rows.text(LABEL, 4, "scale", palette["label"]), scales)
+        yield from _matrix(layout, area, weights.T, WPE, palette)
 
     book.add(sheet, stream, area.cells.split(":")[-1], weights.size)
