@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sheetgpt import quantize
 from sheetgpt.checkpoint import Checkpoint, bundled, load
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import DEFAULT_PROMPT, Inputs, all_ids, given_ids, stop_id, tables_of, token_ids, with_prompt
+from sheetgpt.inputs import DEFAULT_PROMPT, Inputs, given_ids, stop_id, tables_of, token_ids, with_prompt, write
 from sheetgpt.layout import EXACT, HOME, Layout
 from sheetgpt.limits import check_limits
 from sheetgpt.model import forward
@@ -147,8 +147,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     params = quantize.stored(checkpoint.params, layout.weights)
     numbers = quantize.evaluated(params)
     start = token_ids(inputs, checkpoint.tokenizer, layout)
-    ids, choices = all_ids(numbers, inputs, start, layout)
-    trace = forward(numbers, config, ids)
+    ids, choices, trace = write(numbers, quantize.draft(params), inputs, start, layout)
     cost = rounding_cost(checkpoint, layout, start, trace["logits"][:, : len(start)])
     shown, hexes = token_strings(checkpoint.tokenizer, config.n_vocab)
     prompt = Prompt(ids, [shown[i] for i in ids], layout.context, len(start), inputs.sampling.seed)

@@ -13,7 +13,7 @@ from sheetgpt import bpe
 from sheetgpt.continuation import Cache, advance, window
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import Layout
-from sheetgpt.model import Array, check_ids
+from sheetgpt.model import Array, Trace, check_ids, forward
 from sheetgpt.sampling import Choice, Sampling, check_whole, choose, uniforms
 from sheetgpt.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -89,26 +89,39 @@ def check_room(inputs: Inputs, layout: Layout) -> None:
     check_whole("new_tokens", inputs.new_tokens, 0, layout.context - 1)
 
 
-def all_ids(
-    params: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout
-) -> tuple[tuple[int, ...], tuple[Choice, ...]]:
-    """The ids of all active columns, and the choice after each from the prompt's last on.
+def write(
+    params: Mapping[str, Array], draft: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout
+) -> tuple[tuple[int, ...], tuple[Choice, ...], Trace]:
+    """The ids of all active columns, the choice after each from the prompt's last on, and their trace.
 
-    `params` are the cells' own numbers. Nothing is chosen after a chosen `<|endoftext|>`.
+    `params` are the cells' own numbers, which may be slow to come by; `draft` are nearly the same and at hand. The text
+    is drafted with those and then read once, whole, with the cells' own; where they choose otherwise, they write it.
     """
+    ids = all_ids(draft, inputs, prompt, layout)
+    for _ in range(2):
+        trace = forward(params, layout.config, ids)
+        numbers = uniforms(inputs.sampling.seed, inputs.new_tokens + 1)
+        places = range(len(prompt) - 1, len(ids))
+        stopped = len(ids) > len(prompt) and ids[-1] == layout.end_of_text
+        chosen = zip(places[: len(places) - stopped], numbers, strict=False)
+        choices = tuple(choose(trace["logits"][:, t], inputs.sampling, u) for t, u in chosen)
+        if all(choice.id == token for choice, token in zip(choices, ids[len(prompt) :], strict=False)):
+            break
+        ids = all_ids(params, inputs, prompt, layout)
+    return ids, choices, trace
+
+
+def all_ids(params: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout) -> tuple[int, ...]:
+    """The ids of all active columns. Nothing is chosen after a chosen `<|endoftext|>`."""
     config = layout.config
     cache = Cache(config, len(prompt) + inputs.new_tokens, params["wte"].dtype)
-    ids, step, choices = [*prompt], [*prompt], []
-    for n, u in enumerate(uniforms(inputs.sampling.seed, inputs.new_tokens + 1)):
-        choice = choose(advance(params, config, step, cache), inputs.sampling, u)
-        choices.append(choice)
-        if n == inputs.new_tokens:
+    ids, step = [*prompt], [*prompt]
+    for u in uniforms(inputs.sampling.seed, inputs.new_tokens):
+        step = [choose(advance(params, config, step, cache), inputs.sampling, u).id]
+        ids += step
+        if step[0] == layout.end_of_text:
             break
-        step = [choice.id]
-        ids.append(choice.id)
-        if choice.id == layout.end_of_text:
-            break
-    return tuple(ids), tuple(choices)
+    return tuple(ids)
 
 
 def given_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> Sequence[int]:

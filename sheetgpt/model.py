@@ -19,6 +19,8 @@ from sheetgpt.errors import SheetGPTError
 Array = NDArray[Any]  # floating point; float64 unless asked otherwise
 Trace = dict[str, Array]
 
+SLICE = 1 << 18  # numbers turned to text and back at a time: as Python floats they take five times their place
+
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
@@ -151,5 +153,9 @@ def as_cells(tensor: Array) -> NDArray[np.float64]:
     """
     if tensor.dtype == np.float64:
         return tensor
-    text = orjson.dumps(np.ascontiguousarray(tensor, np.float32).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
-    return np.array(orjson.loads(text), np.float64).reshape(tensor.shape)
+    numbers = np.ascontiguousarray(tensor, np.float32).ravel()
+    cells = np.empty(numbers.shape)
+    for i in range(0, len(numbers), SLICE):
+        text = orjson.dumps(numbers[i : i + SLICE], option=orjson.OPT_SERIALIZE_NUMPY)
+        cells[i : i + SLICE] = orjson.loads(text)
+    return cells.reshape(tensor.shape)

@@ -23,6 +23,7 @@ Array = NDArray[Any]
 Params = Mapping[str, Array]
 
 _LARGEST = 127
+_MANY = 10_000_000  # from here on the numbers are made each time they are needed: as_cells takes 0.1 s a million
 # float(...), since 10.0**k is off by a bit for some k
 _POWERS = np.array([float(f"1e{k}") for k in range(-60, 61)])
 
@@ -67,9 +68,14 @@ def stored(params: Params, weights: str) -> dict[str, Array]:
 
 def evaluated(cells: Params) -> Params:
     """The numbers that the evaluator computes with, float64: what stands in the cells, times its scale."""
-    if any(name.endswith(".scale") for name in cells):
+    if sum(tensor.size for tensor in cells.values()) > _MANY or any(name.endswith(".scale") for name in cells):
         return _Scaled(cells)
     return {name: as_cells(tensor) for name, tensor in cells.items()}
+
+
+def draft(cells: Params) -> Params:
+    """Nearly the same numbers, at hand: float32 as it is, without a look at its decimals."""
+    return _Scaled(cells) if any(name.endswith(".scale") for name in cells) else cells
 
 
 def scale_name(matrix: str) -> str:
@@ -104,7 +110,7 @@ def round_digits(tensor: Array, digits: int) -> NDArray[np.float32]:
 
 
 class _Scaled(Mapping[str, Array]):
-    """Multiplies a matrix when it is asked for: all at once, GPT-2's would take 1 GB."""
+    """Makes a matrix's numbers when it is asked for: all at once, GPT-2's would take 1 GB."""
 
     def __init__(self, cells: Params) -> None:
         self._cells = cells

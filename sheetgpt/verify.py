@@ -22,9 +22,9 @@ from sheetgpt.compare import TensorResult, compare, compare_texts, shape_problem
 from sheetgpt.engines import Cells, cached, libreoffice
 from sheetgpt.engines import formulas as formulas_engine
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import Inputs, all_ids, given_ids, token_ids, with_prompt, with_settings
+from sheetgpt.inputs import Inputs, given_ids, token_ids, with_prompt, with_settings, write
 from sheetgpt.layout import Layout, defined_name
-from sheetgpt.model import as_cells, forward
+from sheetgpt.model import as_cells
 from sheetgpt.sampling import Choice
 from sheetgpt.sheets.decoding import decoded_bytes
 from sheetgpt.sheets.tokenizer_layout import ids_column
@@ -136,8 +136,7 @@ def verify(
         assert checkpoint is not None
         params = quantize.stored(checkpoint.params, layout.weights)
     numbers = quantize.evaluated(params)
-    tokens, choices = all_ids(numbers, inputs, start, layout)
-    expected = forward(numbers, layout.config, tokens)
+    tokens, choices, expected = write(numbers, quantize.draft(params), inputs, start, layout)
     first = 0 if inputs.score_prompt else len(start) - 1
     results = [*_trace_results(layout, cells, expected, first)]
     results += _output_results(layout, cells, expected, inputs.sampling.temperature)
