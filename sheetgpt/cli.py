@@ -178,6 +178,7 @@ def run(
     top_p: TopP = None,
     seed: Seed = None,
     numpy: Annotated[bool, typer.Option("--numpy", help="Also what the NumPy evaluator writes.")] = False,
+    stream: Annotated[bool, typer.Option("--stream", help="Print token by token, a recalculation each.")] = False,
     json_out: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     model: MovedModel = None,
     timeout: Timeout = 600,
@@ -187,10 +188,15 @@ def run(
 
     `sheetgpt run workbooks/fairytale.xlsx --prompt "Once upon a time" --new-tokens 16 --temperature 0.8 --seed 7`
 
-    With --numpy the evaluator's own continuation is printed below: the same tokens.
+    With --stream only the new text is printed, token by token. With --numpy the evaluator's own continuation is printed
+    below: the same tokens.
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     given: dict[str, Any] = {"prompt": prompt, "ids": _ids(ids), **settings}
+    if stream:
+        result = sheetgpt.run(workbook, **given, timeout=timeout, on_text=lambda text: print(text, end="", flush=True))
+        print()
+        return
     with _spinner(quiet or json_out, "recalculating in LibreOffice"):
         result = sheetgpt.run(workbook, **given, timeout=timeout)
     ours = list(sheetgpt.evaluate(workbook, model=model, **given)) if numpy else []

@@ -1,7 +1,7 @@
 """Recalculates a workbook in LibreOffice for a prompt and reads what it wrote, and what would come next."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ import numpy as np
 
 from sheetgpt.build import fingerprint
 from sheetgpt.continuation import continue_ids
-from sheetgpt.engines import Cells, libreoffice
+from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.generate import with_text
-from sheetgpt.inputs import check_room, token_ids, with_prompt, with_settings
+from sheetgpt.inputs import Inputs, check_room, token_ids, with_prompt, with_settings
 from sheetgpt.model import as_cells
 from sheetgpt.sampling import Choice
-from sheetgpt.workbook import open_workbook
+from sheetgpt.workbook import Workbook, open_workbook
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,14 @@ def run(
     top_p: float | None = None,
     seed: int | None = None,
     timeout: float = 600,
+    on_text: Callable[[str], None] | None = None,
 ) -> Prediction:
     """Puts the inputs in, recalculates in LibreOffice, reads what the workbook wrote and the table of its Home sheet.
 
     The workbook's own formulas turn the text into ids and choose the tokens. What isn't given stays as the file holds
-    it. Raises SheetGPTError for bad input, in the workbook's own words where it has them, or when LibreOffice is
-    missing.
+    it. With `on_text` the tokens are written one recalculation after the other, and each one's text is handed over as
+    soon as it is there. Raises SheetGPTError for bad input, in the workbook's own words where it has them, or when
+    LibreOffice is missing.
     """
     book = open_workbook(workbook)
     inputs = with_settings(
@@ -82,7 +84,10 @@ def run(
     )
     check_room(inputs, book.layout)
     names = [*_NAMES, *(["completion"] if book.layout.reads_text else [])]
-    found = libreoffice.recalculate(Path(workbook), inputs.cells(book.layout), names, timeout=timeout)
+    if on_text is None:
+        found = libreoffice.recalculate(Path(workbook), inputs.cells(book.layout), names, timeout=timeout)
+    else:
+        found = _one_by_one(book, inputs, names, timeout, on_text)
     cells = {name: c for name, c in found.items() if c is not None}
     missing = next((name for name in names if name not in cells), None)
     if missing is not None:
@@ -100,6 +105,28 @@ def run(
     written = _written(cells, n_prompt, len(tokens))
     heat = inputs.sampling.temperature
     return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens)
+
+
+def _one_by_one(
+    book: Workbook, inputs: Inputs, names: Sequence[str], timeout: float, on_text: Callable[[str], None]
+) -> dict[str, Cells | None]:
+    """Everything once without new tokens, then one more at a time: each recalculation is one more column's."""
+    shown, room = "", book.layout.context - inputs.new_tokens
+
+    def after(found: dict[str, Cells | None]) -> None:
+        nonlocal shown
+        given, cell = found["n_given"], found.get("completion")
+        if given is not None and given.numbers[0, 0] > room:
+            raise SheetGPTError(
+                "The prompt and the new tokens are more than the columns: then nothing can be streamed."
+            )
+        text = ("" if cell is None else cell.texts.get((0, 0), "")).rstrip("\ufffd")
+        on_text(text[len(shown) :])
+        shown = text
+
+    first = Step(inputs.cells(book.layout) | {"new_tokens": 0}, [*names, "n_given"])
+    more = [Step({"new_tokens": n}, [*names, "n_given"], hard=False) for n in range(1, inputs.new_tokens + 1)]
+    return libreoffice.session(book.path, [first, *more], timeout=timeout, after=after).results[-1]
 
 
 _NAMES = (

@@ -210,6 +210,9 @@ def work(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> dict[str, 
         state["doing"] = "reading"
         found = [find(document, target) for target in step["read"]]
         steps.append([c and read(c, folder / f"{i}-{j}.f64", budget) for j, c in enumerate(found)])
+        if job.get("stream"):
+            (folder / "part").write_text(json.dumps(steps[-1]), "utf-8")
+            (folder / "part").rename(folder / f"{i}.json")  # whole from the moment that it is there
     if job.get("pdf"):
         state["doing"] = "exporting"
         export(document, job["pdf"])

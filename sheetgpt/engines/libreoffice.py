@@ -16,7 +16,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,15 @@ def recalculate(
     return run(workbook, [Step(inputs, read)], timeout=timeout)[0]
 
 
-def session(workbook: Path, steps: Sequence[Step], *, timeout: float = 600) -> Session:
-    """Like `run`, with seconds and bytes."""
-    return _converse(Path(workbook), steps, None, timeout)
+def session(
+    workbook: Path,
+    steps: Sequence[Step],
+    *,
+    timeout: float = 600,
+    after: Callable[[dict[str, Cells | None]], None] | None = None,
+) -> Session:
+    """Like `run`, with seconds and bytes. `after` gets each step's answer as soon as it is there."""
+    return _converse(Path(workbook), steps, None, timeout, after)
 
 
 def export_pdf(
@@ -82,7 +89,13 @@ def export_pdf(
     _converse(Path(workbook), [Step(inputs or {}, ())], target, timeout)
 
 
-def _converse(workbook: Path, steps: Sequence[Step], pdf: dict[str, Any] | None, timeout: float) -> Session:
+def _converse(
+    workbook: Path,
+    steps: Sequence[Step],
+    pdf: dict[str, Any] | None,
+    timeout: float,
+    after: Callable[[dict[str, Cells | None]], None] | None = None,
+) -> Session:
     require_workbook(workbook)
     job = {
         "workbook": workbook.absolute().as_uri(),
@@ -95,9 +108,20 @@ def _converse(workbook: Path, steps: Sequence[Step], pdf: dict[str, Any] | None,
             for step in steps
         ],
         "pdf": pdf,
+        "stream": after is not None,
     }
+    told = 0
+
+    def tell(folder: Path) -> None:
+        nonlocal told
+        while after is not None and (answer := folder / f"{told}.json").exists():
+            found = zip(steps[told].read, enumerate(json.loads(answer.read_text("utf-8"))), strict=True)
+            after({key: _cells(folder / f"{told}-{j}.f64", cells) for key, (j, cells) in found})
+            told += 1
+
     with _folder() as folder:
-        answer = _work(job, folder, workbook, timeout)
+        answer = _work(job, folder, workbook, timeout, tell)
+        tell(folder)
         if "error" in answer:
             raise SheetGPTError(answer["error"].replace("{workbook}", workbook.name))
         results = [
@@ -133,7 +157,9 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _work(job: dict[str, Any], folder: Path, workbook: Path, timeout: float) -> dict[str, Any]:
+def _work(
+    job: dict[str, Any], folder: Path, workbook: Path, timeout: float, tell: Callable[[Path], None]
+) -> dict[str, Any]:
     """Runs the worker in a process group of its own, and leaves nothing of it behind."""
     soffice = find_soffice()
     profile = (folder / "profile").as_uri()
@@ -150,6 +176,8 @@ def _work(job: dict[str, Any], folder: Path, workbook: Path, timeout: float) -> 
             start_new_session=True,
         )
         try:
+            if job["stream"]:
+                timeout = _follow(worker, timeout, lambda: tell(folder))
             worker.wait(timeout)
         except subprocess.TimeoutExpired:
             if not (folder / "answer.json").exists():  # else it is only slow to leave
@@ -169,6 +197,15 @@ def _work(job: dict[str, Any], folder: Path, workbook: Path, timeout: float) -> 
         f"the program that drives LibreOffice stopped before it was done with {workbook.name} (exit status"
         f" {worker.returncode}{', ' + said[0] if said else ''}): if memory ran out, close other programs and try again"
     )
+
+
+def _follow(worker: "subprocess.Popen[bytes]", timeout: float, tell: Callable[[], None]) -> float:
+    """Looks for answers until the worker ends or its time does; gives the seconds that it then has left."""
+    end = time.monotonic() + timeout
+    while worker.poll() is None and time.monotonic() < end:
+        tell()
+        time.sleep(0.05)
+    return max(end - time.monotonic(), 0)
 
 
 def _end(worker: "subprocess.Popen[bytes]") -> None:
