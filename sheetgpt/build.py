@@ -65,7 +65,8 @@ def build(
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
 
     `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns,
-    `new_tokens` (default: 0 for ids, else 12) of which the model writes by `temperature`, `top_k`, `top_p` and `seed`.
+    `new_tokens` of which the model writes by `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as the prompt
+    leaves room; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
     Raises SheetGPTError for bad input, before anything is written.
@@ -83,13 +84,14 @@ def build(
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
     score = config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
     default = Inputs(DEFAULT_PROMPT) if layout.reads_text else Inputs(ids=(0,))
-    default_n = min(DEFAULT_NEW_TOKENS, layout.context - 1) if layout.reads_text else 0
-    n = default_n if new_tokens is None else new_tokens
     sampling = Sampling(temperature, top_k, top_p, seed)
-    given = replace(default, new_tokens=n, sampling=sampling, score_prompt=score)
+    given = replace(default, new_tokens=new_tokens or 0, sampling=sampling, score_prompt=score)
     if ids is not None:
         given = replace(given, prompt="")
     inputs = with_prompt(given, layout, prompt, ids)
+    if new_tokens is None and layout.reads_text and not inputs.ids:
+        room = layout.context - len(given_ids(inputs, checkpoint.tokenizer, layout))
+        inputs = replace(inputs, new_tokens=int(np.clip(room, 0, DEFAULT_NEW_TOKENS)))
     token_ids(inputs, checkpoint.tokenizer, layout)
     check_limits(layout, text)
     target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).name}.xlsx"

@@ -16,6 +16,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 from safetensors.numpy import save_file
 
 import sheetgpt
+from sheetgpt import cli
 from sheetgpt.build import build
 from sheetgpt.checkpoint import Checkpoint, load
 from sheetgpt.config import GPT2Config
@@ -24,6 +25,22 @@ from sheetgpt.tokenizer import byte_to_unicode
 Tensors = dict[str, np.ndarray]
 
 MICRO_IDS = (5, 9, 33)
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def sheetgpt_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs `sheetgpt` in this process: exit status, standard output, standard error."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        monkeypatch.setattr("sys.argv", ["sheetgpt", *(str(word) for word in words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        said = capfd.readouterr()
+        return int(stop.value.code or 0), said.out, said.err
+
+    return run
 
 
 def real_gpt2() -> str | None:

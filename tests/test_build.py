@@ -11,11 +11,10 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
-from conftest import MICRO_IDS
+from conftest import MICRO_IDS, Command
 from patching import patch, set_formula, set_value
 
 import sheetgpt
-from sheetgpt import cli
 from sheetgpt.check import check
 from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.config import GPT2Config
@@ -27,23 +26,6 @@ from sheetgpt.model import as_cells, forward
 from sheetgpt.workbook import open_workbook
 
 COMMITTED = Path(__file__).parent.parent / "workbooks" / "fairytale.xlsx"
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def sheetgpt_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs `sheetgpt` in this process: exit status, standard output, standard error."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        monkeypatch.setattr("sys.argv", ["sheetgpt", *(str(word) for word in words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        said = capfd.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    return run
 
 
 def everything_below(folder: Path) -> list[str]:

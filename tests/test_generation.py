@@ -1,0 +1,237 @@
+"""The workbook writes, in LibreOffice: its choices against the NumPy twin's, over settings, edits, stops, windows."""
+
+import random
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pytest
+from conftest import Command
+from test_prompt import FINE, ids_of, word
+from texts import random_texts
+
+import sheetgpt
+from sheetgpt.build import build
+from sheetgpt.checkpoint import Checkpoint
+from sheetgpt.config import GPT2Config
+from sheetgpt.engines import Cells, Step, formulas, libreoffice
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.inputs import Inputs, all_ids, given_ids, token_ids, with_settings
+from sheetgpt.layout import Layout, defined_name
+from sheetgpt.model import as_cells
+from sheetgpt.sheets.home_prompt import OTHER_INPUTS, SLID
+from sheetgpt.workbook import open_workbook
+
+Settings = dict[str, Any]
+READ = ["token_ids", "message", "n_prompt", "n_tokens"]
+
+
+def settings(n: int, seed: int, most_new: int) -> list[Settings]:
+    """`n` combinations, the ends of every range among them."""
+    rng = random.Random(seed)
+    return [
+        {
+            "new_tokens": rng.randrange(most_new + 1),
+            "temperature": rng.choice([0, 0.001, 0.3, 0.8, 1, 1, 1.7, 100]),
+            "top_k": rng.choice([1, 2, 5, 40, 63, 64]),
+            "top_p": rng.choice([1, 1, 0.95, 0.5, 0.1, 1e-9]),
+            "seed": rng.choice([0, 1, 7, 2147483645, rng.randrange(2147483646)]),
+        }
+        for _ in range(n)
+    ]
+
+
+def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
+
+
+def fits(text: str, checkpoint: Checkpoint, layout: Layout) -> bool:
+    try:
+        return bool(given_ids(Inputs(text), checkpoint.tokenizer, layout))
+    except SheetGPTError:
+        return False
+
+
+def wanted(checkpoint: Checkpoint, layout: Layout, inputs: Inputs) -> list[int]:
+    start = token_ids(inputs, checkpoint.tokenizer, layout)
+    return [*all_ids(numbers(checkpoint), inputs, start, layout)]
+
+
+def test_200_combinations_choose_the_twins_tokens(reader_workbook: Path, reader: Checkpoint) -> None:
+    """Prompts short and long: with the longer ones the window slides."""
+    layout = open_workbook(reader_workbook).layout
+    texts = [text for text in random_texts(400, 21, 3) if fits(text, reader, layout)][:200]
+    pairs = zip(texts, settings(200, 1, 11), strict=True)
+    inputs = [with_settings(Inputs(text), **chosen) for text, chosen in pairs]
+    steps = [Step(i.cells(layout), READ, hard=n % 2 == 0) for n, i in enumerate(inputs)]
+    said = set()
+    for given, found in zip(inputs, libreoffice.run(reader_workbook, steps), strict=True):
+        assert ids_of(found["token_ids"]) == wanted(reader, layout, given), given
+        said.add(word(found["message"]))
+    assert {FINE, SLID} <= said
+
+
+def test_formulas_chooses_them_too(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:
+    config = GPT2Config(n_vocab=5, n_positions=4, n_embd=2, n_layer=1, n_head=1, n_inner=2)
+    nano = make_checkpoint(config, "nano", seed=8)
+    path = build(nano, tmp_path / "nano.xlsx", ids=[3], context=3, new_tokens=2)
+    layout = Layout(config, 3)
+    for chosen in ({"new_tokens": 2, "temperature": 1.5, "top_k": 4, "top_p": 0.9, "seed": 12}, {"temperature": 0}):
+        inputs = with_settings(Inputs(ids=(3,), new_tokens=2), **chosen)
+        found = formulas.recalculate(path, inputs.cells(layout), ["token_ids"])
+        assert ids_of(found["token_ids"]) == wanted(nano, layout, inputs)
+
+
+@pytest.mark.parametrize("heat", [0, 0.9])
+def test_every_tensor_is_verified_with_generation(reader_workbook: Path, reader: Checkpoint, heat: float) -> None:
+    report = sheetgpt.verify(
+        reader_workbook, prompt="the king", new_tokens=7, temperature=heat, top_p=0.9, seed=5, model=reader.source
+    )
+    assert report.passed, report.frame()[lambda f: ~f.passed]
+    assert {"sample_wins", "sample_cumulative", "surprisal", "completion"} <= {t.name for t in report.tensors}
+
+
+@pytest.mark.parametrize(
+    ("sheet", "name"),
+    [("Sample", "sample_draw"), ("Sample", "sample_kept"), ("Home", "surprisal")],
+)
+def test_a_broken_choice_fails_verification(
+    reader_workbook: Path, reader: Checkpoint, tmp_path: Path, sheet: str, name: str
+) -> None:
+    layout = open_workbook(reader_workbook).layout
+    area = (layout.sample | layout.home)[name]
+    book = openpyxl.load_workbook(reader_workbook)
+    book[sheet].cell(area.row, area.column + 5).value = 0.123
+    book.save(tmp_path / "broken.xlsx")
+    report = sheetgpt.verify(tmp_path / "broken.xlsx", ids=[5, 6, 7], new_tokens=5, model=reader.source)
+    assert name in {t.name for t in report.tensors if not t.passed}
+
+
+def test_after_60_edits_nothing_is_stale(reader_workbook: Path) -> None:
+    """Prompt, seed, temperature, new_tokens, top_k, top_p: one after the other, threads on, against from scratch."""
+    rng, layout = random.Random(31), open_workbook(reader_workbook).layout
+    names = [
+        *READ,
+        *(defined_name(name) for name in layout.trace),
+        *layout.sample,
+        "surprisal",
+        "top_probs",
+        "completion",
+    ]
+    steps = []
+    for text, chosen in zip(random_texts(60, 32, 2), settings(60, 33, 11), strict=True):
+        key = rng.choice(["prompt", *chosen])
+        edit = {"prompt": text} if key == "prompt" else {key: chosen[key]}
+        steps += [Step(edit, names, hard=False), Step({}, names)]
+    answers = libreoffice.run(reader_workbook, steps)
+    different = set()
+    for step, soft, hard in zip(steps[::2], answers[::2], answers[1::2], strict=True):
+        for name in names:
+            a, b = soft[name], hard[name]
+            assert a, name
+            assert b, name
+            assert a.texts == b.texts, (step.set, name)
+            np.testing.assert_allclose(a.numbers, b.numbers, rtol=1e-12, atol=1e-12, err_msg=f"{step.set} {name}")
+        different.add(tuple(ids_of(soft["token_ids"])))
+    assert len(different) > 20
+
+
+def test_nothing_is_written_after_the_end_of_text(reader_workbook: Path, reader: Checkpoint) -> None:
+    """Whatever the third new token is: made the end of text, it is the last."""
+    layout = open_workbook(reader_workbook).layout
+    inputs = Inputs("the king", new_tokens=6)
+    free = wanted(reader, layout, inputs)
+    n_prompt = len(token_ids(inputs, reader.tokenizer, layout))
+    end = free[n_prompt + 2]
+    [found] = libreoffice.run(reader_workbook, [Step(inputs.cells(layout) | {"end_of_text": end}, READ)])
+    assert ids_of(found["token_ids"]) == wanted(reader, replace(layout, end_of_text=end), inputs)
+    assert ids_of(found["token_ids"])[-1] == end
+    assert len(ids_of(found["token_ids"])) < len(free)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("new_tokens", 12, "New tokens must be"),
+        ("new_tokens", 1.5, "New tokens must be"),
+        ("temperature", "hot", "The temperature must be"),
+        ("temperature", 1e-9, "The temperature must be"),
+        ("top_k", 65, "top_k must be"),
+        ("top_p", 0, "top_p must be"),
+        ("seed", -1, "The seed must be"),
+        ("score_prompt", 2, "Score the prompt must be"),
+    ],
+)
+def test_a_setting_out_of_range_is_said_in_words_and_nothing_is_written(
+    reader_workbook: Path, name: str, value: Any, said: str
+) -> None:
+    [found] = libreoffice.run(reader_workbook, [Step({"new_tokens": 3, name: value}, [*READ, "top_ids", "self_check"])])
+    assert said in word(found["message"])
+    assert len(ids_of(found["token_ids"])) == int(ids_of(found["n_prompt"])[0])
+    assert ids_of(found["top_ids"]) == []
+    assert not [t for name in READ for t in (found[name] or Cells(np.zeros((1, 1)), {})).texts.values() if t[0] == "#"]
+
+
+def test_the_self_check_sees_a_changed_weight_and_other_inputs(reader_workbook: Path) -> None:
+    weight = {"h0_mlp_c_fc_b": [0.5, 0.5, 0.5, 0.5]}
+    edits = ({}, {"seed": 3}, {"seed": 0} | weight)
+    fine, other, broken = libreoffice.run(reader_workbook, [Step(edit, ["self_check"]) for edit in edits])
+    assert word(fine["self_check"]).startswith("✓")
+    assert word(other["self_check"]) == OTHER_INPUTS
+    assert word(broken["self_check"]).startswith("✗")
+
+
+def test_streaming_writes_the_same_text(reader_workbook: Path) -> None:
+    pieces: list[str] = []
+    whole = sheetgpt.run(reader_workbook, prompt="the", new_tokens=5, seed=4)
+    streamed = sheetgpt.run(reader_workbook, prompt="the", new_tokens=5, seed=4, on_text=pieces.append)
+    assert streamed.ids == whole.ids
+    assert len(pieces) == 6
+    assert whole.completion.startswith("".join(pieces))
+
+
+def test_the_command_agrees_with_numpy(reader_workbook: Path, reader: Checkpoint, sheetgpt_command: Command) -> None:
+    words = ("run", str(reader_workbook), "--prompt", "the", "--new-tokens", "4", "--seed", "7", "--numpy", "--json")
+    status, out, err = sheetgpt_command(*words, "--model", reader.source)
+    assert (status, err) == (0, "")
+    assert '"numpy"' in out
+
+
+def names_and_rules(path: Path) -> Sequence[Any]:
+    """Names, validations of Home, charts, and every formula of Home, Sample and Output."""
+    book = openpyxl.load_workbook(path)
+    cells = {
+        f"{sheet}!{cell.coordinate}": str(cell.value).replace(" ", "")
+        for sheet in ("Home", "Sample", "Output")
+        for row in book[sheet].iter_rows()
+        for cell in row
+        if cell.data_type == "f"
+    }
+    home = book["Home"]
+    rules = sorted(str(rule.sqref) for rule in home.data_validations.dataValidation)
+    return set(book.defined_names), rules, len(home._charts), cells
+
+
+def test_openpyxl_opens_and_saves_it_whole(reader_workbook: Path, tmp_path: Path) -> None:
+    book = openpyxl.load_workbook(reader_workbook)
+    book.save(tmp_path / "again.xlsx")
+    assert names_and_rules(tmp_path / "again.xlsx") == names_and_rules(reader_workbook)
+    found = libreoffice.recalculate(tmp_path / "again.xlsx", {}, ["message", "self_check"])
+    assert word(found["message"]) == FINE
+    assert word(found["self_check"]).startswith("✓")
+
+
+def test_libreoffice_opens_and_saves_it_whole(reader_workbook: Path, tmp_path: Path) -> None:
+    profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
+    soffice = str(libreoffice.find_soffice())
+    command = [soffice, profile, "--headless", "--convert-to", "xlsx", "--outdir", str(tmp_path), str(reader_workbook)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    again, before = names_and_rules(tmp_path / reader_workbook.name), names_and_rules(reader_workbook)
+    assert again[0] >= before[0]
+    assert sorted(again[3]) == sorted(before[3])
+    assert again[2] == before[2]
+    assert len(again[1]) == len(before[1])
