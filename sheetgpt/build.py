@@ -65,8 +65,8 @@ def build(
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
 
     `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns,
-    `new_tokens` of which the model writes by `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as the prompt
-    leaves room; none for ids).
+    `new_tokens` of which the model writes by `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as many
+    as there is room for; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
     Raises SheetGPTError for bad input, before anything is written.
@@ -90,8 +90,8 @@ def build(
         given = replace(given, prompt="")
     inputs = with_prompt(given, layout, prompt, ids)
     if new_tokens is None and layout.reads_text and not inputs.ids:
-        room = layout.context - len(given_ids(inputs, checkpoint.tokenizer, layout))
-        inputs = replace(inputs, new_tokens=int(np.clip(room, 0, DEFAULT_NEW_TOKENS)))
+        free = layout.context - len(given_ids(inputs, checkpoint.tokenizer, layout))
+        inputs = replace(inputs, new_tokens=int(np.clip(free, 0, DEFAULT_NEW_TOKENS)))
     token_ids(inputs, checkpoint.tokenizer, layout)
     check_limits(layout, text)
     target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).name}.xlsx"
