@@ -14,6 +14,7 @@ from sheetgpt.engines.libreoffice import export_pdf
 
 RANGES = {
     "home": "Home!A1:X62",
+    "guide": "Guide!A1:C24",
     "tokenizer": "Tokenizer!A1:AI32",
     "block": "h0!A1:Q45",
     "sample": "Sample!A1:Y52",

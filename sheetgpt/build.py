@@ -24,6 +24,7 @@ from sheetgpt.sheets.block import add_block
 from sheetgpt.sheets.bpe_by_hand import add_bpe_by_hand
 from sheetgpt.sheets.decoding import DecodingLayout, add_decoding, decoded_bytes, split_text
 from sheetgpt.sheets.embed import add_embed
+from sheetgpt.sheets.guide import add_guide
 from sheetgpt.sheets.home import add_home
 from sheetgpt.sheets.home_prompt import Now, Text
 from sheetgpt.sheets.palette import Palette
@@ -164,6 +165,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     home = book.frame(HOME)
     palette = Palette(book)
     add_home(book, layout, text, palette, prompt, now, home)
+    add_guide(book, layout, palette)
     if text is not None:
         read = add_tokenizer(book, text.tokenizer, inputs.prompt, shown)
     add_embed(book, layout, palette, prompt, params, trace)

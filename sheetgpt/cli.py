@@ -83,7 +83,7 @@ def build(
     """
     checkpoint = sheetgpt.load(model, quiet=quiet)
     has_text = checkpoint.tokenizer is not None and prompt_bytes > 0
-    n_sheets = 2 * checkpoint.config.n_layer + 9 + (not checkpoint.config.tied) + 5 * has_text
+    n_sheets = 2 * checkpoint.config.n_layer + 10 + (not checkpoint.config.tied) + 5 * has_text
     with _bar(quiet, "building", n_sheets) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         target = sheetgpt.build(

@@ -22,8 +22,9 @@ INPUTS = ("new_tokens", "temperature", "top_k", "top_p", "seed", "score_prompt")
 MAX_TOP_K = 64  # rows of the table of candidates
 MAX_ROWS, MAX_COLUMNS, MAX_FORMULA = 1_048_576, 16_384, 8_192  # Excel's
 
-HOME, MODEL, EMBED, OUTPUT, SOFTMAX, SAMPLE, VOCABULARY, WTE, WPE = (
+HOME, GUIDE, MODEL, EMBED, OUTPUT, SOFTMAX, SAMPLE, VOCABULARY, WTE, WPE = (
     "Home",
+    "Guide",
     "Model",
     "Embed",
     "Output",

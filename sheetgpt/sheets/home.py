@@ -15,6 +15,7 @@ from sheetgpt import rows
 from sheetgpt.layout import (
     EMBED,
     FIRST_TOKEN,
+    GUIDE,
     MODEL,
     OUTPUT,
     SAMPLE,
@@ -52,6 +53,7 @@ def links(layout: Layout) -> list[tuple[str, str]]:
             (BY_HAND, "how merges are learned, with a text of your own"),
         ]
     return [
+        (GUIDE, "the tour in ten stops, and where the parameters are"),
         *text,
         (EMBED, "a token and its position become a column of numbers"),
         *blocks,

@@ -1,0 +1,119 @@
+"""The Guide sheet: the tour of the workbook in ten stops, each with its link, and where the parameters are."""
+
+from collections.abc import Iterator
+
+from sheetgpt import rows
+from sheetgpt.layout import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, Layout, quoted
+from sheetgpt.sheets.about import parameter_parts
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.tokenizer_layout import TOKENIZER
+from sheetgpt.xlsx import Book
+
+Stop = tuple[str, str, str]  # where the link goes, its text, what there is to see
+FIRST = 4
+
+
+def stops(layout: Layout) -> list[Stop]:
+    """In the order of the computation."""
+    first, n = layout.block_sheet(0), layout.config.n_layer
+
+    def to(tensor: str) -> str:
+        area = layout.tensors[tensor]
+        return f"{quoted(area.sheet)}!A{area.row - 1}"
+
+    def top(sheet: str) -> str:
+        return f"{quoted(sheet)}!A1"
+
+    ids = "Type token ids into the yellow strip on Home: this workbook has no tokenizer. Each id is a token."
+    text = "The text is cut into words, words into bytes, and neighbouring bytes join to tokens, round by round."
+    return [
+        (top(HOME), "Home", "Type a prompt. The network reads it and writes on, one token after the other."),
+        (top(TOKENIZER if layout.reads_text else HOME), "Tokens", text if layout.reads_text else ids),
+        (
+            *(top(EMBED), "Embedding"),
+            f"Each token becomes a column of {layout.config.n_embd} numbers: its own, plus those of its position. From "
+            "here on a token stays in its column on every sheet, and nothing ever looks to the right.",
+        ),
+        (
+            *(to(f"h{0}.ln_1.mean"), f"{first}: layer norm"),
+            "Before a block reads a column it is brought to mean 0 and variance 1, then stretched and shifted by "
+            "numbers that were learned: the green ones beside each row.",
+        ),
+        (
+            *(to("h0.attn.scores.0"), f"{first}: attention"),
+            "Each token asks (query), each token before it answers (key): the better they match, the more of that "
+            "token's value is taken. The orange squares show who looks at whom.",
+        ),
+        (
+            *(to("h0.resid_mid"), f"{first}: what attention adds"),
+            "The heads' findings are mixed and added to the column: x + attention. Nothing is overwritten.",
+        ),
+        (
+            *(to("h0.mlp.fc"), f"{first}: MLP"),
+            f"{layout.config.n_inner:,} neurons look at each column by itself; each adds its own pattern, in the "
+            "measure that it fires.",
+        ),
+        (
+            *(to("logits"), "Logits"),
+            f"After {n} such blocks, the last state of a column is compared with every token of the vocabulary: one "
+            f"number for each of {layout.config.n_vocab:,}.",
+        ),
+        (
+            *(top(SOFTMAX), "Probabilities"),
+            "Divided by the temperature and taken through exp, the logits become shares of 1. Cold makes the best one "
+            "certain; hot makes all alike.",
+        ),
+        (
+            *(top(SAMPLE), "The choice"),
+            "Of the likeliest tokens a number by chance picks one. It becomes the token of the next column, on every "
+            "sheet: so the text grows to the right, without a macro and without a circle.",
+        ),
+    ]
+
+
+def add_guide(book: Book, layout: Layout, palette: Palette) -> None:
+    sheet = book.frame(GUIDE)
+    sheet.sheet_properties.tabColor = "C55A11"
+    sheet.sheet_view.showGridLines = False
+    for column, width in zip("ABC", (6, 30, 110), strict=True):
+        sheet.column_dimensions[column].width = width
+    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
+    for i, (place, *_) in enumerate(stops(layout)):
+        book.link(sheet, f"B{FIRST + i}", place)
+    last = FIRST + 14 + len(parameter_parts(layout.config))
+    book.add(sheet, lambda: guide_rows(layout, palette), f"C{last}", 3 * last)
+
+
+def guide_rows(layout: Layout, palette: Palette) -> Iterator[bytes]:
+    title = rows.text(1, 1, "The tour in ten stops", palette["title"])
+    yield rows.row(1, title, height=28)
+    yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+    for i, (_, name, words) in enumerate(stops(layout)):
+        n = FIRST + i
+        cells = rows.number(1, n, i + 1, palette["id"]), rows.text(2, n, name, palette["link"])
+        yield rows.row(n, *cells, rows.text(3, n, words, palette["paragraph"]), height=32)
+    yield from _parameters(layout, palette, FIRST + 11)
+
+
+def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[bytes]:
+    """Counted by formulas from the shapes on the Model sheet."""
+    config = layout.config
+    where = {name: area.reference for name, area in layout.model_cells.items()}
+    parts = parameter_parts(config)
+    total = f"$B${n + len(parts) + 1}"
+    heads = (
+        (1, ""),
+        (2, "Parameters"),
+        (3, "by part, counted from the shapes on the sheet Model; and the part's share"),
+    )
+    yield rows.row(n, *(rows.text(c, n, head, palette["section"]) for c, head in heads))
+    for i, (part, expression, number) in enumerate(parts, 1):
+        count = rows.formula(2, n + i, expression.format(**where), number(config), palette["count"])
+        share = f'"{part}: "&TEXT($B${n + i}/{total},"0.0%")'
+        value = f"{part}: {number(config) / config.n_params:.1%}"
+        yield rows.row(n + i, count, rows.formula(3, n + i, share, value, palette["label"]))
+    end = n + len(parts) + 1
+    whole = rows.formula(2, end, f"SUM($B${n + 1}:$B${end - 1})", config.n_params, palette["total"])
+    yield rows.row(
+        end, whole, rows.text(3, end, "all parameters: as many weights stand in this workbook", palette["name"])
+    )
