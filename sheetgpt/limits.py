@@ -1,15 +1,28 @@
-"""Excel's limits, checked before anything is written: rows, columns and the length of a formula.
+"""Excel's limits, checked before anything is written: rows, columns, the length of a formula, the size of the file.
 
-Source: "Excel specifications and limits", support.microsoft.com.
+Source: "Excel specifications and limits", support.microsoft.com; for the file, PKWARE's APPNOTE.TXT, section 4.3.
 """
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Area, Layout
+from sheetgpt.layout import EXACT, INT8, MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Area, Layout
 from sheetgpt.sheets.home_prompt import Text, prompt_text
+
+MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every spreadsheet program reads
+
+# Measured on normal numbers and GPT-2 small's shapes, one block, 16 columns.
+FORMULA_BYTES = 11.5  # in the file, a formula cell
+FORMULA_MEMORY, NUMBER_MEMORY = 1_700, 10  # in LibreOffice 7.4, bytes a cell
 
 
 def check_limits(layout: Layout, text: Text | None = None) -> None:
-    """Names the first tensor that would not fit on its sheet."""
+    """Names the first tensor that would not fit on its sheet, or the size of a file that would be too large."""
+    size = file_bytes(layout)
+    if size > MAX_FILE:
+        raise SheetGPTError(
+            f"A workbook of {layout.config.n_params:,} weights and {layout.context} columns would take about "
+            f"{size / 1e9:.1f} GB, and {memory_bytes(layout) / 1e9:.0f} GB of memory in LibreOffice; a workbook is a "
+            "zip file, which holds 4 GiB without an extension that not every program reads: build a smaller model."
+        )
     weights = {name: area for name, areas in layout.params.items() for area in areas}
     for name, area in (layout.tensors | weights | layout.softmax | layout.vocabulary).items():
         _fits(name, area)
@@ -19,6 +32,22 @@ def check_limits(layout: Layout, text: Text | None = None) -> None:
             f"With --context {layout.context} the prompt's text on Home would need a formula of {length:,} characters; "
             f"a formula has at most {MAX_FORMULA:,}."
         )
+
+
+def file_bytes(layout: Layout) -> float:
+    """The size that the file will have, within about a tenth."""
+    digits = {INT8: 2.3, EXACT: 7.6}
+    number = digits.get(layout.weights) or min(7.6, 3.1 + 0.6 * int(layout.weights.split()[0]))
+    return number * layout.config.n_params + FORMULA_BYTES * _formulas(layout)
+
+
+def memory_bytes(layout: Layout) -> float:
+    """What LibreOffice will take to open it, roughly: formulas are most of it."""
+    return NUMBER_MEMORY * layout.config.n_params + FORMULA_MEMORY * _formulas(layout)
+
+
+def _formulas(layout: Layout) -> int:
+    return sum(area.n_rows * area.n_columns for area in layout.tensors.values())
 
 
 def _fits(name: str, area: Area) -> None:

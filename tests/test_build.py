@@ -142,6 +142,11 @@ def test_limits_are_named_before_anything_is_written(
     many = replace(wide, n_embd=1, n_positions=16_380)
     with pytest.raises(SheetGPTError, match="columns"):
         check_limits(Layout(many, 1))
+    medium = GPT2Config(n_vocab=50257, n_positions=1024, n_embd=1024, n_layer=24, n_head=16, n_inner=4096)
+    check_limits(Layout(medium, 16))
+    extra_large = replace(medium, n_embd=1600, n_layer=48, n_head=25, n_inner=6400)
+    with pytest.raises(SheetGPTError, match=r"1,557,611,200 weights and 16 columns would take about 12\.\d GB"):
+        check_limits(Layout(extra_large, 16))
     assert everything_below(tmp_path) == []
     huge = make_checkpoint(replace(wide, n_embd=1, n_positions=16_380), "many")
     with pytest.raises(SheetGPTError, match="wpe would need"):
