@@ -5,7 +5,7 @@ from sheetgpt.xlsx import Book, Style
 _STYLES = {
     "title": Style(bold=True, size=16, color="1F3864"),
     "note": Style(italic=True, color="595959"),
-    "paragraph": Style(color="404040", wrap=True),
+    "paragraph": Style(color="404040", wrap=True, middle=True),
     "section": Style(bold=True, color="FFFFFF", fill="2F5597"),
     "maths": Style(italic=True, color="FFFFFF", fill="2F5597"),
     "header": Style(bold=True, fill="D9E2F3", align="center"),
@@ -13,7 +13,7 @@ _STYLES = {
     "name": Style(bold=True, middle=True),
     "index": Style(color="7F7F7F", align="center"),
     "token": Style(bold=True, fill="FFF2CC", align="center", boxed=True),
-    "id": Style(color="595959", align="center"),
+    "id": Style(color="595959", align="center", middle=True),
     "flag": Style(color="A6A6A6", align="center", number_format='"on";;"off"'),
     "number": Style(number_format="0.000"),
     "weight": Style(color="375623", fill="E2EFDA", number_format="0.0000"),
@@ -27,7 +27,7 @@ _STYLES = {
     "tiny": Style(number_format="0.00E+00"),
     "count": Style(number_format="#,##0", align="right"),
     "total": Style(bold=True, number_format="#,##0", align="right", fill="D9E2F3"),
-    "link": Style(color="0563C1", underline=True),
+    "link": Style(color="0563C1", underline=True, middle=True),
     "message": Style(bold=True, color="C00000"),
     "quote": Style(italic=True, color="1F3864"),
 }
