@@ -173,7 +173,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
         add_block(book, layout, palette, prompt, i, params, trace)
     add_output(book, layout, palette, prompt, shown, params, trace, inputs.score_prompt)
     add_softmax(book, layout, palette, shown, logits, inputs.sampling.temperature)
-    add_sample(book, layout, palette, prompt, choices, shown)
+    add_sample(book, layout, palette, prompt, inputs.sampling, choices, shown)
     if text is not None:
         add_decoding(book, text.decoding, palette, ids, shown, hexes)
         add_bpe_by_hand(book, text.tokenizer, palette, read.n, len(read.ids))

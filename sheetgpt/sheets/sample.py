@@ -15,7 +15,7 @@ from openpyxl.styles import Font, PatternFill
 
 from sheetgpt import rows
 from sheetgpt.layout import FIRST_TOKEN, ID_ROW, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Area, Layout
-from sheetgpt.sampling import MODULUS, MULTIPLIER, Choice, states
+from sheetgpt.sampling import MODULUS, MULTIPLIER, Choice, Sampling, states
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, at, down, frame, guarded, header, letter
 from sheetgpt.xlsx import Book
@@ -94,7 +94,7 @@ def line_formula(layout: Layout, name: str) -> str:
 
 
 def table_formula(layout: Layout, name: str, i: int) -> str:
-    """The formula of rank i, at the first position, as far as there is such a rank."""
+    """The formula of rank i, at the first position; it stands behind the rank's guard."""
     home = {name: area.reference for name, area in layout.home.items()}
     heat, area, n_vocab = home["temperature"], layout.tensors["logits"], layout.config.n_vocab
     logits = down(area, 0, SAMPLE)
@@ -103,7 +103,6 @@ def table_formula(layout: Layout, name: str, i: int) -> str:
     def here(name: str, back: int = 0) -> str:
         return cell(layout, name, 0, i - back)
 
-    rank = f"$B${layout.sample[f'sample_{name}'].row + i}"
     found = f"MATCH({here('logits')},{logits},0)-1"
     if i and name == "ids":
         free = f"({logits}={here('logits')})*({ids}>{here('ids', 1)})*({n_vocab}-{ids})"
@@ -111,20 +110,29 @@ def table_formula(layout: Layout, name: str, i: int) -> str:
     total = here("cumulative", 1) if i else "0"
     draw = cell(layout, "draw")
     inside = f"IF({draw}<{here('cumulative')},1,0)"
-    source = {
+    return {
         "tokens": f"INDEX({layout.vocabulary['vocab_shown'].reference},{here('ids')}+1)",
         "probs": f"{here('weights')}/{cell(layout, 'weight_sum')}",
         "ids": found,
-        "logits": f"LARGE({logits},{rank}+1)",
+        "logits": f"LARGE({logits},{i + 1})",
         "scaled": f"IF({heat}=0,0,({here('logits')}-{cell(layout, 'logits')})/{heat})",
         "weights": f"EXP({here('scaled')})",
         "cumulative": f"{total}+{here('probs')}" if i else here("probs"),
         "kept": f'IF({total}<{home["top_p"]},{here("cumulative")},"")' if i else here("cumulative"),
         "wins": f"IF(ISNUMBER({here('kept')}),IF({draw}>={total},{inside},0),0)" if i else inside,
     }[name]
-    if not i:
-        return source
-    return f'IF({rank}<IF({heat}=0,1,{home["top_k"]}),{source},"")'
+
+
+def rank_in_use(layout: Layout, i: int) -> str:
+    """1 where there is a rank i: `top_k` of them, at temperature 0 one. In column C, once for all tables."""
+    home = layout.home
+    return f"IF({i}<IF({home['temperature'].reference}=0,1,{home['top_k'].reference}),1,0)"
+
+
+def rank_guard(layout: Layout, i: int) -> str:
+    """What each table's formula of rank i asks first: does its column choose, and is there such a rank?"""
+    chooses = f"{letter(0)}${layout.sample['sample_choosing'].row}"
+    return f"{chooses}*$C${layout.sample['sample_tokens'].row + i}"
 
 
 def cached_values(layout: Layout, prompt: Prompt, choices: Sequence[Choice], shown: Sequence[str]) -> dict[str, Any]:
@@ -157,7 +165,13 @@ def cached_values(layout: Layout, prompt: Prompt, choices: Sequence[Choice], sho
 
 
 def add_sample(
-    book: Book, layout: Layout, palette: Palette, prompt: Prompt, choices: Sequence[Choice], shown: Sequence[str]
+    book: Book,
+    layout: Layout,
+    palette: Palette,
+    prompt: Prompt,
+    sampling: Sampling,
+    choices: Sequence[Choice],
+    shown: Sequence[str],
 ) -> None:
     sheet = frame(book, layout, SAMPLE, "C55A11")
     for name, width in (("C", 12), ("D", 12), ("E", 12)):
@@ -170,15 +184,23 @@ def add_sample(
     idle = FormulaRule([f'{letter(0)}{areas["tokens"].row}=""'], fill=PatternFill(bgColor="FFFFFF"))
     sheet.conditional_formatting.add(areas["tokens"].cells, idle)
     last = areas["wins"]
-    stream: Callable[[], Iterator[bytes]] = lambda: sample_rows(layout, palette, prompt, choices, shown)  # noqa: E731
+    stream: Callable[[], Iterator[bytes]] = lambda: sample_rows(  # noqa: E731
+        layout, palette, prompt, sampling, choices, shown
+    )
     book.add(sheet, stream, last.cells.split(":")[-1], last.last_row * layout.context)
 
 
 def sample_rows(
-    layout: Layout, palette: Palette, prompt: Prompt, choices: Sequence[Choice], shown: Sequence[str]
+    layout: Layout,
+    palette: Palette,
+    prompt: Prompt,
+    sampling: Sampling,
+    choices: Sequence[Choice],
+    shown: Sequence[str],
 ) -> Iterator[bytes]:
     index, values = count(), cached_values(layout, prompt, choices, shown)
     note = "In each column the token after it is chosen; the column after reads it."
+    ranks = sampling.top_k if sampling.temperature else 1
     yield from header(layout, palette, prompt, "Sample", note, index)
     for name, title, words, style in LINES:
         area = layout.sample[f"sample_{name}"]
@@ -195,9 +217,11 @@ def sample_rows(
         yield _bar(layout, palette, area.row - 1, title, words)
         for i in range(area.n_rows):
             n = area.row + i
-            source = guarded(table_formula(layout, name, i), 0, layout.sample["sample_choosing"].row)
+            source = f'IF({rank_guard(layout, i)},{table_formula(layout, name, i)},"")'
             cells = rows.fill_right(FIRST_TOKEN, n, source, values[name][i], next(index), palette[style])
             label = rows.text(1, n, title, palette["label"]) + rows.number(2, n, i, palette["index"])
+            if name == "tokens":
+                label += rows.formula(3, n, rank_in_use(layout, i), float(i < ranks), palette["flag"])
             yield rows.row(n, label, cells)
 
 

@@ -160,14 +160,17 @@ def softmax_rows(
     yield rows.row(
         2,
         rows.text(1, 2, "← Home", palette["link"]),
+        rows.text(2, 2, "ready", palette["label"]),
         rows.text(3, 2, "largest", palette["label"]),
         rows.text(4, 2, "sum", palette["label"]),
         rows.text(5, 2, "its id", palette["label"]),
     )
     peak, best = cells["next_max"], f"$E${cells['next_max'].row}"
-    some = f'IF({n_tokens}*{home["settings_ok"].reference}>0,{{}},"")'
+    ready = f"$B${cells['next_max'].row}"  # one cell asks once what each of the rows would have to
+    some = f'IF({ready},{{}},"")'
     yield rows.row(
         3,
+        rows.formula(2, 3, f"IF({n_tokens}*{home['settings_ok'].reference}>0,1,0)", 1, palette["id"]),
         rows.formula(3, 3, some.format(f"MAX({_local(next_logits)})"), float(logits.max()), palette["number"]),
         rows.formula(4, 3, some.format(f"SUM({_local(exps)})"), float(exp.sum()), palette["number"]),
         rows.formula(5, 3, some.format(f"MATCH({_local(peak)},{_local(next_logits)},0)-1"), winner, palette["id"]),
