@@ -1,10 +1,10 @@
-"""Pictures of a workbook's sheets as LibreOffice draws them: workbooks/<sheet>.png.
+"""Pictures of sheets as LibreOffice recalculates and draws them, beside the workbook: home.png, guide.png ...
 
-python -m pip install pypdfium2
-python scripts/render.py workbooks/fairytale.xlsx
+python -m pip install -e '.[render]'
+python scripts/render.py [workbooks/fairytale.xlsx] [--sheet home] [--sheet sample]
 """
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -36,9 +36,12 @@ def render(workbook: Path, name: str, cells: str) -> Path:
 
 
 def main() -> None:
-    workbook = Path(sys.argv[1] if len(sys.argv) > 1 else "workbooks/fairytale.xlsx")
-    for name, cells in RANGES.items():
-        print(render(workbook, name, cells))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workbook", type=Path, nargs="?", default=Path("workbooks/fairytale.xlsx"))
+    parser.add_argument("--sheet", choices=RANGES, action="append", help="only this one; may be given several times")
+    args = parser.parse_args()
+    for name in args.sheet or RANGES:
+        print(render(args.workbook, name, RANGES[name]))
 
 
 if __name__ == "__main__":
