@@ -301,7 +301,7 @@ class Layout:
         for name in ("chosen_token", "chosen_prob"):
             cursor.below(name)
         cursor.section("top_k_mass", 1)
-        for name in ("kept_mass", "kept_share", "weight_sum", "vocab_sum"):
+        for name in ("kept_mass", "kept_share", "left_out", "weight_sum", "vocab_sum"):
             cursor.below(name)
         for name in ("tokens", "probs", "ids", "logits", "scaled", "weights", "cumulative", "kept", "wins"):
             cursor.section(name, ranks)

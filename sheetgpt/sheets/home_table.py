@@ -120,7 +120,7 @@ def _chart(kind: str, title: str, width: float) -> Any:
     chart.title = Title(tx=Text(rich=_rich(title, 1000, True)), overlay=False)
     for axis in (chart.x_axis, chart.y_axis):
         axis.txPr = _rich("", 800, False)
-    chart.height, chart.width, chart.gapWidth = 7, width, 30
+    chart.height, chart.width, chart.gapWidth = 6.5, width, 30
     chart.x_axis.tickLblSkip = 1
     chart.x_axis.delete = chart.y_axis.delete = False
     chart.y_axis.numFmt, chart.y_axis.majorGridlines = "0%", None

@@ -14,30 +14,34 @@ from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 
 from sheetgpt import rows
-from sheetgpt.layout import FIRST_TOKEN, ID_ROW, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Area, Layout
+from sheetgpt.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Area, Layout
 from sheetgpt.sampling import MODULUS, MULTIPLIER, Choice, Sampling, states
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, at, down, frame, guarded, header, letter
 from sheetgpt.xlsx import Book
 
 Table = tuple[str, str, str, str]  # name, title, words, style
+Line = tuple[str, str, str, tuple[str, str] | None]  # name, label, style, the bar above it: title and words
 Cached = dict[str, list[NDArray[Any]] | list[list[str]]]
 
-LINES: tuple[Table, ...] = (
-    ("choosing", "chooses?", "1 where the token after this one is chosen: from the prompt's last token on.", "flag"),
-    ("state", "by chance", "The seed's next number between 1 and 2147483646: the one before × 16807, the rest of the "
-     "division by 2147483647. The three before the first stand on its left.", "id"),
-    ("uniform", "as a share of 1", "", "share"),
-    ("draw", "× what is kept", "", "share"),
-    ("chosen_id", "The choice", "The first candidate whose running total exceeds the draw.", "id"),
-    ("chosen_token", "token", "", "token"),
-    ("chosen_prob", "its probability", "", "prob"),
-    ("top_k_mass", "What is left out", "The candidates' share of the whole vocabulary's probability; top_p's share of "
-     "that; both together.", "prob"),
-    ("kept_mass", "top_p keeps of it", "", "prob"),
-    ("kept_share", "kept of everything", "", "prob"),
-    ("weight_sum", "sum of the weights", "", "number"),
-    ("vocab_sum", "over all tokens", "", "number"),
+CHANCE = ("The seed's next number between 1 and 2147483646: the one before × 16807, the rest of the division by "
+          "2147483647. The three before the first stand on its left.")  # fmt: skip
+LINES: tuple[Line, ...] = (
+    ("choosing", "chooses?", "flag",
+     ("Where?", "1 where the token after this one is chosen: from the prompt's last token on.")),
+    ("state", "by chance", "id", ("A number by chance", CHANCE)),
+    ("uniform", "as a share of 1", "share", None),
+    ("draw", "× what is kept", "share", None),
+    ("chosen_id", "token id", "id", ("The choice", "The first candidate whose running total exceeds the draw.")),
+    ("chosen_token", "token", "token", None),
+    ("chosen_prob", "its probability", "prob", None),
+    ("top_k_mass", "the candidates' (top_k)", "prob",
+     ("How much is left out", "Of the whole vocabulary's probability: what the candidates hold, and top_p's part.")),
+    ("kept_mass", "of that kept by top_p", "prob", None),
+    ("kept_share", "kept of everything", "prob", None),
+    ("left_out", "left out", "prob", None),
+    ("weight_sum", "sum of their weights", "number", None),
+    ("vocab_sum", "over all tokens", "number", None),
 )  # fmt: skip
 TABLES: tuple[Table, ...] = (
     ("tokens", "candidates", "The likeliest next tokens, the best first; the one that is chosen is marked.", "token"),
@@ -90,6 +94,7 @@ def line_formula(layout: Layout, name: str) -> str:
         "top_k_mass": f"{cell(layout, 'weight_sum')}/{cell(layout, 'vocab_sum')}",
         "kept_mass": f"MAX({column(layout, 'kept')})",
         "kept_share": f"{cell(layout, 'top_k_mass')}*{cell(layout, 'kept_mass')}",
+        "left_out": f"1-{cell(layout, 'kept_share')}",
     }[name]
 
 
@@ -150,6 +155,7 @@ def cached_values(layout: Layout, prompt: Prompt, choices: Sequence[Choice], sho
         single = {"choosing": 1, "state": state, "uniform": choice.uniform, "draw": choice.draw}
         single |= {"chosen_id": choice.id, "chosen_prob": choice.probs[choice.winner]}
         single |= {"top_k_mass": choice.top_k_mass, "kept_mass": choice.kept_mass, "kept_share": choice.kept_share}
+        single |= {"left_out": 1 - choice.kept_share}
         single |= {"weight_sum": weights.sum(), "vocab_sum": weights.sum() / choice.top_k_mass}
         for name, value in single.items():
             values[name][t] = value
@@ -201,17 +207,17 @@ def sample_rows(
     index, values = count(), cached_values(layout, prompt, choices, shown)
     note = "In each column the token after it is chosen; the column after reads it."
     ranks = sampling.top_k if sampling.temperature else 1
-    yield from header(layout, palette, prompt, "Sample", note, index)
-    for name, title, words, style in LINES:
+    yield from header(layout, palette, prompt, "Sample", note, index, {INDEX: "rank", 3: "in use"})
+    for name, label, style, above in LINES:
         area = layout.sample[f"sample_{name}"]
-        if words:
-            yield _bar(layout, palette, area.row - 1, title, words)
+        if above:
+            yield _bar(layout, palette, area.row - 1, *above)
         source = guarded(line_formula(layout, name), 0, idle="0")
         if name != "choosing":
             source = guarded(line_formula(layout, name), 0, layout.sample["sample_choosing"].row)
         cells = rows.fill_right(FIRST_TOKEN, area.row, source, values[name], next(index), palette[style])
         before = _warm_up_cells(layout, palette, prompt.seed) if name == "state" else b""
-        yield rows.row(area.row, rows.text(1, area.row, title, palette["label"]), before, cells)
+        yield rows.row(area.row, rows.text(1, area.row, label, palette["label"]), before, cells)
     for name, title, words, style in TABLES:
         area = layout.sample[f"sample_{name}"]
         yield _bar(layout, palette, area.row - 1, title, words)
@@ -219,10 +225,10 @@ def sample_rows(
             n = area.row + i
             source = f'IF({rank_guard(layout, i)},{table_formula(layout, name, i)},"")'
             cells = rows.fill_right(FIRST_TOKEN, n, source, values[name][i], next(index), palette[style])
-            label = rows.text(1, n, title, palette["label"]) + rows.number(2, n, i, palette["index"])
+            head = rows.text(1, n, title, palette["label"]) + rows.number(2, n, i, palette["index"])
             if name == "tokens":
-                label += rows.formula(3, n, rank_in_use(layout, i), float(i < ranks), palette["flag"])
-            yield rows.row(n, label, cells)
+                head += rows.formula(3, n, rank_in_use(layout, i), float(i < ranks), palette["flag"])
+            yield rows.row(n, head, cells)
 
 
 def _warm_up_cells(layout: Layout, palette: Palette, seed: int) -> bytes:

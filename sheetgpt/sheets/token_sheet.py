@@ -4,7 +4,7 @@ A section is plain data: where it lies, what it says, and `formula(i, t)`, the f
 The writer guards the formula with its column's `active` flag and fills it right from the row's first column.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -120,9 +120,15 @@ def frame(book: Book, layout: Layout, title: str, tab: str = "2F5597") -> Worksh
 
 
 def header(
-    layout: Layout, palette: Palette, prompt: Prompt, title: str, note: str, index: Iterator[int]
+    layout: Layout,
+    palette: Palette,
+    prompt: Prompt,
+    title: str,
+    note: str,
+    index: Iterator[int],
+    heads: Mapping[int, str] | None = None,
 ) -> Iterator[bytes]:
-    """The five rows above every token sheet: title, position, id, string, active."""
+    """The five rows above every token sheet: title, position, id, string, active. `heads` names columns B to E."""
     home, idle = layout.home, [""] * (layout.context - prompt.n)
     ids: Floats = np.array([*prompt.ids, *[np.nan] * len(idle)])
     active = np.array([1.0] * prompt.n + [0.0] * len(idle))
@@ -141,8 +147,8 @@ def header(
         cells = rows.fill_right(FIRST_TOKEN, number, source, values, next(index), palette[style])
         yield rows.row(number, rows.text(INDEX, number, title, palette["label"]), cells)
     columns = rows.text(LABEL, ACTIVE_ROW, "tensor", palette["header"])
-    heads = {INDEX: "row", GAIN: "gain", BIAS: "bias"} | ({SCALE: "scale"} if layout.scaled else {})
-    for column, head in heads.items():
+    own = {INDEX: "row", GAIN: "gain", BIAS: "bias"} | ({SCALE: "scale"} if layout.scaled else {})
+    for column, head in (heads or own).items():
         columns += rows.text(column, ACTIVE_ROW, head, palette["header"])
     flags = rows.fill_right(FIRST_TOKEN, ACTIVE_ROW, down(home["active"], 0, ""), active, next(index), palette["flag"])
     yield rows.row(ACTIVE_ROW, columns, flags)
