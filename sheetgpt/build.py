@@ -17,6 +17,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.inputs import DEFAULT_PROMPT, Inputs, given_ids, stop_id, tables_of, token_ids, with_prompt, write
 from sheetgpt.layout import EXACT, HOME, Layout
 from sheetgpt.limits import check_limits
+from sheetgpt.mapped import OneAtATime, release
 from sheetgpt.model import forward
 from sheetgpt.sampling import Sampling, surprisal
 from sheetgpt.sheets.about import Built, add_about
@@ -132,6 +133,7 @@ def fingerprint(checkpoint: Checkpoint) -> str:
         tensor = np.ascontiguousarray(checkpoint.params[name], np.float32)
         digest.update(f"{name}{tensor.shape}".encode())
         digest.update(tensor.data)
+        release(checkpoint.params[name])
     return digest.hexdigest()
 
 
@@ -141,7 +143,8 @@ def rounding_cost(
     """What `layout.weights` changes in the logits [n_vocab, T]; None when the weights are exact."""
     if layout.weights == EXACT:
         return None
-    return quantize.cost(forward(checkpoint.params, checkpoint.config, ids)["logits"], logits)
+    exact = forward(OneAtATime(checkpoint.params), checkpoint.config, ids)
+    return quantize.cost(exact["logits"], logits)
 
 
 def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str) -> Book:

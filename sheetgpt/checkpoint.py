@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sheetgpt import hub, tokenizer
 from sheetgpt.config import GPT2Config
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.mapped import release
 from sheetgpt.tokenizer import Tokenizer, read_json
 
 DEFAULT = "fairytale"
@@ -222,6 +223,7 @@ def _widened(name: str, tensor: Tensor, shape: tuple[int, ...]) -> NDArray[np.fl
         at = int(np.argmin(np.isfinite(values)))
         place = [int(i) for i in np.unravel_index(at, shape)]
         raise SheetGPTError(f"{tensor.file}: tensor {name!r} holds {values[at]} at {place}; expected finite numbers.")
+    release(values)
     return values.reshape(shape)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import EXACT, INT8
+from sheetgpt.mapped import OneAtATime, release
 from sheetgpt.model import as_cells
 
 Array = NDArray[Any]
@@ -55,11 +56,12 @@ def stored(params: Params, weights: str) -> dict[str, Array]:
     """
     digits = digits_of(weights)
     if digits is not None:
-        return {name: round_digits(tensor, digits) for name, tensor in params.items()}
+        params = OneAtATime(params)
+        return {name: round_digits(params[name], digits) for name in params}
     if weights != INT8:
         return dict(params)
     cells = dict(params)
-    for name, tensor in params.items():
+    for name, tensor in OneAtATime(params).items():
         if tensor.ndim == 2:
             cells[name], scales = quantize(tensor, 1 if _has_tokens(name) else 0)
             cells[scale_name(name)] = as_cells(scales)
@@ -68,14 +70,20 @@ def stored(params: Params, weights: str) -> dict[str, Array]:
 
 def evaluated(cells: Params) -> Params:
     """The numbers that the evaluator computes with, float64: what stands in the cells, times its scale."""
-    if sum(tensor.size for tensor in cells.values()) > _MANY or any(name.endswith(".scale") for name in cells):
+    if _many(cells) or any(name.endswith(".scale") for name in cells):
         return _Scaled(cells)
     return {name: as_cells(tensor) for name, tensor in cells.items()}
 
 
 def draft(cells: Params) -> Params:
     """Nearly the same numbers, at hand: float32 as it is, without a look at its decimals."""
-    return _Scaled(cells) if any(name.endswith(".scale") for name in cells) else cells
+    if any(name.endswith(".scale") for name in cells):
+        return _Scaled(cells)
+    return OneAtATime(cells) if _many(cells) else cells
+
+
+def _many(cells: Params) -> bool:
+    return sum(tensor.size for tensor in cells.values()) > _MANY
 
 
 def scale_name(matrix: str) -> str:
@@ -117,16 +125,39 @@ class _Scaled(Mapping[str, Array]):
 
     def __getitem__(self, name: str) -> Array:
         tensor, scales = self._cells[name], self._cells.get(scale_name(name))
-        if scales is None:
-            return as_cells(tensor)
-        product: Array = np.multiply(tensor, scales[:, None] if _has_tokens(name) else scales, dtype=np.float64)
-        return product
+        if _has_tokens(name):
+            rows: Any = _Rows(tensor, scales)  # all that the evaluator asks of it is rows
+            return rows  # type: ignore[no-any-return]
+        numbers = as_cells(tensor) if scales is None else np.multiply(tensor, scales, dtype=np.float64)
+        release(tensor)
+        return numbers
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._cells)
 
     def __len__(self) -> int:
         return len(self._cells)
+
+
+class _Rows:
+    """`wte` or `wpe`, of which only the rows that are asked for are made: whole, GPT-2 medium's would take 0.4 GB."""
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, tensor: Array, scales: Array | None) -> None:
+        self._tensor, self._scales = tensor, scales
+
+    def __getitem__(self, rows: Any) -> Array:
+        found = self._tensor[rows]
+        numbers = as_cells(found) if self._scales is None else found * self._scales[rows][:, None]
+        release(self._tensor)
+        return numbers
+
+    def __len__(self) -> int:
+        return len(self._tensor)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self[:], dtype)
 
 
 def _has_tokens(name: str) -> bool:

@@ -9,7 +9,6 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 
@@ -22,7 +21,6 @@ from sheetgpt.xlsx import Book
 
 Table = tuple[str, str, str, str]  # name, title, words, style
 Line = tuple[str, str, str, tuple[str, str] | None]  # name, label, style, the bar above it: title and words
-Cached = dict[str, list[NDArray[Any]] | list[list[str]]]
 
 CHANCE = ("The seed's next number between 1 and 2147483646: the one before × 16807, the rest of the division by "
           "2147483647. The three before the first stand on its left.")  # fmt: skip
