@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sheetgpt.area import Area
 from sheetgpt.engines import Cells
-from sheetgpt.layout import Area
 
 Array = NDArray[Any]
 

@@ -3,8 +3,9 @@
 Source: "Excel specifications and limits", support.microsoft.com; for the file, PKWARE's APPNOTE.TXT, section 4.3.
 """
 
+from sheetgpt.area import Area
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import EXACT, INT8, MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Area, Layout
+from sheetgpt.layout import EXACT, INT8, MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Layout
 from sheetgpt.sheets.home_prompt import Text, prompt_text
 
 MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every spreadsheet program reads

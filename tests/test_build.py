@@ -15,12 +15,13 @@ from conftest import MICRO_IDS, Command
 from patching import patch, set_formula, set_value
 
 import sheetgpt
+from sheetgpt.area import Area
 from sheetgpt.check import check
 from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.config import GPT2Config
 from sheetgpt.engines import libreoffice, rectangle
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import Area, Layout, defined_name
+from sheetgpt.layout import Layout, defined_name
 from sheetgpt.limits import check_limits
 from sheetgpt.model import as_cells, forward
 from sheetgpt.workbook import open_workbook

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from conftest import MICRO_IDS
 
+from sheetgpt.area import Area
 from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.engines import Cells, Step, Value, libreoffice
-from sheetgpt.layout import Area, Layout, defined_name
+from sheetgpt.layout import Layout, defined_name
 from sheetgpt.model import as_cells, forward
 
 N_EDITS = 40

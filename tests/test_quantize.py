@@ -16,10 +16,11 @@ from patching import Change, in_order, patch, set_number, set_row_formula, set_v
 
 import sheetgpt
 from sheetgpt import cli, layout, quantize
+from sheetgpt.area import Area
 from sheetgpt.check import check
 from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import Area, Layout
+from sheetgpt.layout import Layout
 from sheetgpt.model import as_cells, forward
 from sheetgpt.sheets import embed, weights
 from sheetgpt.verify import Report, verify

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sheetgpt import bpe, rows
+from sheetgpt.area import Area
 from sheetgpt.check import check
 from sheetgpt.engines import Cells, Step, libreoffice
-from sheetgpt.layout import Area
 from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, WIDTH, _row, add_bpe_by_hand, learn, values
 from sheetgpt.sheets.decoding import DecodingLayout, add_decoding
 from sheetgpt.sheets.palette import Palette

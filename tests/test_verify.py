@@ -12,13 +12,14 @@ import pytest
 from conftest import MICRO_IDS
 from patching import Change, cell_xml, in_order, patch, set_formula, set_number, set_row_formula, set_value
 
+from sheetgpt.area import Area
 from sheetgpt.build import build
 from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.compare import TOLERANCE, compare
 from sheetgpt.config import GPT2Config
 from sheetgpt.engines import gnumeric
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import BIAS, FIRST_WEIGHT, Area, Layout, defined_name
+from sheetgpt.layout import BIAS, FIRST_WEIGHT, Layout, defined_name
 from sheetgpt.model import as_cells, forward
 from sheetgpt.verify import Report, verify
 

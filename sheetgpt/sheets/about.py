@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from openpyxl.utils import get_column_letter
 
 from sheetgpt import rows
+from sheetgpt.area import quoted
 from sheetgpt.config import GPT2Config
 from sheetgpt.inputs import Inputs
-from sheetgpt.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout, quoted
+from sheetgpt.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout
 from sheetgpt.quantize import Cost
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.xlsx import Book

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sheetgpt.area import Area
 from sheetgpt.config import GPT2Config
-from sheetgpt.layout import Area, Layout
+from sheetgpt.layout import Layout
 from sheetgpt.model import Trace
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import (

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from sheetgpt import rows
-from sheetgpt.layout import HOME, Area, quoted
+from sheetgpt.area import Area, quoted
+from sheetgpt.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout, local
 from sheetgpt.xlsx import Book

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sheetgpt import rows
-from sheetgpt.layout import HOME, Area, quoted
+from sheetgpt.area import Area, quoted
+from sheetgpt.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import at, local
 from sheetgpt.utf8 import decode

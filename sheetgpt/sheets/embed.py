@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sheetgpt.layout import BAND, EMBED, ID_ROW, Area, Layout
+from sheetgpt.area import Area
+from sheetgpt.layout import BAND, EMBED, ID_ROW, Layout
 from sheetgpt.model import Trace
 from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.palette import Palette

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from sheetgpt import rows
-from sheetgpt.layout import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, Layout, quoted
+from sheetgpt.area import quoted
+from sheetgpt.layout import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, Layout
 from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER

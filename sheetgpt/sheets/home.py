@@ -12,20 +12,8 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import rows
-from sheetgpt.layout import (
-    EMBED,
-    FIRST_TOKEN,
-    GUIDE,
-    MODEL,
-    OUTPUT,
-    SAMPLE,
-    SOFTMAX,
-    VOCABULARY,
-    WPE,
-    WTE,
-    Layout,
-    quoted,
-)
+from sheetgpt.area import quoted
+from sheetgpt.layout import EMBED, FIRST_TOKEN, GUIDE, MODEL, OUTPUT, SAMPLE, SOFTMAX, VOCABULARY, WPE, WTE, Layout
 from sheetgpt.sheets.bpe_by_hand import BY_HAND
 from sheetgpt.sheets.decoding import DECODING
 from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, Text, bar, inputs_rows, local, ranges

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt import rows, sampling
+from sheetgpt.area import Area
 from sheetgpt.inputs import Inputs
-from sheetgpt.layout import FIRST_TOKEN, INPUTS, MAX_TOP_K, Area, Layout
+from sheetgpt.layout import FIRST_TOKEN, INPUTS, MAX_TOP_K, Layout
 from sheetgpt.quantize import Cost
 from sheetgpt.sampling import COLDEST, HOTTEST, MAX_SEED
 from sheetgpt.sheets.decoding import DecodingLayout

@@ -9,7 +9,8 @@ from itertools import count
 import numpy as np
 
 from sheetgpt import rows
-from sheetgpt.layout import FIRST_TOKEN, HOME, Layout, quoted
+from sheetgpt.area import quoted
+from sheetgpt.layout import FIRST_TOKEN, HOME, Layout
 from sheetgpt.sheets.home_prompt import Now, Text, bar, local
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, at, letter

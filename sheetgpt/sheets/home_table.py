@@ -14,7 +14,8 @@ from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphPrope
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import rows, sampling
-from sheetgpt.layout import FIRST_TOKEN, SOFTMAX, Area, Layout
+from sheetgpt.area import Area
+from sheetgpt.layout import FIRST_TOKEN, SOFTMAX, Layout
 from sheetgpt.sheets.home_prompt import Now, local
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter

@@ -13,7 +13,8 @@ from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 
 from sheetgpt import rows
-from sheetgpt.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Area, Layout
+from sheetgpt.area import Area
+from sheetgpt.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Layout
 from sheetgpt.sampling import MODULUS, MULTIPLIER, Choice, Sampling, states
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, at, down, frame, guarded, header, letter

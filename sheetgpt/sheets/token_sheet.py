@@ -16,6 +16,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import rows
+from sheetgpt.area import Area, quoted
 from sheetgpt.layout import (
     ACTIVE_ROW,
     BIAS,
@@ -29,9 +30,7 @@ from sheetgpt.layout import (
     SCALE,
     TITLE_ROW,
     TOKEN_ROW,
-    Area,
     Layout,
-    quoted,
 )
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.xlsx import Book

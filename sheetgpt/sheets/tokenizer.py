@@ -11,9 +11,10 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import bpe, rows
+from sheetgpt.area import quoted
 from sheetgpt.bpe import Cell, Round, Trace
 from sheetgpt.characters import NAMES
-from sheetgpt.layout import HOME, quoted
+from sheetgpt.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import (
     COLUMNS,

@@ -9,9 +9,10 @@ from functools import cached_property
 
 from openpyxl.utils import get_column_letter
 
+from sheetgpt.area import Area
 from sheetgpt.bpe import Tables
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import MAX_COLUMNS, MAX_ROWS, Area
+from sheetgpt.layout import MAX_COLUMNS, MAX_ROWS
 
 TOKENIZER, MERGES, CHARACTERS = "Tokenizer", "Merges", "Characters"
 TEXT_ROW, MESSAGE_ROW, LABEL_ROW, VALUE_ROW = 2, 3, 4, 5

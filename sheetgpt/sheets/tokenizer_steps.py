@@ -6,8 +6,8 @@ guard, so that rows past the end of the text cost next to nothing.
 
 from collections.abc import Callable
 
+from sheetgpt.area import Area
 from sheetgpt.bpe import NO_PAIR
-from sheetgpt.layout import Area
 from sheetgpt.sheets.tokenizer_layout import ROUND, ZERO_ROW, TokenizerLayout, at, local
 
 Formula = Callable[[int], str]

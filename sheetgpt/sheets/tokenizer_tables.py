@@ -6,9 +6,9 @@ Every lookup is by number. Text lookups would ignore case and follow the locale.
 from collections.abc import Iterator, Sequence
 
 from sheetgpt import rows
+from sheetgpt.area import quoted
 from sheetgpt.bpe import NO_PAIR, Tables
 from sheetgpt.characters import NAMES
-from sheetgpt.layout import quoted
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, FIRST_ENTRY, MERGES, TOKENIZER, TokenizerLayout
 from sheetgpt.tokenizer import byte_to_unicode

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt import rows
-from sheetgpt.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Area, Layout, quoted
+from sheetgpt.area import Area, quoted
+from sheetgpt.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Layout
 from sheetgpt.model import Trace
 from sheetgpt.sheets.block import Params, layer_norm
 from sheetgpt.sheets.palette import Palette

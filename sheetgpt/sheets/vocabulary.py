@@ -7,7 +7,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sheetgpt import rows
-from sheetgpt.layout import HOME, VOCABULARY, Layout, quoted
+from sheetgpt.area import quoted
+from sheetgpt.layout import HOME, VOCABULARY, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.tokenizer import Tokenizer
 from sheetgpt.xlsx import Book

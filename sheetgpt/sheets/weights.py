@@ -13,7 +13,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt import rows
-from sheetgpt.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Area, Layout, quoted
+from sheetgpt.area import Area, quoted
+from sheetgpt.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Layout
 from sheetgpt.quantize import scale_name
 from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.palette import Palette
