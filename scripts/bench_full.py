@@ -97,7 +97,7 @@ def build_lines(built: Mapping[str, Any]) -> list[tuple[str, str]]:
     table.append(("file", gigabytes(built["bytes"])))
     if "openpyxl_s" in built:
         ratio = f"{built['openpyxl_s']:,.0f} s, {built['openpyxl_ratio']:.1f} times as long"
-        table.append((f"openpyxl write-only for {built['cells']:,} cells, at its rate above", ratio))
+        table.append(("openpyxl write-only at its rate above", f"{built['cells']:,} cells: {ratio}"))
     if built["cost"]:
         table.append(("what rounding costs", built["cost"]))
     return table

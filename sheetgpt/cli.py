@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.workbook import open_workbook
+from sheetgpt.xlsx import Written
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
@@ -82,9 +83,7 @@ def build(
     `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model; `sheetgpt build gpt2` downloads GPT-2 small.
     """
     checkpoint = sheetgpt.load(model, quiet=quiet)
-    has_text = checkpoint.tokenizer is not None and prompt_bytes > 0
-    n_sheets = 2 * checkpoint.config.n_layer + 10 + (not checkpoint.config.tied) + 5 * has_text
-    with _bar(quiet, "building", n_sheets) as advance:
+    with _bar(quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         target = sheetgpt.build(
             *(checkpoint, output),
@@ -281,14 +280,19 @@ def _write(target: Path, text: str) -> None:
 
 
 @contextmanager
-def _bar(quiet: bool, words: str, total: int) -> Iterator[Callable[[str, int], None]]:
-    """A progress bar over the sheets."""
-    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), "{task.completed}/{task.total}")
-    with Progress(
-        *columns, TimeRemainingColumn(), console=err, disable=quiet or not err.is_terminal, transient=True
-    ) as progress:
-        task = progress.add_task(words, total=total)
-        yield lambda sheet, cells: progress.update(task, advance=1, description=f"{sheet}: {cells:,} cells")
+def _bar(quiet: bool) -> Iterator[Callable[[Written], None]]:
+    """A progress bar over all cells: the sheet, megabytes so far, the time left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[size]}"))
+    silent = quiet or not err.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=err, disable=silent, transient=True) as progress:
+        task = progress.add_task("building", total=None, size="")
+
+        def advance(written: Written) -> None:
+            size = f"{written.n_bytes / 1e6:,.1f} MB"
+            name, done, total = written.sheet, written.cells, written.all_cells
+            progress.update(task, description=name, completed=done, total=total, size=size)
+
+        yield advance
 
 
 @contextmanager
