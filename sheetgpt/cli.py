@@ -2,22 +2,20 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import sheetgpt
+from sheetgpt.build import load_fitting
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.workbook import open_workbook
-from sheetgpt.xlsx import Written
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
@@ -82,8 +80,8 @@ def build(
 
     `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model; `sheetgpt build gpt2` downloads GPT-2 small.
     """
-    checkpoint = sheetgpt.load(model, quiet=quiet)
-    with _bar(quiet) as advance:
+    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
+    with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         target = sheetgpt.build(
             *(checkpoint, output),
@@ -130,7 +128,7 @@ def verify(
 
     Exit status: 0 when everything agrees to 1e-9 relative, 1 when something differs, 2 for bad input.
     """
-    with _spinner(quiet, f"recalculating in {engine}"):
+    with spinner(err, quiet, f"recalculating in {engine}"):
         report = sheetgpt.verify(
             workbook,
             engine=engine,
@@ -196,7 +194,7 @@ def run(
         result = sheetgpt.run(workbook, **given, timeout=timeout, on_text=lambda text: print(text, end="", flush=True))
         print()
         return
-    with _spinner(quiet or json_out, "recalculating in LibreOffice"):
+    with spinner(err, quiet or json_out, "recalculating in LibreOffice"):
         result = sheetgpt.run(workbook, **given, timeout=timeout)
     ours = list(sheetgpt.evaluate(workbook, model=model, **given)) if numpy else []
     if json_out:
@@ -249,7 +247,7 @@ def check(
 
     Exit status: 0 when clean, 1 when something breaks a rule, 2 for bad input.
     """
-    with _spinner(quiet, "checking"):
+    with spinner(err, quiet, "checking"):
         problems = sheetgpt.check(workbook)
     for problem in problems:
         out.print(str(problem), highlight=False, markup=False)
@@ -277,30 +275,6 @@ def _write(target: Path, text: str) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise SheetGPTError(f"{target} can't be written: {error.strerror}.") from error
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[Written], None]]:
-    """A progress bar over all cells: the sheet, megabytes so far, the time left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[size]}"))
-    silent = quiet or not err.is_terminal
-    with Progress(*columns, TimeRemainingColumn(), console=err, disable=silent, transient=True) as progress:
-        task = progress.add_task("building", total=None, size="")
-
-        def advance(written: Written) -> None:
-            size = f"{written.n_bytes / 1e6:,.1f} MB"
-            name, done, total = written.sheet, written.cells, written.all_cells
-            progress.update(task, description=name, completed=done, total=total, size=size)
-
-        yield advance
-
-
-@contextmanager
-def _spinner(quiet: bool, words: str) -> Iterator[None]:
-    columns: tuple[Any, ...] = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s"))
-    with Progress(*columns, console=err, disable=quiet or not err.is_terminal, transient=True) as progress:
-        progress.add_task(words, total=None)
-        yield
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from patching import patch, set_formula, set_value
 from rich.console import Console
 
 import sheetgpt
-from sheetgpt import cli, rows, xlsx
+from sheetgpt import rows, xlsx
 from sheetgpt.check import check
 from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.config import GPT2Config
@@ -27,6 +27,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import Area, Layout, defined_name
 from sheetgpt.limits import check_limits
 from sheetgpt.model import as_cells, forward
+from sheetgpt.progress import bar
 from sheetgpt.workbook import open_workbook
 from sheetgpt.xlsx import Written
 
@@ -223,11 +224,10 @@ def check_progress(seen: list[Written], target: Path) -> None:
     assert seen[0].n_bytes < seen[-1].n_bytes < target.stat().st_size
 
 
-def test_the_bar_shows_sheet_size_and_time_left_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_shows_sheet_size_and_time_left_only_on_a_terminal() -> None:
     for terminal in (True, False):
         console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
-        monkeypatch.setattr(cli, "err", console)
-        with cli._bar(quiet=False) as advance:
+        with bar(console) as advance:
             advance(Written("h7 weights", 250, 1000, 123_456_789))
         shown = console.file.getvalue()  # type: ignore[attr-defined]
         if terminal:
