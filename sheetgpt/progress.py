@@ -27,7 +27,7 @@ def bar(console: Console, quiet: bool = False) -> Iterator[Callable[[Written], N
 
 @contextmanager
 def spinner(console: Console, quiet: bool, words: str) -> Iterator[None]:
-    columns: tuple[Any, ...] = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s"))
+    columns = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s"))
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
         progress.add_task(words, total=None)
         yield
