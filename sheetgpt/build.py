@@ -71,6 +71,7 @@ def build(
     as there is room for; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
+    `progress` is told how far the writing is (`xlsx.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
