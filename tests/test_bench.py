@@ -163,13 +163,14 @@ def test_a_writer_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
     assert bench_writers.rate([row], "XlsxWriter") is None
 
 
-def test_one_command_measures_every_full_size_part(
+def test_one_command_measures_every_part_at_full_size(
     micro: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, file = tmp_path / "scratch", tmp_path / "bench.json"
     shutil.copytree(micro.source, folder / "gpt2-small")  # what is there is used
-    chosen = [word for name in ("writers", *bench.FULL) for word in ("--only", name)]
-    words = ["--full", "--folder", str(folder), "--json", str(file), "--repeats", "1", "--cells", "20000"]
+    shutil.copytree(micro.source, folder / "gpt2-medium")
+    chosen = [word for name in ("writers", *bench.FULL, *bench.MEDIUM) for word in ("--only", name)]
+    words = ["--full", "--medium", "--folder", str(folder), "--json", str(file), "--repeats", "1", "--cells", "20000"]
     assert bench.main([*words, *chosen]) == 0
     whole = json.loads(file.read_text())
     assert set(whole["machine"]) >= {"date", "machine", "cpu", "cores", "python", "libreoffice"}
@@ -185,6 +186,8 @@ def test_one_command_measures_every_full_size_part(
     assert parts["int8"]["cost"]
     assert parts["verify"]["n_tensors"] > 40
     assert parts["columns"]["peak_bytes"]["16"] == parts["office"]["peak_bytes"]
+    assert parts["medium-build"]["workbook"] == str(folder / "gpt2-medium-16.xlsx")
+    assert parts["medium-office"]["load_s"] > 0
     said = capsys.readouterr().out
     assert "failed" not in said
     assert "was there already" not in said
