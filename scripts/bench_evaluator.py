@@ -13,11 +13,12 @@ import argparse
 import json
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,7 @@ def measure(shapes: tuple[str, ...] = tuple(SHAPES), threads: int = 2) -> list[d
 
     Rows of `transformers` are missing where it isn't installed.
     """
-    programs = [name for name in PROGRAMS if name == "sheetgpt" or find_spec(name)]
-    if len(programs) == 1:
-        print("transformers is not installed, so there is nothing to compare with.", file=sys.stderr)
+    programs = PROGRAMS if transformers_is_here() else PROGRAMS[:1]
     limits = {key: str(threads) for key in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     rows = []
     for shape in shapes:
@@ -58,6 +57,10 @@ def measure(shapes: tuple[str, ...] = tuple(SHAPES), threads: int = 2) -> list[d
                 done = subprocess.run(command, env={**os.environ, **limits}, stdout=subprocess.PIPE, check=True)
                 rows.append({"shape": shape, "dtype": dtype, "program": program} | json.loads(done.stdout))
     return rows
+
+
+def transformers_is_here() -> bool:
+    return all(find_spec(name) for name in ("torch", "transformers"))
 
 
 def measure_one(program: str, shape: str, dtype: str) -> dict[str, float]:
@@ -80,8 +83,15 @@ def measure_one(program: str, shape: str, dtype: str) -> dict[str, float]:
     for part, n, times in zip(PARTS, (PROMPT, NEW), zip(*taken, strict=True), strict=True):
         wall, cpu = map(min, zip(*times, strict=True))
         result |= {f"ms_per_{part}_token": wall / n * 1e3, f"cpu_ms_per_{part}_token": cpu / n * 1e3}
-    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result["peak_mb"] = peak_mb()
     return result
+
+
+def peak_mb() -> float:
+    """This process's own: where there is /proc, not what the process that started it had taken."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+)", status.read_text()) if status.exists() else None
+    return (int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 
 
 def timed(run: Callable[[], None]) -> tuple[float, float]:
@@ -141,21 +151,28 @@ def main() -> None:
         print(json.dumps(measure_one(*args.one)))
         return
     rows = measure((args.shape,) if args.shape else tuple(SHAPES), args.threads)
-    print(f"{platform.machine()}, Python {platform.python_version()}, {args.threads} threads; ms a token (CPU ms)")
-    print(
-        f"{'shape':14}{'dtype':10}{'program':14}{'prompt':>18}{'generated':>18}{'peak MB':>9}  ratio to theirs, CPU's"
-    )
-    for row in rows:
-        theirs = next((r for r in rows if r["program"] != "sheetgpt" and same(r, row)), row)
-        parts = [f"{row[f'ms_per_{p}_token']:.3f} ({row[f'cpu_ms_per_{p}_token']:.3f})" for p in PARTS]
-        keys = [f"{cpu}ms_per_{p}_token" for cpu in ("", "cpu_") for p in PARTS]
-        ratio = (
-            "" if theirs is row else "{:.2f} {:.2f}  {:.2f} {:.2f}".format(*(row[key] / theirs[key] for key in keys))
-        )
-        print(f"{row['shape']:14}{row['dtype']:10}{row['program']:14}{parts[0]:>18}{parts[1]:>18}", end="")
-        print(f"{row['peak_mb']:9,.0f}  {ratio}")
+    print(f"{platform.machine()}, Python {platform.python_version()}, {args.threads} threads")
+    for what, figure in lines(rows):
+        print(f"{what:42}{figure}")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """A line a row of `measure`, ours with its ratio to theirs; one more where there is nothing to compare with."""
+    table = []
+    for row in rows:
+        theirs = next((r for r in rows if r["program"] != "sheetgpt" and same(r, row)), row)
+        parts = []
+        for part in PARTS:
+            wall, cpu = f"ms_per_{part}_token", f"cpu_ms_per_{part}_token"
+            ratio = "" if theirs is row else f", {row[wall] / theirs[wall]:.2f} of theirs"
+            parts.append(f"{row[wall]:.3f} ms ({row[cpu]:.3f} CPU) a {part} token{ratio}")
+        what = f"{row['program']}, {row['shape']}, {row['dtype']}"
+        table.append((what, f"{'; '.join(parts)}; {row['peak_mb']:,.0f} MB"))
+    if all(row["program"] == "sheetgpt" for row in rows):
+        table.append(("transformers", "not installed, so not compared: pip install -e '.[oracle]'"))
+    return table
 
 
 def same(a: dict[str, Any], b: dict[str, Any]) -> bool:

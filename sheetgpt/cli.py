@@ -2,19 +2,18 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import sheetgpt
+from sheetgpt.build import load_fitting
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.workbook import open_workbook
 
@@ -81,10 +80,8 @@ def build(
 
     `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model; `sheetgpt build gpt2` downloads GPT-2 small.
     """
-    checkpoint = sheetgpt.load(model, quiet=quiet)
-    has_text = checkpoint.tokenizer is not None and prompt_bytes > 0
-    n_sheets = 2 * checkpoint.config.n_layer + 10 + (not checkpoint.config.tied) + 5 * has_text
-    with _bar(quiet, "building", n_sheets) as advance:
+    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
+    with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         target = sheetgpt.build(
             *(checkpoint, output),
@@ -131,7 +128,7 @@ def verify(
 
     Exit status: 0 when everything agrees to 1e-9 relative, 1 when something differs, 2 for bad input.
     """
-    with _spinner(quiet, f"recalculating in {engine}"):
+    with spinner(err, quiet, f"recalculating in {engine}"):
         report = sheetgpt.verify(
             workbook,
             engine=engine,
@@ -197,7 +194,7 @@ def run(
         result = sheetgpt.run(workbook, **given, timeout=timeout, on_text=lambda text: print(text, end="", flush=True))
         print()
         return
-    with _spinner(quiet or json_out, "recalculating in LibreOffice"):
+    with spinner(err, quiet or json_out, "recalculating in LibreOffice"):
         result = sheetgpt.run(workbook, **given, timeout=timeout)
     ours = list(sheetgpt.evaluate(workbook, model=model, **given)) if numpy else []
     if json_out:
@@ -250,7 +247,7 @@ def check(
 
     Exit status: 0 when clean, 1 when something breaks a rule, 2 for bad input.
     """
-    with _spinner(quiet, "checking"):
+    with spinner(err, quiet, "checking"):
         problems = sheetgpt.check(workbook)
     for problem in problems:
         out.print(str(problem), highlight=False, markup=False)
@@ -278,25 +275,6 @@ def _write(target: Path, text: str) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise SheetGPTError(f"{target} can't be written: {error.strerror}.") from error
-
-
-@contextmanager
-def _bar(quiet: bool, words: str, total: int) -> Iterator[Callable[[str, int], None]]:
-    """A progress bar over the sheets."""
-    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), "{task.completed}/{task.total}")
-    with Progress(
-        *columns, TimeRemainingColumn(), console=err, disable=quiet or not err.is_terminal, transient=True
-    ) as progress:
-        task = progress.add_task(words, total=total)
-        yield lambda sheet, cells: progress.update(task, advance=1, description=f"{sheet}: {cells:,} cells")
-
-
-@contextmanager
-def _spinner(quiet: bool, words: str) -> Iterator[None]:
-    columns: tuple[Any, ...] = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s"))
-    with Progress(*columns, console=err, disable=quiet or not err.is_terminal, transient=True) as progress:
-        progress.add_task(words, total=None)
-        yield
 
 
 def main() -> None:

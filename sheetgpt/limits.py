@@ -16,7 +16,18 @@ FORMULA_MEMORY, NUMBER_MEMORY = 1_700, 10  # in LibreOffice 7.4, bytes a cell
 
 
 def check_limits(layout: Layout, text: Text | None = None) -> None:
-    """Names the first tensor that would not fit on its sheet, or the size of a file that would be too large."""
+    """Names the first thing that would not fit: the file, a tensor on its sheet, a formula."""
+    check_shapes(layout)
+    length = len(prompt_text(layout, text))
+    if length >= MAX_FORMULA:
+        raise SheetGPTError(
+            f"With --context {layout.context} the prompt's text on Home would need a formula of {length:,} characters; "
+            f"a formula has at most {MAX_FORMULA:,}."
+        )
+
+
+def check_shapes(layout: Layout) -> None:
+    """What the model's shapes alone decide: the size of the file, and whether every tensor fits on its sheet."""
     size = file_bytes(layout)
     if size > MAX_FILE:
         raise SheetGPTError(
@@ -27,12 +38,6 @@ def check_limits(layout: Layout, text: Text | None = None) -> None:
     weights = {name: area for name, areas in layout.params.items() for area in areas}
     for name, area in (layout.tensors | weights | layout.softmax | layout.vocabulary).items():
         _fits(name, area)
-    length = len(prompt_text(layout, text))
-    if length >= MAX_FORMULA:
-        raise SheetGPTError(
-            f"With --context {layout.context} the prompt's text on Home would need a formula of {length:,} characters; "
-            f"a formula has at most {MAX_FORMULA:,}."
-        )
 
 
 def file_bytes(layout: Layout) -> float:

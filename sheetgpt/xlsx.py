@@ -12,8 +12,8 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,11 +30,11 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.rows import escape
 
 Rows = Callable[[], Iterable[bytes]]
-Progress = Callable[[str, int], None]
 
 EPOCH = datetime.datetime(2000, 1, 1)  # a clock would make two builds differ
 CHUNK = 1 << 20
 MANY_CELLS = 2_000_000  # below this, starting worker processes costs more than it saves
+POLL = 0.2  # seconds between two looks at what the worker processes have done
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,19 @@ class Sheet:
     last_cell: str
     n_cells: int
     links: list[tuple[str, str]]  # cell, place in the workbook
+
+
+@dataclass(frozen=True)
+class Written:
+    """How far a save is: the sheet at work or just done, cells and bytes of all sheets so far, and all cells."""
+
+    sheet: str
+    cells: int
+    all_cells: int
+    n_bytes: int  # compressed
+
+
+Progress = Callable[[Written], None]
 
 
 class Book:
@@ -114,12 +127,12 @@ class Book:
         return cell.style_id
 
     def save(self, target: Path, progress: Progress | None = None) -> None:
-        """Writes the package; `progress(sheet title, cells)` is called after each sheet."""
+        """Writes the package; `progress` is called after each sheet, and now and then during a large one."""
         self.workbook.active = 0
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-                parts = self._parts(Path(scratch), progress or (lambda title, cells: None))
+                parts = self._parts(Path(scratch), progress or (lambda written: None))
                 whole = Path(scratch) / "whole"
                 with whole.open("wb") as out:
                     package.assemble(parts, out)
@@ -139,41 +152,74 @@ class Book:
             for i, name in enumerate(frame.namelist()):
                 jobs.append((name, folder / str(i), _clockless(name, frame.read(name)), numbered.get(name)))
         done = {}
-        for part, sheet in _run(jobs):
-            done[part.name] = part
-            if sheet is not None:
-                progress(*sheet)
+        for part, written in _run(jobs):
+            if part is not None:
+                done[part.name] = part
+            if written is not None:
+                progress(written)
         return [done[name] for name, *_ in jobs]
 
 
 Job = tuple[str, Path, bytes, Sheet | None]
 _jobs: Sequence[Job] = ()  # what forked workers inherit: row functions can't be pickled, and arrays shouldn't be
+_cells_done: MutableSequence[int] = []  # a job's cells so far, at its place; shared between the workers
 
 
-def _run(jobs: Sequence[Job]) -> Iterator[tuple[package.Part, tuple[str, int] | None]]:
-    """Compresses every part: in processes, the largest sheets first, where there is much to do and fork exists."""
-    global _jobs
-    _jobs = jobs
+def _run(jobs: Sequence[Job]) -> Iterator[tuple[package.Part | None, Written | None]]:
+    """Compresses every part: in processes, the largest sheets first, where there is much to do and fork exists.
+
+    Yields each part as it is done, and how far all are: with a sheet's part, and by itself while sheets are at work.
+    """
+    global _jobs, _cells_done
+    _jobs, _cells_done = jobs, [0] * len(jobs)
     order = sorted(range(len(jobs)), key=lambda i: -_cells(jobs[i]))
     workers = min(os.cpu_count() or 1, len(jobs))
     large = sum(map(_cells, jobs)) > MANY_CELLS
-    if large and workers > 1 and "fork" in multiprocessing.get_all_start_methods():
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
-            yield from pool.imap_unordered(_compress, order)
-    else:
-        yield from map(_compress, order)
+    if not (large and workers > 1 and "fork" in multiprocessing.get_all_start_methods()):
+        for i in order:
+            yield _compress(i), _written(i) if jobs[i][3] else None
+        return
+    fork = multiprocessing.get_context("fork")
+    _cells_done = fork.RawArray("q", len(jobs))
+    with fork.Pool(workers) as pool:
+        waiting = {i: pool.apply_async(_compress, (i,)) for i in order}
+        while waiting:
+            next(iter(waiting.values())).wait(POLL)
+            for i in [i for i, result in waiting.items() if result.ready()]:
+                yield waiting.pop(i).get(), _written(i) if jobs[i][3] else None
+            at_work = next((i for i in waiting if _cells_done[i]), None)
+            if at_work is not None:
+                yield None, _written(at_work)
 
 
 def _cells(job: Job) -> int:
     return job[3].n_cells if job[3] else 0
 
 
-def _compress(i: int) -> tuple[package.Part, tuple[str, int] | None]:
+def _written(i: int) -> Written:
+    """How far all jobs are; `i` is the one to name."""
+    sheet = _jobs[i][3]
+    assert sheet is not None
+    n_bytes = sum(target.stat().st_size for _, target, _, _ in _jobs if target.exists())
+    return Written(sheet.frame.title, sum(_cells_done), sum(map(_cells, _jobs)), n_bytes)
+
+
+def _compress(i: int) -> package.Part:
     name, target, xml, sheet = _jobs[i]
     if sheet is None:
-        return package.compress(name, [xml], target), None
-    part = package.compress(name, _chunked(_filled(xml, sheet)), target, large=sheet.n_cells > MANY_CELLS)
-    return part, (sheet.frame.title, sheet.n_cells)
+        return package.compress(name, [xml], target)
+    chunks = _chunked(_filled(xml, replace(sheet, rows=lambda: _counted(i, sheet))))
+    part = package.compress(name, chunks, target, large=sheet.n_cells > MANY_CELLS)
+    _cells_done[i] = sheet.n_cells
+    return part
+
+
+def _counted(i: int, sheet: Sheet) -> Iterator[bytes]:
+    """The sheet's rows, noted as they pass: so many of all its rows are so many of its cells, about."""
+    last = int(re.sub("[A-Z]", "", sheet.last_cell))
+    for n, row in enumerate(sheet.rows(), 1):
+        yield row
+        _cells_done[i] = sheet.n_cells * min(n, last) // last
 
 
 def _filled(frame: bytes, sheet: Sheet) -> Iterator[bytes]:

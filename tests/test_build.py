@@ -1,9 +1,11 @@
 """What `build` writes, what it refuses, and the command line over both."""
 
 import datetime
+import io
 import json
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import pandas as pd
 import pytest
 from conftest import MICRO_IDS, Command
 from patching import patch, set_formula, set_value
+from rich.console import Console
 
 import sheetgpt
+from sheetgpt import rows, xlsx
 from sheetgpt.area import Area
 from sheetgpt.check import check
 from sheetgpt.checkpoint import Checkpoint
@@ -24,7 +28,9 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import Layout, defined_name
 from sheetgpt.limits import check_limits
 from sheetgpt.model import as_cells, forward
+from sheetgpt.progress import bar
 from sheetgpt.workbook import open_workbook
+from sheetgpt.xlsx import Written
 
 COMMITTED = Path(__file__).parent.parent / "workbooks" / "fairytale.xlsx"
 
@@ -159,8 +165,8 @@ def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(micro: Checkpoi
     target = tmp_path / "w.xlsx"
     target.write_bytes(b"precious")
 
-    def stop(sheet: str, cells: int) -> None:
-        if sheet == "h1":
+    def stop(written: Written) -> None:
+        if written.sheet == "h1":
             raise OSError(28, "No space left on device")
 
     with pytest.raises(SheetGPTError, match="can't be written: No space left"):
@@ -168,7 +174,7 @@ def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(micro: Checkpoi
     assert target.read_bytes() == b"precious"
     assert everything_below(tmp_path) == ["w.xlsx"]
 
-    def interrupt(sheet: str, cells: int) -> None:
+    def interrupt(written: Written) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -178,6 +184,57 @@ def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(micro: Checkpoi
     sheetgpt.build(micro, target, context=6)
     assert target.read_bytes()[:2] == b"PK"
     assert everything_below(tmp_path) == ["w.xlsx"]
+
+
+def test_progress_adds_up_to_every_cell_and_names_every_sheet(micro: Checkpoint, tmp_path: Path) -> None:
+    seen: list[Written] = []
+    target = sheetgpt.build(micro, tmp_path / "w.xlsx", context=6, progress=seen.append)
+    check_progress(seen, target)
+    assert {written.sheet for written in seen} == set(openpyxl.load_workbook(target, read_only=True).sheetnames)
+    steps = dict(zip((w.sheet for w in seen), np.diff([0, *(w.cells for w in seen)]), strict=True))
+    assert steps["wte"] == micro.config.n_vocab * micro.config.n_embd  # a sheet counts for its cells
+
+
+def test_progress_advances_inside_a_sheet_that_another_process_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xlsx, "MANY_CELLS", 0)
+    monkeypatch.setattr(xlsx, "POLL", 0.001)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    book = xlsx.Book("slow")
+
+    def slowly() -> Iterator[bytes]:
+        for i in range(1, 41):
+            time.sleep(0.005)
+            yield rows.row(i, rows.numbers(1, i, np.arange(10.0)))
+
+    for title in ("one", "two"):
+        book.add(book.frame(title), slowly, "J40", 400)
+    seen: list[Written] = []
+    book.save(tmp_path / "slow.xlsx", seen.append)
+    check_progress(seen, tmp_path / "slow.xlsx")
+    assert sum(0 < written.cells < 400 for written in seen) > 2
+
+
+def check_progress(seen: list[Written], target: Path) -> None:
+    """Never backwards, and all of it in the end."""
+    for key in (lambda w: w.cells, lambda w: w.n_bytes):
+        assert [key(w) for w in seen] == sorted(key(w) for w in seen)
+    assert len({w.all_cells for w in seen}) == 1
+    assert seen[-1].cells == seen[-1].all_cells
+    assert seen[0].n_bytes < seen[-1].n_bytes < target.stat().st_size
+
+
+def test_the_bar_shows_sheet_size_and_time_left_only_on_a_terminal() -> None:
+    for terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+        with bar(console) as advance:
+            advance(Written("h7 weights", 250, 1000, 123_456_789))
+        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        if terminal:
+            assert all(words in shown for words in ("h7 weights", "25%", "123.5 MB", "-:--:--"))
+        else:
+            assert shown.strip() == ""
 
 
 def test_a_target_that_cannot_be_a_file_is_refused(micro: Checkpoint, tmp_path: Path) -> None:

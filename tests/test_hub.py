@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Command
 from hub_server import COMMIT, Hub
 from huggingface_hub import constants
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 from safetensors.numpy import save_file
 
+from sheetgpt.build import build
 from sheetgpt.checkpoint import load
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.hub import is_hub_name
@@ -229,6 +231,36 @@ def test_a_model_of_another_architecture_is_refused_before_its_weights_come(
     (hub.repos[GPT2] / "config.json").write_text(json.dumps(hf_config | {"model_type": "bert"}))
     assert "model_type 'bert'" in refused()
     assert hub.downloaded() == ["config.json"]
+
+
+XL = {"n_embd": 1600, "n_layer": 48, "n_head": 25, "n_inner": None, "vocab_size": 50257, "n_positions": 1024}
+
+
+def test_a_model_too_large_for_a_workbook_is_refused_before_its_weights_come(
+    hub: Hub, hf_config: dict[str, Any], sheetgpt_command: Command, tmp_path: Path
+) -> None:
+    (hub.repos[GPT2] / "config.json").write_text(json.dumps(hf_config | XL))
+    target = tmp_path / "never.xlsx"
+    status, _, said = sheetgpt_command("build", "gpt2", "-o", target)
+    assert status == 2
+    assert "1,557,611,200 weights and 32 columns would take about 12.4 GB" in " ".join(said.split())
+    with pytest.raises(SheetGPTError, match="zip file, which holds 4 GiB"):
+        build("gpt2", target)
+    assert hub.downloaded() == ["config.json"]
+    assert not target.exists()
+
+
+def test_columns_that_the_model_lacks_are_refused_before_its_weights_come(hub: Hub, sheetgpt_command: Command) -> None:
+    status, _, said = sheetgpt_command("build", "gpt2", "--context", 11)
+    assert (status, "--context 11" in said) == (2, True)
+    assert hub.downloaded() == ["config.json"]
+
+
+def test_load_takes_a_model_that_is_too_large_for_a_workbook(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sheetgpt.limits.MAX_FILE", 1000)
+    with pytest.raises(SheetGPTError, match="4 GiB"):
+        build("gpt2")
+    assert load("gpt2", quiet=True).params
 
 
 def test_a_repository_without_config_is_refused(hub: Hub) -> None:
