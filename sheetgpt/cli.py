@@ -12,6 +12,7 @@ from rich.table import Table
 
 import sheetgpt
 from sheetgpt.build import load_fitting
+from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
@@ -97,7 +98,10 @@ def build(
             progress=advance,
         )
     if not quiet:
-        out.print(f"{target}  {target.stat().st_size / 1e6:,.1f} MB", highlight=False)
+        size = target.stat().st_size
+        out.print(f"{target}  {size / 1e6:,.1f} MB", highlight=False)
+        if size >= libreoffice.LARGEST:
+            out.print(f"{libreoffice.TOO_LARGE}.", style="dark_orange", markup=False, soft_wrap=True)
         if weights != "exact" or digits is not None:
             book = open_workbook(target)
             out.print(f"weights {book.layout.weights}: {book.cost}", highlight=False, soft_wrap=True)

@@ -279,6 +279,17 @@ def test_inputs_that_fit_nowhere_are_refused_by_libreoffice(workbook, inputs, se
         libreoffice.recalculate(workbook, inputs, ["x"])
 
 
+def test_a_file_too_large_for_libreoffice_is_not_called_damaged(tmp_path, monkeypatch) -> None:
+    refused = tmp_path / "large.xlsx"
+    with zipfile.ZipFile(refused, "w") as package:
+        package.writestr("[Content_Types].xml", "no workbook")
+    with pytest.raises(SheetGPTError, match=r"large\.xlsx: it may be damaged"):
+        libreoffice.recalculate(refused, {}, ["doubled"])
+    monkeypatch.setattr(libreoffice, "LARGEST", refused.stat().st_size)
+    with pytest.raises(SheetGPTError, match=r"large\.xlsx has 0\.0 GB, and LibreOffice 7\.4 reads no file of 2 GiB"):
+        libreoffice.recalculate(refused, {}, ["doubled"])
+
+
 def test_a_damaged_sheet_is_refused_in_a_sentence(workbook, tmp_path) -> None:
     rewrite(workbook, tmp_path / "damaged.xlsx", lambda part: part[: len(part) // 2])
     for recalculate in (cached.recalculate, formulas.recalculate):

@@ -40,6 +40,8 @@ USUAL_PLACES = (
     "C:/Program Files/LibreOffice/program/soffice.exe",
     "C:/Program Files (x86)/LibreOffice/program/soffice.exe",
 )
+LARGEST = 1 << 31  # bytes of a file: 7.4 opens one of 2.10 GB, and calls one of 2.20 GB damaged
+TOO_LARGE = "LibreOffice 7.4 reads no file of 2 GiB or more: build with --weights int8, fewer --digits or --context"
 WORKER = Path(__file__).with_name("_uno_worker.py")
 
 
@@ -123,12 +125,20 @@ def _converse(
         answer = _work(job, folder, workbook, timeout, tell)
         tell(folder)
         if "error" in answer:
-            raise SheetGPTError(answer["error"].replace("{workbook}", workbook.name))
+            raise SheetGPTError(_explained(answer["error"], workbook))
         results = [
             {key: _cells(folder / f"{i}-{j}.f64", answer["steps"][i][j]) for j, key in enumerate(step.read)}
             for i, step in enumerate(steps)
         ]
     return Session(results, answer["load_seconds"], answer["step_seconds"], answer["peak_bytes"])
+
+
+def _explained(error: str, workbook: Path) -> str:
+    """The worker's sentence with the workbook's name; a file too large for LibreOffice is not damaged."""
+    size = workbook.stat().st_size
+    if "can't load" in error and size >= LARGEST:
+        return f"{workbook.name} has {size / 1e9:.1f} GB, and {TOO_LARGE}"
+    return error.replace("{workbook}", workbook.name)
 
 
 def _target(key: str) -> dict[str, Any]:
