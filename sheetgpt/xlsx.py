@@ -13,6 +13,8 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -181,15 +183,22 @@ def _run(jobs: Sequence[Job]) -> Iterator[tuple[package.Part | None, Written | N
         return
     fork = multiprocessing.get_context("fork")
     _cells_done = fork.RawArray("q", len(jobs))
-    with fork.Pool(workers) as pool:
-        waiting = {i: pool.apply_async(_compress, (i,)) for i in order}
-        while waiting:
-            next(iter(waiting.values())).wait(POLL)
-            for i in [i for i, result in waiting.items() if result.ready()]:
-                yield waiting.pop(i).get(), _written(i) if jobs[i][3] else None
-            at_work = next((i for i in waiting if _cells_done[i]), None)
-            if at_work is not None:
-                yield None, _written(at_work)
+    with ProcessPoolExecutor(workers, fork) as pool:
+        waiting = {pool.submit(_compress, i): i for i in order}
+        try:
+            while waiting:
+                for future in wait(waiting, POLL, FIRST_COMPLETED).done:
+                    i = waiting.pop(future)
+                    yield future.result(), _written(i) if jobs[i][3] else None
+                at_work = next((i for i in waiting.values() if _cells_done[i]), None)
+                if at_work is not None:
+                    yield None, _written(at_work)
+        except BrokenProcessPool:
+            raise SheetGPTError(
+                "A process that wrote a sheet was ended from outside: if memory ran out, close other programs."
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error the sheets that wait are not begun
 
 
 def _cells(job: Job) -> int:

@@ -3,7 +3,10 @@
 import datetime
 import io
 import json
+import multiprocessing
+import os
 import re
+import signal
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -407,3 +410,16 @@ def test_a_formula_that_would_be_too_long_is_refused() -> None:
     check_limits(Layout(config, 1024))
     with pytest.raises(SheetGPTError, match="at most 8,192"):
         check_limits(Layout(config, 2000))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="worker processes need fork")
+def test_a_worker_that_is_ended_from_outside_is_an_error_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xlsx, "MANY_CELLS", 0)
+    book = xlsx.Book("ended")
+    for title in ("one", "two", "three"):
+        book.add(book.frame(title), lambda: os.kill(os.getpid(), signal.SIGKILL), "A1", 1)  # type: ignore[arg-type]
+    with pytest.raises(SheetGPTError, match="ended from outside"):
+        book.save(tmp_path / "ended.xlsx")
+    assert list(tmp_path.iterdir()) == []
