@@ -83,7 +83,7 @@ def formulas(r: int, p: int) -> dict[str, str]:
         symbol = f'IF({position}>LEN({text}),"",IFERROR(_xlfn.UNICODE(MID({text},{position},1)),65533))'
     else:
         there = f"MATCH({position}-0.5,{_line(r - 1, 'so far', 1)},1)"
-        new = f"IF(INDEX({_line(r - 1, 'joins')},{there})=1,{NEW + r - 1},INDEX({_line(r - 1, 'number')},{there}))"
+        new = f"IF(INDEX({_line(r - 1, 'joins')},1,{there})=1,{NEW + r - 1},INDEX({_line(r - 1, 'number')},1,{there}))"
         symbol = f'IF({position}>MAX({_line(r - 1, "so far")}),"",{new})'
     shown = f"IF({number}<{NEW},_xlfn.UNICHAR({number}),CHAR({ord('Z')}-{number}+{NEW}))"
     gone = f"N({_cell(r, 'joins', p - 1)})=1" if p > 1 else "FALSE"
@@ -184,7 +184,7 @@ def _beside(palette: Palette, r: int, line: str, this: Learned) -> bytes:
     if line == "joins":
         chosen, letters = f"$B${_row(r, 'candidate')}", _line(r, "letter")
         place = f"MATCH(1,{_line(r, 'joins')},0)"
-        rule = f'INDEX({letters},{place})&INDEX({letters},{place}+1)&" → {letter_of(NEW + r)}"'
+        rule = f'INDEX({letters},1,{place})&INDEX({letters},1,{place}+1)&" → {letter_of(NEW + r)}"'
         shown = "no pair occurs twice"
         if this.pair:
             left, right = divmod(this.pair, PAIR)

@@ -248,8 +248,8 @@ def self_check(layout: Layout, text: Text | None) -> str:
     if text is not None:
         same.append(f"OR({local(home['n_ids'])}>0,EXACT({local(home['prompt'])},{built['built_prompt']}))")
     top = local(Area("", home["top_logits"].row, home["top_logits"].column, layout.built["built_logits"].n_rows))
-    largest = f"SUMPRODUCT(MAX(ABS({built['built_logits']})))"
-    difference = f"SUMPRODUCT(MAX(ABS({top}-{built['built_logits']})))/{largest}"
+    theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
+    difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
     yes = f'"✓ the ten largest logits agree with NumPy\'s at build time, to "&TEXT({difference},"0E+00")'
     no = f'"✗ the ten largest logits differ from NumPy\'s at build time, by "&TEXT({difference},"0E+00")'
     verdict = f'IF({difference}<0.000000001,{yes},{no}&": was a weight or a formula changed?")'

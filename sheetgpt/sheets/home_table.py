@@ -82,7 +82,8 @@ def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> byte
     soft, cells = layout.softmax, [rows.text(5, n, "sum of exp", palette["label"])]
     for i, t in enumerate(TEMPERATURES):
         c = letter(i)
-        source = f"SUMPRODUCT(EXP(({soft['next_logits'].reference}-{soft['next_max'].reference})/{c}${n - 11}))"
+        # EXP goes down a whole column in Excel and LibreOffice; in Gnumeric only operators do.
+        source = f"SUMPRODUCT(EXP(1)^(({soft['next_logits'].reference}-{soft['next_max'].reference})/{c}${n - 11}))"
         total = float(np.exp((now.logits - now.logits.max()) / t).sum())
         cells.append(rows.formula(FIRST_TOKEN + i, n, f'IF({some},{source},"")', total, palette["share"]))
     return rows.row(n, *cells)
