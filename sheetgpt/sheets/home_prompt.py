@@ -76,7 +76,7 @@ def ranges(layout: Layout) -> dict[str, tuple[float, float, bool, str]]:
 
 TITLES = {
     "new_tokens": ("New tokens", "How many tokens the model writes after the prompt. 0: none."),
-    "temperature": ("Temperature", "0: always the likeliest token. Below 1: bolder. Above 1: wilder."),
+    "temperature": ("Temperature", "0: always the likeliest token. Below 1: more careful. Above 1: wilder."),
     "top_k": ("top_k", f"Only so many of the likeliest tokens can be chosen, 1 to {MAX_TOP_K}."),
     "top_p": ("top_p", "Of those, only as many as make up this share of their probability. 1: all."),
     "seed": ("Seed", "Another number, another text. The same number, the same text."),

@@ -59,9 +59,10 @@ class Steps:
         return f"IF({self.cell('code', i)}>65535,{self.unit},1)"
 
     def character(self, i: int) -> str:
-        """To look at: control characters and the space as their symbols."""
+        """To look at: control characters as their symbols, the space as ␣, which more fonts have than its own."""
         code = self.cell("code", i)
-        shown = f'IF({code}<33,_xlfn.UNICHAR(9216+{code}),IFERROR(_xlfn.UNICHAR({code}),""))'
+        visible = f'IF({code}<32,_xlfn.UNICHAR(9216+{code}),IFERROR(_xlfn.UNICHAR({code}),""))'
+        shown = f'IF({code}=32,"␣",{visible})'
         return f'IF({self.cell("nth", i)}>1,"",{shown})'
 
     def code(self, i: int) -> str:
