@@ -105,6 +105,7 @@ def add_charts(frame: Worksheet, layout: Layout) -> None:
         heats.add_data(Reference(frame, column, probs.row - 1, column, probs.last_row), titles_from_data=True)
     heats.set_categories(names)
     heats.legend.position = "r"
+    heats.y_axis.scaling.max = 1
     frame.add_chart(heats, f"{letter(12)}{probs.row - 1}")
 
 
@@ -121,7 +122,7 @@ def _chart(kind: str, title: str, width: float) -> Any:
     chart.title = Title(tx=Text(rich=_rich(title, 1000, True)), overlay=False)
     for axis in (chart.x_axis, chart.y_axis):
         axis.txPr = _rich("", 800, False)
-    chart.height, chart.width, chart.gapWidth = 7, width, 30
+    chart.height, chart.width, chart.gapWidth = 5.8, width, 30  # to the section's end in LibreOffice's rows
     chart.x_axis.tickLblSkip = 1
     chart.x_axis.delete = chart.y_axis.delete = False
     chart.y_axis.numFmt, chart.y_axis.majorGridlines = "0%", None
