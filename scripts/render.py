@@ -15,18 +15,18 @@ from sheetgpt.engines.libreoffice import export_pdf
 RANGES = {
     "home": "Home!A1:X62",
     "guide": "Guide!A1:C24",
-    "tokenizer": "Tokenizer!A1:AI32",
+    "tokenizer": "Tokenizer!A1:AC32",
     "block": "h0!A1:Q45",
     "sample": "Sample!A1:Y52",
 }
 
 
 def render(workbook: Path, name: str, cells: str) -> Path:
-    """The first page of `cells`, at 130 dots an inch, its white margins cut off."""
+    """The first page of `cells`, at 200 dots an inch, its white margins cut off."""
     with tempfile.TemporaryDirectory() as scratch:
         pdf = Path(scratch) / "sheet.pdf"
         export_pdf(workbook, pdf, [cells])
-        picture = pypdfium2.PdfDocument(pdf)[0].render(scale=130 / 72).to_pil().convert("RGB")
+        picture = pypdfium2.PdfDocument(pdf)[0].render(scale=200 / 72).to_pil().convert("RGB")
     from PIL import Image, ImageChops
 
     used = ImageChops.difference(picture, Image.new("RGB", picture.size, "white")).getbbox()

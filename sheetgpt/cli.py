@@ -194,6 +194,8 @@ def run(
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     given: dict[str, Any] = {"prompt": prompt, "ids": _ids(ids), **settings}
+    if stream and (json_out or numpy):
+        raise SheetGPTError("--stream prints the new text only: give it without --json and --numpy.")
     if stream:
         result = sheetgpt.run(workbook, **given, timeout=timeout, on_text=lambda text: print(text, end="", flush=True))
         print()

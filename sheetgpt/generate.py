@@ -101,6 +101,8 @@ def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | 
         return list(ids)
     if tokenizer is None:
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as ids.")
+    if not isinstance(prompt, str | None):
+        raise SheetGPTError(f"The prompt is a {type(prompt).__name__}: give a text, or token ids as ids=[1, 2, 3].")
     found = tokenizer.encode(DEFAULT_PROMPT if prompt is None else prompt)
     if found:
         return found

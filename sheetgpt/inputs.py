@@ -86,7 +86,13 @@ def token_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> tu
 
 def check_room(inputs: Inputs, layout: Layout) -> None:
     """Refuses as many new tokens as columns, or more."""
-    check_whole("new_tokens", inputs.new_tokens, 0, layout.context - 1)
+    n, columns = inputs.new_tokens, layout.context
+    if isinstance(n, int) and n >= columns:
+        raise SheetGPTError(
+            f"{n} new tokens and a prompt don't fit into the workbook's {columns} columns:"
+            f" ask for at most {columns - 1}, or build with more --context."
+        )
+    check_whole("new_tokens", n, 0, columns - 1)
 
 
 def write(

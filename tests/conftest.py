@@ -1,11 +1,13 @@
 """Tiny checkpoints in Hugging Face's format, written as its libraries write them, for every test module.
 
-And where GPT-2's trained weights are, for the one test that needs them: it says loudly that it was not run.
+And what some tests need that isn't everywhere, GPT-2's trained weights and Gnumeric: they say loudly that they were
+not run.
 """
 
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,24 +53,32 @@ def real_gpt2() -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if real_gpt2() is None:
-        for item in items:
-            if item.get_closest_marker("real_weights"):
-                item.add_marker(pytest.mark.skip(reason="GPT-2's checkpoint is not here"))
+    lacking = {"real_weights": "GPT-2's checkpoint is not here"} if real_gpt2() is None else {}
+    lacking |= {"gnumeric": "Gnumeric's ssconvert is not here"} if shutil.which("ssconvert") is None else {}
+    for item in items:
+        for marker, reason in lacking.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+NOT_TESTED = {
+    "real_weights": (
+        "GPT-2's trained weights were NOT tested",
+        "They are not in the hub's cache, and SHEETGPT_GPT2 names no folder that has them.",
+        "scripts/verify_real_gpt2 fetches them where there is a network. Not run:",
+    ),
+    "gnumeric": ("Gnumeric was NOT tested", "Its ssconvert is not here: sudo apt install gnumeric. Not run:"),
+}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = terminalreporter.stats.get("skipped", [])
-    not_run = [report.nodeid for report in skipped if "real_weights" in report.keywords]
-    if not_run:
-        loud = {"yellow": True, "bold": True}
-        terminalreporter.section("GPT-2's trained weights were NOT tested", **loud)
-        terminalreporter.line(
-            "They are not in the hub's cache, and SHEETGPT_GPT2 names no folder that has them.", **loud
-        )
-        terminalreporter.line("scripts/verify_real_gpt2 fetches them where there is a network. Not run:", **loud)
-        for name in not_run:
-            terminalreporter.line(f"  {name}", **loud)
+    skipped, loud = terminalreporter.stats.get("skipped", []), {"yellow": True, "bold": True}
+    for marker, (title, *lines) in NOT_TESTED.items():
+        not_run = [report.nodeid for report in skipped if marker in report.keywords]
+        if not_run:
+            terminalreporter.section(title, **loud)
+            for line in [*lines, *(f"  {name}" for name in not_run)]:
+                terminalreporter.line(line, **loud)
 
 
 @pytest.fixture

@@ -194,6 +194,13 @@ def test_bad_input_is_refused_before_anything_is_computed(
             function(micro, **{"ids": [1], "new_tokens": 2} | settings)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("prompt", [[1, 2], b"a", 5])
+def test_a_prompt_that_is_no_text_is_refused(prompt: Any) -> None:
+    for function in (generate, stream):
+        with pytest.raises(SheetGPTError, match=r"The prompt is a .*give a text, or token ids as ids="):
+            function("fairytale", prompt)  # type: ignore[operator]
+
+
 def test_more_tokens_than_the_model_or_the_cache_has_are_refused(micro: Checkpoint) -> None:
     with pytest.raises(SheetGPTError, match="between 0 and 14, not 15"):
         continue_ids(micro.params, micro.config, [1, 2], Sampling(), 15)

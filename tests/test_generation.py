@@ -201,6 +201,19 @@ def test_the_command_agrees_with_numpy(reader_workbook: Path, reader: Checkpoint
     assert '"numpy"' in out
 
 
+@pytest.mark.parametrize("word", ["--numpy", "--json"])
+def test_streaming_takes_no_other_output_beside_it(reader_workbook: Path, sheetgpt_command: Command, word: str) -> None:
+    status, out, err = sheetgpt_command("run", reader_workbook, "--stream", word)
+    assert (status, out) == (2, "")
+    assert err.startswith("sheetgpt: --stream prints the new text only")
+
+
+def test_more_new_tokens_than_columns_are_refused(reader_workbook: Path, sheetgpt_command: Command) -> None:
+    status, out, err = sheetgpt_command("run", reader_workbook, "--new-tokens", 12)
+    assert (status, out) == (2, "")
+    assert "don't fit into the workbook's 12 columns: ask for at most 11" in err
+
+
 def names_and_rules(path: Path) -> Sequence[Any]:
     """Names, validations of Home, charts, and every formula of Home, Sample and Output."""
     book = openpyxl.load_workbook(path)

@@ -330,7 +330,7 @@ def test_the_formulas_package_agrees(make_checkpoint: Callable[..., Checkpoint],
     assert_red(verify(broken, engine="formulas"), "h0.mlp.fc")
 
 
-@pytest.mark.skipif(shutil.which("ssconvert") is None, reason="Gnumeric is not installed")
+@pytest.mark.gnumeric
 def test_gnumeric_agrees(micro_workbook: Path, micro: Checkpoint, layout: Layout) -> None:
     ids = [60, 2, 2, 17]
     read = [defined_name(name) for name in layout.trace]

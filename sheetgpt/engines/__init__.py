@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from openpyxl import Workbook as OpenpyxlWorkbook
 from openpyxl.cell.cell import MergedCell
 from openpyxl.utils import column_index_from_string
+from openpyxl.utils.exceptions import IllegalCharacterError
 
 from sheetgpt.engines._uno_worker import Refused, grid
 from sheetgpt.errors import SheetGPTError
@@ -118,7 +119,13 @@ def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Rectangle |
                     raise SheetGPTError(
                         f"the input {key} reaches into merged cells of {workbook.name}: name their first"
                     )
-                cell.value = None if single == "" else single
+                try:
+                    cell.value = None if single == "" else single
+                except IllegalCharacterError:
+                    raise SheetGPTError(
+                        f"the input {key} holds a control character, which only the LibreOffice engine can put into a"
+                        " cell: use that one, or leave it out"
+                    ) from None
                 if isinstance(single, str) and single:
                     cell.data_type = "s"  # text that begins with "=" stays text
 

@@ -1,7 +1,12 @@
 """The Gnumeric engine: `ssconvert --recalc` into a new workbook, whose cached values are then read.
 
 ssconvert sets cells of the first sheet only, so inputs go into a copy by openpyxl; cached values don't survive that,
-which is no loss before a recalculation.
+which is no loss before a recalculation. What Gnumeric 1.12 does otherwise than Excel and LibreOffice:
+
+- Within SUMPRODUCT only operators go down a whole range, functions such as EXP, ABS or EXACT don't: #VALUE!, or one
+  cell's value. INDEX of a single cell, and INDEX of a line with one number, are #REF!.
+- `_x0001_` in a file stays these seven letters: control characters can't be given. U+007F becomes no letter.
+- It writes spaces at a text's ends so that readers drop them: the cell had them.
 """
 
 import shutil
@@ -21,11 +26,6 @@ def recalculate(
 ) -> dict[str, Cells | None]:
     """Puts the inputs in, recalculates every formula, reads."""
     workbook = Path(workbook)
-    program = shutil.which("ssconvert")
-    if program is None:
-        raise SheetGPTError(
-            "Gnumeric's ssconvert is not here: install it (sudo apt install gnumeric) or use another engine"
-        )
     names = cached.package(workbook).names
     places = {key: cached.place(key, names) for key in read}
     with tempfile.TemporaryDirectory(prefix="sheetgpt-") as folder:
@@ -38,6 +38,11 @@ def recalculate(
             edit(book, inputs, names, workbook)
             source = Path(folder, "edited.xlsx")
             book.save(source)
+        program = shutil.which("ssconvert")
+        if program is None:
+            raise SheetGPTError(
+                "Gnumeric's ssconvert is not here: install it (sudo apt install gnumeric) or use another engine"
+            )
         try:
             done = subprocess.run(
                 [program, "--recalc", source.as_uri(), target.as_uri()],

@@ -1,7 +1,7 @@
 """The sheet BPE by hand: byte-pair encoding learned on a short text, round by round, and the UTF-8 bytes of another.
 
 Twin: `learn`. Each round the most frequent pair of neighbours becomes one new letter (Z, Y, X, …), as in Gage's paper
-"A New Algorithm for Data Compression" (1994); of equally frequent pairs the one of the smallest letters.
+"A New Algorithm for Data Compression" (1994); of equally frequent pairs the one with the largest number.
 """
 
 from collections import Counter
@@ -19,8 +19,8 @@ from sheetgpt.xlsx import Book
 BY_HAND = "BPE by hand"
 WIDTH, ROUNDS, CHARACTERS = 24, 6, 12  # letters of the text, rounds, characters of the UTF-8 example
 FIRST = 4  # column D: the first letter
-NEW = 2_000_000  # the number of Z; Y is one more. Above every code point
-PAIR = 3_000_000  # a pair's key is left * PAIR + right, exact in a double
+NEW = -1  # the number of Z; Y is one less. No code point is negative
+PAIR = 100  # a pair's number is left * PAIR + right, where left and right are the places where its letters first stand
 INPUT, UTF8_INPUT = Area(BY_HAND, 4, 2), Area(BY_HAND, 9 + 8 * ROUNDS, 2)
 EXAMPLE, UTF8_EXAMPLE = "aaabdaaabac", "Me我"
 LINES = ("letter", "number", "pair", "count", "candidate", "joins", "so far")
@@ -42,22 +42,23 @@ def learn(text: str) -> list[Learned]:
     """Every round of the sheet for a text."""
     symbols, done = [ord(c) for c in text[:WIDTH]], []
     for r in range(ROUNDS):
-        this = Learned(symbols, [a * PAIR + b for a, b in pairwise(symbols)])
+        places = [symbols.index(symbol) + 1 for symbol in symbols]
+        this = Learned(symbols, [a * PAIR + b for a, b in pairwise(places)])
         counts = Counter(this.keys)
         this.counts = [counts[key] for key in this.keys]
         this.best = max(this.counts, default=0)
-        this.pair = min((key for key in this.keys if counts[key] == this.best), default=0) if this.best > 1 else 0
+        this.pair = max((key for key in this.keys if counts[key] == this.best), default=0) if this.best > 1 else 0
         for key in [*this.keys, -1][: len(symbols)]:
             this.joins.append(int(this.pair > 0 and key == this.pair and not (this.joins and this.joins[-1])))
         done.append(this)
         swallowed = [0, *this.joins][: len(symbols)]
         pairs = zip(symbols, this.joins, swallowed, strict=True)
-        symbols = [NEW + r if join else symbol for symbol, join, gone in pairs if not gone]
+        symbols = [NEW - r if join else symbol for symbol, join, gone in pairs if not gone]
     return done
 
 
 def letter_of(symbol: int) -> str:
-    return chr(ord("Z") - (symbol - NEW)) if symbol >= NEW else chr(symbol)
+    return chr(ord("Z") + symbol - NEW) if symbol < 0 else chr(symbol)
 
 
 def _row(r: int, line: str) -> int:
@@ -84,14 +85,15 @@ def formulas(r: int, p: int) -> dict[str, str]:
         symbol = f'IF({position}>LEN({text}),"",IFERROR(_xlfn.UNICODE(MID({text},{position},1)),65533))'
     else:
         there = f"MATCH({position}-0.5,{_line(r - 1, 'so far', 1)},1)"
-        new = f"IF(INDEX({_line(r - 1, 'joins')},{there})=1,{NEW + r - 1},INDEX({_line(r - 1, 'number')},{there}))"
+        new = f"IF(INDEX({_line(r - 1, 'joins')},1,{there})=1,{NEW - r + 1},INDEX({_line(r - 1, 'number')},1,{there}))"
         symbol = f'IF({position}>MAX({_line(r - 1, "so far")}),"",{new})'
-    shown = f"IF({number}<{NEW},_xlfn.UNICHAR({number}),CHAR({ord('Z')}-{number}+{NEW}))"
+    shown = f"IF({number}<0,CHAR({ord('Z') - NEW}+{number}),_xlfn.UNICHAR({number}))"
+    left, right = (f"MATCH({cell},{_line(r, 'number')},0)" for cell in (number, after))
     gone = f"N({_cell(r, 'joins', p - 1)})=1" if p > 1 else "FALSE"
     return {
         "letter": f'IF({number}="","",{shown})',
         "number": symbol,
-        "pair": f'IF({number}="","",IF({after}="","",{number}*{PAIR}+{after}))' if p < WIDTH else '""',
+        "pair": f'IF({number}="","",IF({after}="","",{left}*{PAIR}+{right}))' if p < WIDTH else '""',
         "count": f'IF({pair}="","",COUNTIF({_line(r, "pair")},{pair}))',
         "candidate": f'IF({pair}="","",IF({top}>1,IF({count}={top},{pair},""),""))',
         "joins": f'IF({number}="","",IF({gone},0,IF({chosen}=0,0,IF({pair}={chosen},1,0))))',
@@ -139,6 +141,8 @@ def _rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: 
     words = f"Up to {WIDTH} letters. It ends when no pair occurs twice, or after {ROUNDS} rounds."
     label, typed = rows.text(1, 4, "Type a text", palette["name"]), rows.text(2, 4, EXAMPLE, palette["input"])
     yield rows.row(4, label, typed, rows.text(4, 4, words, palette["note"]))
+    words = f"A pair's number: {PAIR} × the place where its first letter first stands, plus that of its second letter."
+    yield rows.row(5, rows.text(4, 5, words, palette["note"]))
     learned = learn(EXAMPLE)
     numbers = b"".join(rows.number(FIRST + p, 7, p + 1, palette["index"]) for p in range(WIDTH))
     yield rows.row(7, rows.text(1, 7, "position", palette["label"]), numbers)
@@ -156,7 +160,7 @@ def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[bytes]:
     labels = {
         "letter": "The text" if r == 0 else f"Round {r}: the text now",
         "number": "as numbers",
-        "pair": "pair with the next, as a number",
+        "pair": "pair with the next, its number",
         "count": "how often it occurs",
         "candidate": "the most frequent pairs",
         "joins": "joins with the next",
@@ -181,15 +185,15 @@ def _beside(palette: Palette, r: int, line: str, this: Learned) -> bytes:
     if line == "count":
         return rows.formula(2, n, f"MAX({_line(r, 'count')})", this.best, palette["total"])
     if line == "candidate":
-        return rows.formula(2, n, f"MIN({_line(r, 'candidate')})", this.pair, palette["id"])
+        return rows.formula(2, n, f"MAX({_line(r, 'candidate')})", this.pair, palette["id"])
     if line == "joins":
         chosen, letters = f"$B${_row(r, 'candidate')}", _line(r, "letter")
         place = f"MATCH(1,{_line(r, 'joins')},0)"
-        rule = f'INDEX({letters},{place})&INDEX({letters},{place}+1)&" → {letter_of(NEW + r)}"'
+        rule = f'INDEX({letters},1,{place})&INDEX({letters},1,{place}+1)&" → {letter_of(NEW - r)}"'
         shown = "no pair occurs twice"
         if this.pair:
-            left, right = divmod(this.pair, PAIR)
-            shown = f"{letter_of(left)}{letter_of(right)} → {letter_of(NEW + r)}"
+            left, right = (letter_of(this.symbols[place - 1]) for place in divmod(this.pair, PAIR))
+            shown = f"{left}{right} → {letter_of(NEW - r)}"
         return rows.formula(2, n, f'IF({chosen}=0,"no pair occurs twice",{rule})', shown, palette["quote"])
     return b""
 

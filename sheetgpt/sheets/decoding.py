@@ -64,7 +64,8 @@ class DecodingLayout:
 def token_formulas(layout: DecodingLayout, k: int) -> dict[str, str]:
     """The formulas of the k-th token's row."""
     number, token, size = (at(layout.column(name), k) for name in ("number", "id", "size"))
-    id_cell = f"INDEX({layout.ids.reference},{number})"
+    row = "1," if layout.ids.n_rows == 1 else ""  # Gnumeric takes a lone number for a row, along a line too
+    id_cell = f"INDEX({layout.ids.reference},{row}{number})"
     spelled = f"INDEX({{}},{token}+1)"
     return {
         "id": f'IF(ISNUMBER({id_cell}),{id_cell},"")',

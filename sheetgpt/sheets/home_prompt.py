@@ -77,7 +77,7 @@ def ranges(layout: Layout) -> dict[str, tuple[float, float, bool, str]]:
 
 TITLES = {
     "new_tokens": ("New tokens", "How many tokens the model writes after the prompt. 0: none."),
-    "temperature": ("Temperature", "0: always the likeliest token. Below 1: bolder. Above 1: wilder."),
+    "temperature": ("Temperature", "0: always the likeliest token. Below 1: more careful. Above 1: wilder."),
     "top_k": ("top_k", f"Only so many of the likeliest tokens can be chosen, 1 to {MAX_TOP_K}."),
     "top_p": ("top_p", "Of those, only as many as make up this share of their probability. 1: all."),
     "seed": ("Seed", "Another number, another text. The same number, the same text."),
@@ -249,8 +249,8 @@ def self_check(layout: Layout, text: Text | None) -> str:
     if text is not None:
         same.append(f"OR({local(home['n_ids'])}>0,EXACT({local(home['prompt'])},{built['built_prompt']}))")
     top = local(Area("", home["top_logits"].row, home["top_logits"].column, layout.built["built_logits"].n_rows))
-    largest = f"SUMPRODUCT(MAX(ABS({built['built_logits']})))"
-    difference = f"SUMPRODUCT(MAX(ABS({top}-{built['built_logits']})))/{largest}"
+    theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
+    difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
     yes = f'"✓ the ten largest logits agree with NumPy\'s at build time, to "&TEXT({difference},"0E+00")'
     no = f'"✗ the ten largest logits differ from NumPy\'s at build time, by "&TEXT({difference},"0E+00")'
     verdict = f'IF({difference}<0.000000001,{yes},{no}&": was a weight or a formula changed?")'

@@ -83,7 +83,8 @@ def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> byte
     soft, cells = layout.softmax, [rows.text(5, n, "sum of exp", palette["label"])]
     for i, t in enumerate(TEMPERATURES):
         c = letter(i)
-        source = f"SUMPRODUCT(EXP(({soft['next_logits'].reference}-{soft['next_max'].reference})/{c}${n - 11}))"
+        # EXP goes down a whole column in Excel and LibreOffice; in Gnumeric only operators do.
+        source = f"SUMPRODUCT(EXP(1)^(({soft['next_logits'].reference}-{soft['next_max'].reference})/{c}${n - 11}))"
         total = float(np.exp((now.logits - now.logits.max()) / t).sum())
         cells.append(rows.formula(FIRST_TOKEN + i, n, f'IF({some},{source},"")', total, palette["share"]))
     return rows.row(n, *cells)
@@ -105,6 +106,7 @@ def add_charts(frame: Worksheet, layout: Layout) -> None:
         heats.add_data(Reference(frame, column, probs.row - 1, column, probs.last_row), titles_from_data=True)
     heats.set_categories(names)
     heats.legend.position = "r"
+    heats.y_axis.scaling.max = 1
     frame.add_chart(heats, f"{letter(12)}{probs.row - 1}")
 
 
@@ -121,7 +123,7 @@ def _chart(kind: str, title: str, width: float) -> Any:
     chart.title = Title(tx=Text(rich=_rich(title, 1000, True)), overlay=False)
     for axis in (chart.x_axis, chart.y_axis):
         axis.txPr = _rich("", 800, False)
-    chart.height, chart.width, chart.gapWidth = 6.5, width, 30
+    chart.height, chart.width, chart.gapWidth = 5.8, width, 30  # to the section's end in LibreOffice's rows
     chart.x_axis.tickLblSkip = 1
     chart.x_axis.delete = chart.y_axis.delete = False
     chart.y_axis.numFmt, chart.y_axis.majorGridlines = "0%", None

@@ -238,7 +238,7 @@ def cached_columns(layout: TokenizerLayout, trace: Trace, shown: Sequence[str]) 
 
 
 def _symbol(code: int) -> str:
-    return chr(9216 + code) if code < 33 else chr(code)
+    return "␣" if code == 32 else chr(9216 + code) if code < 32 else chr(code)
 
 
 def _top(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace) -> Iterator[bytes]:

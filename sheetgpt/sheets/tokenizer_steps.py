@@ -24,6 +24,15 @@ class Steps:
     def cell(self, name: str, i: int) -> str:
         return at(self.layout.column(name), i)
 
+    @property
+    def only_one(self) -> bool:
+        """Whether the tables of added tokens have a single row."""
+        return len(self.layout.tables.added) == 1
+
+    def of_added(self, name: str, number: str) -> str:
+        """An added token's entry in a table, by its number; INDEX of a single cell fails in Gnumeric."""
+        return self.tables[name] if self.only_one else f"INDEX({self.tables[name]},{number})"
+
     def guarded(self, i: int, source: str) -> str:
         """Blank past the end of the text."""
         return f'IF({self.cell("position", i)}="","",{source})'
@@ -50,9 +59,10 @@ class Steps:
         return f"IF({self.cell('code', i)}>65535,{self.unit},1)"
 
     def character(self, i: int) -> str:
-        """To look at: control characters and the space as their symbols."""
+        """To look at: control characters as their symbols, the space as ␣, which more fonts have than its own."""
         code = self.cell("code", i)
-        shown = f'IF({code}<33,_xlfn.UNICHAR(9216+{code}),IFERROR(_xlfn.UNICHAR({code}),""))'
+        visible = f'IF({code}<32,_xlfn.UNICHAR(9216+{code}),IFERROR(_xlfn.UNICHAR({code}),""))'
+        shown = f'IF({code}=32,"␣",{visible})'
         return f'IF({self.cell("nth", i)}>1,"",{shown})'
 
     def code(self, i: int) -> str:
@@ -89,8 +99,9 @@ class Steps:
         if "added_texts" not in self.tables:
             return "0"
         texts, lengths, numbers = (self.tables[f"added_{name}"] for name in ("texts", "lengths", "numbers"))
-        here = f"MID({self.text},{self.cell('position', i)},{lengths})"
-        found = f"SUMPRODUCT(MAX(EXACT({here},{texts})*{numbers}))"
+        same = f"EXACT(MID({self.text},{self.cell('position', i)},{lengths}),{texts})"
+        # Gnumeric can't compare with a whole table, so the one token that nearly every model has goes without.
+        found = f"IF({same},{numbers},0)" if self.only_one else f"SUMPRODUCT(MAX({same}*{numbers}))"
         if i == 1:
             return found
         return f"IF({self.cell('nth', i)}>1,0,IF({self.cell('left', i - 1)}>1,0,{found}))"
@@ -99,7 +110,7 @@ class Steps:
         if "added_texts" not in self.tables:
             return "0"
         added, above = self.cell("added", i), self.cell("left", i - 1)
-        first = f"IF({added}>0,INDEX({self.tables['added_bytes']},{added}),0)"
+        first = f"IF({added}>0,{self.of_added('added_bytes', added)},0)"
         return first if i == 1 else f"IF({above}>1,{above}-1,{first})"
 
     def kind(self, i: int) -> str:
@@ -207,7 +218,7 @@ class RoundSteps:
             if "added_ids" not in self.tables:
                 return first
             added, left = self.steps.cell("added", i), self.steps.cell("left", i)
-            return f'IF({left}=0,{first},IF({added}>0,INDEX({self.tables["added_ids"]},{added}),""))'
+            return f'IF({left}=0,{first},IF({added}>0,{self.steps.of_added("added_ids", added)},""))'
         before, merged = self.cell("id", i, 1), f"INDEX({self.tables['merged']},{self.cell('rank', i, 1)}+1)"
         kept = f"IF({self.cell('merge', i, 1)}=1,{merged},{before})"
         if i > 1:  # swallowed by the token before it

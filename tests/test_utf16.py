@@ -1,0 +1,100 @@
+"""The tokenizer's formulas where text is counted in UTF-16, as Excel counts it: an emoji is two units long.
+
+Excel itself can't run here. The package `formulas` computes the Tokenizer sheet with LEN, MID and UNICODE of that kind;
+whether Excel's UNICODE refuses half a character or not, both ways must give the reference's ids.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from formulas.functions import text as functions
+from formulas.functions import wrap_ufunc
+
+from sheetgpt import bpe, rows
+from sheetgpt.engines import formulas
+from sheetgpt.layout import Area
+from sheetgpt.sheets.tokenizer import FINE, add_tokenizer
+from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
+from sheetgpt.sheets.tokenizer_tables import add_tables
+from sheetgpt.sheets.vocabulary import token_strings
+from sheetgpt.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.xlsx import Book
+
+CAPACITY = 16
+TEXTS = ("a😀the", "😀😀é日", "<😀>a<😀>", "𝒳𝒳𝒳𝒳", "👍 🏽the")
+READ = ["tokenizer_ids", "tokenizer_message", "Tokenizer!D5:E5"]
+
+
+def units(text: str) -> list[str]:
+    """A text's UTF-16 units, halves of characters as Python has them."""
+    data = text.encode("utf-16-le", "surrogatepass")
+    return [data[i : i + 2].decode("utf-16-le", "surrogatepass") for i in range(0, len(data), 2)]
+
+
+def whole(pieces: list[str]) -> str:
+    return "".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    merges = [("t", "h"), ("th", "e")]
+    tokens = [*byte_to_unicode().values(), *(a + b for a, b in merges)]
+    return Tokenizer({token: i for i, token in enumerate(tokens)}, merges, {"<😀>": len(tokens)})
+
+
+@pytest.fixture(scope="module")
+def workbook(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Tokenizer sheet with a prompt in Home!A1, and what it looks up."""
+    shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
+    tables, n = bpe.Tables.of(tokenizer), len(shown)
+    layout = TokenizerLayout(tables, Area("Home", 1, 1), Area("Vocabulary", 1, 1, n), CAPACITY, 3)
+    book = Book("Tokenizer")
+    book.add(book.frame("Home"), lambda: [rows.row(1, rows.text(1, 1, "the"))], "A1", 1)
+    add_tokenizer(book, layout, "the", shown)
+    add_tables(book, layout, shown)
+    cells = [rows.row(i, rows.text(1, i, token)) for i, token in enumerate(shown, 1)]
+    book.add(book.frame("Vocabulary"), lambda: cells, f"A{n}", n)
+    for name, areas in layout.names():
+        book.name(name, areas[0].reference)
+    path = tmp_path_factory.mktemp("utf16") / "tokenizer.xlsx"
+    book.save(path)
+    return path
+
+
+@pytest.fixture(params=["refuses halves", "takes halves"])
+def excels_functions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = request.param == "refuses halves"
+
+    def unicode(text: Any) -> int:
+        first = str(text)[0]
+        if strict and any("\ud800" <= c <= "\udfff" for c in str(text)):
+            raise ValueError("half a character")
+        return ord(first)
+
+    def mid(text: Any, start: Any, n: Any) -> str:
+        return whole(units(str(text))[int(start) - 1 : int(start) - 1 + int(n)])
+
+    def put(names: tuple[str, ...], function: Callable[..., Any], like: dict[str, Any]) -> None:
+        for name in names:
+            monkeypatch.setitem(functions.FUNCTIONS, name, wrap_ufunc(function, **like))
+
+    as_given = {"args_parser": lambda *a: a, "input_parser": lambda *a: a}
+    put(("UNICODE", "_XLFN.UNICODE"), unicode, as_given)
+    put(("LEN",), lambda text: len(units(text)), functions._kw1)
+    put(("MID",), mid, functions._kw0)
+
+
+@pytest.mark.usefixtures("excels_functions")
+def test_characters_of_two_units_are_read_whole(workbook: Path, tokenizer: Tokenizer) -> None:
+    for text in TEXTS:
+        found = formulas.recalculate(workbook, {"Home!A1": text}, READ)
+        cells, message, counted = (found[key] for key in READ)
+        assert cells
+        assert message
+        assert counted
+        assert counted.numbers.tolist() == [[len(units(text)), 2]]  # the functions are those of above
+        assert message.texts[0, 0] == FINE, text
+        assert cells.numbers[~np.isnan(cells.numbers)].tolist() == tokenizer.encode(text), text
