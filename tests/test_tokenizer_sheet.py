@@ -11,7 +11,7 @@ from sheetgpt import bpe, rows
 from sheetgpt.area import Area
 from sheetgpt.check import check
 from sheetgpt.engines import Cells, Step, libreoffice
-from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, WIDTH, _row, add_bpe_by_hand, learn, values
+from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, add_bpe_by_hand, learn, values
 from sheetgpt.sheets.decoding import DecodingLayout, add_decoding
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer import FINE, add_tokenizer, cached_columns, messages
@@ -219,3 +219,12 @@ def test_bpe_by_hand_follows_what_is_typed(workbook: Path) -> None:
                 wanted = values(this, p)
                 found = {line: value(cells, _row(r, line) - 1, FIRST + p - 2) for line in LINES}
                 assert found == wanted, (text, r, p)
+
+
+@pytest.mark.parametrize("text", ["Me我", "é👍 a", ""])
+def test_bpe_by_hand_shows_the_utf8_bytes_of_a_text(workbook: Path, text: str) -> None:
+    top, spelled = UTF8_INPUT.row, [list(character.encode()) for character in text]
+    cells = f"BPE by hand!D{top + 3}:O{top + 6}"
+    [answer] = libreoffice.run(workbook, [Step({f"BPE by hand!B{top}": text}, [cells])])
+    found = [[value(answer[cells], k, p) for k in range(4)] for p in range(12)]
+    assert found == [data + [""] * (4 - len(data)) for data in [*spelled, *[[]] * (12 - len(spelled))]]
