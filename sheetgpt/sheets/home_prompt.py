@@ -119,7 +119,7 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     ok = rows.formula(3, n, settings_ok(layout), 1, palette["flag"])
     yield rows.row(n, rows.text(1, n, "Settings in range?", palette["label"]), ok, facts.pop(n, b""))
     n = home["self_check"].row
-    check = rows.formula(3, n, self_check(layout, text), agrees(0.0), palette["quote"])
+    check = rows.formula(3, n, self_check(layout, text), EXACTLY, palette["quote"])
     yield rows.row(n, rows.text(1, n, "Self-check", palette["name"]), check)
     if now.cost is not None:
         n = home["self_check"].row + 1
@@ -235,8 +235,7 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     return FINE
 
 
-def agrees(difference: float) -> str:
-    return f"✓ the ten largest logits agree with NumPy's at build time, to {difference:.0E}".replace("E+00", "E+00")
+EXACTLY = "✓ the ten largest logits are NumPy's at build time, to the last digit"
 
 
 def self_check(layout: Layout, text: Text | None) -> str:
@@ -253,5 +252,6 @@ def self_check(layout: Layout, text: Text | None) -> str:
     difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
     yes = f'"✓ the ten largest logits agree with NumPy\'s at build time, to "&TEXT({difference},"0E+00")'
     no = f'"✗ the ten largest logits differ from NumPy\'s at build time, by "&TEXT({difference},"0E+00")'
-    verdict = f'IF({difference}<0.000000001,{yes},{no}&": was a weight or a formula changed?")'
+    same_now = f'IF({difference}=0,"{EXACTLY}",{yes})'
+    verdict = f'IF({difference}<0.000000001,{same_now},{no}&": was a weight or a formula changed?")'
     return f'IF({local(home["settings_ok"])}=0,"",IF(AND({",".join(same)}),{verdict},"{OTHER_INPUTS}"))'

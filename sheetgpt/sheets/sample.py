@@ -89,7 +89,7 @@ def line_formula(layout: Layout, name: str) -> str:
         "chosen_token": f"INDEX({layout.vocabulary['vocab_shown'].reference},{chosen}+1)",
         "chosen_prob": f"INDEX({column(layout, 'probs')},MATCH(1,{wins},0))",
         "weight_sum": f"SUM({column(layout, 'weights')})",
-        "vocab_sum": f"IF({heat}=0,1,SUMPRODUCT(EXP(({logits}-{largest})/{heat})))",
+        "vocab_sum": f"IF({heat}=0,1,SUMPRODUCT(EXP(1)^(({logits}-{largest})/{heat})))",
         "top_k_mass": f"{cell(layout, 'weight_sum')}/{cell(layout, 'vocab_sum')}",
         "kept_mass": f"MAX({column(layout, 'kept')})",
         "kept_share": f"{cell(layout, 'top_k_mass')}*{cell(layout, 'kept_mass')}",

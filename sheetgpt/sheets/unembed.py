@@ -43,8 +43,8 @@ def wanted(layout: Layout, t: int) -> str:
 
 
 def log_sum_exp(logits: str, largest: str) -> str:
-    """log(sum(exp(logits))), without overflow."""
-    return f"{largest}+LN(SUMPRODUCT(EXP({logits}-{largest})))"
+    """log(sum(exp(logits))), without overflow. Inside SUMPRODUCT Gnumeric takes an operator down a range, EXP not."""
+    return f"{largest}+LN(SUMPRODUCT(EXP(1)^({logits}-{largest})))"
 
 
 def output_sections(
