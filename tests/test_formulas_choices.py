@@ -1,0 +1,42 @@
+"""The choice of tokens in the package `formulas`, which shares nothing with LibreOffice, against the NumPy twin."""
+
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from test_generation import settings, wanted
+
+from sheetgpt.build import build
+from sheetgpt.checkpoint import Checkpoint
+from sheetgpt.config import GPT2Config
+from sheetgpt.engines import formulas
+from sheetgpt.inputs import Inputs, with_settings
+from sheetgpt.layout import Layout
+
+
+def test_200_combinations_choose_the_twins_tokens(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:
+    """The workbook is compiled once; each combination goes into its yellow cells."""
+    config = GPT2Config(n_vocab=5, n_positions=4, n_embd=2, n_layer=1, n_head=1, n_inner=2)
+    nano, layout = make_checkpoint(config, "nano", seed=8), Layout(config, 3)
+    path = build(nano, tmp_path / "nano.xlsx", ids=[3], context=3, new_tokens=2)
+    model = formulas._model_class()()
+    with contextlib.redirect_stderr(io.StringIO()):
+        book, context = model.add_book(str(path))
+        model.pushes(*book.worksheets, context=context)
+        model.finish()
+
+    def cell(name: str, t: int = 0) -> str:
+        area = layout.home[name]
+        return f"'[nano.xlsx]{area.sheet.upper()}'!{area.stripe(t).cells}"
+
+    seen = set()
+    for chosen in settings(200, 4, 2):
+        inputs = with_settings(Inputs(ids=(3,)), **chosen)
+        found = model.calculate(inputs={cell(name): [[value]] for name, value in chosen.items()})
+        values = [found[cell("token_ids", t)].value[0, 0] for t in range(layout.context)]
+        ids = [int(value) for value in values if isinstance(value, float | int | np.number)]
+        assert ids == wanted(nano, layout, inputs), chosen
+        seen.add(tuple(ids))
+    assert len(seen) > 10
