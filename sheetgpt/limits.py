@@ -12,7 +12,7 @@ MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every sp
 
 # Measured on normal numbers and GPT-2 small's shapes, one block, 16 columns.
 FORMULA_BYTES = 11.5  # in the file, a formula cell
-FORMULA_MEMORY, NUMBER_MEMORY = 1_700, 10  # in LibreOffice 7.4, bytes a cell
+FORMULA_MEMORY, NUMBER_MEMORY = 1_600, 15  # in LibreOffice 7.4, bytes a cell
 
 
 def check_limits(layout: Layout, text: Text | None = None) -> None:

@@ -232,7 +232,7 @@ def failure(error: Exception, state: dict[str, Any]) -> str:
     if code is not None or type(error).__name__ == "DisposedException":
         return (
             f"LibreOffice stopped while {state['doing']} {{workbook}} (exit status {code}): most often the machine ran"
-            " out of memory (a formula takes some 1.7 KB, a weight 10 bytes: GPT-2 small with 16 columns 8 GB), so"
+            " out of memory (a formula takes some 1.6 KB, a weight 15 bytes: GPT-2 small with 16 columns 8 GB), so"
             " close other programs or build the workbook with a smaller context"
         )
     if state["doing"] == "loading":
