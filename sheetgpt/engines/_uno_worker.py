@@ -202,8 +202,12 @@ def work(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> dict[str, 
     for i, step in enumerate(job["steps"]):
         state["doing"] = "recalculating"
         begun = time.perf_counter()
+        # An edit can make LibreOffice look at a formula in its row (for the row's height), and so compute half of the
+        # workbook for every cell that is set: 20 s each at GPT-2 small's size, where everything is recalculated anyway.
+        document.enableAutomaticCalculation(not step["hard"])
         for edit in step["set"]:
             put(document, edit)
+        document.enableAutomaticCalculation(True)
         # calculateAll recomputes every formula, dirty or not: cached values never survive it
         document.calculateAll() if step["hard"] else document.calculate()
         step_seconds.append(time.perf_counter() - begun)
