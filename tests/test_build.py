@@ -59,7 +59,7 @@ def test_the_same_input_gives_the_same_bytes_at_any_time(
     assert other.read_bytes() != micro_workbook.read_bytes()
 
 
-NUMBER = re.compile(rb"(?<=<v>)-?[0-9][^<]*")
+NUMBER = re.compile(rb"(?<=<v>)-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?=</v>)")
 
 
 def test_the_committed_workbook_is_what_build_writes(tmp_path: Path) -> None:
