@@ -423,3 +423,12 @@ def test_a_worker_that_is_ended_from_outside_is_an_error_and_leaves_no_file(
     with pytest.raises(SheetGPTError, match="ended from outside"):
         book.save(tmp_path / "ended.xlsx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_build_says_when_libreoffice_cannot_open_so_large_a_file(
+    micro: Checkpoint, tmp_path: Path, sheetgpt_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("build", micro.source, "-o", tmp_path / "w.xlsx", "--context", 6)
+    assert "2 GiB" not in sheetgpt_command(*words)[1]
+    monkeypatch.setattr(libreoffice, "LARGEST", 1000)
+    assert "LibreOffice 7.4 reads no file of 2 GiB or more" in sheetgpt_command(*words)[1]
