@@ -2,7 +2,7 @@
 
     python -m pip install -e '.[bench]'         # '.[bench,oracle]' to compare the evaluator with transformers, too
     python scripts/bench.py                     # minutes: writer, evaluator, the bundled workbook in LibreOffice
-    python scripts/bench.py --full --json bench.json                  # half an hour, 10 GB of memory, 4 GB of disk
+    python scripts/bench.py --full --json bench.json                  # 20 minutes, 10 GB of memory, 4 GB of disk
     python scripts/bench.py --full --folder /scratch --only verify    # one part; reuses what the folder holds
     python scripts/bench.py --full --size 64,2,2 --repeats 1          # a rehearsal in minutes
 
@@ -17,7 +17,7 @@ With --full, on a checkpoint of GPT-2 small's shapes with random weights (script
   int8        build, cost and verification with whole-number weights
   columns     LibreOffice's memory a further column
 With --medium, on the shapes of the 355M model:
-  medium-build, medium-office
+  medium-build, and medium-office: opened by LibreOffice in int8 with 8 columns
 
 A part that fails says why and the rest goes on; the exit status is then 1.
 """
@@ -37,6 +37,7 @@ import bench_full
 import bench_office
 import bench_process
 import bench_writers
+import make_gpt2_shaped
 from bench_full import Bench, Model
 from bench_process import SHEETGPT
 
@@ -101,7 +102,9 @@ def parts(args: argparse.Namespace, folder: Path) -> dict[str, Part]:
         "int8": Part(f"{small}: int8", int8, lambda found: built(found) + verified(found["verify"])),
         "columns": Part(f"{small}: columns", columns, bench_full.columns_lines),
         "medium-build": Part("gpt2-medium: build", lambda found: build(found, medium), built),
-        "medium-office": Part("gpt2-medium: LibreOffice", lambda _: bench_full.opened(bench, medium), office),
+        "medium-office": Part(
+            "gpt2-medium: LibreOffice, int8, 8 columns", lambda _: bench_full.opened(bench, medium), office
+        ),
     }
 
 
@@ -152,7 +155,9 @@ def scratch(folder: Path | None) -> Iterator[Path]:
 def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="GPT-2 small's shapes, too")
-    parser.add_argument("--medium", action="store_true", help="the 355M model's shapes, too: 20 GB of memory")
+    parser.add_argument(
+        "--medium", action="store_true", help="the 355M model's shapes, too: 14 GB of memory, 5 GB of disk"
+    )
     parser.add_argument("--only", action="append", metavar="PART", help="this part; may be given several times")
     parser.add_argument(
         "--folder", type=Path, help="for checkpoints and workbooks, reused if present [a temporary one]"
@@ -170,6 +175,12 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     if unknown:
         hint = " (give --full or --medium)" if set(unknown) <= {*FULL, *MEDIUM} else ""
         parser.error(f"there is no part {unknown[0]}{hint}; here there are {', '.join(known)}")
+    try:
+        make_gpt2_shaped.size(args.size)
+    except ValueError:
+        parser.error(f"--size takes small or three numbers such as 64,2,2, not {args.size}")
+    if args.json and not args.json.absolute().parent.is_dir():
+        parser.error(f"--json {args.json} can't be written: there is no such folder")
     if args.repeats < 1:
         parser.error("--repeats must be at least 1")
     return args

@@ -109,8 +109,9 @@ def office(bench: Bench, model: Model) -> dict[str, Any]:
 
 
 def opened(bench: Bench, model: Model) -> dict[str, Any]:
-    """Only loads it."""
-    return bench_office.time_plan(Path(build(bench, model)["workbook"]), [], bench.timeout)
+    """Only loads it, in int8 with few columns: exact it would pass the 2 GiB that LibreOffice 7.4 reads."""
+    workbook = Path(build(bench, model, FEWER, "int8")["workbook"])
+    return {"bytes": workbook.stat().st_size} | bench_office.time_plan(workbook, [], bench.timeout)
 
 
 def verify(bench: Bench, workbook: Path) -> dict[str, Any]:

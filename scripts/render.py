@@ -11,6 +11,7 @@ from pathlib import Path
 import pypdfium2  # type: ignore[import-untyped]
 
 from sheetgpt.engines.libreoffice import export_pdf
+from sheetgpt.errors import SheetGPTError
 
 RANGES = {
     "home": "Home!A1:X62",
@@ -41,7 +42,10 @@ def main() -> None:
     parser.add_argument("--sheet", choices=RANGES, action="append", help="only this one; may be given several times")
     args = parser.parse_args()
     for name in args.sheet or RANGES:
-        print(render(args.workbook, name, RANGES[name]))
+        try:
+            print(render(args.workbook, name, RANGES[name]))
+        except SheetGPTError as error:
+            parser.error(str(error))
 
 
 if __name__ == "__main__":

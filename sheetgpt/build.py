@@ -78,6 +78,8 @@ def build(
     checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
     config = checkpoint.config
     columns = n_columns(config, context)
+    if prompt_bytes < 0:
+        raise SheetGPTError(f"--prompt-bytes {prompt_bytes} is below 0; 0 makes a workbook that takes token ids.")
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
     end = stop_id(checkpoint.tokenizer)
     layout = Layout(

@@ -3,6 +3,8 @@
 Source: "Excel specifications and limits", support.microsoft.com; for the file, PKWARE's APPNOTE.TXT, section 4.3.
 """
 
+from dataclasses import replace
+
 from sheetgpt.area import Area
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.layout import EXACT, INT8, MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Layout
@@ -30,10 +32,12 @@ def check_shapes(layout: Layout) -> None:
     """What the model's shapes alone decide: the size of the file, and whether every tensor fits on its sheet."""
     size = file_bytes(layout)
     if size > MAX_FILE:
+        less = file_bytes(replace(layout, weights=INT8)) <= MAX_FILE
+        advice = "--weights int8 makes it smaller" if less else "build a smaller model"
         raise SheetGPTError(
             f"A workbook of {layout.config.n_params:,} weights and {layout.context} columns would take about "
             f"{size / 1e9:.1f} GB, and {memory_bytes(layout) / 1e9:.0f} GB of memory in LibreOffice; a workbook is a "
-            "zip file, which holds 4 GiB without an extension that not every program reads: build a smaller model."
+            f"zip file, which holds 4 GiB without an extension that not every program reads: {advice}."
         )
     weights = {name: area for name, areas in layout.params.items() for area in areas}
     for name, area in (layout.tensors | weights | layout.softmax | layout.vocabulary).items():

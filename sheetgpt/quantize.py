@@ -149,7 +149,7 @@ class _Rows:
 
     def __getitem__(self, rows: Any) -> Array:
         found = self._tensor[rows]
-        numbers = as_cells(found) if self._scales is None else found * self._scales[rows][:, None]
+        numbers = as_cells(found) if self._scales is None else found * np.asarray(self._scales[rows])[..., None]
         release(self._tensor)
         return numbers
 

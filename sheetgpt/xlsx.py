@@ -184,8 +184,8 @@ def _run(jobs: Sequence[Job]) -> Iterator[tuple[package.Part | None, Written | N
     fork = multiprocessing.get_context("fork")
     _cells_done = fork.RawArray("q", len(jobs))
     with ProcessPoolExecutor(workers, fork) as pool:
-        waiting = {pool.submit(_compress, i): i for i in order}
         try:
+            waiting = {pool.submit(_compress, i): i for i in order}
             while waiting:
                 for future in wait(waiting, POLL, FIRST_COMPLETED).done:
                     i = waiting.pop(future)
@@ -193,7 +193,7 @@ def _run(jobs: Sequence[Job]) -> Iterator[tuple[package.Part | None, Written | N
                 at_work = next((i for i in waiting.values() if _cells_done[i]), None)
                 if at_work is not None:
                     yield None, _written(at_work)
-        except BrokenProcessPool:
+        except (BrokenProcessPool, MemoryError):
             raise SheetGPTError(
                 "A process that wrote a sheet was ended from outside: if memory ran out, close other programs."
             ) from None

@@ -432,3 +432,20 @@ def test_build_says_when_libreoffice_cannot_open_so_large_a_file(
     assert "2 GiB" not in sheetgpt_command(*words)[1]
     monkeypatch.setattr(libreoffice, "LARGEST", 1000)
     assert "LibreOffice 7.4 reads no file of 2 GiB or more" in sheetgpt_command(*words)[1]
+
+
+def test_room_for_fewer_bytes_than_none_is_refused(
+    micro: Checkpoint, tmp_path: Path, sheetgpt_command: Command
+) -> None:
+    status, out, err = sheetgpt_command("build", micro.source, "-o", tmp_path / "w.xlsx", "--prompt-bytes", -1)
+    assert (status, out) == (2, "")
+    assert "--prompt-bytes -1 is below 0" in err
+
+
+@pytest.mark.parametrize(
+    ("n_layer", "advice"), [(48, "--weights int8 makes it smaller"), (96, "build a smaller model")]
+)
+def test_a_model_too_large_is_told_what_would_fit(n_layer: int, advice: str) -> None:
+    config = GPT2Config(50257, n_positions=1024, n_embd=1600, n_layer=n_layer, n_head=25, n_inner=6400)
+    with pytest.raises(SheetGPTError, match=advice):
+        check_limits(Layout(config, 16))
