@@ -23,6 +23,7 @@ from typing import Any
 CELLS_A_CALL = 200_000  # getDataArray answers in one message: this keeps it at some megabytes
 LOCATED_ERRORS = 1_000  # asking for one cell's error takes 1 to 4 ms; a wholly broken workbook has millions
 NAN = float("nan")
+CANT_LOAD = "LibreOffice can't load {workbook}: it may be damaged, so build or copy it again"
 ERRORS = {503: "#NUM!", 519: "#VALUE!", 524: "#REF!", 525: "#NAME?", 532: "#DIV/0!", 32767: "#N/A"}
 
 
@@ -240,7 +241,7 @@ def failure(error: Exception, state: dict[str, Any]) -> str:
             " close other programs or build the workbook with a smaller context"
         )
     if state["doing"] == "loading":
-        return "LibreOffice can't load {workbook}: it may be damaged, so build or copy it again"
+        return CANT_LOAD
     return f"LibreOffice failed while {state['doing']} {{workbook}}: {type(error).__name__} {error}".strip()
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from sheetgpt.engines import Cells, Inputs, Step, plain, rectangle, require_workbook
+from sheetgpt.engines._uno_worker import CANT_LOAD
 from sheetgpt.errors import SheetGPTError
 
 INSTALL = (
@@ -136,7 +137,7 @@ def _converse(
 def _explained(error: str, workbook: Path) -> str:
     """The worker's sentence with the workbook's name; a file too large for LibreOffice is not damaged."""
     size = workbook.stat().st_size
-    if "can't load" in error and size >= LARGEST:
+    if error == CANT_LOAD and size >= LARGEST:
         return f"{workbook.name} has {size / 1e9:.1f} GB, and {TOO_LARGE}"
     return error.replace("{workbook}", workbook.name)
 
