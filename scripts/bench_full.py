@@ -15,8 +15,8 @@ import bench_office
 import bench_process
 from bench_office import gigabytes
 
-from sheetgpt.layout import Layout
-from sheetgpt.workbook import open_workbook
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.workbook.reopen import open_workbook
 
 COLUMNS, FEWER = 16, 8
 

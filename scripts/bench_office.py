@@ -12,10 +12,10 @@ from typing import Any
 
 from sheetgpt.engines import Step, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import Inputs
-from sheetgpt.layout import Layout
-from sheetgpt.tokenizer import Tokenizer
-from sheetgpt.workbook import Workbook, open_workbook
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.text.tokenizer import Tokenizer
+from sheetgpt.workbook.inputs import Inputs
+from sheetgpt.workbook.reopen import Workbook, open_workbook
 
 READ = ("n_tokens",)
 TEXT = "The old king had three sons and a great garden full of golden apples"

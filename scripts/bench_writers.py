@@ -15,9 +15,9 @@ from typing import Any
 import bench_process
 import numpy as np
 
-from sheetgpt import rows
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.xlsx import Book
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.book import Book
 
 WIDTH = 1000
 OURS, OPENPYXL = "sheetgpt", "openpyxl write-only"

@@ -17,19 +17,20 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from sheetgpt import bpe, load
-from sheetgpt.build import build
-from sheetgpt.checkpoint import Checkpoint
+from sheetgpt import load
 from sheetgpt.engines import Step, libreoffice
-from sheetgpt.tokenizer import Tokenizer
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.text import bpe
+from sheetgpt.text.tokenizer import Tokenizer
+from sheetgpt.workbook.build import build
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from conftest import hugging_face_tensors
 from test_prompt import READ, wrong
 from texts import gpt2_files, random_texts
 
-from sheetgpt.config import GPT2Config
-from sheetgpt.workbook import open_workbook
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.workbook.reopen import open_workbook
 
 
 def mirror(tokenizer: Tokenizer, n: int) -> int:

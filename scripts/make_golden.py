@@ -27,7 +27,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from sheetgpt.tokenizer import Tokenizer
+from sheetgpt.text.tokenizer import Tokenizer
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 BUNDLED = Path(__file__).parent.parent / "sheetgpt" / "models" / "fairytale"

@@ -24,9 +24,9 @@ from rich.table import Table
 import sheetgpt
 from sheetgpt.engines import Step, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import with_prompt
-from sheetgpt.model import forward
-from sheetgpt.workbook import open_workbook
+from sheetgpt.gpt2.model import forward
+from sheetgpt.workbook.inputs import with_prompt
+from sheetgpt.workbook.reopen import open_workbook
 
 FIGURES = Path(__file__).parent.parent / "tests" / "golden" / "gpt2-known-logits.json"
 TOLERANCE = 1e-2  # absolute, on logits of about -100 that were computed in float32

@@ -7,14 +7,14 @@ sheetgpt.read("fairytale.xlsx", "h0.attn.probs.3")
 sheetgpt.generate("fairytale", "Once upon a time", new_tokens=16, temperature=0.8, seed=7).text
 """
 
-from sheetgpt.build import build
-from sheetgpt.check import check
-from sheetgpt.checkpoint import Checkpoint, load
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.generate import generate, stream
-from sheetgpt.predict import Prediction, evaluate, run
-from sheetgpt.verify import verify
-from sheetgpt.workbook import read
+from sheetgpt.excel_rules import check
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.generate import generate, stream
+from sheetgpt.verification.verify import verify
+from sheetgpt.workbook.build import build
+from sheetgpt.workbook.reopen import read
+from sheetgpt.workbook.run import Prediction, evaluate, run
 
 __version__ = "0.1.0"
 __all__ = [

@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 import sheetgpt
-from sheetgpt.build import load_fitting
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
-from sheetgpt.workbook import open_workbook
+from sheetgpt.workbook.build import load_fitting
+from sheetgpt.workbook.reopen import open_workbook
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
@@ -239,7 +239,7 @@ def _print_run(result: sheetgpt.Prediction, ours: list[tuple[int, str]] | None) 
 @app.command()
 def info(target: Annotated[str, typer.Argument(help="A model as for `build`, or a workbook.")] = "fairytale") -> None:
     """Show the shapes, where the parameters are, and (for a workbook) its sheets and names."""
-    from sheetgpt.info import describe
+    from sheetgpt.workbook.info import describe
 
     for table in describe(target):
         out.print(table)

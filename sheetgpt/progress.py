@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from sheetgpt.xlsx import Written
+from sheetgpt.ooxml.book import Written
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from safetensors.numpy import save_file
 
 import sheetgpt
 from sheetgpt import cli
-from sheetgpt.build import build
-from sheetgpt.checkpoint import Checkpoint, load
-from sheetgpt.config import GPT2Config
-from sheetgpt.tokenizer import byte_to_unicode
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.text.tokenizer import byte_to_unicode
+from sheetgpt.workbook.build import build
 
 Tensors = dict[str, np.ndarray]
 

@@ -24,9 +24,9 @@ from bench_office import Prompts
 from patching import patch, set_formula
 
 import sheetgpt
-from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.workbook import open_workbook
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.workbook.reopen import open_workbook
 
 
 def recalculations(**rows: tuple[float, int]) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from texts import TEXTS, write_gpt2
 
-from sheetgpt import bpe
-from sheetgpt.characters import LETTER, NUMBER, OTHER, SPACE, kind_ranges
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.sheets.bpe_by_hand import learn, letter_of
-from sheetgpt.tokenizer import Tokenizer, byte_to_unicode
-from sheetgpt.utf8 import decode
+from sheetgpt.text import bpe
+from sheetgpt.text.characters import LETTER, NUMBER, OTHER, SPACE, kind_ranges
+from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.text.utf8 import decode
 
 
 @pytest.fixture(scope="module")

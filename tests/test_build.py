@@ -22,19 +22,20 @@ from patching import patch, set_formula, set_value
 from rich.console import Console
 
 import sheetgpt
-from sheetgpt import rows, xlsx
-from sheetgpt.area import Area
-from sheetgpt.check import check
-from sheetgpt.checkpoint import Checkpoint
-from sheetgpt.config import GPT2Config
 from sheetgpt.engines import libreoffice, rectangle
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import Layout, defined_name
-from sheetgpt.limits import check_limits
-from sheetgpt.model import as_cells, forward
+from sheetgpt.excel_rules import check
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.model import as_cells, forward
+from sheetgpt.ooxml import book as xlsx
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.book import Written
 from sheetgpt.progress import bar
-from sheetgpt.workbook import open_workbook
-from sheetgpt.xlsx import Written
+from sheetgpt.sheets.layout import Layout, defined_name
+from sheetgpt.workbook.limits import check_limits
+from sheetgpt.workbook.reopen import open_workbook
 
 COMMITTED = Path(__file__).parent.parent / "workbooks" / "fairytale.xlsx"
 

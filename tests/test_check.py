@@ -24,10 +24,10 @@ from breakers import (
     write,
 )
 
-from sheetgpt.check import Problem, check
-from sheetgpt.check.functions import FUNCTIONS
-from sheetgpt.check.grammar import read
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.excel_rules import Problem, check
+from sheetgpt.excel_rules.functions import FUNCTIONS
+from sheetgpt.excel_rules.grammar import read
 
 TITLES = {HOME: "Home", BLOCK: "h0", WEIGHTS: "h0 weights"}
 
@@ -349,7 +349,7 @@ def test_each_broken_rule_is_named_where_it_is_broken(
     case: Break, sound: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if case not in SCHEMA:  # the schema must not be what names it, and takes most of the time
-        monkeypatch.setattr(import_module("sheetgpt.check"), "schema_problems", lambda archive, skeletons: ())
+        monkeypatch.setattr(import_module("sheetgpt.excel_rules"), "schema_problems", lambda archive, skeletons: ())
     problems = check(write(replaced(sound, case.part, case.old, case.new), tmp_path / "broken.xlsx"))
     part = TITLES.get(case.part, case.part)
     at = [p.rule for p in problems if p.part in (part, case.part) and p.where.startswith(case.where)]

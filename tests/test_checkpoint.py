@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from sheetgpt import checkpoint
-from sheetgpt.checkpoint import load
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2 import checkpoint
+from sheetgpt.gpt2.checkpoint import load
 
 Tensors = dict[str, np.ndarray]
 Write = Callable[..., Path]

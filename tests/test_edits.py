@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import MICRO_IDS
 
-from sheetgpt.area import Area
-from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.engines import Cells, Step, Value, libreoffice
-from sheetgpt.layout import Layout, defined_name
-from sheetgpt.model import as_cells, forward
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.model import as_cells, forward
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.layout import Layout, defined_name
 
 N_EDITS = 40
 Edit = dict[str, Value | Sequence[Value]]

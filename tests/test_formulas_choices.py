@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from test_generation import settings, wanted
 
-from sheetgpt.build import build
-from sheetgpt.checkpoint import Checkpoint
-from sheetgpt.config import GPT2Config
 from sheetgpt.engines import formulas
-from sheetgpt.inputs import Inputs, with_settings
-from sheetgpt.layout import Layout
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.workbook.build import build
+from sheetgpt.workbook.inputs import Inputs, with_settings
 
 
 def test_200_combinations_choose_the_twins_tokens(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:

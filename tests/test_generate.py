@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import sheetgpt
-from sheetgpt.checkpoint import Checkpoint, load
-from sheetgpt.continuation import Cache, advance, continue_ids, window
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.generate import generate, stream, with_text
-from sheetgpt.model import as_cells, forward
-from sheetgpt.sampling import Choice, Sampling, choose, uniforms
-from sheetgpt.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.continuation import Cache, advance, continue_ids, window
+from sheetgpt.gpt2.generate import generate, stream, with_text
+from sheetgpt.gpt2.model import as_cells, forward
+from sheetgpt.gpt2.sampling import Choice, Sampling, choose, uniforms
+from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
 
 GOLDEN = Path(__file__).parent / "golden"
 

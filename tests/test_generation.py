@@ -15,14 +15,14 @@ from test_prompt import FINE, ids_of, word
 from texts import random_texts
 
 import sheetgpt
-from sheetgpt.checkpoint import Checkpoint
 from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import Inputs, all_ids, given_ids, token_ids, with_settings
-from sheetgpt.layout import Layout, defined_name
-from sheetgpt.model import as_cells
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.home_prompt import OTHER_INPUTS, SLID
-from sheetgpt.workbook import open_workbook
+from sheetgpt.sheets.layout import Layout, defined_name
+from sheetgpt.workbook.inputs import Inputs, all_ids, given_ids, token_ids, with_settings
+from sheetgpt.workbook.reopen import open_workbook
 
 Settings = dict[str, Any]
 READ = ["token_ids", "message", "n_prompt", "n_tokens"]

@@ -8,12 +8,12 @@ import pytest
 from test_prompt import READ, word, wrong
 
 import sheetgpt
-from sheetgpt.build import build
-from sheetgpt.checkpoint import Checkpoint
-from sheetgpt.config import GPT2Config
 from sheetgpt.engines import Cells, gnumeric
-from sheetgpt.verify import verify
-from sheetgpt.workbook import open_workbook
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.verification.verify import verify
+from sheetgpt.workbook.build import build
+from sheetgpt.workbook.reopen import open_workbook
 
 pytestmark = pytest.mark.gnumeric
 
@@ -67,7 +67,7 @@ def test_every_tensor_and_the_tokens_that_are_written_are_numpys(
         found: dict[str, Cells | None] = gnumeric.recalculate(path, inputs, names)
         return found
 
-    monkeypatch.setattr(sys.modules["sheetgpt.verify"], "_recalculate", recalculate)
+    monkeypatch.setattr(sys.modules["sheetgpt.verification.verify"], "_recalculate", recalculate)
     workbook = build(micro, tmp_path / "w.xlsx", ids=[5, 9, 33], context=8)
     report = verify(workbook, ids=[60, 2, 2, 17], new_tokens=3, temperature=temperature, top_k=7, top_p=0.9, seed=3)
     results = {t.name: t for t in report.tensors}

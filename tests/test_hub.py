@@ -16,10 +16,10 @@ from huggingface_hub import constants
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 from safetensors.numpy import save_file
 
-from sheetgpt.build import build
-from sheetgpt.checkpoint import load
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.hub import is_hub_name
+from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.hub import is_hub_name
+from sheetgpt.workbook.build import build
 
 Tensors = dict[str, np.ndarray]
 Write = Callable[..., Path]
@@ -257,7 +257,7 @@ def test_columns_that_the_model_lacks_are_refused_before_its_weights_come(hub: H
 
 
 def test_load_takes_a_model_that_is_too_large_for_a_workbook(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sheetgpt.limits.MAX_FILE", 1000)
+    monkeypatch.setattr("sheetgpt.workbook.limits.MAX_FILE", 1000)
     with pytest.raises(SheetGPTError, match="4 GiB"):
         build("gpt2")
     assert load("gpt2", quiet=True).params
@@ -375,7 +375,7 @@ def test_quiet_leaves_the_progress_bars_as_they_were(hub: Hub, capfd: pytest.Cap
 
 
 def test_the_environments_switches_hold_in_a_new_process(hub: Hub, tmp_path: Path) -> None:
-    program = "import sheetgpt.checkpoint as c; print(c.load('distilgpt2', quiet=True).config.n_vocab)"
+    program = "import sheetgpt.gpt2.checkpoint as c; print(c.load('distilgpt2', quiet=True).config.n_vocab)"
     hub.repos = {"distilbert/distilgpt2": hub.repos[GPT2]}
     environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "elsewhere"), "HF_ENDPOINT": hub.url}
     for switch in ({}, {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}):

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sheetgpt import sampling
-from sheetgpt.checkpoint import Checkpoint, load
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.model import ACTIVATION, as_cells, forward, gelu_erf, gelu_tanh, relu
+from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.model import ACTIVATION, as_cells, forward, gelu_erf, gelu_tanh, relu
 
 GOLDEN = Path(__file__).parent / "golden"
 

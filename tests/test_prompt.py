@@ -11,16 +11,16 @@ import pytest
 from texts import gpt2_files, random_texts
 
 import sheetgpt
-from sheetgpt import bpe
-from sheetgpt.build import build
-from sheetgpt.checkpoint import Checkpoint
-from sheetgpt.config import GPT2Config
 from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.inputs import Inputs, cell_text, given_ids
-from sheetgpt.layout import Layout, defined_name
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.sheets.home_prompt import FINE, NOTE
-from sheetgpt.workbook import open_workbook
+from sheetgpt.sheets.layout import Layout, defined_name
+from sheetgpt.text import bpe
+from sheetgpt.workbook.build import build
+from sheetgpt.workbook.inputs import Inputs, cell_text, given_ids
+from sheetgpt.workbook.reopen import open_workbook
 
 READ = ["token_ids", "token_text", "prompt_text", "n_given", "n_prompt", "message", "tokenizer_ids"]
 Found = dict[str, Cells | None]

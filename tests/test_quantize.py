@@ -15,16 +15,17 @@ from conftest import MICRO_IDS
 from patching import Change, in_order, patch, set_number, set_row_formula, set_value, sheet_part
 
 import sheetgpt
-from sheetgpt import cli, layout, quantize
-from sheetgpt.area import Area
-from sheetgpt.check import check
-from sheetgpt.checkpoint import Checkpoint
+from sheetgpt import cli
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import Layout
-from sheetgpt.model import as_cells, forward
-from sheetgpt.sheets import embed, weights
-from sheetgpt.verify import Report, verify
-from sheetgpt.workbook import open_workbook
+from sheetgpt.excel_rules import check
+from sheetgpt.gpt2 import quantize
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.model import as_cells, forward
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets import embed, layout, weights
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.verification.verify import Report, verify
+from sheetgpt.workbook.reopen import open_workbook
 
 ODD_IDS = (36, 0, 0, 7)
 

@@ -17,8 +17,8 @@ from conftest import real_gpt2
 from hub_server import Hub
 
 import sheetgpt
-from sheetgpt.checkpoint import load
-from sheetgpt.verify import Report, TensorResult
+from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.verification.verify import Report, TensorResult
 
 GPT2 = "openai-community/gpt2"
 Write = Callable[..., Path]

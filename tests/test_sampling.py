@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.sampling import Choice, Sampling, choose, probabilities, states, top, uniforms
+from sheetgpt.gpt2.sampling import Choice, Sampling, choose, probabilities, states, top, uniforms
 
 GOLDEN = Path(__file__).parent / "golden"
 HALVES = np.log([0.5, 0.25, 0.125, 0.125])  # logits whose probabilities are these

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Rust
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
 
 # Ids of OpenAI's own encoder for prompts whose logits are known too.
 KNOWN = {

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sheetgpt import bpe, rows
-from sheetgpt.area import Area
-from sheetgpt.check import check
 from sheetgpt.engines import Cells, Step, libreoffice
+from sheetgpt.excel_rules import check
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, add_bpe_by_hand, learn, values
 from sheetgpt.sheets.decoding import DecodingLayout, add_decoding
 from sheetgpt.sheets.palette import Palette
@@ -19,8 +20,8 @@ from sheetgpt.sheets.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, Tokeniz
 from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
 from sheetgpt.sheets.tokenizer_tables import add_tables
 from sheetgpt.sheets.vocabulary import token_strings
-from sheetgpt.tokenizer import Tokenizer, byte_to_unicode
-from sheetgpt.xlsx import Book
+from sheetgpt.text import bpe
+from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
 
 CAPACITY, ROUNDS, TOKENS = 40, 5, 12
 START = "the thethe"

@@ -13,15 +13,16 @@ import pytest
 from formulas.functions import get_functions, wrap_ufunc
 from formulas.functions.text import _kw0, _kw1
 
-from sheetgpt import bpe, rows
-from sheetgpt.area import Area
 from sheetgpt.engines import formulas
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.tokenizer import FINE, add_tokenizer
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
 from sheetgpt.sheets.tokenizer_tables import add_tables
 from sheetgpt.sheets.vocabulary import token_strings
-from sheetgpt.tokenizer import Tokenizer, byte_to_unicode
-from sheetgpt.xlsx import Book
+from sheetgpt.text import bpe
+from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
 
 CAPACITY = 16
 TEXTS = ("a😀the", "😀𝒳é日", "<😀>a<😀>")

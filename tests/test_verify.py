@@ -12,16 +12,16 @@ import pytest
 from conftest import MICRO_IDS
 from patching import Change, cell_xml, in_order, patch, set_formula, set_number, set_row_formula, set_value
 
-from sheetgpt.area import Area
-from sheetgpt.build import build
-from sheetgpt.checkpoint import Checkpoint
-from sheetgpt.compare import TOLERANCE, compare
-from sheetgpt.config import GPT2Config
 from sheetgpt.engines import gnumeric
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import BIAS, FIRST_WEIGHT, Layout, defined_name
-from sheetgpt.model import as_cells, forward
-from sheetgpt.verify import Report, verify
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.model import as_cells, forward
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.layout import BIAS, FIRST_WEIGHT, Layout, defined_name
+from sheetgpt.verification.compare import TOLERANCE, compare
+from sheetgpt.verification.verify import Report, verify
+from sheetgpt.workbook.build import build
 
 
 @pytest.fixture(scope="module")

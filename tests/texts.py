@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from sheetgpt.tokenizer import Tokenizer
+from sheetgpt.text.tokenizer import Tokenizer
 
 PIECES = (
     *("the", " the", "Once upon", "internationalization", "aaaaaaaa", "x" * 9, "a_b", "C++", "http://x.y/z?q=1"),

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from openpyxl.utils import get_column_letter
 
-from sheetgpt import rows
-from sheetgpt.area import quoted
-from sheetgpt.config import GPT2Config
-from sheetgpt.inputs import Inputs
-from sheetgpt.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout
-from sheetgpt.quantize import Cost
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.quantize import Cost
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import quoted
+from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.xlsx import Book
+from sheetgpt.workbook.inputs import Inputs
 
 _MEANING = {
     "model": "the checkpoint this workbook was made from",

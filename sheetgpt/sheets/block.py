@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.area import Area
-from sheetgpt.config import GPT2Config
-from sheetgpt.layout import Layout
-from sheetgpt.model import Trace
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.model import Trace
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import (
     Prompt,
@@ -26,7 +27,6 @@ from sheetgpt.sheets.token_sheet import (
     letter,
     sheet_rows,
 )
-from sheetgpt.xlsx import Book
 
 Params = Mapping[str, NDArray[Any]]
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from sheetgpt import rows
-from sheetgpt.area import Area, quoted
-from sheetgpt.layout import HOME
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout, local
-from sheetgpt.xlsx import Book
 
 BY_HAND = "BPE by hand"
 WIDTH, ROUNDS, CHARACTERS = 24, 6, 12  # letters of the text, rounds, characters of the UTF-8 example

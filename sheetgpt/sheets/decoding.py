@@ -6,13 +6,13 @@ Twin: `utf8.decode`. A token can hold half a character, so decoding works on the
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sheetgpt import rows
-from sheetgpt.area import Area, quoted
-from sheetgpt.layout import HOME
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import at, local
-from sheetgpt.utf8 import decode
-from sheetgpt.xlsx import Book
+from sheetgpt.text.utf8 import decode
 
 DECODING = "Decoding"
 FIRST = 8

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from sheetgpt.area import Area
-from sheetgpt.layout import BAND, EMBED, ID_ROW, Layout
-from sheetgpt.model import Trace
+from sheetgpt.gpt2.model import Trace
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.block import Params
+from sheetgpt.sheets.layout import BAND, EMBED, ID_ROW, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, frame, letter, sheet_rows
-from sheetgpt.xlsx import Book
 
 
 def lookup(layout: Layout, i: int, t: int) -> str:

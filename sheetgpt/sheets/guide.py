@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from sheetgpt import rows
-from sheetgpt.area import quoted
-from sheetgpt.layout import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, Layout
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import quoted
+from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.about import parameter_parts
+from sheetgpt.sheets.layout import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER
-from sheetgpt.xlsx import Book
 
 Stop = tuple[str, str, str]  # where the link goes, its text, what there is to see
 FIRST = 4

@@ -11,18 +11,30 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt import rows
-from sheetgpt.area import quoted
-from sheetgpt.layout import EMBED, FIRST_TOKEN, GUIDE, MODEL, OUTPUT, SAMPLE, SOFTMAX, VOCABULARY, WPE, WTE, Layout
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import quoted
+from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.bpe_by_hand import BY_HAND
 from sheetgpt.sheets.decoding import DECODING
 from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, Text, bar, inputs_rows, local, ranges
 from sheetgpt.sheets.home_strip import strip_rows
 from sheetgpt.sheets.home_table import add_charts, table_rows
+from sheetgpt.sheets.layout import (
+    EMBED,
+    FIRST_TOKEN,
+    GUIDE,
+    MODEL,
+    OUTPUT,
+    SAMPLE,
+    SOFTMAX,
+    VOCABULARY,
+    WPE,
+    WTE,
+    Layout,
+)
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, MERGES, TOKENIZER
-from sheetgpt.xlsx import Book
 
 LINKS_ROW = 44
 

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt import rows, sampling
-from sheetgpt.area import Area
-from sheetgpt.inputs import Inputs
-from sheetgpt.layout import FIRST_TOKEN, INPUTS, MAX_TOP_K, Layout
-from sheetgpt.quantize import Cost
-from sheetgpt.sampling import COLDEST, HOTTEST, MAX_SEED
+from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.quantize import Cost
+from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.decoding import DecodingLayout
+from sheetgpt.sheets.layout import FIRST_TOKEN, INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 from sheetgpt.sheets.tokenizer import messages
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
+from sheetgpt.workbook.inputs import Inputs
 
 FINE = "Everything is in order."
 NOTE = "Note: "

@@ -8,10 +8,10 @@ from itertools import count
 
 import numpy as np
 
-from sheetgpt import rows
-from sheetgpt.area import quoted
-from sheetgpt.layout import FIRST_TOKEN, HOME, Layout
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.home_prompt import Now, Text, bar, local
+from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, at, letter
 

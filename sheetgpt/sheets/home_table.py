@@ -13,10 +13,11 @@ from openpyxl.chart.title import Title
 from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties, RegularTextRun
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt import rows, sampling
-from sheetgpt.area import Area
-from sheetgpt.layout import FIRST_TOKEN, SOFTMAX, Layout
+from sheetgpt.gpt2 import sampling
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.home_prompt import Now, local
+from sheetgpt.sheets.layout import FIRST_TOKEN, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 

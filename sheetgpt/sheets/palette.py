@@ -1,6 +1,6 @@
 """What the workbook's cells look like: one table of styles, registered once for each book."""
 
-from sheetgpt.xlsx import Book, Style
+from sheetgpt.ooxml.book import Book, Style
 
 _STYLES = {
     "title": Style(bold=True, size=16, color="1F3864"),

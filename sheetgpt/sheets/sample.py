@@ -12,13 +12,13 @@ import numpy as np
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 
-from sheetgpt import rows
-from sheetgpt.area import Area
-from sheetgpt.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Layout
-from sheetgpt.sampling import MODULUS, MULTIPLIER, Choice, Sampling, states
+from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, Choice, Sampling, states
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, at, down, frame, guarded, header, letter
-from sheetgpt.xlsx import Book
 
 Table = tuple[str, str, str, str]  # name, title, words, style
 Line = tuple[str, str, str, tuple[str, str] | None]  # name, label, style, the bar above it: title and words

@@ -15,9 +15,10 @@ from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt import rows
-from sheetgpt.area import Area, quoted
-from sheetgpt.layout import (
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.layout import (
     ACTIVE_ROW,
     BIAS,
     FIRST_TOKEN,
@@ -33,7 +34,6 @@ from sheetgpt.layout import (
     Layout,
 )
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.xlsx import Book
 
 Floats = NDArray[Any]
 

@@ -10,11 +10,10 @@ from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt import bpe, rows
-from sheetgpt.area import quoted
-from sheetgpt.bpe import Cell, Round, Trace
-from sheetgpt.characters import NAMES
-from sheetgpt.layout import HOME
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import quoted
+from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import (
     COLUMNS,
@@ -36,8 +35,10 @@ from sheetgpt.sheets.tokenizer_layout import (
 )
 from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
 from sheetgpt.sheets.tokenizer_tables import TokenizerPalette
-from sheetgpt.tokenizer import byte_to_unicode
-from sheetgpt.xlsx import Book
+from sheetgpt.text import bpe
+from sheetgpt.text.bpe import Cell, Round, Trace
+from sheetgpt.text.characters import NAMES
+from sheetgpt.text.tokenizer import byte_to_unicode
 
 FINE = bpe.sentences(0, 0, False)[bpe.FITS]
 

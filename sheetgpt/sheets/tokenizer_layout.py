@@ -9,10 +9,10 @@ from functools import cached_property
 
 from openpyxl.utils import get_column_letter
 
-from sheetgpt.area import Area
-from sheetgpt.bpe import Tables
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.layout import MAX_COLUMNS, MAX_ROWS
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.layout import MAX_COLUMNS, MAX_ROWS
+from sheetgpt.text.bpe import Tables
 
 TOKENIZER, MERGES, CHARACTERS = "Tokenizer", "Merges", "Characters"
 TEXT_ROW, MESSAGE_ROW, LABEL_ROW, VALUE_ROW = 2, 3, 4, 5

@@ -6,9 +6,9 @@ guard, so that rows past the end of the text cost next to nothing.
 
 from collections.abc import Callable
 
-from sheetgpt.area import Area
-from sheetgpt.bpe import NO_PAIR
+from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.tokenizer_layout import ROUND, ZERO_ROW, TokenizerLayout, at, local
+from sheetgpt.text.bpe import NO_PAIR
 
 Formula = Callable[[int], str]
 

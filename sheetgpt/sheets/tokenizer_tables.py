@@ -5,14 +5,14 @@ Every lookup is by number. Text lookups would ignore case and follow the locale.
 
 from collections.abc import Iterator, Sequence
 
-from sheetgpt import rows
-from sheetgpt.area import quoted
-from sheetgpt.bpe import NO_PAIR, Tables
-from sheetgpt.characters import NAMES
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import quoted
+from sheetgpt.ooxml.book import Book, Style
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, FIRST_ENTRY, MERGES, TOKENIZER, TokenizerLayout
-from sheetgpt.tokenizer import byte_to_unicode
-from sheetgpt.xlsx import Book, Style
+from sheetgpt.text.bpe import NO_PAIR, Tables
+from sheetgpt.text.characters import NAMES
+from sheetgpt.text.tokenizer import byte_to_unicode
 
 MERGE_HEADS = ("rank", "left id", "right id", "merged id", "left", "right", "", "key", "rank")
 CHARACTER_HEADS = (

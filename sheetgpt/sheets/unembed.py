@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt import rows
-from sheetgpt.area import Area, quoted
-from sheetgpt.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Layout
-from sheetgpt.model import Trace
+from sheetgpt.gpt2.model import Trace
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.block import Params, layer_norm
+from sheetgpt.sheets.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, down, frame, letter, sheet_rows
-from sheetgpt.xlsx import Book
 
 Floats = NDArray[Any]
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sheetgpt import rows
-from sheetgpt.area import quoted
-from sheetgpt.layout import HOME, VOCABULARY, Layout
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import quoted
+from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.layout import HOME, VOCABULARY, Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.tokenizer import Tokenizer
-from sheetgpt.xlsx import Book
+from sheetgpt.text.tokenizer import Tokenizer
 
 _MARKS = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍", "\u00a0": "⍽"}
 

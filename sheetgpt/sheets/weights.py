@@ -1,7 +1,7 @@
 """The weight sheets: every parameter of the checkpoint a cell, in GPT-2's own [in, out] orientation.
 
 One column of a block's weight sheet is one neuron; one column of `wte` is one token, of `wpe` one position.
-A cell holds the shortest decimal that rounds to the checkpoint's float32; in int8 (`sheetgpt.quantize`) a whole number.
+A cell holds the shortest decimal that rounds to the checkpoint's float32; in int8 (`sheetgpt.gpt2.quantize`) a whole number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt import rows
-from sheetgpt.area import Area, quoted
-from sheetgpt.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Layout
-from sheetgpt.quantize import scale_name
+from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.block import Params
+from sheetgpt.sheets.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.xlsx import Book
 
 TAB = "548235"
 MANY_CELLS = 50_000_000  # from here on whole numbers stand in cells without addresses: GPT-2 small's in 287 MB, not 608

@@ -1,0 +1,110 @@
+"""Excel's rules, checked without Excel: `check(workbook)` walks every part of the package and names what is broken.
+
+One module a kind of part: `package` (zip, content types, relationships), `workbook` (sheets, names), `styles`,
+`sheet` and `furniture` (cells and what stands around them), `formulas`, `charts`, `schema` (element order).
+"""
+
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from sheetgpt.excel_rules.book import Book
+from sheetgpt.excel_rules.charts import drawing_problems
+from sheetgpt.excel_rules.formulas import FormulaCheck
+from sheetgpt.excel_rules.furniture import furniture_problems
+from sheetgpt.excel_rules.package import (
+    DOCUMENT,
+    READ_ERRORS,
+    TYPES_PART,
+    Relations,
+    content_types,
+    link_problems,
+    open_package,
+    orphan_problems,
+    read_parts,
+    relations,
+    root_problems,
+    zip_problems,
+)
+from sheetgpt.excel_rules.problem import Problem
+from sheetgpt.excel_rules.schema import schema_problems
+from sheetgpt.excel_rules.sheet import SheetScan, string_problems
+from sheetgpt.excel_rules.styles import style_problems
+from sheetgpt.excel_rules.workbook import read_book, sheet_titles, string_texts, workbook_problems
+from sheetgpt.excel_rules.xmlns import MAIN, Element
+
+__all__ = ["Problem", "check"]
+
+
+def check(workbook: str | os.PathLike[str]) -> list[Problem]:
+    """Every broken rule, sheet by sheet; empty for a sound workbook. A file that is no zip is a SheetGPTError."""
+    workbook = Path(workbook)
+    with open_package(workbook) as archive:
+        problems = list(zip_problems(workbook, archive))
+        trees, unreadable = read_parts(archive)
+        parts = [name for name in archive.namelist() if not name.endswith("/")]
+        kinds, wrong_types = content_types(trees.get(TYPES_PART), parts)
+        links, wrong_links = relations(trees, dict.fromkeys(parts, "") | kinds)
+        problems += unreadable + wrong_types + wrong_links
+        problems += root_problems(trees, kinds)
+        problems += orphan_problems(parts, links)
+        problems += link_problems(trees, links)
+        main = next((goal for kind, goal in links.get("", {}).values() if kind == DOCUMENT), "")
+        if main not in trees or trees[main].tag != MAIN + "workbook":
+            return [*problems, Problem(main, "", "The package has no workbook part that can be read.")]
+        titles = sheet_titles(trees[main], links.get(main, {}))
+        problems += _contents(archive, trees, links, main, titles)
+    named = [replace(p, part=titles.get(p.part, p.part)) for p in problems]
+    return list(dict.fromkeys(named))
+
+
+def _contents(
+    archive: zipfile.ZipFile, trees: Mapping[str, Element], links: Relations, main: str, titles: dict[str, str]
+) -> Iterator[Problem]:
+    own = {kind.rpartition("/")[2]: goal for kind, goal in links.get(main, {}).values()}
+    styles, strings = trees.get(own.get("styles", "")), trees.get(own.get("sharedStrings", ""))
+    book = read_book(titles, trees[main], styles, strings)
+    formulas = FormulaCheck(book)
+    for where, rule in workbook_problems(trees[main], links.get(main, {}), titles, formulas):
+        yield Problem(main, where, rule)
+    if styles is None:
+        yield Problem(main, "", "The workbook has no stylesheet.")
+    else:
+        yield from (Problem(own["styles"], where, rule) for where, rule in style_problems(styles))
+    if strings is not None:
+        for i, text in string_texts(strings):
+            yield from (Problem(own["sharedStrings"], f"string {i}", rule) for rule in string_problems(text))
+    for part, tree in trees.items():
+        if part.startswith(("xl/charts/", "xl/drawings/")) and part.endswith(".xml"):
+            yield from (Problem(part, where, rule) for where, rule in drawing_problems(tree, formulas))
+    skeletons: dict[str, Element] = {}
+    for part, title in titles.items():
+        yield from _sheet(archive, part, title, book, formulas, skeletons)
+    yield from link_problems(skeletons, links)
+    yield from schema_problems(archive, skeletons)
+
+
+def _sheet(
+    archive: zipfile.ZipFile,
+    part: str,
+    title: str,
+    book: Book,
+    formulas: FormulaCheck,
+    skeletons: dict[str, Element],
+) -> Iterator[Problem]:
+    """One worksheet; its skeleton goes into `skeletons` for the checks of the package as a whole."""
+    try:
+        with archive.open(part) as stream:
+            scan = SheetScan(title, stream, book, formulas)
+    except KeyError:
+        return  # the relationship without a target is reported already
+    except READ_ERRORS as error:
+        yield Problem(title, "", f"The sheet can't be unpacked: {error}.")
+        return
+    yield from scan.problems
+    if scan.skeleton is not None:
+        skeletons[part] = scan.skeleton
+        for where, rule in furniture_problems(scan.skeleton, scan.used, book, formulas):
+            yield Problem(title, where, rule)

@@ -1,0 +1,147 @@
+"""The rules of a formula: what Excel would refuse (syntax, limits, functions, references) and what sheetgpt promises
+(plain functions, no other workbook, nothing to the right of the formula's own token)."""
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+from openpyxl.formula.tokenizer import Tokenizer, TokenizerError
+
+from sheetgpt.excel_rules.book import FIRST_TOKEN, LABEL, Book
+from sheetgpt.excel_rules.functions import function_problem
+from sheetgpt.excel_rules.grammar import Reading, Reference, read
+from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW, Box
+from sheetgpt.excel_rules.texts import escape_problems
+
+MAX_FORMULA, MAX_STRING, MAX_DEPTH, MAX_ARGUMENTS = 8_192, 255, 64, 255
+MAX_PARSED = 1_000  # and far more for a long one: 8,000 characters took it 10 s
+MAX_SHAPES = 300  # the `formulas` parser takes 17 ms a formula; the bundled workbook has some dozens of shapes
+
+TRUTH = {"true", "false"}
+
+
+@dataclass
+class FormulaCheck:
+    """Checks formulas of one workbook; it remembers the shapes that the two slow parsers have accepted already."""
+
+    book: Book
+    shapes: dict[str, str | None] = field(default_factory=dict)  # shape -> a parser's complaint
+
+    @cached_property
+    def sheets(self) -> frozenset[str]:
+        return frozenset(title.lower() for title in self.book.titles.values())
+
+    def problems(
+        self, text: str, sheet: str = "", column: int = 0, n_columns: int = 1, union: bool = False
+    ) -> Iterator[str]:
+        """`column`: where the formula stands, 0 outside the cells; `n_columns`: how far it fills to the right."""
+        yield from _text_problems(text)
+        reading = read(text, self.book.names, union)
+        if reading.fault:
+            yield f"The formula is not one: {reading.fault}"
+            return
+        yield from self._use_problems(reading)
+        for reference in reading.references:
+            yield from self._reference_problems(reference, n_columns)
+        if column > LABEL and sheet.lower() in self.book.token_sheets:
+            named = [r for name in reading.names for r in self.book.names.get(name.lower(), [])]
+            for reference in (*reading.references, *named):
+                yield from self._causality_problems(reference, sheet, column)
+        if complaint := self._parsers_complaint(text, reading.shape):
+            yield complaint
+
+    def _use_problems(self, reading: Reading) -> Iterator[str]:
+        if reading.depth > MAX_DEPTH:
+            yield f"The formula is nested {reading.depth} deep; Excel allows {MAX_DEPTH}."
+        for string in reading.strings:
+            if (length := len(string[1:-1].replace('""', '"'))) > MAX_STRING:
+                yield f"A text in the formula has {length} characters; Excel allows {MAX_STRING}."
+        for function, n_arguments in reading.functions:
+            if n_arguments > MAX_ARGUMENTS:
+                yield f"The function {function} has {n_arguments} arguments; Excel allows {MAX_ARGUMENTS}."
+            elif problem := function_problem(function, n_arguments):
+                yield problem
+        for error in reading.errors:
+            if error == "#REF!":
+                yield "The formula refers to a cell that was deleted (#REF!)."
+        for name in reading.names:
+            if name.lower() not in self.book.names and name.lower() not in TRUTH:
+                yield f"The name {name} is not defined in the workbook."
+
+    def _reference_problems(self, reference: Reference, n_columns: int) -> Iterator[str]:
+        if reference.sheet is not None:
+            if reference.sheet.startswith("[") or "[" in reference.sheet:
+                yield f"The reference {reference.text} points to another workbook."
+                return
+            if reference.sheet.lower() not in self.sheets:
+                yield f"The reference {reference.text} points to a sheet that is not there."
+                return
+        if reference.whole:
+            yield f"The reference {reference.text} takes whole rows or columns; name the cells."
+            return
+        shift = n_columns - 1
+        right = max(reference.left + shift * reference.left_moves, reference.right + shift * reference.right_moves)
+        if right > MAX_COLUMN or max(reference.top, reference.bottom) > MAX_ROW:
+            moved = f", {shift} columns further right" if shift else ""
+            yield f"The reference {reference.text}{moved} leaves the sheet (A1:XFD1048576)."
+        elif reference.left > reference.right or reference.top > reference.bottom:
+            yield f"The reference {reference.text} ends before it begins."
+
+    def _causality_problems(self, reference: Reference, sheet: str, column: int) -> Iterator[str]:
+        """A relative column keeps its distance when the formula fills right and an absolute one falls behind,
+        so that the first cell of a shared formula speaks for all."""
+        target = (reference.sheet or sheet).lower()
+        right = max(reference.left, reference.right)
+        if target in self.book.token_sheets and reference.left == LABEL:
+            yield f"The reference {reference.text} takes in the labels of column A, which may show later tokens."
+        if reference.whole or right < FIRST_TOKEN or right <= column:
+            return
+        area = Box(reference.left, reference.top, reference.right, reference.bottom)
+        if target in self.book.token_sheets or any(area.meets(strip) for strip in self.book.strips.get(target, [])):
+            yield f"The reference {reference.text} reaches to the right of the formula's own token column."
+
+    def _parsers_complaint(self, text: str, shape: str) -> str | None:
+        """openpyxl's tokenizer and the `formulas` parser, where it is installed, must read every shape of formula."""
+        if shape not in self.shapes:
+            self.shapes[shape] = None
+            self.shapes[shape] = _tokenizer_complaint(text) or (
+                _parser_complaint(text) if len(self.shapes) <= MAX_SHAPES and len(text) <= MAX_PARSED else None
+            )
+        return self.shapes[shape]
+
+
+def _text_problems(text: str) -> Iterator[str]:
+    if text.startswith("="):
+        yield "The formula begins with =, which the file leaves out."
+    if len(text) > MAX_FORMULA:
+        yield f"The formula has {len(text):,} characters; Excel allows {MAX_FORMULA:,}."
+    yield from escape_problems(text)
+
+
+def _tokenizer_complaint(text: str) -> str | None:
+    try:
+        Tokenizer("=" + text)
+    except (TokenizerError, IndexError) as error:
+        return f"openpyxl's tokenizer refuses the formula: {error}."
+    return None
+
+
+def _parser_complaint(text: str) -> str | None:
+    parser = _parser()
+    if parser is None:
+        return None
+    try:
+        parser.ast("=" + text)
+    except Exception as error:  # whatever it raises, the formula is one that it can't read
+        return f"The formulas package can't parse the formula ({type(error).__name__})."
+    return None
+
+
+@cache
+def _parser() -> Any:
+    try:
+        return importlib.import_module("formulas").Parser()
+    except ImportError:  # an extra, not a dependency
+        return None

@@ -1,0 +1,158 @@
+"""What stands around a sheet's rows: dimension, columns, merged ranges, formats, validations, links, panes.
+
+(ECMA-376 part 1, section 18.3.1.) The order of the elements is the schema's affair, see `schema.py`.
+"""
+
+from collections.abc import Iterator
+
+from sheetgpt.excel_rules.book import Book
+from sheetgpt.excel_rules.formulas import FormulaCheck
+from sheetgpt.excel_rules.grammar import read
+from sheetgpt.excel_rules.references import MAX_COLUMN, Box, box, boxes, cell
+from sheetgpt.excel_rules.xmlns import MAIN, RELATION, Element, number
+
+MAX_LINKS = 65_530
+MAX_WIDTH, MAX_HEIGHT = 255, 409.5
+PROMPT_LIMITS = {"promptTitle": 32, "errorTitle": 32, "prompt": 255, "error": 225}
+RULES_WITH_FORMULA = frozenset(("expression", "cellIs"))
+VALIDATIONS = frozenset(("none", "whole", "decimal", "list", "date", "time", "textLength", "custom"))
+
+Found = Iterator[tuple[str, str]]  # where, rule
+
+
+def furniture_problems(sheet: Element, used: Box | None, book: Book, formulas: FormulaCheck) -> Found:
+    yield from _dimension_problems(sheet, used)
+    yield from _view_problems(sheet)
+    yield from _column_problems(sheet, book.n_styles)
+    yield from _merge_problems(sheet)
+    for block in sheet.iterfind(MAIN + "conditionalFormatting"):
+        yield from _format_problems(block, book.n_dxfs, formulas)
+    for validation in sheet.iterfind(f"{MAIN}dataValidations/{MAIN}dataValidation"):
+        yield from _validation_problems(validation, formulas)
+    yield from _link_problems(sheet, book, formulas)
+    for table in ("mergeCells", "dataValidations"):
+        for element in sheet.iterfind(MAIN + table):
+            if element.get("count") is not None and number(element.get("count")) != len(element):
+                yield table, f"The list says that it has {element.get('count')} entries, and has {len(element)}."
+
+
+def _dimension_problems(sheet: Element, used: Box | None) -> Found:
+    element = sheet.find(MAIN + "dimension")
+    if element is None:
+        return
+    area = box(element.get("ref"))
+    if area is None:
+        yield "dimension", f"The dimension {element.get('ref')!r} is no range."
+    elif used and not area.holds(used):
+        yield "dimension", f"The dimension {element.get('ref')} doesn't cover all cells."
+
+
+def _view_problems(sheet: Element) -> Found:
+    for pane in sheet.iter(MAIN + "pane"):
+        if cell(pane.get("topLeftCell") or "A1") is None:
+            yield "sheetViews", f"The pane's first cell {pane.get('topLeftCell')!r} is no cell."
+    for selection in sheet.iter(MAIN + "selection"):
+        if cell(selection.get("activeCell", "A1")) is None or boxes(selection.get("sqref", "A1")) is None:
+            yield "sheetViews", "The selection is no cell or range."
+
+
+def _column_problems(sheet: Element, n_styles: int) -> Found:
+    last = 0
+    for column in sheet.iterfind(f"{MAIN}cols/{MAIN}col"):
+        low, high = number(column.get("min")), number(column.get("max"))
+        where = f"columns {column.get('min')}-{column.get('max')}"
+        if low is None or high is None or not last < low <= high <= MAX_COLUMN:
+            yield where, "The column widths are out of order, overlap or leave the sheet."
+        last = high or last
+        style = number(column.get("style", "0"))
+        if style is None or style >= n_styles:
+            yield where, f"The style {column.get('style')} is not among the workbook's {n_styles} (cellXfs)."
+        if not _between(column.get("width", "8"), MAX_WIDTH):
+            yield where, f"The width {column.get('width')} is not between 0 and {MAX_WIDTH}."
+    for row in sheet.iterfind(f"{MAIN}sheetData/{MAIN}row"):
+        if not _between(row.get("ht", "15"), MAX_HEIGHT):
+            yield f"row {row.get('r')}", f"The height {row.get('ht')} is not between 0 and {MAX_HEIGHT}."
+
+
+def _between(text: str, most: float) -> bool:
+    try:
+        return 0 <= float(text) <= most
+    except ValueError:
+        return False
+
+
+def _merge_problems(sheet: Element) -> Found:
+    seen: list[Box] = []
+    for element in sheet.iterfind(f"{MAIN}mergeCells/{MAIN}mergeCell"):
+        ref = element.get("ref") or ""
+        area = box(ref)
+        if area is None or area[:2] == area[2:]:
+            yield ref, "The merged range is no range of several cells."
+            continue
+        if any(area.meets(other) for other in seen):
+            yield ref, "The merged range overlaps another one."
+        seen.append(area)
+
+
+def _format_problems(block: Element, n_dxfs: int, formulas: FormulaCheck) -> Found:
+    where = block.get("sqref") or "conditionalFormatting"
+    if boxes(block.get("sqref")) is None:
+        yield where, "The conditional format's sqref is no list of ranges."
+    rules = block.findall(MAIN + "cfRule")
+    if not rules:
+        yield where, "The conditional format has no rule."
+    for rule in rules:
+        kind, style = rule.get("type"), rule.get("dxfId")
+        if style is not None and ((i := number(style)) is None or i >= n_dxfs):
+            yield where, f"The conditional format's dxfId {style} is not among the workbook's {n_dxfs} dxfs."
+        if (number(rule.get("priority")) or 0) < 1:
+            yield where, f"The conditional format's priority {rule.get('priority')!r} is no number from 1 on."
+        texts = [f.text or "" for f in rule.iterfind(MAIN + "formula")]
+        if kind in RULES_WITH_FORMULA and not texts:
+            yield where, f"The conditional format of type {kind} has no formula."
+        if kind == "cellIs" and rule.get("operator") is None:
+            yield where, "The conditional format compares by no operator."
+        for scale in rule.iterfind(MAIN + "colorScale"):
+            stops, colors = len(scale.findall(MAIN + "cfvo")), len(scale.findall(MAIN + "color"))
+            if stops != colors or stops not in (2, 3):
+                yield where, f"The color scale has {stops} stops and {colors} colors; it takes 2 or 3 of each."
+        for text in texts:
+            yield from ((where, problem) for problem in formulas.problems(text))
+
+
+def _validation_problems(validation: Element, formulas: FormulaCheck) -> Found:
+    where = validation.get("sqref") or "dataValidation"
+    if boxes(validation.get("sqref")) is None:
+        yield where, "The validation's sqref is no list of ranges."
+    kind = validation.get("type", "none")
+    if kind not in VALIDATIONS:
+        yield where, f"The validation's type {kind!r} is unknown."
+    texts = {key: validation.findtext(MAIN + key) for key in ("formula1", "formula2")}
+    needs_two = kind not in ("none", "list", "custom") and validation.get("operator", "between").endswith("etween")
+    if kind != "none" and (not texts["formula1"] or (needs_two and not texts["formula2"])):
+        yield where, "The validation lacks a formula that it compares with."
+    for key, limit in PROMPT_LIMITS.items():
+        if len(validation.get(key, "")) > limit:
+            yield where, f"The validation's {key} has more than {limit} characters."
+    for text in texts.values():
+        if text:
+            yield from ((where, problem) for problem in formulas.problems(text))
+
+
+def _link_problems(sheet: Element, book: Book, formulas: FormulaCheck) -> Found:
+    links = sheet.findall(f"{MAIN}hyperlinks/{MAIN}hyperlink")
+    if len(links) > MAX_LINKS:
+        yield "hyperlinks", f"The sheet has {len(links):,} hyperlinks; Excel allows {MAX_LINKS:,}."
+    for link in links:
+        where, location = link.get("ref") or "hyperlink", link.get("location")
+        if box(link.get("ref")) is None:
+            yield where, "The hyperlink's ref is no cell or range."
+        if location is None and link.get(RELATION + "id") is None:
+            yield where, "The hyperlink leads nowhere."
+        if location is None:
+            continue
+        target = read(location, book.names)
+        one = len(target.references) + len(target.names) == 1 and not target.functions and not target.fault
+        broken = list(formulas.problems(location)) if one else []
+        if not one or broken:
+            yield where, f"The hyperlink's target {location!r} is no place in the workbook."

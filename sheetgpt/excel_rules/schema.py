@@ -1,0 +1,61 @@
+"""The schema of every part: element order, required attributes, values.
+
+By PyPI's `openxml-audit`, a port of the validator in Microsoft's Open XML SDK. It reads whole trees, so that sheets go
+in as skeletons with a few of their rows; `sheet.py` checks the cells.
+"""
+
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from lxml import etree
+from openxml_audit import OpenXmlValidator
+from openxml_audit.errors import ValidationSeverity
+
+from sheetgpt.excel_rules.package import READ_ERRORS, is_worksheet
+from sheetgpt.excel_rules.problem import Problem
+from sheetgpt.excel_rules.xmlns import Element
+
+MAX_ERRORS = 100
+
+# Excel takes a font's elements in any order (the standard's CT_Font is a choice); `styles.py` checks them
+_FONT = re.compile(r".*/font\[\d+\]")
+
+
+def schema_problems(archive: zipfile.ZipFile, skeletons: Mapping[str, Element]) -> Iterator[Problem]:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "skeleton.xlsx"
+        _write(archive, skeletons, copy)
+        try:
+            errors = _validator().validate(copy).errors
+        except Exception as crash:  # a validator's crash is a finding about the file, not a traceback for the user
+            yield Problem("", "", f"openxml-audit stumbles over the workbook: {type(crash).__name__}: {crash}.")
+            return
+    for error in errors:
+        if error.severity is not ValidationSeverity.ERROR:
+            continue
+        path = error.path or ""
+        if _FONT.fullmatch(path) and error.description.startswith("Unexpected element"):
+            continue
+        yield Problem((error.part_uri or "").lstrip("/"), path, f"Schema: {error.description.rstrip('.')}.")
+
+
+@cache
+def _validator() -> OpenXmlValidator:
+    return OpenXmlValidator(max_errors=MAX_ERRORS)  # it reads its schemas once
+
+
+def _write(archive: zipfile.ZipFile, skeletons: Mapping[str, Element], target: Path) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as copy:
+        for name in dict.fromkeys(archive.namelist()):
+            if is_worksheet(name):
+                if name in skeletons:
+                    copy.writestr(name, etree.tostring(skeletons[name], encoding="UTF-8", xml_declaration=True))
+                continue
+            try:
+                copy.writestr(name, archive.read(name))
+            except READ_ERRORS:
+                continue  # reported where the part was first read

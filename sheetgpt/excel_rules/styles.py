@@ -1,0 +1,70 @@
+"""The stylesheet: every index inside its table (ECMA-376 part 1, section 18.8), and the sizes that cells refer to."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from sheetgpt.excel_rules.xmlns import MAIN, Element, local, number
+
+MAX_STYLES = 64_000
+MAX_FORMAT = 255
+FIRST_CUSTOM_FORMAT = 164
+_FONT = "b i strike condense extend outline shadow u vertAlign sz color name family charset scheme"
+FONT_CHILDREN = frozenset(_FONT.split())
+
+
+def size(tree: Element | None, table: str) -> int:
+    """How many entries one table of the stylesheet has."""
+    found = None if tree is None else tree.find(MAIN + table)
+    return 0 if found is None else len(found)
+
+
+def style_problems(tree: Element) -> Iterator[tuple[str, str]]:
+    """(where, rule) for each broken rule."""
+    formats = tree.findall(f"{MAIN}numFmts/{MAIN}numFmt")
+    ids = [number(f.get("numFmtId")) for f in formats]
+    yield from _format_problems(formats, ids)
+    tables = {"fontId": "fonts", "fillId": "fills", "borderId": "borders", "xfId": "cellStyleXfs"}
+    for table in ("cellStyleXfs", "cellXfs"):
+        for i, xf in enumerate(tree.iterfind(f"{MAIN}{table}/{MAIN}xf")):
+            where = f"{table} {i}"
+            for key, target in tables.items():
+                given = xf.get(key)
+                if given is not None and not _is_index(given, size(tree, target)):
+                    yield where, f"The style's {key} {given} is not among the {size(tree, target)} {target}."
+            custom = number(xf.get("numFmtId", "0"))
+            if custom is None or (custom >= FIRST_CUSTOM_FORMAT and custom not in ids):
+                yield where, f"The style's number format {xf.get('numFmtId')} is not defined."
+    for i, style in enumerate(tree.iterfind(f"{MAIN}cellStyles/{MAIN}cellStyle")):
+        if not _is_index(style.get("xfId"), size(tree, "cellStyleXfs")):
+            yield f"cellStyles {i}", f"The named style's xfId {style.get('xfId')} is not among the cellStyleXfs."
+    for font in tree.iter(MAIN + "font"):
+        # Excel takes these in any order, and only once each
+        names = Counter(map(local, font))
+        for name, n in names.items():
+            if n > 1 or name not in FONT_CHILDREN:
+                yield "fonts", f"A font has {n} elements {name!r}."
+    if not 1 <= size(tree, "cellXfs") <= MAX_STYLES:
+        yield "cellXfs", f"The workbook has {size(tree, 'cellXfs'):,} styles; Excel allows 1 to {MAX_STYLES:,}."
+    yield from _count_problems(tree)
+
+
+def _format_problems(formats: list[Element], ids: list[int | None]) -> Iterator[tuple[str, str]]:
+    for entry, i in zip(formats, ids, strict=True):
+        where = f"numFmt {entry.get('numFmtId')}"
+        if i is None or i < FIRST_CUSTOM_FORMAT or ids.count(i) > 1:
+            yield where, f"A number format of one's own has a number of its own from {FIRST_CUSTOM_FORMAT} on."
+        code = entry.get("formatCode") or ""
+        if not 1 <= len(code) <= MAX_FORMAT or code.count('"') % 2:
+            yield where, f"The number format {code!r} is none (1 to {MAX_FORMAT} characters, its quotes closed)."
+
+
+def _count_problems(tree: Element) -> Iterator[tuple[str, str]]:
+    for table in tree:
+        given = table.get("count")
+        if given is not None and number(given) != len(table):
+            yield local(table), f"The table says that it has {given} entries, and has {len(table)}."
+
+
+def _is_index(text: str | None, length: int) -> bool:
+    i = number(text)
+    return i is not None and i < length

@@ -1,0 +1,152 @@
+"""workbook.xml: the sheets, the defined names, the calculation settings (ECMA-376 part 1, section 18.2)."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from sheetgpt.excel_rules import book
+from sheetgpt.excel_rules.book import Book
+from sheetgpt.excel_rules.formulas import FormulaCheck
+from sheetgpt.excel_rules.grammar import CELL_LIKE, Reference, read
+from sheetgpt.excel_rules.package import WORKSHEET
+from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW, column_number
+from sheetgpt.excel_rules.styles import size
+from sheetgpt.excel_rules.xmlns import MAIN, RELATION, Element, is_true, local, number
+
+MAX_TITLE, MAX_NAME, MAX_SHEETS = 31, 255, 65_534
+CURRENT_CALC_ID = 191_029  # Excel 2019 and later; an older number makes Excel calculate everything on opening
+
+_NAME = re.compile(r"(?:[^\W\d]|\\)[\w.\\]*")
+_BUILT_IN = re.compile(r"_xlnm\.(Print_Area|Print_Titles|_FilterDatabase|Sheet_Title)")
+_CELL = re.compile(r"([A-Za-z]{1,3})0*([1-9]\d*)")
+
+Found = Iterator[tuple[str, str]]  # where, rule
+
+
+def sheet_titles(tree: Element, relations: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Part of each worksheet -> its title, in the order of the tabs."""
+    found = {}
+    for sheet in tree.iterfind(f"{MAIN}sheets/{MAIN}sheet"):
+        kind, part = relations.get(sheet.get(RELATION + "id") or "", ("", ""))
+        if kind == WORKSHEET and part:
+            found[part] = sheet.get("name") or ""
+    return found
+
+
+def read_book(titles: dict[str, str], tree: Element, styles: Element | None, strings: Element | None) -> Book:
+    names: dict[str, list[Reference]] = {}
+    for entry in tree.iterfind(f"{MAIN}definedNames/{MAIN}definedName"):
+        names[(entry.get("name") or "").lower()] = read(entry.text or "", union=True).references
+    whole = book.token_sheets(names)
+    n_strings = 0 if strings is None else len(strings.findall(MAIN + "si"))
+    sizes = (size(styles, "cellXfs"), size(styles, "dxfs"), n_strings)
+    return Book(titles, names, whole, book.strips(names, whole), *sizes)
+
+
+def workbook_problems(
+    tree: Element, relations: Mapping[str, tuple[str, str]], titles: dict[str, str], formulas: FormulaCheck
+) -> Found:
+    sheets = tree.findall(f"{MAIN}sheets/{MAIN}sheet")
+    yield from _sheet_problems(sheets, relations)
+    for view in tree.iterfind(f"{MAIN}bookViews/{MAIN}workbookView"):
+        for key in ("activeTab", "firstSheet"):
+            tab = number(view.get(key, "0"))
+            if tab is None or tab >= len(sheets):
+                yield key, f"The tab {view.get(key)} is not among the {len(sheets)} sheets."
+    if not any(sheet.get("state", "visible") == "visible" for sheet in sheets):
+        yield "sheets", "At least one sheet must be visible."
+    yield from name_problems(tree, len(sheets), formulas)
+    yield from _calculation_problems(tree.findall(MAIN + "calcPr"))
+    if tree.find(MAIN + "externalReferences") is not None:
+        yield "externalReferences", "The workbook refers to other workbooks."
+
+
+def _sheet_problems(sheets: list[Element], relations: Mapping[str, tuple[str, str]]) -> Found:
+    seen: dict[str, set[str]] = {"name": set(), "sheetId": set(), "part": set()}
+    for sheet in sheets:
+        title = sheet.get("name") or ""
+        for rule in title_problems(title):
+            yield title, rule
+        kind, part = relations.get(sheet.get(RELATION + "id") or "", ("", ""))
+        if kind != WORKSHEET:
+            yield title, "The sheet has no relationship of the worksheet type."
+        identifier = sheet.get("sheetId") or ""
+        if number(identifier) is None or not 1 <= int(identifier) <= MAX_SHEETS:
+            yield title, f"The sheetId {identifier!r} is no number from 1 to {MAX_SHEETS:,}."
+        for key, value in (("name", title.lower()), ("sheetId", identifier), ("part", part)):
+            if value in seen[key]:
+                yield title, f"Another sheet has the same {key}."
+            seen[key].add(value)
+
+
+def title_problems(title: str) -> Iterator[str]:
+    if not 1 <= len(title.encode("utf-16-le")) // 2 <= MAX_TITLE:
+        yield f"A sheet's name has 1 to {MAX_TITLE} characters, not {len(title)}."
+    if found := re.search(r"[\[\]:*?/\\\x00-\x1f]", title):
+        yield f"A sheet's name has no {found[0]!r}."
+    if title.startswith("'") or title.endswith("'"):
+        yield "A sheet's name neither begins nor ends with an apostrophe."
+    if title.lower() == "history":
+        yield "Excel keeps the sheet name History for itself."
+
+
+def name_syntax_problem(name: str) -> str | None:
+    """What Excel holds against a defined name, whatever it refers to."""
+    if len(name) > MAX_NAME:
+        return f"The name has {len(name)} characters; Excel allows {MAX_NAME}."
+    if not _NAME.fullmatch(name):
+        return "A name is made of letters, digits, _ . and \\, and doesn't begin with a digit or a dot."
+    found = _CELL.fullmatch(name)
+    if found and column_number(found[1]) <= MAX_COLUMN and int(found[2]) <= MAX_ROW:
+        return "The name reads as a cell."
+    if not found and CELL_LIKE.fullmatch(name):
+        return "The name reads as a row or column in R1C1 notation, or as TRUE or FALSE."
+    return None
+
+
+def name_problems(tree: Element, n_sheets: int, formulas: FormulaCheck) -> Found:
+    seen: set[tuple[str, str | None]] = set()
+    for entry in tree.iterfind(f"{MAIN}definedNames/{MAIN}definedName"):
+        name, scope, text = entry.get("name") or "", entry.get("localSheetId"), entry.text or ""
+        built_in = _BUILT_IN.fullmatch(name) is not None
+        if not built_in and (problem := name_syntax_problem(name)):
+            yield name, problem
+        if (name.lower(), scope) in seen:
+            yield name, "Two names are the same, upper and lower case aside."
+        seen.add((name.lower(), scope))
+        if scope is not None and (number(scope) is None or int(scope) >= n_sheets):
+            yield name, f"The name belongs to sheet {scope}, which is not there."
+        if is_true(entry.get("function")) or is_true(entry.get("xlm")) or is_true(entry.get("vbProcedure")):
+            yield name, "The name stands for a macro."
+        for rule in formulas.problems(text, union=True):
+            if not (built_in and "whole rows or columns" in rule):
+                yield name, rule
+        for reference in read(text, union=True).references:
+            if reference.sheet is None and not reference.whole:
+                yield name, f"The reference {reference.text} doesn't name its sheet."
+            elif reference.left_moves or reference.right_moves or reference.rows_move:
+                yield name, f"The reference {reference.text} moves with the cell that uses the name; make it absolute."
+
+
+def _calculation_problems(settings: list[Element]) -> Found:
+    if len(settings) != 1:
+        yield "calcPr", f"The workbook has {len(settings)} calculation settings (calcPr), not one."
+        return
+    entry = settings[0]
+    if is_true(entry.get("fullCalcOnLoad")) or is_true(entry.get("forceFullCalc")):
+        yield "calcPr", "The workbook asks for a full calculation on opening; its cached values are there to be shown."
+    if entry.get("calcMode", "auto") != "auto":
+        yield "calcPr", f"The calculation mode is {entry.get('calcMode')!r}, not 'auto'."
+    if is_true(entry.get("iterate")):
+        yield "calcPr", "Iterative calculation hides circular references."
+    if (calc_id := number(entry.get("calcId"))) is None or calc_id < CURRENT_CALC_ID:
+        yield "calcPr", f"calcId is {entry.get('calcId')}; below {CURRENT_CALC_ID} Excel calculates all on opening."
+
+
+def string_texts(tree: Element) -> Iterator[tuple[int, Element]]:
+    """Every <t> of the shared strings with the index of its string; phonetic runs aside."""
+    for i, item in enumerate(tree.iterfind(MAIN + "si")):
+        for child in item:
+            if local(child) == "t":
+                yield i, child
+            elif local(child) == "r":
+                yield from ((i, t) for t in child.iterfind(MAIN + "t"))

@@ -1,0 +1,1 @@
+"""GPT-2 itself: configuration, checkpoint, forward pass, sampling; no spreadsheet."""

@@ -1,0 +1,133 @@
+"""A prompt -> its continuation, in NumPy: `generate` returns it whole, `stream` token by token.
+
+The rules of the choice stand in `sheetgpt.gpt2.sampling`, the arithmetic in `sheetgpt.continuation`.
+"""
+
+import codecs
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.continuation import continue_ids, window
+from sheetgpt.gpt2.sampling import Choice, Sampling
+from sheetgpt.text.tokenizer import END_OF_TEXT, Tokenizer, stop_id
+
+DEFAULT_PROMPT = "Once upon a time there was a"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A prompt and what follows. Without a tokenizer the texts are empty."""
+
+    ids: tuple[int, ...]  # the prompt's that fit, then the chosen ones
+    n_prompt: int
+    n_dropped: int  # the prompt's oldest tokens, for which there was no room
+    text: str
+    completion: str
+    steps: tuple[Choice, ...]
+
+
+def generate(
+    model: str | os.PathLike[str] | Checkpoint = "fairytale",
+    prompt: str | None = None,
+    *,
+    ids: Sequence[int] | None = None,
+    new_tokens: int = 16,
+    temperature: float = 1.0,
+    top_k: int = 40,
+    top_p: float = 1.0,
+    seed: int = 0,
+    context: int | None = None,
+    dtype: type = np.float64,
+) -> Generation:
+    """The prompt's continuation of up to `new_tokens` tokens, the same for the same seed.
+
+    `model` is what `load` takes, or a Checkpoint; `prompt` goes through its tokenizer, `ids` takes its place.
+    Temperature 0 takes the likeliest token each time. Of `context` tokens (default: the model's positions) the new ones
+    get `new_tokens`; a prompt that is longer than the rest loses its oldest. It ends early with `<|endoftext|>`.
+
+    `dtype=numpy.float32` reads the weights where they lie; float64 first makes a copy of them, 8 bytes a parameter
+    (1.0 GB for GPT-2 small). Raises SheetGPTError for bad input.
+    """
+    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    sampling = Sampling(temperature, top_k, top_p, seed)
+    given = prompt_ids(checkpoint, prompt, ids)
+    kept = window(given, checkpoint.config, new_tokens, context)
+    steps = tuple(_choices(checkpoint, kept, sampling, new_tokens, dtype))
+    chosen = [step.id for step in steps]
+    decode = checkpoint.tokenizer.decode if checkpoint.tokenizer else lambda ids: ""
+    return Generation(
+        ids=(*kept, *chosen),
+        n_prompt=len(kept),
+        n_dropped=len(given) - len(kept),
+        text=decode([*kept, *chosen]),
+        completion=decode(chosen),
+        steps=steps,
+    )
+
+
+def stream(
+    model: str | os.PathLike[str] | Checkpoint = "fairytale",
+    prompt: str | None = None,
+    *,
+    ids: Sequence[int] | None = None,
+    new_tokens: int = 16,
+    temperature: float = 1.0,
+    top_k: int = 40,
+    top_p: float = 1.0,
+    seed: int = 0,
+    context: int | None = None,
+    dtype: type = np.float64,
+) -> Iterator[tuple[int, str, Choice]]:
+    """`generate`, token by token: (id, text, choice) as soon as it is chosen.
+
+    A token may end inside a character; its bytes then wait for the rest. The texts add up to `generate`'s completion.
+    """
+    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    sampling = Sampling(temperature, top_k, top_p, seed)
+    kept = window(prompt_ids(checkpoint, prompt, ids), checkpoint.config, new_tokens, context)
+    return with_text(checkpoint.tokenizer, _choices(checkpoint, kept, sampling, new_tokens, dtype), new_tokens)
+
+
+def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | None) -> list[int]:
+    """The prompt's token ids, from text or as given; without either, the default's. No text is `<|endoftext|>`."""
+    tokenizer = checkpoint.tokenizer
+    if ids is not None:
+        if prompt is not None:
+            raise SheetGPTError("Give a prompt or ids, not both.")
+        return list(ids)
+    if tokenizer is None:
+        raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as ids.")
+    if not isinstance(prompt, str | None):
+        raise SheetGPTError(f"The prompt is a {type(prompt).__name__}: give a text, or token ids as ids=[1, 2, 3].")
+    found = tokenizer.encode(DEFAULT_PROMPT if prompt is None else prompt)
+    if found:
+        return found
+    end = stop_id(tokenizer)
+    if end is None:
+        raise SheetGPTError(f"The prompt is empty, and {checkpoint.name} has no {END_OF_TEXT} to begin a text with.")
+    return [end]
+
+
+def with_text(
+    tokenizer: Tokenizer | None, choices: Iterable[Choice], new_tokens: int
+) -> Iterator[tuple[int, str, Choice]]:
+    """Each choice with its id and the characters that it completes; the last of them gives up what is left over."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    stop = stop_id(tokenizer)
+    for n, choice in enumerate(choices, 1):
+        data = tokenizer.token_bytes(choice.id) if tokenizer else b""
+        yield choice.id, decoder.decode(data, final=n == new_tokens or choice.id == stop), choice
+
+
+def _choices(
+    checkpoint: Checkpoint, ids: Sequence[int], sampling: Sampling, new_tokens: int, dtype: type
+) -> Iterator[Choice]:
+    if dtype not in (np.float32, np.float64):
+        raise SheetGPTError(f"The evaluator computes in numpy.float32 or numpy.float64, not in {dtype!r}.")
+    params = {name: np.asarray(tensor, dtype) for name, tensor in checkpoint.params.items()}
+    return continue_ids(params, checkpoint.config, ids, sampling, new_tokens, stop_id(checkpoint.tokenizer))

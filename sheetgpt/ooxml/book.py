@@ -1,0 +1,271 @@
+"""The big-sheet writer: openpyxl makes the package (styles, names, charts, formats), the rows are streamed into it.
+
+In: sheets, each an openpyxl worksheet as frame and a function that yields its rows as bytes (`rows.py`).
+Out: one `.xlsx`, the same bytes for the same input, written beside its target and then renamed.
+Knows OOXML (ECMA-376), knows nothing of GPT-2.
+"""
+
+import datetime
+import io
+import multiprocessing
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from openpyxl import Workbook
+from openpyxl.cell.cell import Cell
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.workbook.properties import CalcProperties
+from openpyxl.worksheet.properties import PageSetupProperties
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml import archive as package
+from sheetgpt.ooxml.rows import escape
+
+Rows = Callable[[], Iterable[bytes]]
+
+EPOCH = datetime.datetime(2000, 1, 1)  # a clock would make two builds differ
+CHUNK = 1 << 20
+MANY_CELLS = 2_000_000  # below this, starting worker processes costs more than it saves
+POLL = 0.2  # seconds between two looks at what the worker processes have done
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a cell looks like; `Book.style` turns it into the number that cells carry."""
+
+    bold: bool = False
+    italic: bool = False
+    size: float = 10
+    color: str | None = None
+    fill: str | None = None
+    number_format: str = "General"
+    align: str | None = None
+    wrap: bool = False
+    boxed: bool = False
+    underline: bool = False
+    middle: bool = False  # of a tall row
+
+
+@dataclass(frozen=True)
+class Sheet:
+    frame: Worksheet
+    rows: Rows
+    last_cell: str
+    n_cells: int
+    links: list[tuple[str, str]]  # cell, place in the workbook
+
+
+@dataclass(frozen=True)
+class Written:
+    """How far a save is: the sheet at work or just done, cells and bytes of all sheets so far, and all cells."""
+
+    sheet: str
+    cells: int
+    all_cells: int
+    n_bytes: int  # compressed
+
+
+Progress = Callable[[Written], None]
+
+
+class Book:
+    """A workbook in the making."""
+
+    def __init__(self, title: str) -> None:
+        self.workbook = Workbook()
+        self.workbook.remove(self.workbook.worksheets[0])
+        self.workbook.calculation = CalcProperties(calcId=191029, calcMode="auto", fullCalcOnLoad=False)
+        properties = self.workbook.properties
+        properties.title, properties.creator = title, "sheetgpt"
+        properties.created = properties.modified = EPOCH
+        self.sheets: list[Sheet] = []
+        self._links: dict[str, list[tuple[str, str]]] = {}
+        self.style = lru_cache(maxsize=None)(self._style)
+
+    def frame(self, title: str) -> Worksheet:
+        """An empty worksheet, in the order of the tabs; `add` gives it its rows."""
+        frame: Worksheet = self.workbook.create_sheet(title)
+        frame.page_setup.orientation = "landscape"
+        frame.page_setup.fitToHeight = 0  # as wide as a page, as long as it takes
+        frame.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+        return frame
+
+    def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:
+        self.sheets.append(Sheet(frame, rows, last_cell, n_cells, self._links.pop(frame.title, [])))
+
+    def name(self, name: str, reference: str) -> None:
+        self.workbook.defined_names[name] = DefinedName(name, attr_text=reference)
+
+    def link(self, frame: Worksheet, cell: str, target: str) -> None:
+        """A hyperlink inside the workbook; the cell's own text and style are written with its row."""
+        self._links.setdefault(frame.title, []).append((cell, target))
+
+    def _style(self, style: Style) -> int:
+        """The style's index in the package's cellXfs."""
+        cell = Cell(self.workbook.worksheets[0], row=1, column=1)
+        font = Font("Calibri", style.size, style.bold, style.italic, color=style.color)
+        if style.underline:
+            font.underline = "single"
+        cell.font = font
+        if style.fill:
+            cell.fill = PatternFill("solid", start_color=style.fill)
+        if style.align or style.wrap or style.middle:
+            vertical = "center" if style.middle else "top" if style.wrap else None
+            cell.alignment = Alignment(style.align, vertical, wrap_text=style.wrap)
+        if style.boxed:
+            side = Side("thin", color="A6A6A6")
+            cell.border = Border(side, side, side, side)
+        cell.number_format = style.number_format
+        return cell.style_id
+
+    def save(self, target: Path, progress: Progress | None = None) -> None:
+        """Writes the package; `progress` is called after each sheet, and now and then during a large one."""
+        self.workbook.active = 0
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+                parts = self._parts(Path(scratch), progress or (lambda written: None))
+                whole = Path(scratch) / "whole"
+                with whole.open("wb") as out:
+                    package.assemble(parts, out)
+                os.replace(whole, target)
+        except OSError as error:
+            raise SheetGPTError(f"The workbook {target} can't be written: {error.strerror or error}.") from error
+
+    def _parts(self, folder: Path, progress: Progress) -> list[package.Part]:
+        """Every part of the package, compressed, in openpyxl's order."""
+        buffer = io.BytesIO()
+        self.workbook.save(buffer)
+        numbered = {
+            f"xl/worksheets/sheet{self.workbook.sheetnames.index(s.frame.title) + 1}.xml": s for s in self.sheets
+        }
+        jobs: list[tuple[str, Path, bytes, Sheet | None]] = []
+        with zipfile.ZipFile(buffer) as frame:
+            for i, name in enumerate(frame.namelist()):
+                jobs.append((name, folder / str(i), _clockless(name, frame.read(name)), numbered.get(name)))
+        done = {}
+        for part, written in _run(jobs):
+            if part is not None:
+                done[part.name] = part
+            if written is not None:
+                progress(written)
+        return [done[name] for name, *_ in jobs]
+
+
+Job = tuple[str, Path, bytes, Sheet | None]
+_jobs: Sequence[Job] = ()  # what forked workers inherit: row functions can't be pickled, and arrays shouldn't be
+_cells_done: MutableSequence[int] = []  # a job's cells so far, at its place; shared between the workers
+
+
+def _run(jobs: Sequence[Job]) -> Iterator[tuple[package.Part | None, Written | None]]:
+    """Compresses every part: in processes, the largest sheets first, where there is much to do and fork exists.
+
+    Yields each part as it is done, and how far all are: with a sheet's part, and by itself while sheets are at work.
+    """
+    global _jobs, _cells_done
+    _jobs, _cells_done = jobs, [0] * len(jobs)
+    order = sorted(range(len(jobs)), key=lambda i: -_cells(jobs[i]))
+    workers = min(os.cpu_count() or 1, len(jobs))
+    large = sum(map(_cells, jobs)) > MANY_CELLS
+    if not (large and workers > 1 and "fork" in multiprocessing.get_all_start_methods()):
+        for i in order:
+            yield _compress(i), _written(i) if jobs[i][3] else None
+        return
+    fork = multiprocessing.get_context("fork")
+    _cells_done = fork.RawArray("q", len(jobs))
+    with ProcessPoolExecutor(workers, fork) as pool:
+        try:
+            waiting = {pool.submit(_compress, i): i for i in order}
+            while waiting:
+                for future in wait(waiting, POLL, FIRST_COMPLETED).done:
+                    i = waiting.pop(future)
+                    yield future.result(), _written(i) if jobs[i][3] else None
+                at_work = next((i for i in waiting.values() if _cells_done[i]), None)
+                if at_work is not None:
+                    yield None, _written(at_work)
+        except (BrokenProcessPool, MemoryError):
+            raise SheetGPTError(
+                "A process that wrote a sheet was ended from outside: if memory ran out, close other programs."
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error the sheets that wait are not begun
+
+
+def _cells(job: Job) -> int:
+    return job[3].n_cells if job[3] else 0
+
+
+def _written(i: int) -> Written:
+    """How far all jobs are; `i` is the one to name."""
+    sheet = _jobs[i][3]
+    assert sheet is not None
+    n_bytes = sum(target.stat().st_size for _, target, _, _ in _jobs if target.exists())
+    return Written(sheet.frame.title, sum(_cells_done), sum(map(_cells, _jobs)), n_bytes)
+
+
+def _compress(i: int) -> package.Part:
+    name, target, xml, sheet = _jobs[i]
+    if sheet is None:
+        return package.compress(name, [xml], target)
+    chunks = _chunked(_filled(xml, replace(sheet, rows=lambda: _counted(i, sheet))))
+    part = package.compress(name, chunks, target, large=sheet.n_cells > MANY_CELLS)
+    _cells_done[i] = sheet.n_cells
+    return part
+
+
+def _counted(i: int, sheet: Sheet) -> Iterator[bytes]:
+    """The sheet's rows, noted as they pass: so many of all its rows are so many of its cells, about."""
+    last = int(re.sub("[A-Z]", "", sheet.last_cell))
+    for n, row in enumerate(sheet.rows(), 1):
+        yield row
+        _cells_done[i] = sheet.n_cells * min(n, last) // last
+
+
+def _filled(frame: bytes, sheet: Sheet) -> Iterator[bytes]:
+    """The frame's XML with the rows inside its empty sheetData."""
+    before, found, after = re.split(rb"(<sheetData\s*/>|<sheetData>\s*</sheetData>)", frame, maxsplit=1)
+    assert found
+    yield re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:%b"' % sheet.last_cell.encode(), before)
+    yield b"<sheetData>"
+    yield from sheet.rows()
+    yield b"</sheetData>" + _with_links(after, sheet.links)
+
+
+def _with_links(after: bytes, links: Sequence[tuple[str, str]]) -> bytes:
+    """openpyxl drops links from a sheet without cells; their place is before the page's margins."""
+    if not links:
+        return after
+    each = b"".join(b'<hyperlink ref="%b" location="%b"/>' % (c.encode(), escape(to)) for c, to in links)
+    before, margins, rest = after.partition(b"<pageMargins")
+    assert margins
+    return before + b"<hyperlinks>" + each + b"</hyperlinks>" + margins + rest
+
+
+def _chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _clockless(name: str, xml: bytes) -> bytes:
+    """openpyxl stamps the moment of saving into docProps/core.xml."""
+    if name != "docProps/core.xml":
+        return xml
+    stamp = EPOCH.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    return re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>" + stamp, xml)

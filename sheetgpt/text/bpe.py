@@ -1,0 +1,310 @@
+"""The Tokenizer sheet's algorithm in Python, column by column and byte by byte: the twin of sheets/tokenizer.py.
+
+In: a text and the tables of one tokenizer. Out: what every cell of the sheet holds, and so the ids.
+The scheme is from github.com/openai/gpt-2, `src/encoder.py`; a rank is a merge's place in the list of merges.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.text.characters import ADDED, LETTER, SPACE, kind_ranges
+from sheetgpt.text.tokenizer import END_OF_TEXT, Tokenizer, byte_to_unicode
+
+Cell = int | Literal[""]  # a blank cell is the empty text, as a formula gives it
+NO_PAIR = 999_999  # the rank of what doesn't merge: above that of every merge
+NO_KEY = -1_000_000_000_000  # below every key, so that the binary search always lands somewhere
+BLANK_KEY = -1  # a byte that the vocabulary can't write
+
+FITS, EMPTY, TOO_LONG, TOO_MANY_ROUNDS, HALF_CHARACTER, NO_TOKEN = (
+    "fits",
+    "empty",
+    "too long",
+    "too many rounds",
+    "half a character",
+    "no token",
+)
+
+
+def sentences(capacity: int, rounds: int, empty_is_a_token: bool) -> dict[str, str]:
+    """What to say of each status, in the words that the Tokenizer sheet and the command line share."""
+    empty = "The prompt is empty: type some text."
+    if empty_is_a_token:
+        empty = "The prompt is empty, so it becomes <|endoftext|>, the token that stands before every text."
+    return {
+        FITS: "The prompt is read in full.",
+        EMPTY: empty,
+        TOO_LONG: f"The prompt has more than the {capacity} bytes that this workbook has rows for: shorten it.",
+        HALF_CHARACTER: "The prompt holds half of a character, which is no text: delete it and type it again.",
+        NO_TOKEN: "The prompt holds a character that this model has no token for: leave it out.",
+        TOO_MANY_ROUNDS: f"A word of the prompt needs more than {rounds} merge rounds: shorten it or put spaces in it.",
+    }
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A tokenizer as numbers. `keys` are sorted, `left id * n_vocab + right id`; `merged` goes by rank."""
+
+    n_vocab: int
+    byte_ids: Sequence[int]  # -1 where the vocabulary lacks the byte's letter
+    pairs: Sequence[tuple[int, int]]  # left and right id, by rank
+    merged: Sequence[int]
+    keys: Sequence[int]
+    ranks: Sequence[int]
+    kind_starts: Sequence[int]
+    kinds: Sequence[int]
+    added: Sequence[tuple[str, int]]  # text and id, the longest last
+    end_of_text: int | None
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "Tables":
+        ids = {**tokenizer.vocab, **tokenizer.added}
+        pairs = [(ids[left], ids[right]) for left, right in tokenizer.merges]
+        merged = [ids[left + right] for left, right in tokenizer.merges]
+        _check_order(tokenizer, pairs, merged)
+        _check_flags(tokenizer)
+        n_vocab = tokenizer.n_vocab
+        by_key = {left * n_vocab + right: rank for rank, (left, right) in enumerate(pairs)}  # a repeated pair: its last
+        keys = [NO_KEY, *sorted(by_key)]
+        starts, kinds = kind_ranges()
+        return cls(
+            n_vocab,
+            [tokenizer.vocab.get(letter, -1) for _, letter in sorted(byte_to_unicode().items())],
+            pairs,
+            merged,
+            keys,
+            [NO_PAIR, *(by_key[key] for key in keys[1:])],
+            starts,
+            kinds,
+            sorted(tokenizer.added.items(), key=lambda item: (len(item[0].encode()), item[0])),
+            tokenizer.added.get(END_OF_TEXT),
+        )
+
+
+def _check_order(tokenizer: Tokenizer, pairs: Sequence[tuple[int, int]], merged: Sequence[int]) -> None:
+    """A round merges every occurrence of a pair at once; that is the reference's result only if no later token of the
+    list makes an earlier pair possible, which holds for every list that training wrote."""
+    born = {token: rank for rank, token in reversed(list(enumerate(merged)))}
+    for rank, (left, right) in enumerate(pairs):
+        if max(born.get(left, -1), born.get(right, -1)) >= rank:
+            a, b = tokenizer.merges[rank]
+            raise SheetGPTError(
+                f"Merge {rank + 1}, {a!r} + {b!r}, comes before the merge that makes one of its parts; "
+                f"the Tokenizer sheet needs merges in the order of training."
+            )
+
+
+def _check_flags(tokenizer: Tokenizer) -> None:
+    """The sheet finds added tokens wherever they stand, the longest first; flags would ask for more than that."""
+    for token, flags in tokenizer.flags.items():
+        wanted = [flag for flag in ("lstrip", "rstrip", "single_word") if flags.get(flag)]
+        if wanted:
+            raise SheetGPTError(f"The added token {token!r} is marked {wanted[0]}, which the Tokenizer sheet can't do.")
+    if len({flags.get("normalized", False) for flags in tokenizer.flags.values()}) > 1:
+        raise SheetGPTError(
+            "Some added tokens are marked normalized and some are not, which the Tokenizer sheet can't do."
+        )
+
+
+@dataclass
+class Round:
+    """One merge round, a byte a row."""
+
+    id: list[Cell] = field(default_factory=list)  # of the token that starts at this byte
+    n_bytes: list[Cell] = field(default_factory=list)
+    rank: list[Cell] = field(default_factory=list)  # of its pair with the token after it, in the same word
+    best: list[Cell] = field(default_factory=list)  # the smallest rank in the word so far
+    merge: list[Cell] = field(default_factory=list)  # 1: joins with the token after it
+
+    @property
+    def n_open(self) -> int:
+        return sum(1 for rank in self.rank if rank != "" and rank != NO_PAIR)
+
+
+@dataclass
+class Trace:
+    """Every column of the sheet, `n` bytes long; and the ids, or why there are none."""
+
+    position: list[int] = field(default_factory=list)
+    code: list[int] = field(default_factory=list)
+    n_bytes: list[int] = field(default_factory=list)
+    nth: list[int] = field(default_factory=list)
+    byte: list[int] = field(default_factory=list)
+    added: list[int] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+    kind: list[int] = field(default_factory=list)
+    start: list[int] = field(default_factory=list)
+    short: list[int] = field(default_factory=list)
+    word: list[int] = field(default_factory=list)
+    last: list[int] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
+    final: list[Cell] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)  # the row of each id, from 1
+    status: str = FITS
+
+    @property
+    def n(self) -> int:
+        return len(self.byte)
+
+
+def run(text: str, tables: Tables, capacity: int = 256, rounds: int = 48) -> Trace:
+    """The sheet after `text` was typed into the prompt cell."""
+    trace = Trace()
+    _bytes(trace, text, capacity)
+    _added(trace, text, tables)
+    _kinds(trace, tables)
+    _words(trace)
+    while trace.n and len(trace.rounds) < rounds and (not trace.rounds or trace.rounds[-1].n_open):
+        before = trace.rounds[-1] if trace.rounds else None
+        trace.rounds.append(_round(trace, before, tables))
+    _result(trace, text, tables, capacity)
+    return trace
+
+
+def _bytes(trace: Trace, text: str, capacity: int) -> None:
+    """UTF-8: RFC 3629."""
+    for position, character in enumerate(text, 1):
+        code = ord(character)
+        if 0xD800 <= code <= 0xDFFF:
+            code = -1
+        n = 1 + (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)
+        for nth in range(1, n + 1):
+            if trace.n == capacity:
+                return
+            for column, value in (("position", position), ("code", code), ("n_bytes", n), ("nth", nth)):
+                getattr(trace, column).append(value)
+            trace.byte.append(_byte(code, n, nth))
+
+
+def _byte(code: int, n: int, nth: int) -> int:
+    if n == 1:
+        return max(code, 0)
+    if nth == 1:
+        return 256 - (1 << 8 - n) + (code >> 6 * (n - 1))
+    return 128 + (code >> 6 * (n - nth)) % 64
+
+
+def _added(trace: Trace, text: str, tables: Tables) -> None:
+    """The longest added token that starts here, and the bytes that are left of it."""
+    for i in range(trace.n):
+        before = trace.left[-1] if i else 0
+        found = 0
+        if before <= 1 and trace.nth[i] == 1:
+            here = trace.position[i] - 1
+            found = max((k for k, (token, _) in enumerate(tables.added, 1) if text.startswith(token, here)), default=0)
+        trace.added.append(found)
+        n = len(tables.added[found - 1][0].encode()) if found else 0
+        trace.left.append(before - 1 if before > 1 else n)
+
+
+def _kinds(trace: Trace, tables: Tables) -> None:
+    for i in range(trace.n):
+        kind = tables.kinds[bisect_right(tables.kind_starts, max(trace.code[i], 0)) - 1]
+        trace.kind.append(ADDED if trace.left[i] else kind)
+
+
+def _words(trace: Trace) -> None:
+    """What the pattern 's|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+ cuts."""
+    for i in range(trace.n):
+        trace.start.append(int(_starts(trace, i)))
+        trace.short.append(trace.short[-1] - 1 if i and trace.short[-1] > 1 else _short(trace, i))
+        trace.word.append((trace.word[-1] if i else 0) + trace.start[i])
+    for i in reversed(range(trace.n)):
+        inside = i + 1 < trace.n and trace.word[i + 1] == trace.word[i]
+        trace.last.insert(0, trace.last[0] if inside else i + 1)
+
+
+def _starts(trace: Trace, i: int) -> bool:
+    """Does a word start at this byte?"""
+    if i == 0 or trace.nth[i] > 1:
+        return i == 0
+    if trace.kind[i] == ADDED:
+        return trace.added[i] > 0
+    if trace.kind[i - 1] == ADDED or trace.short[i - 1] == 1:
+        return True
+    if trace.short[i - 1] > 1:
+        return False
+    if trace.kind[i] == SPACE:  # the last space before something else belongs to what follows, or stands alone
+        after = i + trace.n_bytes[i]
+        return trace.kind[i - 1] != SPACE or (after < trace.n and trace.kind[after] > SPACE)
+    return trace.code[i - 1] != 32 and trace.kind[i - 1] != trace.kind[i]
+
+
+def _short(trace: Trace, i: int) -> int:
+    """The length of 's, 't, 're, 've, 'm, 'll, 'd where one starts here, else 0."""
+    if trace.byte[i] != 39 or not trace.start[i] or trace.kind[i] == ADDED:
+        return 0
+    following = zip(trace.byte[i + 1 : i + 3], trace.kind[i + 1 : i + 3], strict=True)
+    letters = bytes(byte if kind == LETTER else 0 for byte, kind in following)
+    if letters[:1] in (b"s", b"t", b"m", b"d"):
+        return 2
+    return 3 if letters in (b"re", b"ve", b"ll") else 0
+
+
+def _round(trace: Trace, before: Round | None, tables: Tables) -> Round:
+    this = Round()
+    for i in range(trace.n):
+        token, n = _token(trace, before, tables, i)
+        this.id.append(token)
+        this.n_bytes.append(n)
+    for i, (token, n) in enumerate(zip(this.id, this.n_bytes, strict=True)):
+        rank: Cell = ""
+        if token != "" and n != "":
+            right = this.id[i + n] if i + n < trace.last[i] else ""
+            rank = NO_PAIR if right == "" else _rank(tables, token * tables.n_vocab + right)
+        this.rank.append(rank)
+        this.best.append(rank if trace.start[i] else _smaller(this.best[-1], rank))
+    for i, rank in enumerate(this.rank):
+        above = this.merge[-1] if i else 0
+        wins = rank != NO_PAIR and rank == this.best[trace.last[i] - 1] and not above
+        this.merge.append(above if rank == "" else int(wins))
+    return this
+
+
+def _token(trace: Trace, before: Round | None, tables: Tables, i: int) -> tuple[Cell, Cell]:
+    """The token that starts at byte i after the round before, and its length."""
+    if before is None:
+        if trace.added[i]:
+            return tables.added[trace.added[i] - 1][1], trace.left[i]
+        return ("", "") if trace.left[i] else (tables.byte_ids[trace.byte[i]], 1)
+    token, n, rank = before.id[i], before.n_bytes[i], before.rank[i]
+    if token == "" or n == "" or rank == "" or (i and before.merge[i - 1] == 1):
+        return "", ""
+    if before.merge[i] == 0:
+        return token, n
+    swallowed = before.n_bytes[i + n]
+    assert swallowed != ""
+    return tables.merged[rank], n + swallowed
+
+
+def _rank(tables: Tables, key: int) -> int:
+    at = bisect_right(tables.keys, key) - 1
+    return tables.ranks[at] if tables.keys[at] == key else NO_PAIR
+
+
+def _smaller(a: Cell, b: Cell) -> Cell:
+    """MIN over two cells, which leaves texts out."""
+    return b if a == "" else a if b == "" else min(a, b)
+
+
+def _result(trace: Trace, text: str, tables: Tables, capacity: int) -> None:
+    end = trace.rounds[-1] if trace.rounds else Round()
+    trace.final = list(end.id)
+    if not text:
+        trace.status = EMPTY
+        trace.ids = [] if tables.end_of_text is None else [tables.end_of_text]
+        return
+    if len(text.encode(errors="replace")) > capacity:
+        trace.status = TOO_LONG
+    elif min(trace.code) < 0:
+        trace.status = HALF_CHARACTER
+    elif -1 in trace.rounds[0].id:
+        trace.status = NO_TOKEN
+    elif end.n_open:
+        trace.status = TOO_MANY_ROUNDS
+    else:
+        trace.starts = [i for i, token in enumerate(end.id, 1) if token != ""]
+        trace.ids = [token for token in end.id if token != ""]

@@ -1,0 +1,1 @@
+"""A recalculated workbook held against the evaluator."""

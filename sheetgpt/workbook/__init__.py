@@ -1,0 +1,1 @@
+"""A workbook as a whole: built, opened again, run, described."""

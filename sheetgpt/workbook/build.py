@@ -1,0 +1,221 @@
+"""From a checkpoint to a workbook: runs the evaluator for the cached values and lets each sheet write itself."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2 import quantize
+from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.generate import DEFAULT_PROMPT
+from sheetgpt.gpt2.mapped import OneAtATime, release
+from sheetgpt.gpt2.model import forward
+from sheetgpt.gpt2.quantize import EXACT
+from sheetgpt.gpt2.sampling import Sampling, surprisal
+from sheetgpt.ooxml.book import Book, Progress
+from sheetgpt.sheets.about import Built, add_about
+from sheetgpt.sheets.block import add_block
+from sheetgpt.sheets.bpe_by_hand import add_bpe_by_hand
+from sheetgpt.sheets.decoding import DecodingLayout, add_decoding, decoded_bytes, split_text
+from sheetgpt.sheets.embed import add_embed
+from sheetgpt.sheets.guide import add_guide
+from sheetgpt.sheets.home import add_home
+from sheetgpt.sheets.home_prompt import Now, Text
+from sheetgpt.sheets.layout import HOME, Layout
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sample import add_sample
+from sheetgpt.sheets.token_sheet import Prompt
+from sheetgpt.sheets.tokenizer import add_tokenizer
+from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
+from sheetgpt.sheets.tokenizer_tables import add_tables
+from sheetgpt.sheets.unembed import add_output, add_softmax
+from sheetgpt.sheets.vocabulary import add_vocabulary, token_strings
+from sheetgpt.sheets.weights import add_block_weights, add_positions, add_tokens
+from sheetgpt.text.tokenizer import stop_id
+from sheetgpt.workbook.inputs import Inputs, given_ids, tables_of, token_ids, with_prompt, write
+from sheetgpt.workbook.limits import check_limits, check_shapes
+
+DEFAULT_CONTEXT = 32
+DEFAULT_NEW_TOKENS = 12
+DEFAULT_PROMPT_BYTES, DEFAULT_MERGE_ROUNDS = 256, 48
+MANY_PARAMS = 50_000_000  # from here on, logits are computed only where they are needed
+
+
+def build(
+    model: str | os.PathLike[str] | Checkpoint = "fairytale",
+    output: str | os.PathLike[str] | None = None,
+    *,
+    prompt: str | None = None,
+    ids: Sequence[int] | None = None,
+    context: int | None = None,
+    new_tokens: int | None = None,
+    temperature: float = 1.0,
+    top_k: int = 40,
+    top_p: float = 1.0,
+    seed: int = 0,
+    score_prompt: bool | None = None,
+    prompt_bytes: int = DEFAULT_PROMPT_BYTES,
+    merge_rounds: int = DEFAULT_MERGE_ROUNDS,
+    weights: str = EXACT,
+    digits: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
+
+    `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns,
+    `new_tokens` of which the model writes by `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as many
+    as there is room for; none for ids).
+    `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
+    `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
+    `progress` is told how far the writing is (`xlsx.Written`).
+    Raises SheetGPTError for bad input, before anything is written.
+    """
+    checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
+    config = checkpoint.config
+    columns = n_columns(config, context)
+    if prompt_bytes < 0:
+        raise SheetGPTError(f"--prompt-bytes {prompt_bytes} is below 0; 0 makes a workbook that takes token ids.")
+    room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
+    end = stop_id(checkpoint.tokenizer)
+    layout = Layout(
+        config, columns, *room, end_of_text=-1 if end is None else end, weights=quantize.mode(weights, digits)
+    )
+    text = text_sheets(checkpoint, layout)
+    if prompt is not None and checkpoint.tokenizer is None:
+        raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
+    score = config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
+    default = Inputs(DEFAULT_PROMPT) if layout.reads_text else Inputs(ids=(0,))
+    sampling = Sampling(temperature, top_k, top_p, seed)
+    given = replace(default, new_tokens=new_tokens or 0, sampling=sampling, score_prompt=score)
+    if ids is not None:
+        given = replace(given, prompt="")
+    inputs = with_prompt(given, layout, prompt, ids)
+    if new_tokens is None and layout.reads_text and not inputs.ids:
+        free = layout.context - len(given_ids(inputs, checkpoint.tokenizer, layout))
+        inputs = replace(inputs, new_tokens=int(np.clip(free, 0, DEFAULT_NEW_TOKENS)))
+    token_ids(inputs, checkpoint.tokenizer, layout)
+    check_limits(layout, text)
+    target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).name}.xlsx"
+    if target.is_dir():
+        raise SheetGPTError(f"{target} is a folder; give -o the name of a file.")
+    source = _relative(checkpoint.source or checkpoint.name, target)
+    book = make_book(checkpoint, layout, text, inputs, source)
+    book.save(target, progress)
+    return target
+
+
+def load_fitting(
+    model: str | os.PathLike[str], context: int | None, weights: str, digits: int | None, *, quiet: bool = False
+) -> Checkpoint:
+    """The checkpoint; where no workbook could hold it, refused from its config, before a download."""
+    mode = quantize.mode(weights, digits)
+
+    def fits(config: GPT2Config) -> None:
+        check_shapes(Layout(config, n_columns(config, context), weights=mode))
+
+    return load(model, quiet=quiet, check=fits)
+
+
+def n_columns(config: GPT2Config, context: int | None) -> int:
+    """As many as asked for; without a wish 32, or as many as the model has positions."""
+    return min(DEFAULT_CONTEXT, config.n_positions) if context is None else context
+
+
+def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:
+    """The layouts of the sheets between text and ids; None where prompts are token ids."""
+    if checkpoint.tokenizer is None or not layout.reads_text:
+        return None
+    try:
+        tables = tables_of(checkpoint.tokenizer)
+    except SheetGPTError as error:
+        raise SheetGPTError(f"{error} --prompt-bytes 0 makes a workbook that takes token ids.") from None
+    shown, hexes = layout.vocabulary["vocab_shown"], layout.vocabulary["vocab_hex"]
+    tokenizer = TokenizerLayout(tables, layout.home["prompt"], shown, layout.prompt_bytes, layout.merge_rounds)
+    decoding = DecodingLayout(layout.home["token_ids"], shown, hexes, "decoded", decoded_bytes(layout.context))
+    return Text(tokenizer, decoding)
+
+
+def _relative(source: str, target: Path) -> str:
+    """What the workbook remembers: a name as it is, a path as seen from the workbook's own folder."""
+    if source in bundled() or not os.path.exists(source):
+        return source
+    return Path(os.path.relpath(source, target.parent)).as_posix()
+
+
+def fingerprint(checkpoint: Checkpoint) -> str:
+    """SHA-256 over the config and every weight's name, shape and float32 bytes."""
+    digest = hashlib.sha256(repr(checkpoint.config).encode())
+    for name in sorted(checkpoint.params):
+        tensor = np.ascontiguousarray(checkpoint.params[name], np.float32)
+        digest.update(f"{name}{tensor.shape}".encode())
+        digest.update(tensor.data)
+        release(checkpoint.params[name])
+    return digest.hexdigest()
+
+
+def rounding_cost(
+    checkpoint: Checkpoint, layout: Layout, ids: Sequence[int], logits: NDArray[Any]
+) -> quantize.Cost | None:
+    """What `layout.weights` changes in the logits [n_vocab, T]; None when the weights are exact."""
+    if layout.weights == EXACT:
+        return None
+    exact = forward(OneAtATime(checkpoint.params), checkpoint.config, ids)
+    return quantize.cost(exact["logits"], logits)
+
+
+def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str) -> Book:
+    """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
+    config = checkpoint.config
+    params = quantize.stored(checkpoint.params, layout.weights)
+    numbers = quantize.evaluated(params)
+    start = token_ids(inputs, checkpoint.tokenizer, layout)
+    ids, choices, trace = write(numbers, quantize.draft(params), inputs, start, layout)
+    cost = rounding_cost(checkpoint, layout, start, trace["logits"][:, : len(start)])
+    shown, hexes = token_strings(checkpoint.tokenizer, config.n_vocab)
+    prompt = Prompt(ids, [shown[i] for i in ids], layout.context, len(start), inputs.sampling.seed)
+    model = Path(checkpoint.name).name
+    n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
+    logits = trace["logits"][:, -1]
+    said = ("".join(prompt.shown), "") if text is None else split_text(text.decoding, ids, len(start), hexes)
+    bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else len(start) - 1)
+    now = Now(model, inputs, n_given, *said, logits, bits, shown, cost)
+
+    book = Book(f"GPT-2 in a spreadsheet: {model}")
+    home = book.frame(HOME)
+    palette = Palette(book)
+    add_home(book, layout, text, palette, prompt, now, home)
+    add_guide(book, layout, palette)
+    if text is not None:
+        read = add_tokenizer(book, text.tokenizer, inputs.prompt, shown)
+    add_embed(book, layout, palette, prompt, params, trace)
+    for i in range(config.n_layer):
+        add_block(book, layout, palette, prompt, i, params, trace)
+    add_output(book, layout, palette, prompt, shown, params, trace, inputs.score_prompt)
+    add_softmax(book, layout, palette, shown, logits, inputs.sampling.temperature)
+    add_sample(book, layout, palette, prompt, inputs.sampling, choices, shown)
+    if text is not None:
+        add_decoding(book, text.decoding, palette, ids, shown, hexes)
+        add_bpe_by_hand(book, text.tokenizer, palette, read.n, len(read.ids))
+    add_about(book, layout, palette, source, fingerprint(checkpoint), Built(inputs, start, logits, cost))
+    own_scales = None if config.tied else params.get("wte.scale")
+    add_vocabulary(book, layout, palette, shown, hexes, own_scales)
+    if text is not None:
+        add_tables(book, text.tokenizer, shown)
+    add_tokens(book, layout, palette, "wte", params["wte"], shown)
+    add_positions(book, layout, palette, params)
+    if not config.tied:
+        add_tokens(book, layout, palette, "lm_head", params["lm_head"], shown)
+    for i in range(config.n_layer):
+        add_block_weights(book, layout, palette, i, params)
+    names = [layout.names()] if text is None else [layout.names(), text.tokenizer.names(), text.decoding.names()]
+    for name, areas in chain.from_iterable(names):
+        book.name(name, ",".join(area.reference for area in areas))
+    return book

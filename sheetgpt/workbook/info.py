@@ -1,0 +1,71 @@
+"""What `sheetgpt info` shows: a model's shapes and parameters, a workbook's sheets and names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.quantize import Cost
+from sheetgpt.sheets.about import parameter_parts
+from sheetgpt.sheets.home import links
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.workbook.reopen import open_workbook
+
+
+def describe(target: str) -> Iterator[Table]:
+    """Tables for a model or, when `target` is an .xlsx file, for a workbook."""
+    if not target.lower().endswith(".xlsx"):
+        checkpoint = load(target)
+        yield shapes(checkpoint.name, checkpoint.config)
+        yield parameters(checkpoint.config)
+        return
+    book = open_workbook(target)
+    yield shapes(book.model, book.layout.config)
+    yield parameters(book.layout.config)
+    if book.cost is not None:
+        yield rounding(book.layout, book.cost)
+    yield sheets(book.layout)
+    yield names(book.layout, Path(target).name)
+
+
+def shapes(name: str, config: GPT2Config) -> Table:
+    table = Table("shape", "", title=escape(name), title_justify="left", box=None)
+    for field in config.__dataclass_fields__:
+        table.add_row(field, str(getattr(config, field)))
+    return table
+
+
+def parameters(config: GPT2Config) -> Table:
+    table = Table("part", "parameters", "share", title="Parameters", title_justify="left", box=None, show_footer=True)
+    for part, _, count in parameter_parts(config):
+        table.add_row(part, f"{count(config):,}", f"{count(config) / config.n_params:.1%}")
+    table.columns[0].footer, table.columns[1].footer = "all", f"{config.n_params:,}"
+    table.columns[1].justify = table.columns[2].justify = "right"
+    return table
+
+
+def rounding(layout: Layout, cost: Cost) -> Table:
+    table = Table("what rounding the weights costs", "", title="Weights", title_justify="left", box=None)
+    table.add_row("weights", layout.weights)
+    table.add_row("logits, largest difference from the exact model", f"{cost.largest:.3g}")
+    table.add_row("logits, root mean square of the differences", f"{cost.rms:.3g}")
+    table.add_row("same likeliest next token", f"{cost.n_same} of {cost.n_tokens} tokens ({cost.top_1:.1%})")
+    return table
+
+
+def sheets(layout: Layout) -> Table:
+    table = Table("sheet", "what it shows", title="Sheets", title_justify="left", box=None)
+    table.add_row("Home", "the prompt, the settings, the ten most likely next tokens")
+    for sheet, words in links(layout):
+        table.add_row(sheet, words)
+    return table
+
+
+def names(layout: Layout, title: str) -> Table:
+    table = Table("name", "range", title=escape(f"Defined names of {title}"), title_justify="left", box=None)
+    for name, areas in layout.names():
+        table.add_row(name, ", ".join(area.reference for area in areas))
+    return table

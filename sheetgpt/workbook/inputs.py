@@ -1,0 +1,148 @@
+"""What stands in a workbook's yellow cells, and which token ids its columns hold for it.
+
+The twin of the Home sheet's strip: the text through the tokenizer, or ids typed in its place, and of them the last
+ones that the columns have room for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.continuation import Cache, advance, window
+from sheetgpt.gpt2.model import Array, Trace, check_ids, forward
+from sheetgpt.gpt2.sampling import Choice, Sampling, check_whole, choose, uniforms
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.text import bpe
+from sheetgpt.text.tokenizer import Tokenizer
+
+_MORE = {
+    bpe.TOO_LONG: " `sheetgpt build --prompt-bytes` makes more room.",
+    bpe.TOO_MANY_ROUNDS: " `sheetgpt build --merge-rounds` makes more room.",
+}
+DEFAULTS = {"new_tokens": 0, **asdict(Sampling()), "score_prompt": 1}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The yellow cells. `ids`, where there are any, take the place of the prompt's text."""
+
+    prompt: str = ""
+    ids: tuple[int, ...] = ()
+    new_tokens: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
+    score_prompt: bool = True
+
+    def cells(self, layout: Layout) -> dict[str, Any]:
+        """Defined names and the values to put into them."""
+        text = {"prompt": self.prompt} if layout.reads_text else {}
+        settings = {"new_tokens": self.new_tokens, **asdict(self.sampling), "score_prompt": int(self.score_prompt)}
+        return text | {"prompt_ids": [*self.ids]} | settings
+
+
+def with_prompt(inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequence[int] | None) -> Inputs:
+    """The inputs with another prompt, text or ids; without either, as they are."""
+    if ids is not None:
+        if prompt is not None:
+            raise SheetGPTError("Give --prompt or --ids, not both.")
+        if len(ids) > layout.context:
+            columns = f"the workbook {layout.context} columns"
+            raise SheetGPTError(f"The prompt has {len(ids)} tokens and {columns}: build with more --context.")
+        check_ids(ids, layout.config)
+        return replace(inputs, ids=tuple(ids))
+    if prompt is None:
+        return inputs
+    if not layout.reads_text:
+        raise SheetGPTError(
+            "There is no tokenizer in the workbook to read a text with: give the prompt as --ids 1,2,3."
+        )
+    return replace(inputs, prompt=cell_text(prompt), ids=())
+
+
+def cell_text(prompt: str) -> str:
+    """The text as a spreadsheet's cell keeps it: every line end is a line feed."""
+    return prompt.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def with_settings(inputs: Inputs, **changes: Any) -> Inputs:
+    """The inputs with other settings (`new_tokens`, `temperature`, `top_k`, `top_p`, `seed`); None leaves one alone."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    n = given.pop("new_tokens", inputs.new_tokens)
+    return replace(inputs, new_tokens=n, sampling=replace(inputs.sampling, **given))
+
+
+def token_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> tuple[int, ...]:
+    """The prompt's ids in the columns: of those that are given, the last that there is room for.
+
+    Raises SheetGPTError where the Home sheet would show a sentence in place of ids.
+    """
+    check_room(inputs, layout)
+    given = given_ids(inputs, tokenizer, layout)
+    check_ids(given[: layout.config.n_positions], layout.config)
+    return tuple(window(given, layout.config, inputs.new_tokens, layout.context))
+
+
+def check_room(inputs: Inputs, layout: Layout) -> None:
+    """Refuses as many new tokens as columns, or more."""
+    n, columns = inputs.new_tokens, layout.context
+    if isinstance(n, int) and n >= columns:
+        raise SheetGPTError(
+            f"{n} new tokens and a prompt don't fit into the workbook's {columns} columns:"
+            f" ask for at most {columns - 1}, or build with more --context."
+        )
+    check_whole("new_tokens", n, 0, columns - 1)
+
+
+def write(
+    params: Mapping[str, Array], draft: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout
+) -> tuple[tuple[int, ...], tuple[Choice, ...], Trace]:
+    """The ids of all active columns, the choice after each from the prompt's last on, and their trace.
+
+    `params` are the cells' own numbers, which may be slow to come by; `draft` are nearly the same and at hand. The text
+    is drafted with those and then read once, whole, with the cells' own; where they choose otherwise, they write it.
+    """
+    ids = all_ids(draft, inputs, prompt, layout)
+    for _ in range(2):
+        trace = forward(params, layout.config, ids)
+        numbers = uniforms(inputs.sampling.seed, inputs.new_tokens + 1)
+        places = range(len(prompt) - 1, len(ids))
+        stopped = len(ids) > len(prompt) and ids[-1] == layout.end_of_text
+        chosen = zip(places[: len(places) - stopped], numbers, strict=False)
+        choices = tuple(choose(trace["logits"][:, t], inputs.sampling, u) for t, u in chosen)
+        if all(choice.id == token for choice, token in zip(choices, ids[len(prompt) :], strict=False)):
+            break
+        ids = all_ids(params, inputs, prompt, layout)
+    return ids, choices, trace
+
+
+def all_ids(params: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout) -> tuple[int, ...]:
+    """The ids of all active columns. Nothing is chosen after a chosen `<|endoftext|>`."""
+    config = layout.config
+    cache = Cache(config, len(prompt) + inputs.new_tokens, params["wte"].dtype)
+    ids, step = [*prompt], [*prompt]
+    for u in uniforms(inputs.sampling.seed, inputs.new_tokens):
+        step = [choose(advance(params, config, step, cache), inputs.sampling, u).id]
+        ids += step
+        if step[0] == layout.end_of_text:
+            break
+    return tuple(ids)
+
+
+def given_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> Sequence[int]:
+    """All ids of the prompt, however many."""
+    if inputs.ids or not layout.reads_text:
+        return inputs.ids
+    if tokenizer is None:
+        raise SheetGPTError("The prompt is a text, and there is no tokenizer to read it with: name the checkpoint.")
+    tables = tables_of(tokenizer)
+    trace = bpe.run(inputs.prompt, tables, layout.prompt_bytes, layout.merge_rounds)
+    if trace.status not in (bpe.FITS, bpe.EMPTY) or not (trace.ids or inputs.prompt):
+        words = bpe.sentences(layout.prompt_bytes, layout.merge_rounds, tables.end_of_text is not None)[trace.status]
+        raise SheetGPTError(words + _MORE.get(trace.status, ""))
+    return tokenizer.encode(inputs.prompt) if inputs.prompt else trace.ids
+
+
+@lru_cache(maxsize=4)
+def tables_of(tokenizer: Tokenizer) -> bpe.Tables:
+    return bpe.Tables.of(tokenizer)

@@ -1,0 +1,72 @@
+"""Excel's limits, checked before anything is written: rows, columns, the length of a formula, the size of the file.
+
+Source: "Excel specifications and limits", support.microsoft.com; for the file, PKWARE's APPNOTE.TXT, section 4.3.
+"""
+
+from dataclasses import replace
+
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.quantize import EXACT, INT8
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.home_prompt import Text, prompt_text
+from sheetgpt.sheets.layout import MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Layout
+
+MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every spreadsheet program reads
+
+# Measured on normal numbers and GPT-2 small's shapes, one block, 16 columns.
+FORMULA_BYTES = 11.5  # in the file, a formula cell
+FORMULA_MEMORY, NUMBER_MEMORY = 1_600, 15  # in LibreOffice 7.4, bytes a cell
+
+
+def check_limits(layout: Layout, text: Text | None = None) -> None:
+    """Names the first thing that would not fit: the file, a tensor on its sheet, a formula."""
+    check_shapes(layout)
+    length = len(prompt_text(layout, text))
+    if length >= MAX_FORMULA:
+        raise SheetGPTError(
+            f"With --context {layout.context} the prompt's text on Home would need a formula of {length:,} characters; "
+            f"a formula has at most {MAX_FORMULA:,}."
+        )
+
+
+def check_shapes(layout: Layout) -> None:
+    """What the model's shapes alone decide: the size of the file, and whether every tensor fits on its sheet."""
+    size = file_bytes(layout)
+    if size > MAX_FILE:
+        less = file_bytes(replace(layout, weights=INT8)) <= MAX_FILE
+        advice = "--weights int8 makes it smaller" if less else "build a smaller model"
+        raise SheetGPTError(
+            f"A workbook of {layout.config.n_params:,} weights and {layout.context} columns would take about "
+            f"{size / 1e9:.1f} GB, and {memory_bytes(layout) / 1e9:.0f} GB of memory in LibreOffice; a workbook is a "
+            f"zip file, which holds 4 GiB without an extension that not every program reads: {advice}."
+        )
+    weights = {name: area for name, areas in layout.params.items() for area in areas}
+    for name, area in (layout.tensors | weights | layout.softmax | layout.vocabulary).items():
+        _fits(name, area)
+
+
+def file_bytes(layout: Layout) -> float:
+    """The size that the file will have, within about a tenth."""
+    digits = {INT8: 2.3, EXACT: 7.6}
+    number = digits.get(layout.weights) or min(7.6, 3.1 + 0.6 * int(layout.weights.split()[0]))
+    return number * layout.config.n_params + FORMULA_BYTES * _formulas(layout)
+
+
+def memory_bytes(layout: Layout) -> float:
+    """What LibreOffice will take to open it, roughly: formulas are most of it."""
+    return NUMBER_MEMORY * layout.config.n_params + FORMULA_MEMORY * _formulas(layout)
+
+
+def _formulas(layout: Layout) -> int:
+    return sum(area.n_rows * area.n_columns for area in layout.tensors.values())
+
+
+def _fits(name: str, area: Area) -> None:
+    if area.last_column > MAX_COLUMNS:
+        raise SheetGPTError(
+            f"{name} would need {area.last_column:,} columns on the sheet {area.sheet}; a sheet has {MAX_COLUMNS:,}."
+        )
+    if area.last_row > MAX_ROWS:
+        raise SheetGPTError(
+            f"{name} would need {area.last_row:,} rows on the sheet {area.sheet}; a sheet has {MAX_ROWS:,}."
+        )

@@ -1,0 +1,176 @@
+"""A finished workbook, read back: its config and layout, the inputs in its yellow cells, any tensor as a DataFrame."""
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sheetgpt.engines import Cells, cached
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.quantize import EXACT, Cost
+from sheetgpt.gpt2.sampling import Sampling
+from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout, defined_name
+from sheetgpt.workbook.inputs import DEFAULTS, Inputs
+
+_INPUTS = ("prompt_ids", *INPUTS)
+
+_SIZES = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
+
+
+class DamagedWorkbook(SheetGPTError):
+    """The file was a workbook of sheetgpt's, but what it says of itself can't be read any more."""
+
+
+@dataclass(frozen=True)
+class Workbook:
+    """What a workbook says of itself in its Model sheet, and the inputs that it holds."""
+
+    path: Path
+    model: str
+    fingerprint: str
+    layout: Layout
+    prompt: str
+    prompt_ids: tuple[int, ...]
+    settings: Mapping[str, float]  # the numbers in the yellow cells, by name; whatever they are
+    ids: tuple[int, ...]  # of the columns, as the file holds them
+    missing: tuple[str, ...] = ()  # inputs whose sheet or name is gone
+    cost: Cost | None = None  # what rounding the weights changed, where they are not exact
+
+    @property
+    def inputs(self) -> Inputs:
+        """The yellow cells. Raises SheetGPTError for a setting out of its range."""
+        numbers: dict[str, Any] = {n: int(v) if v == v and v == int(v) else v for n, v in self.settings.items()}
+        sampling = Sampling(*(numbers[name] for name in ("temperature", "top_k", "top_p", "seed")))
+        return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, numbers["score_prompt"] == 1)
+
+    def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
+        """The checkpoint it was made from: `model` where it has moved, else the name in its Model sheet."""
+        beside = self.path.parent / self.model  # a path in the Model sheet starts at the workbook's folder
+        own = beside if self.model not in bundled() and beside.exists() else self.model
+        try:
+            return load(own if model is None else model, quiet=True)
+        except SheetGPTError as error:
+            if model is not None:
+                raise
+            raise SheetGPTError(
+                f"The checkpoint that {self.path.name} was made from can't be loaded; name it with --model. ({error})"
+            ) from error
+
+
+def open_workbook(path: str | os.PathLike[str]) -> Workbook:
+    """Reads the Model sheet and the inputs.
+
+    Raises SheetGPTError when the file is no workbook of sheetgpt's.
+    """
+    path = Path(path)
+    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES]
+    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING)
+    cells = cached.recalculate(path, {}, [*names, *optional])
+    missing = [name for name in names if cells[name] is None]
+    if missing:
+        problem = (
+            f"{path} is no workbook of sheetgpt's, or its Model sheet is damaged: there is no range {missing[0]!r}."
+        )
+        raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
+    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in (*names, *ROUNDING)}
+    try:
+        sizes = {
+            name: int(found[name]) for name in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
+        }
+        config = GPT2Config(
+            **sizes,
+            layer_norm_epsilon=float(found["layer_norm_epsilon"]),
+            activation_function=str(found["activation_function"]),
+            tied=bool(found["tied"]),
+        )
+        context, n_bytes, rounds, end = (int(found[name]) for name in _SIZES)
+        layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)))
+        cost = None
+        if layout.weights != EXACT:
+            largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
+            cost = Cost(largest, rms, top_1, int(n))
+    except (TypeError, ValueError, OverflowError, KeyError, SheetGPTError) as error:
+        raise DamagedWorkbook(f"The Model sheet of {path} holds something else than the config: {error}.") from error
+    prompt, ids = _text(cells["prompt"]), _ids(cells["prompt_ids"])
+    settings = {name: _number(cells[name], DEFAULTS[name]) for name in INPUTS}
+    return Workbook(
+        path,
+        str(found["model"]),
+        str(found["fingerprint"]),
+        layout,
+        prompt,
+        ids,
+        settings,
+        _ids(cells["token_ids"]),
+        tuple(name for name in (*_INPUTS, *(["prompt"] if layout.reads_text else [])) if cells[name] is None),
+        cost,
+    )
+
+
+def _scalar(cells: Cells) -> float | str:
+    return cells.texts[0, 0] if (0, 0) in cells.texts else float(cells.numbers[0, 0])
+
+
+def _number(cells: Cells | None, otherwise: float) -> float:
+    """The cell's number; a blank cell counts as 0, a text is no number."""
+    if cells is None:
+        return otherwise
+    value = float(cells.numbers[0, 0])
+    return 0.0 if math.isnan(value) and not cells.texts else value
+
+
+def _text(cells: Cells | None) -> str:
+    """The cell's text; a number as a spreadsheet joins it to a text."""
+    if cells is None or (0, 0) in cells.texts:
+        return "" if cells is None else cells.texts[0, 0]
+    value = float(cells.numbers[0, 0])
+    return "" if math.isnan(value) else f"{value:.15g}"
+
+
+def _ids(cells: Cells | None) -> tuple[int, ...]:
+    """The ids up to the first cell that holds none."""
+    ids = []
+    for value in [] if cells is None else cells.numbers.ravel():
+        if math.isnan(value) or value != int(value):
+            break
+        ids.append(int(value))
+    return tuple(ids)
+
+
+def read(path: str | os.PathLike[str], tensor: str) -> pd.DataFrame:
+    """A tensor of the trace (or a parameter) as the file holds it, its columns labelled with the tokens.
+
+    `tensor` is a name of the trace such as "h0.attn.probs.3" or a defined name such as "h0_attn_probs_3". Attention
+    has tokens on both axes. Raises SheetGPTError for a name that the workbook doesn't have.
+    """
+    workbook = open_workbook(path)
+    cells = cached.recalculate(Path(path), {}, [defined_name(tensor), "token_text"])
+    found = cells[defined_name(tensor)]
+    if found is None:
+        raise SheetGPTError(f"{path} has no tensor {tensor!r}; `sheetgpt info {path}` lists the names.")
+    frame = pd.DataFrame(found.numbers)
+    if found.texts:
+        frame = frame.astype(object)
+        for (i, j), text in found.texts.items():
+            frame.iat[i, j] = text
+    areas = {defined_name(name): area for name, area in workbook.layout.tensors.items()}
+    if defined_name(tensor) in areas:
+        labels = _labels(cells, len(workbook.ids))
+        frame = frame.iloc[:, : len(labels)]
+        frame.columns = pd.Index(labels, name="token")
+        if re.search(r"[._]attn[._](scores|exp|probs)[._]", tensor):
+            frame = frame.iloc[: len(labels)]
+            frame.index = pd.Index(labels, name="key")
+    return frame
+
+
+def _labels(cells: Mapping[str, Cells | None], n: int) -> list[str]:
+    strings = cells["token_text"]
+    return [str(t) if strings is None else strings.texts.get((0, t), "") for t in range(n)]

@@ -1,0 +1,184 @@
+"""Recalculates a workbook in LibreOffice for a prompt and reads what it wrote, and what would come next."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sheetgpt.engines import Cells, Step, libreoffice
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.continuation import continue_ids
+from sheetgpt.gpt2.generate import with_text
+from sheetgpt.gpt2.model import as_cells
+from sheetgpt.gpt2.sampling import Choice
+from sheetgpt.workbook.build import fingerprint
+from sheetgpt.workbook.inputs import Inputs, check_room, token_ids, with_prompt, with_settings
+from sheetgpt.workbook.reopen import Workbook, open_workbook
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """One line of the table: `shown` writes a space as ·."""
+
+    id: int
+    shown: str
+    logit: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """A token that the workbook chose: `share` is its probability among the `candidates` that it was chosen from."""
+
+    id: int
+    shown: str
+    share: float
+    uniform: float
+    candidates: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the workbook makes of a prompt: the tokens in its columns, what it wrote, and what would come next."""
+
+    ids: tuple[int, ...]
+    n_prompt: int
+    prompt: str
+    completion: str
+    temperature: float
+    message: str
+    written: tuple[Written, ...]
+    next_tokens: tuple[NextToken, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run(
+    workbook: str | os.PathLike[str],
+    *,
+    prompt: str | None = None,
+    ids: Sequence[int] | None = None,
+    new_tokens: int | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    timeout: float = 600,
+    on_text: Callable[[str], None] | None = None,
+) -> Prediction:
+    """Puts the inputs in, recalculates in LibreOffice, reads what the workbook wrote and the table of its Home sheet.
+
+    The workbook's own formulas turn the text into ids and choose the tokens. What isn't given stays as the file holds
+    it. With `on_text` the tokens are written one recalculation after the other, and each one's text is handed over as
+    soon as it is there. Raises SheetGPTError for bad input, in the workbook's own words where it has them, or when
+    LibreOffice is missing.
+    """
+    book = open_workbook(workbook)
+    inputs = with_settings(
+        with_prompt(book.inputs, book.layout, prompt, ids),
+        **{"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed},
+    )
+    check_room(inputs, book.layout)
+    names = [*_NAMES, *(["completion"] if book.layout.reads_text else [])]
+    if on_text is None:
+        found = libreoffice.recalculate(Path(workbook), inputs.cells(book.layout), names, timeout=timeout)
+    else:
+        found = _one_by_one(book, inputs, names, timeout, on_text)
+    cells = {name: c for name, c in found.items() if c is not None}
+    missing = next((name for name in names if name not in cells), None)
+    if missing is not None:
+        raise SheetGPTError(f"{workbook} has no range {missing!r}: build it again.")
+    tokens = [int(i) for i in cells["token_ids"].numbers.ravel() if i == i]
+    message = cells["message"].texts.get((0, 0), "")
+    if not tokens:
+        raise SheetGPTError(message or f"{workbook} shows no token ids.")
+    next_tokens = _next_tokens(cells)
+    if not next_tokens:
+        raise SheetGPTError(f"{workbook} gives no next token; `sheetgpt verify` tells what is wrong.")
+    n_prompt = int(cells["n_prompt"].numbers[0, 0])
+    completion = cells["completion"].texts.get((0, 0), "") if "completion" in cells else ""
+    text = cells["prompt_text"].texts.get((0, 0), "")
+    written = _written(cells, n_prompt, len(tokens))
+    heat = inputs.sampling.temperature
+    return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens)
+
+
+def _one_by_one(
+    book: Workbook, inputs: Inputs, names: Sequence[str], timeout: float, on_text: Callable[[str], None]
+) -> dict[str, Cells | None]:
+    """Everything once without new tokens, then one more at a time: each recalculation is one more column's."""
+    shown, room = "", book.layout.context - inputs.new_tokens
+
+    def after(found: dict[str, Cells | None]) -> None:
+        nonlocal shown
+        given, cell = found["n_given"], found.get("completion")
+        if given is not None and given.numbers[0, 0] > room:
+            raise SheetGPTError(
+                "The prompt and the new tokens are more than the columns: then nothing can be streamed."
+            )
+        text = ("" if cell is None else cell.texts.get((0, 0), "")).rstrip("\ufffd")
+        on_text(text[len(shown) :])
+        shown = text
+
+    first = Step(inputs.cells(book.layout) | {"new_tokens": 0}, [*names, "n_given"])
+    more = [Step({"new_tokens": n}, [*names, "n_given"], hard=False) for n in range(1, inputs.new_tokens + 1)]
+    return libreoffice.session(book.path, [first, *more], timeout=timeout, after=after).results[-1]
+
+
+_NAMES = (
+    *("message", "token_ids", "token_text", "n_prompt", "prompt_text"),
+    *("top_ids", "top_tokens", "top_logits", "top_probs"),
+    *("sample_chosen_prob", "sample_uniform", "sample_kept"),
+)
+
+
+def _next_tokens(cells: Mapping[str, Cells]) -> tuple[NextToken, ...]:
+    lines = []
+    for k in range(cells["top_ids"].numbers.shape[0]):
+        token, logit, probability = (float(cells[n].numbers[k, 0]) for n in ("top_ids", "top_logits", "top_probs"))
+        if token == token:
+            lines.append(NextToken(int(token), cells["top_tokens"].texts.get((k, 0), ""), logit, probability))
+    return tuple(lines)
+
+
+def _written(cells: Mapping[str, Cells], n_prompt: int, n_tokens: int) -> tuple[Written, ...]:
+    """The token in column t was chosen in column t - 1."""
+    kept = np.isfinite(cells["sample_kept"].numbers).sum(axis=0)
+    return tuple(
+        Written(
+            int(cells["token_ids"].numbers[0, t]),
+            cells["token_text"].texts.get((0, t), ""),
+            float(cells["sample_chosen_prob"].numbers[0, t - 1]),
+            float(cells["sample_uniform"].numbers[0, t - 1]),
+            int(kept[t - 1]),
+        )
+        for t in range(n_prompt, n_tokens)
+    )
+
+
+def evaluate(
+    workbook: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] | None = None,
+    prompt: str | None = None,
+    ids: Sequence[int] | None = None,
+    **settings: Any,
+) -> Iterator[tuple[int, str, Choice]]:
+    """The NumPy evaluator's own continuation of the same prompt, token by token, on the numbers that the cells hold.
+
+    Settings as in `run`. Yields id, text and choice.
+    """
+    book = open_workbook(workbook)
+    checkpoint = book.checkpoint(model)
+    if fingerprint(checkpoint) != book.fingerprint:
+        raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was made from.")
+    inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids), **settings)
+    start = token_ids(inputs, checkpoint.tokenizer, book.layout)
+    params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
+    end = book.layout.end_of_text
+    choices = continue_ids(params, checkpoint.config, start, inputs.sampling, inputs.new_tokens, end)
+    return with_text(checkpoint.tokenizer, choices, inputs.new_tokens)
