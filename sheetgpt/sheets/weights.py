@@ -1,7 +1,8 @@
 """The weight sheets: every parameter of the checkpoint a cell, in GPT-2's own [in, out] orientation.
 
 One column of a block's weight sheet is one neuron; one column of `wte` is one token, of `wpe` one position.
-A cell holds the shortest decimal that rounds to the checkpoint's float32; in int8 (`sheetgpt.gpt2.quantize`) a whole number.
+A cell holds the shortest decimal that rounds to the checkpoint's float32; in int8 a whole number
+(`sheetgpt.gpt2.quantize`).
 """
 
 from collections.abc import Iterator, Sequence
