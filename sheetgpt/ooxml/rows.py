@@ -11,10 +11,12 @@ from functools import cache, lru_cache
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from openpyxl.utils import get_column_letter
+from openpyxl.utils import column_index_from_string, get_column_letter
 
 Values = NDArray[np.number] | Sequence[str]
 
+# a text or a sheet's name, to be passed over; or the relative column of a reference, which no `$` stands before
+_COLUMN = re.compile(rb"""(?:"[^"]*"|'[^']*'!|(?<![\w.$])([A-Z]{1,3})(?=\$?[0-9]+(?![\w.(])))""")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
@@ -63,30 +65,53 @@ def formula(column: int, number: int, source: str, value: float | str, style: in
 
 
 def fill_right(first: int, number: int, source: str, values: Values, index: int, style: int = 0) -> bytes:
-    """One shared formula from column `first` on, a cell for each value; NaN is cached as the empty text.
+    """One formula from column `first` on, a cell for each value; NaN is cached as the empty text.
 
-    `index` numbers the shared formulas of one sheet. A single cell gets a plain formula.
+    Within its own sheet the formula is shared, `index` numbers the shared ones of a sheet. One that points to another
+    sheet is written out in every column: Excel's SharedParsedFormula holds no 3D reference ([MS-XLSB] 2.5.98.98), and
+    a file that shares one is read as corrupt, or with every column as the first (EPPlus issues 92 and 253).
     """
-    if len(values) == 1:
-        value = values[0]
-        return formula(first, number, source, value if isinstance(value, str) else float(value), style)
+    n = len(values)
+    if n == 1 or "!" in source:
+        return _written_out(first, number, moved(escape(source), n), values, style)
     cached = cached_values(values)
-    last = letters(first + len(cached) - 1)
+    last = letters(first + n - 1)
     master = b'<f t="shared" ref="%b%d:%b%d" si="%d">%b</f>' % (
         *(letters(first), number, last, number),
         *(index, escape(source)),
     )
     child = b'<f t="shared" si="%d"/>' % index
     cells = [_formula_cell(letters(first), number, master, cached[0], style)]
-    cells += [_formula_cell(letters(first + i), number, child, cached[i], style) for i in range(1, len(cached))]
+    cells += [_formula_cell(letters(first + i), number, child, cached[i], style) for i in range(1, n)]
     return b"".join(cells)
+
+
+def moved(source: bytes, n: int) -> list[bytes]:
+    """The formula as it stands in each of `n` columns: relative columns move along, texts and sheets' names don't."""
+    pieces, columns, end = [], [], 0
+    for found in _COLUMN.finditer(source):
+        if found[1]:
+            pieces.append(source[end : found.start(1)])
+            columns.append(column_index_from_string(found[1].decode()))
+            end = found.end(1)
+    pieces.append(source[end:])
+    if len(set(columns)) <= 1:  # nearly every formula: 1 µs a cell
+        return [letters(columns[0] + i).join(pieces) if columns else source for i in range(n)]
+    return [
+        b"".join(b"%b%b" % (piece, letters(c + i)) for piece, c in zip(pieces, columns, strict=False)) + pieces[-1]
+        for i in range(n)
+    ]
 
 
 def each(first: int, number: int, sources: Sequence[str], values: Values, style: int = 0) -> bytes:
     """A formula of its own in every column."""
+    return _written_out(first, number, [escape(source) for source in sources], values, style)
+
+
+def _written_out(first: int, number: int, sources: Sequence[bytes], values: Values, style: int) -> bytes:
     cells = zip(sources, cached_values(values), strict=True)
     return b"".join(
-        _formula_cell(letters(first + i), number, b"<f>%b</f>" % escape(source), value, style)
+        _formula_cell(letters(first + i), number, b"<f>%b</f>" % source, value, style)
         for i, (source, value) in enumerate(cells)
     )
 
