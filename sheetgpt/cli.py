@@ -15,7 +15,8 @@ from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
-from sheetgpt.workbook.build import load_fitting
+from sheetgpt.workbook.build import load_fitting, planned
+from sheetgpt.workbook.limits import forecast, in_browsers, memory_bytes
 from sheetgpt.workbook.reopen import open_workbook
 
 app = typer.Typer(
@@ -58,7 +59,9 @@ def build(
     ] = None,
     prompt: Prompt = None,
     ids: Ids = None,
-    context: Annotated[int | None, typer.Option(help="Token columns. [default: 32, or what the model has]")] = None,
+    context: Annotated[
+        int | None, typer.Option(help="Token columns. [default: 32; 16 from 50 million parameters on]")
+    ] = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -82,6 +85,10 @@ def build(
     `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model; `sheetgpt build gpt2` downloads GPT-2 small.
     """
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
+    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits)
+    if not quiet:
+        cells, room = f"{layout.config.n_params:,} weights, {layout.context} token columns", forecast(layout)
+        err.print(f"{cells}: {room}", highlight=False, soft_wrap=True)
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         target = sheetgpt.build(
@@ -100,6 +107,8 @@ def build(
     if not quiet:
         size = target.stat().st_size
         out.print(f"{target}  {size / 1e6:,.1f} MB", highlight=False)
+        memory = f"LibreOffice takes about {memory_bytes(layout) / 1e9:.1f} GB of memory to open it."
+        out.print(f"{memory} {in_browsers(layout, size)}", highlight=False, soft_wrap=True)
         if size >= libreoffice.LARGEST:
             out.print(f"{libreoffice.TOO_LARGE}.", style="dark_orange", markup=False, soft_wrap=True)
         if weights != "exact" or digits is not None:

@@ -44,9 +44,10 @@ from sheetgpt.workbook.inputs import Inputs, given_ids, tables_of, token_ids, wi
 from sheetgpt.workbook.limits import check_limits, check_shapes
 
 DEFAULT_CONTEXT = 32
+LARGE_CONTEXT = 16  # GPT-2 small's opens in 8 GB of LibreOffice's memory then, in 13 GB with 32
 DEFAULT_NEW_TOKENS = 12
 DEFAULT_PROMPT_BYTES, DEFAULT_MERGE_ROUNDS = 256, 48
-MANY_PARAMS = 50_000_000  # from here on, logits are computed only where they are needed
+MANY_PARAMS = 50_000_000  # from here on, fewer columns, and logits only where they are needed
 
 
 def build(
@@ -70,28 +71,20 @@ def build(
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
 
-    `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns,
-    `new_tokens` of which the model writes by `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as many
-    as there is room for; none for ids).
+    `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns
+    (default: 32, or 16 for a model of 50 million parameters or more), `new_tokens` of which the model writes by
+    `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as many as there is room for; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
     `progress` is told how far the writing is (`xlsx.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
-    config = checkpoint.config
-    columns = n_columns(config, context)
-    if prompt_bytes < 0:
-        raise SheetGPTError(f"--prompt-bytes {prompt_bytes} is below 0; 0 makes a workbook that takes token ids.")
-    room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
-    end = stop_id(checkpoint.tokenizer)
-    layout = Layout(
-        config, columns, *room, end_of_text=-1 if end is None else end, weights=quantize.mode(weights, digits)
-    )
+    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits)
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
-    score = config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
+    score = checkpoint.config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
     default = Inputs(DEFAULT_PROMPT) if layout.reads_text else Inputs(ids=(0,))
     sampling = Sampling(temperature, top_k, top_p, seed)
     given = replace(default, new_tokens=new_tokens or 0, sampling=sampling, score_prompt=score)
@@ -112,6 +105,23 @@ def build(
     return target
 
 
+def planned(
+    checkpoint: Checkpoint,
+    context: int | None = None,
+    prompt_bytes: int = DEFAULT_PROMPT_BYTES,
+    merge_rounds: int = DEFAULT_MERGE_ROUNDS,
+    weights: str = EXACT,
+    digits: int | None = None,
+) -> Layout:
+    """The layout of the workbook that `build` would write with these arguments."""
+    if prompt_bytes < 0:
+        raise SheetGPTError(f"--prompt-bytes {prompt_bytes} is below 0; 0 makes a workbook that takes token ids.")
+    room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
+    end, config = stop_id(checkpoint.tokenizer), checkpoint.config
+    columns, mode = n_columns(config, context), quantize.mode(weights, digits)
+    return Layout(config, columns, *room, end_of_text=-1 if end is None else end, weights=mode)
+
+
 def load_fitting(
     model: str | os.PathLike[str], context: int | None, weights: str, digits: int | None, *, quiet: bool = False
 ) -> Checkpoint:
@@ -125,8 +135,10 @@ def load_fitting(
 
 
 def n_columns(config: GPT2Config, context: int | None) -> int:
-    """As many as asked for; without a wish 32, or as many as the model has positions."""
-    return min(DEFAULT_CONTEXT, config.n_positions) if context is None else context
+    """As many as asked for; without a wish 32, for a large model 16, and never more than it has positions."""
+    if context is not None:
+        return context
+    return min(DEFAULT_CONTEXT if config.n_params < MANY_PARAMS else LARGE_CONTEXT, config.n_positions)
 
 
 def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:

@@ -1,6 +1,8 @@
-"""Excel's limits, checked before anything is written: rows, columns, the length of a formula, the size of the file.
+"""What a workbook may be at most, checked before anything is written, and what opening it takes.
 
-Source: "Excel specifications and limits", support.microsoft.com; for the file, PKWARE's APPNOTE.TXT, section 4.3.
+Sources: for rows, columns and formulas "Excel specifications and limits", support.microsoft.com; for the file PKWARE's
+APPNOTE.TXT, section 4.3; for the programs in a browser "File size limits for workbooks in SharePoint" (100 MB) and
+"Files you can store in Google Drive" (10 million cells, 100 MB for an Excel file).
 """
 
 from dataclasses import replace
@@ -10,12 +12,16 @@ from sheetgpt.gpt2.quantize import EXACT, INT8
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.home_prompt import Text, prompt_text
 from sheetgpt.sheets.layout import MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Layout
+from sheetgpt.sheets.tokenizer_layout import COLUMNS, ROUND
 
 MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every spreadsheet program reads
 
 # Measured on normal numbers and GPT-2 small's shapes, one block, 16 columns.
 FORMULA_BYTES = 11.5  # in the file, a formula cell
 FORMULA_MEMORY, NUMBER_MEMORY = 1_600, 15  # in LibreOffice 7.4, bytes a cell
+EMPTY_MEMORY = 300_000_000  # LibreOffice before it opens anything, and what a small workbook adds beside its cells
+
+WEB_BYTES, GOOGLE_CELLS = 100_000_000, 10_000_000
 
 
 def check_limits(layout: Layout, text: Text | None = None) -> None:
@@ -53,12 +59,32 @@ def file_bytes(layout: Layout) -> float:
 
 
 def memory_bytes(layout: Layout) -> float:
-    """What LibreOffice will take to open it, roughly: formulas are most of it."""
-    return NUMBER_MEMORY * layout.config.n_params + FORMULA_MEMORY * _formulas(layout)
+    """What LibreOffice will take to open it, within about a fifth: formulas are most of it."""
+    return EMPTY_MEMORY + NUMBER_MEMORY * layout.config.n_params + FORMULA_MEMORY * _formulas(layout)
+
+
+def forecast(layout: Layout) -> str:
+    """Before it is built: the file's size and LibreOffice's memory, in words."""
+    size, memory = file_bytes(layout), memory_bytes(layout)
+    return f"a file of about {size / 1e6:,.0f} MB, and {memory / 1e9:.1f} GB of memory to open it in LibreOffice"
+
+
+def in_browsers(layout: Layout, size: float) -> str:
+    """Which programs in a browser open a workbook of `size` bytes, as a sentence."""
+    web = size <= WEB_BYTES
+    google = web and layout.config.n_params + _formulas(layout) <= GOOGLE_CELLS
+    if web and google:
+        return "It is small enough for Excel for the web and for Google Sheets."
+    if web:
+        return "It is small enough for Excel for the web, and too large for Google Sheets (10 million cells)."
+    return "It is too large for Excel for the web and for Google Sheets (100 MB)."
 
 
 def _formulas(layout: Layout) -> int:
-    return sum(area.n_rows * area.n_columns for area in layout.tensors.values())
+    """Formula cells, nearly all: the network's, and those of the sheets Tokenizer, Sample and Softmax."""
+    network = [*layout.tensors.values(), *layout.sample.values(), *layout.softmax.values()]
+    text = layout.prompt_bytes * (len(COLUMNS) + len(ROUND) * layout.merge_rounds)
+    return text + sum(area.n_rows * area.n_columns for area in network)
 
 
 def _fits(name: str, area: Area) -> None:
