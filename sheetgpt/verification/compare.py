@@ -69,10 +69,13 @@ def compare(name: str, area: Area, found: Cells | None, want: Array, exact: bool
 
 
 def compare_texts(name: str, area: Area, found: Cells | None, want: Mapping[tuple[int, int], str]) -> TensorResult:
-    """Texts, to the letter; a cell that `want` doesn't name must hold none."""
+    """Texts, to the letter; a cell that `want` doesn't name must hold none. None may hold a number."""
     problem = shape_problem(area, found)
     if found is None or problem:
         return TensorResult(name, area.reference, None, None, problem=problem)
+    for i, j in np.argwhere(~np.isnan(found.numbers)).tolist():
+        said = f"holds the number {found.numbers[i, j]:g}, not {want.get((i, j), '')!r}"
+        return TensorResult(name, area.reference, None, None, _cell(area, i, j), said)
     for i, j in sorted(found.texts.keys() | want.keys()):
         is_, should = found.texts.get((i, j), ""), want.get((i, j), "")
         if is_ != should:
