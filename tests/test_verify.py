@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openpyxl
@@ -14,7 +15,7 @@ from patching import Change, cell_xml, in_order, patch, set_formula, set_number,
 
 from sheetgpt.engines import gnumeric
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.ooxml.area import Area
@@ -372,3 +373,26 @@ def test_a_checkpoint_is_found_from_any_folder(
     build("model", "books/w.xlsx", ids=[1], context=2)
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert verify(tmp_path / "books" / "w.xlsx", engine="cached").passed
+
+
+def test_an_id_without_a_token_shows_no_number(
+    write_checkpoint: Callable[..., Path], hf_config: dict[str, Any], hf_tensors: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    """INDEX gives 0 for a blank text; every cell that shows a token has an empty one instead."""
+    wte = np.random.default_rng(5).normal(size=(700, 6)).astype(np.float32)
+    model = write_checkpoint(config=hf_config | {"vocab_size": 700}, tensors=hf_tensors | {"wte.weight": wte})
+    path = build(load(model), tmp_path / "w.xlsx", ids=[10, 600, 699], new_tokens=3, context=8, prompt_bytes=16)
+    report = verify(path, model=model)
+    assert report.passed, report.frame()[lambda f: ~f.passed]
+    book = openpyxl.load_workbook(path)
+    for sheet in ("Home", "Sample", "Decoding", "Tokenizer"):
+        cells = [cell for row in book[sheet].iter_rows() for cell in row if "vocab_shown" in str(cell.value)]
+        cells += [cell for row in book[sheet].iter_rows() for cell in row if "Vocabulary!$B" in str(cell.value)]
+        assert cells, sheet
+        for cell in cells:
+            assert '&""' in cell.value, (sheet, cell.coordinate)
+            cell.value = cell.value.replace('&""', "")
+    book.save(tmp_path / "broken.xlsx")
+    red = {t.name: t.problem for t in verify(tmp_path / "broken.xlsx", model=model).tensors if not t.passed}
+    assert {"token_text", "top_tokens", "sample_tokens"} <= set(red)
+    assert red["token_text"] == "holds the number 0, not ''"

@@ -28,7 +28,7 @@ from sheetgpt.sheets.tokenizer_layout import ids_column
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text.tokenizer import Tokenizer
 from sheetgpt.verification.choice import choice_results, token_strings_results
-from sheetgpt.verification.compare import TensorResult, compare, compare_texts, shape_problem
+from sheetgpt.verification.compare import TensorResult, compare, compare_texts, logit_rounding, shape_problem
 from sheetgpt.workbook.build import fingerprint
 from sheetgpt.workbook.inputs import Inputs, given_ids, token_ids, with_prompt, with_settings, write
 from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
@@ -204,7 +204,8 @@ def _output_results(
         "top_probs": np.array([*probs[best], *[np.nan] * (top - n)], float),
     }
     areas = layout.home | layout.softmax
-    return [compare(name, areas[name], cells[name], want[:, None]) for name, want in wants.items()]
+    loose = {name: float(logit_rounding(logits, temperature)) for name in ("next_probs", "top_probs")}
+    return [compare(n, areas[n], cells[n], want[:, None], slack=loose.get(n, 0)) for n, want in wants.items()]
 
 
 def _text_results(
