@@ -25,7 +25,7 @@ from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.home_prompt import OTHER_INPUTS, SLID
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.inputs import Inputs, all_ids, given_ids, token_ids, with_settings
+from sheetgpt.workbook.inputs import Inputs, all_ids, given_ids, token_ids
 from sheetgpt.workbook.reopen import open_workbook
 
 Settings = dict[str, Any]
