@@ -1,7 +1,9 @@
 """The workbook writes, in LibreOffice: its choices against the NumPy twin's, over settings, edits, stops, windows."""
 
 import random
+import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +13,19 @@ import numpy as np
 import openpyxl
 import pytest
 from conftest import Command
+from safetensors.numpy import load_file, save_file
 from test_prompt import FINE, ids_of, word
 from texts import random_texts
 
 import sheetgpt
 from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.home_prompt import OTHER_INPUTS, SLID
 from sheetgpt.sheets.layout import Layout, defined_name
-from sheetgpt.workbook.inputs import Inputs, all_ids, given_ids, token_ids, with_settings
+from sheetgpt.workbook.build import build
+from sheetgpt.workbook.inputs import Inputs, all_ids, given_ids, token_ids
 from sheetgpt.workbook.reopen import open_workbook
 
 Settings = dict[str, Any]
@@ -34,9 +38,9 @@ def settings(n: int, seed: int, most_new: int) -> list[Settings]:
     return [
         {
             "new_tokens": rng.randrange(most_new + 1),
-            "temperature": rng.choice([0, 0.001, 0.3, 0.8, 1, 1, 1.7, 100]),
+            "temperature": rng.choice([0, 0.001, 0.04, 0.1, 0.8, 1, 1, 100, 10 ** rng.uniform(-3, 2)]),
             "top_k": rng.choice([1, 2, 5, 40, 63, 64]),
-            "top_p": rng.choice([1, 1, 0.95, 0.5, 0.1, 1e-9]),
+            "top_p": rng.choice([1, 1, 0.95, 0.5, 0.1, 0.01, 1e-9, rng.uniform(0.01, 1)]),
             "seed": rng.choice([0, 1, 7, 2147483645, rng.randrange(2147483646)]),
         }
         for _ in range(n)
@@ -59,18 +63,63 @@ def wanted(checkpoint: Checkpoint, layout: Layout, inputs: Inputs) -> list[int]:
     return [*all_ids(numbers(checkpoint), inputs, start, layout)]
 
 
-def test_200_combinations_choose_the_twins_tokens(reader_workbook: Path, reader: Checkpoint) -> None:
-    """Prompts short and long: with the longer ones the window slides."""
-    layout = open_workbook(reader_workbook).layout
-    texts = [text for text in random_texts(400, 21, 3) if fits(text, reader, layout)][:200]
-    pairs = zip(texts, settings(200, 1, 11), strict=True)
-    inputs = [with_settings(Inputs(text), **chosen) for text, chosen in pairs]
-    steps = [Step(i.cells(layout), READ, hard=n % 2 == 0) for n, i in enumerate(inputs)]
-    said = set()
-    for given, found in zip(inputs, libreoffice.run(reader_workbook, steps), strict=True):
-        assert ids_of(found["token_ids"]) == wanted(reader, layout, given), given
-        said.add(word(found["message"]))
-    assert {FINE, SLID} <= said
+@pytest.fixture(scope="module")
+def wild(reader: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Logits spread over 10,000 and more, and tokens with equal rows: the last 40 and some that lie far apart."""
+    folder = tmp_path_factory.mktemp("checkpoint") / "wild"
+    shutil.copytree(reader.source, folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["ln_f.weight"] = tensors["ln_f.weight"] * np.float32(4000)
+    wte = tensors["wte.weight"]
+    wte[-40:] = wte[-41]
+    wte[[200, 100, 50]] = wte[5]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return load(folder)
+
+
+@pytest.fixture(scope="module")
+def wild_workbook(wild: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("workbook") / "wild.xlsx"
+    return build(wild, target, prompt="the", context=12, new_tokens=0, prompt_bytes=80, merge_rounds=6)
+
+
+class Asked(Exception):
+    """What `verify` wants of the engine."""
+
+
+@pytest.mark.parametrize(("name", "n"), [("reader", 120), ("wild", 80)])
+def test_200_combinations_are_verified(
+    name: str, n: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every tensor and every choice. Prompts short and long: with the longer ones the window slides.
+
+    `verify` runs twice for each: once to say what it asks for, and again with what LibreOffice answered to all at once.
+    """
+    checkpoint: Checkpoint = request.getfixturevalue(name)
+    workbook: Path = request.getfixturevalue(f"{name}_workbook")
+    layout = open_workbook(workbook).layout
+    texts = [text for text in random_texts(400, 21, 3) if fits(text, checkpoint, layout)][:n]
+    combinations = [chosen | {"prompt": text} for text, chosen in zip(texts, settings(n, 1, 11), strict=True)]
+    book, steps, logits = open_workbook(workbook), [], []
+
+    def ask(_engine: str, _path: Path, inputs: dict[str, Any], names: list[str], _timeout: float) -> None:
+        steps.append(Step(inputs, [*names, "message"], hard=len(steps) % 2 == 0))
+        raise Asked
+
+    verification = sys.modules["sheetgpt.verification.verify"]
+    monkeypatch.setattr(verification, "open_workbook", lambda _: book)
+    monkeypatch.setattr(verification, "_recalculate", ask)
+    for chosen in combinations:
+        with pytest.raises(Asked):
+            sheetgpt.verify(workbook, model=checkpoint.source, **chosen)
+    answers = libreoffice.run(workbook, steps)
+    for chosen, found in zip(combinations, answers, strict=True):
+        monkeypatch.setattr(verification, "_recalculate", lambda *_, found=found: found)
+        report = sheetgpt.verify(workbook, model=checkpoint.source, **chosen)
+        assert report.passed, (chosen, report.frame()[lambda f: ~f.passed])
+        logits += [cells.numbers for cells in (found["logits"],) if cells]
+    assert {FINE, SLID} <= {word(found["message"]) for found in answers}
+    assert np.nanmax(np.abs(logits)) > (10_000 if name == "wild" else 1)
 
 
 @pytest.mark.parametrize("heat", [0, 0.9])

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2 import equal_rows, quantize, sampling
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.model import ACTIVATION, as_cells, forward, gelu_erf, gelu_tanh, relu
+from sheetgpt.gpt2.continuation import Cache, advance
+from sheetgpt.gpt2.model import ACTIVATION, as_cells, forward, gelu_erf, gelu_tanh, relu, unembed
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -89,6 +90,57 @@ def test_cells_hold_the_shortest_decimals_of_the_weights() -> None:
     np.testing.assert_array_equal(as_cells(weights).astype(np.float32), weights)
     exact = np.array([0.1, 1 / 3])
     assert as_cells(exact) is exact
+
+
+LATER = [3, 9, 8195, 50254, 50255, 50256]  # rows made equal to the one that stands below
+FIRST = [1, 1, 1, 8191, 8191, 8191]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_embd", [5, 24, 768])
+@pytest.mark.parametrize("starts_alike", [False, True])
+def test_equal_rows_get_equal_logits_at_gpt_2_s_size(dtype: type, n_embd: int, starts_alike: bool) -> None:
+    """BLAS adds up the last rows of a band in an order of its own."""
+    rng = np.random.default_rng(n_embd)
+    head = rng.normal(size=(50257, n_embd)).astype(np.float32)
+    if starts_alike:
+        head[100:200, : n_embd - 1] = 0
+    head[LATER] = head[FIRST]
+    head[[1, 3], 0] = 0.0, -0.0
+    head[[9, 8195], 0] = 0
+    later, first = equal_rows.equal_rows(head)
+    assert (later.tolist(), first.tolist()) == (LATER, FIRST)
+    for n_tokens in (1, 3):
+        logits = unembed(head, rng.normal(size=(n_embd, n_tokens)).astype(dtype))
+        assert logits.dtype == dtype
+        np.testing.assert_array_equal(logits[LATER], logits[FIRST])
+
+
+def test_a_matrix_that_was_changed_or_is_gone_is_searched_no_more() -> None:
+    rng = np.random.default_rng(0)
+    head, x = rng.normal(size=(50, 6)), rng.normal(size=(6, 1))
+    head[7] = head[5]
+    n = len(equal_rows._found)
+    assert unembed(head, x)[7] == unembed(head, x)[5]
+    head[7] *= 2
+    np.testing.assert_allclose(unembed(head, x), head @ x, rtol=1e-12)
+    assert len(equal_rows._found) == n + 1
+    del head
+    assert len(equal_rows._found) == n
+
+
+@pytest.mark.parametrize("weights", ["exact", "int8", "3 digits"])
+def test_equal_rows_get_equal_logits_however_they_are_stored(micro: Checkpoint, weights: str) -> None:
+    params = {name: tensor.copy() for name, tensor in micro.params.items()}
+    params["wte"][[9, 62, 63]] = params["wte"][2]
+    cells = quantize.stored(params, weights)
+    for numbers in (quantize.evaluated(cells), quantize.draft(cells)):
+        for logits in (
+            forward(numbers, micro.config, [5, 9, 33])["logits"],
+            advance(numbers, micro.config, [5, 9, 33], Cache(micro.config, 3, numbers["wte"].dtype)),
+        ):
+            np.testing.assert_array_equal(logits[[9, 62, 63]], logits[[2, 2, 2]])
+            assert len(np.unique(logits.reshape(64, -1)[:, -1])) == 61
 
 
 def test_the_largest_logits_come_first_and_the_lowest_id_of_a_tie() -> None:

@@ -64,12 +64,30 @@ def test_temperature_divides_and_top_k_renormalises() -> None:
     assert found.top_k_mass == pytest.approx((everything[1] + everything[2]) / everything.sum(), rel=1e-14)
 
 
-@pytest.mark.parametrize(("top_p", "kept"), [(1e-9, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (0.76, 4), (1, 4)])
+@pytest.mark.parametrize(
+    ("top_p", "kept"), [(1e-9, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.5000000005, 2), (0.75, 3), (0.76, 4), (1, 4)]
+)
 def test_the_one_that_crosses_top_p_is_kept_and_the_next_is_not(top_p: float, kept: int) -> None:
     found = pick([9, 9, 9, 9, -99, -99], top_k=4, top_p=top_p)
     assert found.cumulative == (0.25, 0.5, 0.75, 1)  # exact
     assert (found.kept, found.kept_mass) == (kept, kept / 4)
     assert found.kept_share == found.top_k_mass * found.kept_mass
+
+
+@pytest.mark.parametrize("temperature", [0.001, 0.04, 0.1, 1])
+def test_top_p_1_keeps_all_where_the_running_total_is_1_before_the_last(temperature: float) -> None:
+    found = pick(np.linspace(10, 0, 64), temperature=temperature, top_k=64, top_p=1)
+    assert found.kept == 64
+    assert pick(np.linspace(10, 0, 64), temperature=0.001, top_k=64, top_p=0.999).kept == 1
+
+
+def test_no_share_of_equal_logits_lies_near_a_uniform_number() -> None:
+    """Where 64 or fewer are equally likely, the running totals are a / b: rounding can't decide between them."""
+    m = 2147483647
+    for b in range(1, 65):
+        nearest = min(abs(round(a * m / b) / m - a / b) for a in range(1, b)) if b > 1 else 1.0
+        assert nearest > 7e-12
+    assert 1 - uniforms(0, 1)[0] > 4e-10
 
 
 def test_the_draw_is_scaled_to_what_is_kept_and_the_first_above_it_wins() -> None:

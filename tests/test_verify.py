@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openpyxl
@@ -14,7 +15,7 @@ from patching import Change, cell_xml, in_order, patch, set_formula, set_number,
 
 from sheetgpt.engines import gnumeric
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.ooxml.area import Area
@@ -372,3 +373,25 @@ def test_a_checkpoint_is_found_from_any_folder(
     build("model", "books/w.xlsx", ids=[1], context=2)
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert verify(tmp_path / "books" / "w.xlsx", engine="cached").passed
+
+
+def test_an_id_without_a_token_shows_no_number(
+    write_checkpoint: Callable[..., Path], hf_config: dict[str, Any], hf_tensors: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    """INDEX gives 0 for a blank text; every cell that shows a token has an empty one instead."""
+    wte = np.random.default_rng(5).normal(size=(700, 6)).astype(np.float32)
+    model = write_checkpoint(config=hf_config | {"vocab_size": 700}, tensors=hf_tensors | {"wte.weight": wte})
+    vocab = json.loads((model / "vocab.json").read_text())
+    (model / "vocab.json").write_text(json.dumps(vocab | {"king": 699}))  # 260 to 698 are no tokens
+    path = build(load(model), tmp_path / "w.xlsx", ids=[10, 600, 690], new_tokens=3, context=8, prompt_bytes=16)
+    report = verify(path, model=model)
+    assert report.passed, report.frame()[lambda f: ~f.passed]
+
+    def bare(sheet: str) -> str:
+        return sheet.replace('&amp;""', "")
+
+    sheets = ("Home", "Sample", "Decoding", "Tokenizer")
+    broken = patch(path, tmp_path / "broken.xlsx", dict.fromkeys(sheets, bare))
+    red = {t.name: t.problem for t in verify(broken, model=model).tensors if not t.passed}
+    assert {"token_text", "top_tokens", "sample_tokens"} <= set(red)
+    assert red["token_text"] == "holds the number 0, not ''"

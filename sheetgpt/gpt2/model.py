@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.equal_rows import equal_rows
 
 Array = NDArray[Any]  # floating point; float64 unless asked otherwise
 Trace = dict[str, Array]
@@ -129,10 +130,14 @@ def softmax(x: Array) -> Array:
 def unembed(head: Array, x: Array, rows: int = 8192) -> Array:
     """A token's logit is its embedding times the final state.  [n_vocab, n_embd], [n_embd, T] -> [n_vocab, T]
 
-    In bands of rows, so that widening GPT-2's `wte` never makes a second copy of it (309 MB in float64).
+    In bands of rows, so that widening GPT-2's `wte` never makes a second copy of it (309 MB in float64). BLAS adds up
+    the last rows of a band in another order, and equal rows must not differ by that: the first of them speaks for all.
     """
     bands = [np.asarray(head[i : i + rows], x.dtype) @ x for i in range(0, len(head), rows)]
-    return np.concatenate(bands)
+    logits = np.concatenate(bands)
+    later, first = equal_rows(head)
+    logits[later] = logits[first]
+    return logits
 
 
 def check_ids(ids: Sequence[int], config: GPT2Config) -> None:

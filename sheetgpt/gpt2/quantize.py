@@ -149,6 +149,11 @@ class _Rows:
     def __init__(self, tensor: Array, scales: Array | None) -> None:
         self._tensor, self._scales = tensor, scales
 
+    @property
+    def stored(self) -> Array:
+        """The numbers in the cells. Equal rows are equal here too: each has its scale from its own largest number."""
+        return self._tensor
+
     def __getitem__(self, rows: Any) -> Array:
         found = self._tensor[rows]
         numbers = as_cells(found) if self._scales is None else found * np.asarray(self._scales[rows])[..., None]

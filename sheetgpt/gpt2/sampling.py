@@ -8,9 +8,13 @@
   at the boundary. At temperature 0, k = 1.
 - scaled_j = (logit_j - logit_0) / temperature, or 0 at temperature 0; weight_j = exp(scaled_j);
   prob_j = weight_j / (sum of the k weights); cumulative_j = cumulative_{j-1} + prob_j, added up in that order.
-- **Kept** is j when cumulative_{j-1} < top_p: the one that crosses top_p stays, and so does the first.
+- **Kept** is j when cumulative_{j-1} < top_p - 1e-9: the one that reaches top_p stays, and so does the first. top_p = 1
+  (more than 1 - 5e-10) keeps all. Without the 1e-9 an engine's rounding would decide where shares add up to top_p, as
+  0.25 + 0.25 do to 0.5: LibreOffice's `<` takes numbers for equal that differ by less than 3.6e-15 of them.
 - **Winner**: draw = u * kept_mass, with kept_mass the cumulative of the last one kept; the first kept j with
-  draw < cumulative_j. Above temperature 0 this is the inverse of the kept ones' cumulative distribution.
+  draw < cumulative_j. Above temperature 0 this is the inverse of the kept ones' cumulative distribution. No rounding
+  decides here: u is n / m with the prime m = 2^31 - 1, so it is at least 4.7e-10 / b away from every a / b, 1 included
+  (b < m: shares like 3/4, where several logits are equal), and any other running total is met with odds of 1e-14.
 - top_k_mass is the share of the whole vocabulary's softmax that the k hold (1 at temperature 0), and
   kept_share = top_k_mass * kept_mass that of the kept ones.
 - After a chosen `<|endoftext|>` nothing more is chosen; its id is part of the ids.
@@ -36,6 +40,7 @@ MAX_TOP_K = 64  # rows of the Sample sheet's tables
 COLDEST, HOTTEST = 1e-3, 100  # a logit divided by much less than the coldest overflows
 MULTIPLIER, MODULUS = 16807, 2147483647
 MAX_SEED = MODULUS - 2  # the state 0 never leaves 0, and MODULUS is 0 again
+MARGIN, ALL_OF_IT = 1e-9, 0.9999999995  # of top_p; see Kept above
 WARM_UP = 3  # neighbouring seeds give nearly equal first uniforms
 
 
@@ -91,7 +96,7 @@ def choose(logits: FloatArray, sampling: Sampling, u: float) -> Choice:
     weights = np.exp(scaled)
     probs = weights / weights.sum()
     cumulative = np.cumsum(probs)
-    kept = 1 + int(np.count_nonzero(cumulative[:-1] < sampling.top_p))
+    kept = 1 + int(np.count_nonzero(cumulative[:-1] < top_p_limit(sampling.top_p)))
     kept_mass = float(cumulative[kept - 1])
     draw = u * kept_mass
     winner = int(np.argmax(draw < cumulative[:kept]))
@@ -111,6 +116,11 @@ def choose(logits: FloatArray, sampling: Sampling, u: float) -> Choice:
         top_k_mass=top_k_mass,
         kept_share=top_k_mass * kept_mass,
     )
+
+
+def top_p_limit(top_p: float) -> float:
+    """The running total must lie below this before a rank that is kept."""
+    return 2 if top_p > ALL_OF_IT else top_p - MARGIN
 
 
 def states(seed: int, n: int) -> list[int]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.formulas import code_point
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout, local
@@ -23,6 +24,7 @@ NEW = -1  # the number of Z; Y is one less. No code point is negative
 PAIR = 100  # a pair's number is left * PAIR + right, where left and right are the places where its letters first stand
 INPUT, UTF8_INPUT = Area(BY_HAND, 4, 2), Area(BY_HAND, 9 + 8 * ROUNDS, 2)
 EXAMPLE, UTF8_EXAMPLE = "aaabdaaabac", "Me我"
+UNIT = "LEN(_xlfn.UNICHAR(128512))"  # 2 where the program counts in UTF-16, as Excel does
 LINES = ("letter", "number", "pair", "count", "candidate", "joins", "so far")
 
 
@@ -82,7 +84,10 @@ def formulas(r: int, p: int) -> dict[str, str]:
     position = f"{rows.letters(FIRST + p - 1).decode()}$7"
     if r == 0:
         text = local(INPUT)
-        symbol = f'IF({position}>LEN({text}),"",IFERROR(_xlfn.UNICODE(MID({text},{position},1)),65533))'
+        place = position  # of the character in the text: those before it may be two units long
+        if p > 1:
+            place = f'({position}+({UNIT}-1)*COUNTIF(${_cell(0, "number", 1)}:{_cell(0, "number", p - 1)},">65535"))'
+        symbol = f'IF({place}>LEN({text}),"",IFERROR({code_point(text, place, f"LEN({text})")},65533))'
     else:
         there = f"MATCH({position}-0.5,{_line(r - 1, 'so far', 1)},1)"
         new = f"IF(INDEX({_line(r - 1, 'joins')},1,{there})=1,{NEW - r + 1},INDEX({_line(r - 1, 'number')},1,{there}))"
@@ -210,8 +215,7 @@ def _utf8_rows(palette: Palette) -> Iterator[bytes]:
     positions = [*range(1, len(example) + 1)]
     yield _strip(palette, top + 1, "position", [_place(top + 1, p, text) for p in range(CHARACTERS)], positions)
     here = [f"{rows.letters(FIRST + p).decode()}${top + 1}" for p in range(CHARACTERS)]
-    one, two = (f"_xlfn.UNICODE(MID({text},{{0}},{n}))" for n in (1, 2))
-    source = f'IF({{0}}="","",IFERROR({two},IFERROR({one},65533)))'
+    source = f'IF({{0}}="","",IFERROR({code_point(text, "{0}", f"LEN({text})")},65533))'
     yield _strip(palette, top + 2, "code point", [source.format(cell) for cell in here], example)
     spelled = [chr(code).encode() for code in example]
     for k in range(4):
@@ -224,7 +228,7 @@ def _place(n: int, p: int, text: str) -> str:
     if p == 0:
         return f'IF(LEN({text})=0,"",1)'
     above = rows.letters(FIRST + p - 1).decode()
-    following = f"{above}${n}+IF({above}${n + 1}>65535,LEN(_xlfn.UNICHAR(128512)),1)"
+    following = f"{above}${n}+IF({above}${n + 1}>65535,{UNIT},1)"
     return f'IF({above}${n}="","",IF({following}>LEN({text}),"",{following}))'
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import at, local
@@ -66,11 +67,11 @@ def token_formulas(layout: DecodingLayout, k: int) -> dict[str, str]:
     number, token, size = (at(layout.column(name), k) for name in ("number", "id", "size"))
     row = "1," if layout.ids.n_rows == 1 else ""  # Gnumeric takes a lone number for a row, along a line too
     id_cell = f"INDEX({layout.ids.reference},{row}{number})"
-    spelled = f"INDEX({{}},{token}+1)"
+    shown, hexes = (text_at(area.reference, f"{token}+1") for area in (layout.vocab_shown, layout.vocab_hex))
     return {
         "id": f'IF(ISNUMBER({id_cell}),{id_cell},"")',
-        "token": f'IF({token}="","",{spelled.format(layout.vocab_shown.reference)})',
-        "hex": f'IF({token}="","",{spelled.format(layout.vocab_hex.reference)}&"")',
+        "token": f'IF({token}="","",{shown})',
+        "hex": f'IF({token}="","",{hexes})',
         "size": f"LEN({at(layout.column('hex'), k)})/2",
         "end": f"{at(layout.column('end'), k - 1)}+{size}",
     }

@@ -10,6 +10,7 @@ import numpy as np
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
+from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.home_prompt import Now, Text, bar, local
 from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, Layout
 from sheetgpt.sheets.palette import Palette
@@ -44,7 +45,8 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
     ids = np.array([*prompt.ids, *[np.nan] * idle], float)
     yield line("token_ids", "token id", "", formulas("token_ids", _token_id(layout, text), ids, "id"))
     vocabulary = layout.vocabulary["vocab_shown"].reference
-    source = f'IF({local(home["active"], 0)},INDEX({vocabulary},{local(home["token_ids"], 0)}+1),"")'
+    token = text_at(vocabulary, f"{local(home['token_ids'], 0)}+1")
+    source = f'IF({local(home["active"], 0)},{token},"")'
     shown = [*prompt.shown, *[""] * idle]
     yield line("token_text", "token", "· is a space", formulas("token_text", source, shown, "token"))
     flags = np.array([1.0] * prompt.n + [0.0] * idle)

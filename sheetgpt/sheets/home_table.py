@@ -16,6 +16,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.home_prompt import Now, local
 from sheetgpt.sheets.layout import FIRST_TOKEN, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
@@ -48,7 +49,7 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
         guard = f'IF(AND({some},$A${n}<={n_vocab}),{{}},"")'
         sources: tuple[tuple[int, str, float | str, str], ...] = (
             (2, _found(layout, n, k), id, "id"),
-            (3, f"INDEX({layout.vocabulary['vocab_shown'].reference},$B${n}+1)", now.shown[id], "token"),
+            (3, text_at(layout.vocabulary["vocab_shown"].reference, f"$B${n}+1"), now.shown[id], "token"),
             (4, f"LARGE({soft['next_logits'].reference},$A${n})", float(now.logits[id]), "number"),
             (5, f"INDEX({soft['next_probs'].reference},$B${n}+1)", float(probs[id]), "prob"),
         )
@@ -72,11 +73,7 @@ def _found(layout: Layout, n: int, k: int) -> str:
     """The id of rank k: where its logit stands, or on a tie with the rank above the next id that has it."""
     logits, n_vocab = layout.softmax["next_logits"].reference, layout.config.n_vocab
     ids = Area(SOFTMAX, layout.softmax["next_logits"].row, 1, n_vocab).reference
-    found = f"MATCH($D${n},{logits},0)-1"
-    if not k:
-        return found
-    tied = f"{n_vocab}-SUMPRODUCT(MAX(({logits}=$D${n})*({ids}>$B${n - 1})*({n_vocab}-{ids})))"
-    return f"IF($D${n}=$D${n - 1},{tied},{found})"
+    return rank_id(f"$D${n}", logits, ids, n_vocab, (f"$D${n - 1}", f"$B${n - 1}") if k else None)
 
 
 def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> bytes:
@@ -84,8 +81,7 @@ def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> byte
     soft, cells = layout.softmax, [rows.text(5, n, "sum of exp", palette["label"])]
     for i, t in enumerate(TEMPERATURES):
         c = letter(i)
-        # EXP goes down a whole column in Excel and LibreOffice; in Gnumeric only operators do.
-        source = f"SUMPRODUCT(EXP(1)^(({soft['next_logits'].reference}-{soft['next_max'].reference})/{c}${n - 11}))"
+        source = sum_exp(soft["next_logits"].reference, soft["next_max"].reference, f"{c}${n - 11}")
         total = float(np.exp((now.logits - now.logits.max()) / t).sum())
         cells.append(rows.formula(FIRST_TOKEN + i, n, f'IF({some},{source},"")', total, palette["share"]))
     return rows.row(n, *cells)

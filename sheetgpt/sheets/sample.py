@@ -12,10 +12,11 @@ import numpy as np
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 
-from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, Choice, Sampling, states
+from sheetgpt.gpt2.sampling import ALL_OF_IT, MARGIN, MODULUS, MULTIPLIER, Choice, Sampling, states
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, at, down, frame, guarded, header, letter
@@ -86,10 +87,10 @@ def line_formula(layout: Layout, name: str) -> str:
         "uniform": f"{cell(layout, 'state')}/{MODULUS}",
         "draw": f"{cell(layout, 'uniform')}*{cell(layout, 'kept_mass')}",
         "chosen_id": f"INDEX({ids},MATCH(1,{wins},0))",
-        "chosen_token": f"INDEX({layout.vocabulary['vocab_shown'].reference},{chosen}+1)",
+        "chosen_token": text_at(layout.vocabulary["vocab_shown"].reference, f"{chosen}+1"),
         "chosen_prob": f"INDEX({column(layout, 'probs')},MATCH(1,{wins},0))",
         "weight_sum": f"SUM({column(layout, 'weights')})",
-        "vocab_sum": f"IF({heat}=0,1,SUMPRODUCT(EXP(1)^(({logits}-{largest})/{heat})))",
+        "vocab_sum": f"IF({heat}=0,1,{sum_exp(logits, largest, heat)})",
         "top_k_mass": f"{cell(layout, 'weight_sum')}/{cell(layout, 'vocab_sum')}",
         "kept_mass": f"MAX({column(layout, 'kept')})",
         "kept_share": f"{cell(layout, 'top_k_mass')}*{cell(layout, 'kept_mass')}",
@@ -107,24 +108,26 @@ def table_formula(layout: Layout, name: str, i: int) -> str:
     def here(name: str, back: int = 0) -> str:
         return cell(layout, name, 0, i - back)
 
-    found = f"MATCH({here('logits')},{logits},0)-1"
-    if i and name == "ids":
-        free = f"({logits}={here('logits')})*({ids}>{here('ids', 1)})*({n_vocab}-{ids})"
-        found = f"IF({here('logits')}={here('logits', 1)},{n_vocab}-SUMPRODUCT(MAX({free})),{found})"
+    above = (here("logits", 1), here("ids", 1)) if i else None
     total = here("cumulative", 1) if i else "0"
     draw = cell(layout, "draw")
     inside = f"IF({draw}<{here('cumulative')},1,0)"
     return {
-        "tokens": f"INDEX({layout.vocabulary['vocab_shown'].reference},{here('ids')}+1)",
+        "tokens": text_at(layout.vocabulary["vocab_shown"].reference, f"{here('ids')}+1"),
         "probs": f"{here('weights')}/{cell(layout, 'weight_sum')}",
-        "ids": found,
+        "ids": rank_id(here("logits"), logits, ids, n_vocab, above),
         "logits": f"LARGE({logits},{i + 1})",
         "scaled": f"IF({heat}=0,0,({here('logits')}-{cell(layout, 'logits')})/{heat})",
         "weights": f"EXP({here('scaled')})",
         "cumulative": f"{total}+{here('probs')}" if i else here("probs"),
-        "kept": f'IF({total}<{home["top_p"]},{here("cumulative")},"")' if i else here("cumulative"),
+        "kept": f'IF({total}<{top_p_limit(home["top_p"])},{here("cumulative")},"")' if i else here("cumulative"),
         "wins": f"IF(ISNUMBER({here('kept')}),IF({draw}>={total},{inside},0),0)" if i else inside,
     }[name]
+
+
+def top_p_limit(top_p: str) -> str:
+    """What the running total must not reach before a rank that is kept: the twin's `sampling.top_p_limit`."""
+    return f"IF({top_p}>{ALL_OF_IT:.10f},2,{top_p}-{MARGIN:.9f})"
 
 
 def rank_in_use(layout: Layout, i: int) -> str:

@@ -7,6 +7,7 @@ guard, so that rows past the end of the text cost next to nothing.
 from collections.abc import Callable
 
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.formulas import code_point, text_at
 from sheetgpt.sheets.tokenizer_layout import ROUND, ZERO_ROW, TokenizerLayout, at, local
 from sheetgpt.text.bpe import NO_PAIR
 
@@ -66,13 +67,8 @@ class Steps:
         return f'IF({self.cell("nth", i)}>1,"",{shown})'
 
     def code(self, i: int) -> str:
-        """Two units from here on hold the character, whether the program counts in UTF-16 or in code points.
-
-        Where the second is half of the next character, which UNICODE may refuse, one unit does.
-        """
-        here = self.cell("position", i)
-        one, two = (f"_xlfn.UNICODE(MID({self.text},{here},{n}))" for n in (1, 2))
-        found = f"IFERROR({two},IFERROR({one},-1))"
+        """-1 where UNICODE refuses half a character that stands alone."""
+        found = f"IFERROR({code_point(self.text, self.cell('position', i), self.length)},-1)"
         return found if i == 1 else f"IF({self.cell('nth', i)}>1,{self.cell('code', i - 1)},{found})"
 
     def n_bytes(self, i: int) -> str:
@@ -185,7 +181,7 @@ class Steps:
         return self.listed(i, found if i > 1 or end is None else f"IF({self.length}=0,{end},{found})")
 
     def token(self, i: int) -> str:
-        return self.listed(i, f"INDEX({self.layout.vocab_shown.reference},{self.cell('id', i)}+1)")
+        return self.listed(i, text_at(self.layout.vocab_shown.reference, f"{self.cell('id', i)}+1"))
 
 
 class RoundSteps:
@@ -227,7 +223,7 @@ class RoundSteps:
 
     def token(self, i: int) -> str:
         token = self.cell("id", i)
-        return f'IF({token}<0,"?",INDEX({self.layout.vocab_shown.reference},{token}+1))'
+        return f'IF({token}<0,"?",{text_at(self.layout.vocab_shown.reference, f"{token}+1")})'
 
     def n_bytes(self, i: int) -> str:
         if self.r == 0:

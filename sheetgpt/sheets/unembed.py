@@ -15,6 +15,7 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.block import Params, layer_norm
+from sheetgpt.sheets.formulas import sum_exp
 from sheetgpt.sheets.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, down, frame, letter, sheet_rows
@@ -43,8 +44,8 @@ def wanted(layout: Layout, t: int) -> str:
 
 
 def log_sum_exp(logits: str, largest: str) -> str:
-    """log(sum(exp(logits))), without overflow. Inside SUMPRODUCT Gnumeric takes an operator down a range, EXP not."""
-    return f"{largest}+LN(SUMPRODUCT(EXP(1)^({logits}-{largest})))"
+    """log(sum(exp(logits))), without overflow."""
+    return f"{largest}+LN({sum_exp(logits, largest)})"
 
 
 def output_sections(

@@ -9,9 +9,18 @@ from sheetgpt.gpt2.sampling import Choice, surprisal
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.sample import cached_values
 from sheetgpt.sheets.token_sheet import Prompt
-from sheetgpt.verification.compare import Array, TensorResult, compare, compare_texts
+from sheetgpt.verification.compare import Array, TensorResult, compare, compare_texts, logit_rounding
 from sheetgpt.workbook.inputs import Inputs
 
+WHOLE = (
+    "sample_choosing",
+    "sample_state",
+    "sample_uniform",
+    "sample_chosen_id",
+    "sample_ids",
+    "sample_wins",
+    "sample_logits",
+)
 TEXTS = ("sample_tokens", "sample_chosen_token")
 
 
@@ -28,19 +37,21 @@ def choice_results(
     prompt = Prompt(ids, [""] * len(ids), layout.context, n_prompt, inputs.sampling.seed)
     values = cached_values(layout, prompt, choices, [""] * layout.config.n_vocab)
     results = []
+    logits, pad = expected["logits"], layout.context - len(ids)
     for name, area in layout.sample.items():
         if name not in TEXTS:
             want = np.atleast_2d(values[name.removeprefix("sample_")])
-            results.append(compare(name, area, cells[name], want))
+            loose = 0 if name in WHOLE else np.pad(logit_rounding(logits, inputs.sampling.temperature), (0, pad))
+            results.append(compare(name, area, cells[name], want, slack=loose))
     first = 0 if inputs.score_prompt else n_prompt - 1
-    logits, pad = expected["logits"], layout.context - len(ids)
     peak = logits.max(axis=0)
     log_sum = peak + np.log(np.exp(logits - peak).sum(axis=0))
     log_sum[:first] = np.nan
     rows = {"logits_lse": log_sum, "surprisal": surprisal(logits, ids, first)}
     for name, row in rows.items():
         area = layout.tensors[name] if name in layout.tensors else layout.home[name]
-        results.append(compare(name, area, cells[name], np.pad(row, (0, pad), constant_values=np.nan)[None]))
+        want, loose = np.pad(row, (0, pad), constant_values=np.nan)[None], np.pad(logit_rounding(logits), (1, pad))[:-1]
+        results.append(compare(name, area, cells[name], want, slack=loose))
     results.append(compare("n_prompt", layout.home["n_prompt"], cells["n_prompt"], np.array([[float(n_prompt)]])))
     return results
 

@@ -1,6 +1,8 @@
 """A range of a recalculated workbook against what it should hold: the largest difference, where, and what is wrong.
 
 A difference counts relative to the expected value, but never to less than FLOOR: below it 1e-12 absolute is allowed.
+What is computed from differences of logits inherits their rounding, `slack`: with logits of 10,000 and a temperature of
+0.001, a probability can't be known better than to 1e-7.
 """
 
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ Array = NDArray[Any]
 
 TOLERANCE = 1e-9  # relative
 FLOOR = 1e-3  # differences are taken relative to at least this: 1e-12 absolute
+ROUNDING = 1e-14  # of the largest logit: some 50 times a double's last bit, and what adding up 768 products may lose
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,19 @@ def shape_problem(area: Area, found: Cells | None) -> str:
     return "" if found.numbers.shape == shape else f"the range is {found.numbers.shape}, expected {shape}"
 
 
-def compare(name: str, area: Area, found: Cells | None, want: Array, exact: bool = False) -> TensorResult:
-    """One range against what it should hold; NaN in `want` stands for an empty cell."""
+def logit_rounding(logits: Array, temperature: float = 1) -> Array:
+    """What exp(logit / temperature) inherits of the logits' rounding, over TOLERANCE.  [n_vocab, T] -> [T]"""
+    largest: Array = np.abs(logits).max(axis=0)
+    return largest * (ROUNDING / TOLERANCE / temperature if temperature else 0)
+
+
+def compare(
+    name: str, area: Area, found: Cells | None, want: Array, exact: bool = False, slack: Array | float = 0
+) -> TensorResult:
+    """One range against what it should hold; NaN in `want` stands for an empty cell.
+
+    `slack`: differences are taken relative to at least this, and to at least so many times the expected value.
+    """
     problem = shape_problem(area, found)
     if found is None or problem:
         return TensorResult(name, area.reference, None, None, problem=problem)
@@ -61,6 +75,8 @@ def compare(name: str, area: Area, found: Cells | None, want: Array, exact: bool
         difference = np.abs(got - want)
     difference[empty] = 0
     scale = np.where(empty, 1, np.abs(want))
+    if not exact:
+        scale = np.maximum(scale, slack * np.maximum(scale, 1))
     relative = difference / (np.maximum(scale, np.finfo(float).tiny) if exact else np.maximum(scale, FLOOR))
     i, j = (int(k) for k in np.unravel_index(int(np.argmax(relative)), relative.shape))
     max_rel = float(relative[i, j])
@@ -69,10 +85,13 @@ def compare(name: str, area: Area, found: Cells | None, want: Array, exact: bool
 
 
 def compare_texts(name: str, area: Area, found: Cells | None, want: Mapping[tuple[int, int], str]) -> TensorResult:
-    """Texts, to the letter; a cell that `want` doesn't name must hold none."""
+    """Texts, to the letter; a cell that `want` doesn't name must hold none. None may hold a number."""
     problem = shape_problem(area, found)
     if found is None or problem:
         return TensorResult(name, area.reference, None, None, problem=problem)
+    for i, j in np.argwhere(~np.isnan(found.numbers)).tolist():
+        said = f"holds the number {found.numbers[i, j]:g}, not {want.get((i, j), '')!r}"
+        return TensorResult(name, area.reference, None, None, _cell(area, i, j), said)
     for i, j in sorted(found.texts.keys() | want.keys()):
         is_, should = found.texts.get((i, j), ""), want.get((i, j), "")
         if is_ != should:

@@ -28,7 +28,7 @@ from sheetgpt.sheets.tokenizer_layout import ids_column
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text.tokenizer import Tokenizer
 from sheetgpt.verification.choice import choice_results, token_strings_results
-from sheetgpt.verification.compare import TensorResult, compare, compare_texts, shape_problem
+from sheetgpt.verification.compare import TensorResult, compare, compare_texts, logit_rounding, shape_problem
 from sheetgpt.workbook.build import fingerprint
 from sheetgpt.workbook.inputs import Inputs, given_ids, token_ids, with_prompt, with_settings, write
 from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
@@ -141,7 +141,8 @@ def verify(
     results = [*_trace_results(layout, cells, expected, first)]
     results += _output_results(layout, cells, expected, inputs.sampling.temperature)
     results += choice_results(layout, cells, expected, tokens, len(start), inputs, choices)
-    results += _text_results(layout, cells, inputs, tokens, len(start), choices, tokenizer, checkpoint is not None)
+    last, known = expected["logits"][:, -1], checkpoint is not None
+    results += _text_results(layout, cells, inputs, tokens, len(start), choices, last, tokenizer, known)
     results += _weight_results(layout, cells, params if layout.scaled else numbers)
     return Report(str(path), engine, tuple(results), tuple(problems))
 
@@ -163,7 +164,7 @@ def _names(layout: Layout) -> list[str]:
         names += [defined_name(param)] if len(areas) == 1 else [f"{param}_{b}" for b in range(len(areas))]
     names += ["tokenizer_ids"] if layout.reads_text else []
     names += ["completion"] if layout.reads_text else []
-    names += ["token_text", "prompt_text", "next_logits", "next_probs", "top_ids", "top_probs"]
+    names += ["token_text", "prompt_text", "next_logits", "next_probs", "top_ids", "top_tokens", "top_probs"]
     return [*names, "n_prompt", "n_tokens", "surprisal", "logits_lse", *layout.sample]
 
 
@@ -203,7 +204,8 @@ def _output_results(
         "top_probs": np.array([*probs[best], *[np.nan] * (top - n)], float),
     }
     areas = layout.home | layout.softmax
-    return [compare(name, areas[name], cells[name], want[:, None]) for name, want in wants.items()]
+    loose = {name: float(logit_rounding(logits, temperature)) for name in ("next_probs", "top_probs")}
+    return [compare(n, areas[n], cells[n], want[:, None], slack=loose.get(n, 0)) for n, want in wants.items()]
 
 
 def _text_results(
@@ -213,6 +215,7 @@ def _text_results(
     tokens: Sequence[int],
     n_prompt: int,
     choices: Sequence[Choice],
+    logits: Array,
     tokenizer: Tokenizer | None,
     known: bool,
 ) -> list[TensorResult]:
@@ -230,6 +233,8 @@ def _text_results(
     texts = {(0, t): shown[i] for t, i in enumerate(tokens)}
     results.append(compare_texts("token_text", home["token_text"], cells["token_text"], texts))
     results += token_strings_results(layout, cells, n_prompt, choices, shown)
+    best = {(k, 0): shown[i] for k, i in enumerate(sampling.top(logits, home["top_tokens"].n_rows))}
+    results.append(compare_texts("top_tokens", home["top_tokens"], cells["top_tokens"], best))
     if not layout.reads_text:
         text = "".join(texts.values())
         return [*results, compare_texts("prompt_text", home["prompt_text"], cells["prompt_text"], {(0, 0): text})]
