@@ -17,7 +17,7 @@ RANGES = {
     "home": "Home!A1:X62",
     "guide": "Guide!A1:C24",
     "tokenizer": "Tokenizer!A1:AC32",
-    "block": "h0!A1:Q45",
+    "block": "Block 0!A1:Q45",
     "sample": "Sample!A1:Y52",
 }
 

@@ -42,7 +42,7 @@ LINKS_ROW = 44
 def links(layout: Layout) -> list[tuple[str, str]]:
     """Every sheet in the order of the computation, and a few words on it."""
     n = layout.config.n_layer
-    blocks = [(layout.block_sheet(i), f"block {i} of {n}: attention, then the MLP") for i in range(n)]
+    blocks = [(layout.block_sheet(i), "attention, then the MLP") for i in range(n)]
     weights = [(layout.weight_sheet(i), f"the four matrices of block {i}") for i in range(n)]
     head = [] if layout.config.tied else [("lm_head", "the unembedding's own matrix")]
     text = [(TOKENIZER, "the prompt's text becomes token ids, step by step")] if layout.reads_text else []
@@ -81,8 +81,8 @@ def section_links(layout: Layout, sheet: str) -> list[tuple[str, str]]:
             continue
         if kind is None and name + ".mean" in layout.tensors:
             continue  # its mean's title comes first
-        short = name.removesuffix(".mean").removeprefix(sheet + ".")
-        short = short.replace("attn.scores.", "head ")
+        name = name.removesuffix(".mean")
+        short = (name.partition(".")[2] or name).replace("attn.scores.", "head ")  # `h0.attn.z` is a block's
         found.append((short, f"{quoted(sheet)}!A{area.row - 1}"))
     return found
 

@@ -94,10 +94,11 @@ class Layout:
         return self.weights == INT8
 
     def block_sheet(self, i: int) -> str:
-        return f"h{i}"
+        """Numbered as the tensors `h0.…`; named otherwise, since H0 and H1 look like cells to a tool that doesn't quote."""
+        return f"Block {i}"
 
     def weight_sheet(self, i: int) -> str:
-        return f"h{i} weights"
+        return f"Block {i} weights"
 
     @cached_property
     def tensors(self) -> dict[str, Area]:
