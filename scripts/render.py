@@ -15,7 +15,7 @@ from sheetgpt.errors import SheetGPTError
 
 RANGES = {
     "home": "Home!A1:X62",
-    "guide": "Guide!A1:C24",
+    "guide": "Guide!A1:E24",
     "tokenizer": "Tokenizer!A1:AC32",
     "block": "Block 0!A1:Q45",
     "sample": "Sample!A1:Y52",

@@ -37,6 +37,7 @@ EPOCH = datetime.datetime(2000, 1, 1)  # a clock would make two builds differ
 CHUNK = 1 << 20
 MANY_CELLS = 2_000_000  # below this, starting worker processes costs more than it saves
 TEXT_HINTS = ("twoDigitTextYear", "numberStoredAsText")  # of a token such as 1984 or 1/2/31
+FORMULA_HINTS = ("formulaRange", "emptyCellReference")  # a formula refers to what it uses, not to all that stands there
 POLL = 0.2  # seconds between two looks at what the worker processes have done
 
 
@@ -104,6 +105,7 @@ class Book:
         return frame
 
     def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:
+        self.ignore(frame, FORMULA_HINTS, f"A1:{last_cell}")
         links, ignored = self._links.pop(frame.title, []), self._ignored.pop(frame.title, {})
         self.sheets.append(Sheet(frame, rows, last_cell, n_cells, links, ignored))
 
@@ -117,7 +119,9 @@ class Book:
     def ignore(self, frame: Worksheet, kinds: Iterable[str], *ranges: str) -> None:
         """Excel puts a green triangle into a cell for each of its hints; on these ranges not for these `kinds`.
 
-        They are attributes of ignoredError (ECMA-376 part 1, 18.3.1.50), `TEXT_HINTS` or `FORMULA_HINTS`.
+        They are attributes of ignoredError (ECMA-376 part 1, 18.3.1.50). Two stay in force everywhere, evalError and
+        formula: no cell of a sound workbook shows an error, and none differs from two like neighbours (beside or
+        above and below it), so that such a triangle marks a formula that somebody broke.
         """
         found = self._ignored.setdefault(frame.title, {})
         for kind in kinds:

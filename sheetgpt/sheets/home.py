@@ -13,12 +13,12 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.bpe_by_hand import BY_HAND
 from sheetgpt.sheets.decoding import DECODING
 from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, Text, bar, inputs_rows, local, ranges
 from sheetgpt.sheets.home_strip import strip_rows
-from sheetgpt.sheets.home_table import add_charts, table_rows
+from sheetgpt.sheets.home_table import LINKS_ROW, add_charts, table_rows
 from sheetgpt.sheets.layout import (
     EMBED,
     FIRST_TOKEN,
@@ -35,8 +35,6 @@ from sheetgpt.sheets.layout import (
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, MERGES, TOKENIZER
-
-LINKS_ROW = 44
 
 
 def links(layout: Layout) -> list[tuple[str, str]]:
@@ -112,6 +110,8 @@ def add_home(
     if text is not None:
         for row in (layout.home["prompt"].row, layout.home["completion"].row):
             frame.merged_cells.add(f"C{row}:{letter(WIDE - FIRST_TOKEN)}{row}")
+    texts = ("prompt", "completion", "prompt_text", "token_text", "top_tokens")
+    book.ignore(frame, TEXT_HINTS, *(area.cells for name, area in layout.home.items() if name in texts))
     widest = max(layout.context, 18, 10 + layout.config.n_head)
     last = f"{letter(widest - 1)}{LINKS_ROW + len(links(layout)) - 1}"
     book.add(frame, lambda: home_rows(layout, text, palette, prompt, now), last, 10 * layout.context)
