@@ -18,7 +18,7 @@ from sheetgpt.sheets.bpe_by_hand import BY_HAND
 from sheetgpt.sheets.decoding import DECODING
 from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, Text, bar, inputs_rows, local, ranges
 from sheetgpt.sheets.home_strip import strip_rows
-from sheetgpt.sheets.home_table import LINKS_ROW, add_charts, table_rows
+from sheetgpt.sheets.home_table import add_charts, table_rows
 from sheetgpt.sheets.layout import (
     EMBED,
     FIRST_TOKEN,
@@ -35,6 +35,8 @@ from sheetgpt.sheets.layout import (
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, MERGES, TOKENIZER
+
+LINKS_ROW = 44
 
 
 def links(layout: Layout) -> list[tuple[str, str]]:

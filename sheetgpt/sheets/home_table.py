@@ -22,7 +22,7 @@ from sheetgpt.sheets.layout import FIRST_TOKEN, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
-LINKS_ROW = 44  # of Home: the list of sheets begins here, below its title
+TALL = 15  # points: of a row beside the charts
 GAP = 76_200  # EMU, 8 pixels
 TEMPERATURES = (0.2, 0.5, 1, 1.5, 2)
 
@@ -41,7 +41,9 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
     yield rows.row(first - 2, heading, *filler[:4], words, *filler[4:])
     heads = ("rank", "id", "token", "logit", "probability")
     heats = b"".join(rows.number(FIRST_TOKEN + i, first - 1, t, palette["heat"]) for i, t in enumerate(TEMPERATURES))
-    yield rows.row(first - 1, *(rows.text(c, first - 1, h, palette["header"]) for c, h in enumerate(heads, 1)), heats)
+    yield rows.row(
+        first - 1, *(rows.text(c, first - 1, h, palette["header"]) for c, h in enumerate(heads, 1)), heats, height=TALL
+    )
     heat = now.inputs.sampling.temperature
     best, probs = sampling.top(now.logits, 10), sampling.probabilities(now.logits, heat)
     reshaped = [sampling.probabilities(now.logits, t) for t in TEMPERATURES]
@@ -63,7 +65,7 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
             source = f"EXP(($D${n}-{soft['next_max'].reference})/{c}${first - 1})/{c}${first + 10}"
             cell = guard.format(source), float(p[id]) if known else "", palette["prob"]
             cells.append(rows.formula(FIRST_TOKEN + i, n, *cell))
-        yield rows.row(n, *cells)
+        yield rows.row(n, *cells, height=TALL)
     yield _sums(layout, palette, now, first + 10, some)
 
 
@@ -91,7 +93,7 @@ def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> byte
         source = f"SUMPRODUCT(EXP(1)^(({soft['next_logits'].reference}-{soft['next_max'].reference})/{c}${n - 11}))"
         total = float(np.exp((now.logits - now.logits.max()) / t).sum())
         cells.append(rows.formula(FIRST_TOKEN + i, n, f'IF({some},{source},"")', total, palette["share"]))
-    return rows.row(n, *cells)
+    return rows.row(n, *cells, height=TALL)
 
 
 def add_charts(frame: Worksheet, layout: Layout) -> None:
@@ -117,12 +119,13 @@ def add_charts(frame: Worksheet, layout: Layout) -> None:
 
 
 def _over(table: Area, t: int, n: int) -> TwoCellAnchor:
-    """Beside the table, from its heads to a row above the next section, over n columns from that of position t.
+    """Beside the table, from its heads to its sums, over n columns from that of position t.
 
-    Both corners stand in cells, so that no program's column widths or row heights push one chart over another.
+    Both corners stand in cells, so that no program's column widths push one chart over another; the rows have a height
+    of their own, since LibreOffice sizes a chart before it fits the others to their text.
     """
     column, top = FIRST_TOKEN + t - 1, table.row - 2  # both count from 0
-    start, end = AnchorMarker(column, GAP, top, GAP), AnchorMarker(column + n, 0, LINKS_ROW - 3, 0)
+    start, end = AnchorMarker(column, GAP, top, GAP), AnchorMarker(column + n, 0, table.last_row + 1, 0)
     return TwoCellAnchor(editAs="twoCell", _from=start, to=end)
 
 
