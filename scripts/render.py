@@ -14,10 +14,10 @@ from sheetgpt.engines.libreoffice import export_pdf
 from sheetgpt.errors import SheetGPTError
 
 RANGES = {
-    "home": "Home!A1:X62",
-    "guide": "Guide!A1:C24",
+    "home": "Home!A1:Y62",
+    "guide": "Guide!A1:E24",
     "tokenizer": "Tokenizer!A1:AC32",
-    "block": "h0!A1:Q45",
+    "block": "Block 0!A1:Q45",
     "sample": "Sample!A1:Y52",
 }
 

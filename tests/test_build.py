@@ -88,7 +88,7 @@ def test_a_formula_that_looks_right_of_its_column_is_named(
     cell = area.line(3).stripe(1).cells
     change = set_formula(cell, lambda formula: re.sub(r"\bG\$(\d\d+)", r"H$\1", formula))
     broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
-    rules = [problem.rule for problem in check(broken) if (problem.part, problem.where) == ("h1", cell)]
+    rules = [problem.rule for problem in check(broken) if (problem.part, problem.where) == ("Block 1", cell)]
     assert any("right" in rule for rule in rules), rules
 
 
@@ -128,12 +128,12 @@ def test_tokens_that_begin_like_a_formula_stay_text(write_checkpoint: Callable[.
             above = area if area.sheet != "wte" else Area("wte", area.row - 1, area.column)
             cell = book[above.sheet][above.cells]
             assert (cell.value, cell.data_type) == (sign, "s"), f"{above.sheet}!{above.cells}"
-    cells = libreoffice.recalculate(path, {}, ["token_text", "prompt_text", "message", "'h0'!F4:O4"])
+    cells = libreoffice.recalculate(path, {}, ["token_text", "prompt_text", "message", "'Block 0'!F4:O4"])
     shown = {(0, t): sign for t, sign in enumerate(text)}
     assert cells["token_text"] is not None
     assert cells["token_text"].texts == shown
-    assert cells["'h0'!F4:O4"] is not None
-    assert cells["'h0'!F4:O4"].texts == shown
+    assert cells["'Block 0'!F4:O4"] is not None
+    assert cells["'Block 0'!F4:O4"].texts == shown
     assert cells["prompt_text"] is not None
     assert cells["prompt_text"].texts == {(0, 0): text}
 
@@ -181,7 +181,7 @@ def test_a_build_that_fails_leaves_the_old_file_and_nothing_else(micro: Checkpoi
     target.write_bytes(b"precious")
 
     def stop(written: Written) -> None:
-        if written.sheet == "h1":
+        if written.sheet == "Block 1":
             raise OSError(28, "No space left on device")
 
     with pytest.raises(SheetGPTError, match="can't be written: No space left"):
@@ -244,10 +244,10 @@ def test_the_bar_shows_sheet_size_and_time_left_only_on_a_terminal() -> None:
     for terminal in (True, False):
         console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
         with bar(console) as advance:
-            advance(Written("h7 weights", 250, 1000, 123_456_789))
+            advance(Written("Block 7 weights", 250, 1000, 123_456_789))
         shown = console.file.getvalue()  # type: ignore[attr-defined]
         if terminal:
-            assert all(words in shown for words in ("h7 weights", "25%", "123.5 MB", "-:--:--"))
+            assert all(words in shown for words in ("Block 7 weights", "25%", "123.5 MB", "-:--:--"))
         else:
             assert shown.strip() == ""
 
@@ -387,7 +387,7 @@ def test_info_and_check_commands(
     assert "h1_attn_probs_1" in out
     assert sheetgpt_command("info", micro.source)[0] == 0
     assert sheetgpt_command("check", micro_workbook)[0] == 0
-    broken = patch(micro_workbook, tmp_path / "b.xlsx", {"h0": lambda sheet: sheet.replace("SUM(", "NOSUCH(", 1)})
+    broken = patch(micro_workbook, tmp_path / "b.xlsx", {"Block 0": lambda sheet: sheet.replace("SUM(", "NOSUCH(", 1)})
     status, out, _ = sheetgpt_command("check", broken)
     assert status == 1
     assert "NOSUCH" in out

@@ -122,7 +122,7 @@ def test_weight_cells_hold_whole_numbers_and_names_their_scales(odd: Checkpoint,
         defined = book.defined_names[layout.defined_name(quantize.scale_name(name))].attr_text
         assert defined == places[quantize.scale_name(name)][0].reference
     neuron = places["h1.mlp.c_fc.scale"][0]
-    assert (neuron.sheet, neuron.cells[0]) == ("h1", "E")
+    assert (neuron.sheet, neuron.cells[0]) == ("Block 1", "E")
 
 
 def values(book: openpyxl.Workbook, areas: list[Area]) -> np.ndarray:
@@ -302,7 +302,7 @@ def compact_workbook(odd: Checkpoint, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_cells_without_addresses_hold_the_same(compact_workbook: Path, odd_int8_workbook: Path) -> None:
     with zipfile.ZipFile(compact_workbook) as package:
-        sheet = package.read(sheet_part(package, "h0 weights"))
+        sheet = package.read(sheet_part(package, "Block 0 weights"))
     assert sheet.count(b"<c><v>") > 1000
     assert compact_workbook.stat().st_size < odd_int8_workbook.stat().st_size
     assert check(compact_workbook) == []
@@ -326,6 +326,6 @@ def test_check_counts_cells_without_addresses(compact_workbook: Path, tmp_path: 
             cells = after.split("<c><v>", 8)
             return before + row + "<c><v>".join(cells[:8]) + put + "<c><v>" + cells[8]
 
-        patch(compact_workbook, broken, {"h0 weights": change})
+        patch(compact_workbook, broken, {"Block 0 weights": change})
         found = [(problem.where, problem.rule) for problem in check(broken)]
         assert any(place == where and rule in words for place, words in found), found[:3]

@@ -196,8 +196,8 @@ def test_swapped_biases_are_red(micro_workbook: Path, layout: Layout, tmp_path: 
 @pytest.mark.parametrize(
     ("sheet", "engine"),
     [
-        *((sheet, "libreoffice") for sheet in ("h1", "Home", "wte")),
-        *((sheet, "cached") for sheet in ("h1", "h0 weights", "Home", "Softmax", "wte", "Model")),
+        *((sheet, "libreoffice") for sheet in ("Block 1", "Home", "wte")),
+        *((sheet, "cached") for sheet in ("Block 1", "Block 0 weights", "Home", "Softmax", "wte", "Model")),
     ],
 )
 def test_a_deleted_sheet_is_red(micro_workbook: Path, tmp_path: Path, sheet: str, engine: str) -> None:

@@ -1,7 +1,7 @@
 """Engines: a workbook and some inputs go in, ranges of recalculated cells come out; nothing here knows of GPT-2.
 
 Every engine offers `recalculate(workbook, inputs, read)` with the data types below. A cell is reached by a defined
-name or by a range such as `h0 weights!C4:NP771` (quotes around the sheet and dollars are welcome).
+name or by a range such as `Block 0 weights!C4:NP771` (quotes around the sheet and dollars are welcome).
 """
 
 import datetime

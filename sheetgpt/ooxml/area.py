@@ -32,7 +32,7 @@ class Area:
 
     @property
     def reference(self) -> str:
-        """Absolute, with its sheet: `'h0 weights'!$C$4:$C$771`."""
+        """Absolute, with its sheet: `'Block 0 weights'!$C$4:$C$771`."""
         first = f"${get_column_letter(self.column)}${self.row}"
         last = f"${get_column_letter(self.last_column)}${self.last_row}"
         return f"{quoted(self.sheet)}!{first if first == last else f'{first}:{last}'}"

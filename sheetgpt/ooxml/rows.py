@@ -152,7 +152,15 @@ def _cached(value: float | str) -> tuple[bytes, bytes]:
 
 
 def _formula_cell(column: bytes, number: int, body: bytes, cached: tuple[bytes, bytes], style: int) -> bytes:
-    return b'<c r="%b%d"%b%b>%b<v>%b</v></c>' % (column, number, _style(style), cached[0], body, cached[1])
+    """Excel, like any XML reader, may drop white space at a text's ends where `xml:space` doesn't forbid it.
+
+    It writes the attribute itself. `v` is of the same type as `t`, ST_Xstring (18.3.1.96), in the Open XML SDK an
+    XstringType, which has the attribute.
+    """
+    kind, value = cached
+    ends = kind and (value[:1].isspace() or value[-1:].isspace())
+    keep = b' xml:space="preserve"' if ends else b""
+    return b'<c r="%b%d"%b%b>%b<v%b>%b</v></c>' % (column, number, _style(style), kind, body, keep, value)
 
 
 def _style(style: int) -> bytes:

@@ -12,7 +12,7 @@ from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.workbook.inputs import Inputs
@@ -82,6 +82,8 @@ def add_about(book: Book, layout: Layout, palette: Palette, model: str, fingerpr
     for column, width in zip("ABCE", (28, 22, 70, 16), strict=True):
         sheet.column_dimensions[column].width = width
     book.link(sheet, "A2", f"{quoted(HOME)}!A1")
+    book.ignore(sheet, TEXT_HINTS, *(layout.model_cells[name].cells for name in ("model", "fingerprint")))
+    book.ignore(sheet, TEXT_HINTS, layout.built["built_prompt"].cells)
     last = max(layout.built["built_logits"].last_row, _last_setting(layout)) + 5 + len(parameter_parts(layout.config))
     stream = lambda: about_rows(layout, palette, model, fingerprint, built)  # noqa: E731
     book.add(sheet, stream, f"{get_column_letter(FIRST_TOKEN + layout.context - 1)}{last}", 3 * last)

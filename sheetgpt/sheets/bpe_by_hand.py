@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.formulas import code_point
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
@@ -134,6 +134,7 @@ def add_bpe_by_hand(book: Book, tokenizer: TokenizerLayout, palette: Palette, n_
     frame.freeze_panes = "D4"
     book.link(frame, "A2", f"{quoted(HOME)}!A1")
     last = f"{rows.letters(FIRST + WIDTH - 1).decode()}{UTF8_INPUT.row + 12}"
+    book.ignore(frame, TEXT_HINTS, f"A1:{last}")
     book.add(frame, lambda: _rows(tokenizer, palette, n_bytes, n_tokens), last, 8 * ROUNDS * WIDTH)
 
 

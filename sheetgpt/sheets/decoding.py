@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
@@ -116,6 +116,7 @@ def add_decoding(
     last = FIRST + max(layout.n_tokens, layout.capacity) - 1
     values = _values(layout, ids, shown, hexes)
     cells = len(TOKEN_COLUMNS) * layout.n_tokens + len(BYTE_COLUMNS) * layout.capacity
+    book.ignore(frame, TEXT_HINTS, f"A1:N{last}")
     book.add(frame, lambda: _rows(layout, palette, values), f"N{last}", cells)
 
 

@@ -76,13 +76,15 @@ def add_guide(book: Book, layout: Layout, palette: Palette) -> None:
     sheet = book.frame(GUIDE)
     sheet.sheet_properties.tabColor = "C55A11"
     sheet.sheet_view.showGridLines = False
-    for column, width in zip("ABC", (6, 30, 110), strict=True):
+    for column, width in zip("ABCDE", (6, 30, 14, 10, 86), strict=True):
         sheet.column_dimensions[column].width = width
+    for i in range(len(stops(layout))):
+        sheet.merged_cells.add(f"C{FIRST + i}:E{FIRST + i}")
     book.link(sheet, "A2", f"{quoted(HOME)}!A1")
     for i, (place, *_) in enumerate(stops(layout)):
         book.link(sheet, f"B{FIRST + i}", place)
     last = FIRST + 14 + len(parameter_parts(layout.config))
-    book.add(sheet, lambda: guide_rows(layout, palette), f"C{last}", 3 * last)
+    book.add(sheet, lambda: guide_rows(layout, palette), f"E{last}", 5 * last)
 
 
 def guide_rows(layout: Layout, palette: Palette) -> Iterator[bytes]:
@@ -92,7 +94,8 @@ def guide_rows(layout: Layout, palette: Palette) -> Iterator[bytes]:
     for i, (_, name, words) in enumerate(stops(layout)):
         n = FIRST + i
         cells = rows.number(1, n, i + 1, palette["id"]), rows.text(2, n, name, palette["link"])
-        yield rows.row(n, *cells, rows.text(3, n, words, palette["paragraph"]), height=32)
+        rest = (rows.blank(column, n, palette["paragraph"]) for column in (4, 5))
+        yield rows.row(n, *cells, rows.text(3, n, words, palette["paragraph"]), *rest, height=32)
     yield from _parameters(layout, palette, FIRST + 11)
 
 
@@ -101,20 +104,15 @@ def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[bytes]:
     config = layout.config
     where = {name: area.reference for name, area in layout.model_cells.items()}
     parts = parameter_parts(config)
-    total = f"$B${n + len(parts) + 1}"
-    heads = (
-        (1, ""),
-        (2, "Parameters"),
-        (3, "by part, counted from the shapes on the sheet Model; and the part's share"),
-    )
-    yield rows.row(n, *(rows.text(c, n, head, palette["section"]) for c, head in heads))
+    total = f"$C${n + len(parts) + 1}"
+    heads = ("", "Parameters", "how many", "share", "counted from the shapes on the sheet Model")
+    yield rows.row(n, *(rows.text(c, n, head, palette["section"]) for c, head in enumerate(heads, 1)))
     for i, (part, expression, number) in enumerate(parts, 1):
-        count = rows.formula(2, n + i, expression.format(**where), number(config), palette["count"])
-        share = f'"{part}: "&TEXT($B${n + i}/{total},"0.0%")'
-        value = f"{part}: {number(config) / config.n_params:.1%}"
-        yield rows.row(n + i, count, rows.formula(3, n + i, share, value, palette["label"]))
+        name = rows.text(2, n + i, part, palette["label"])
+        count = rows.formula(3, n + i, expression.format(**where), number(config), palette["count"])
+        share = number(config) / config.n_params
+        yield rows.row(n + i, name, count, rows.formula(4, n + i, f"$C${n + i}/{total}", share, palette["prob"]))
     end = n + len(parts) + 1
-    whole = rows.formula(2, end, f"SUM($B${n + 1}:$B${end - 1})", config.n_params, palette["total"])
-    yield rows.row(
-        end, whole, rows.text(3, end, "all parameters: as many weights stand in this workbook", palette["name"])
-    )
+    whole = rows.formula(3, end, f"SUM($C${n + 1}:$C${end - 1})", config.n_params, palette["total"])
+    words = rows.text(5, end, "as many weights stand in this workbook", palette["label"])
+    yield rows.row(end, rows.text(2, end, "all parameters", palette["name"]), whole, words)

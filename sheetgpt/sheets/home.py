@@ -13,7 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.bpe_by_hand import BY_HAND
 from sheetgpt.sheets.decoding import DECODING
 from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, Text, bar, inputs_rows, local, ranges
@@ -42,7 +42,7 @@ LINKS_ROW = 44
 def links(layout: Layout) -> list[tuple[str, str]]:
     """Every sheet in the order of the computation, and a few words on it."""
     n = layout.config.n_layer
-    blocks = [(layout.block_sheet(i), f"block {i} of {n}: attention, then the MLP") for i in range(n)]
+    blocks = [(layout.block_sheet(i), "attention, then the MLP") for i in range(n)]
     weights = [(layout.weight_sheet(i), f"the four matrices of block {i}") for i in range(n)]
     head = [] if layout.config.tied else [("lm_head", "the unembedding's own matrix")]
     text = [(TOKENIZER, "the prompt's text becomes token ids, step by step")] if layout.reads_text else []
@@ -81,8 +81,8 @@ def section_links(layout: Layout, sheet: str) -> list[tuple[str, str]]:
             continue
         if kind is None and name + ".mean" in layout.tensors:
             continue  # its mean's title comes first
-        short = name.removesuffix(".mean").removeprefix(sheet + ".")
-        short = short.replace("attn.scores.", "head ")
+        name = name.removesuffix(".mean")
+        short = (name.partition(".")[2] or name).replace("attn.scores.", "head ")  # `h0.attn.z` is a block's
         found.append((short, f"{quoted(sheet)}!A{area.row - 1}"))
     return found
 
@@ -112,6 +112,8 @@ def add_home(
     if text is not None:
         for row in (layout.home["prompt"].row, layout.home["completion"].row):
             frame.merged_cells.add(f"C{row}:{letter(WIDE - FIRST_TOKEN)}{row}")
+    texts = ("prompt", "completion", "prompt_text", "token_text", "top_tokens")
+    book.ignore(frame, TEXT_HINTS, *(area.cells for name, area in layout.home.items() if name in texts))
     widest = max(layout.context, 18, 10 + layout.config.n_head)
     last = f"{letter(widest - 1)}{LINKS_ROW + len(links(layout)) - 1}"
     book.add(frame, lambda: home_rows(layout, text, palette, prompt, now), last, 10 * layout.context)

@@ -251,8 +251,9 @@ def self_check(layout: Layout, text: Text | None) -> str:
     top = local(Area("", home["top_logits"].row, home["top_logits"].column, layout.built["built_logits"].n_rows))
     theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
     difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
-    yes = f'"✓ the ten largest logits agree with NumPy\'s at build time, to "&TEXT({difference},"0E+00")'
-    no = f'"✗ the ten largest logits differ from NumPy\'s at build time, by "&TEXT({difference},"0E+00")'
+    power = f"INT(LN({difference})/LN(10))"  # TEXT takes its format in the user's language
+    yes = f'"✓ the ten largest logits agree with NumPy\'s at build time, to within 1E"&({power}+1)'
+    no = f'"✗ the ten largest logits differ from NumPy\'s at build time, by more than 1E"&{power}'
     same_now = f'IF({difference}=0,"{EXACTLY}",{yes})'
     verdict = f'IF({difference}<0.000000001,{same_now},{no}&": was a weight or a formula changed?")'
     return f'IF({local(home["settings_ok"])}=0,"",IF(AND({",".join(same)}),{verdict},"{OTHER_INPUTS}"))'

@@ -10,6 +10,7 @@ import numpy as np
 from openpyxl.chart import BarChart, Reference
 from openpyxl.chart.text import RichText, Text
 from openpyxl.chart.title import Title
+from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, TwoCellAnchor
 from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties, RegularTextRun
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -22,6 +23,8 @@ from sheetgpt.sheets.layout import FIRST_TOKEN, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
+TALL = 15  # points: of a row beside the charts
+GAP = 76_200  # EMU, 8 pixels
 TEMPERATURES = (0.2, 0.5, 1, 1.5, 2)
 
 
@@ -39,7 +42,9 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
     yield rows.row(first - 2, heading, *filler[:4], words, *filler[4:])
     heads = ("rank", "id", "token", "logit", "probability")
     heats = b"".join(rows.number(FIRST_TOKEN + i, first - 1, t, palette["heat"]) for i, t in enumerate(TEMPERATURES))
-    yield rows.row(first - 1, *(rows.text(c, first - 1, h, palette["header"]) for c, h in enumerate(heads, 1)), heats)
+    yield rows.row(
+        first - 1, *(rows.text(c, first - 1, h, palette["header"]) for c, h in enumerate(heads, 1)), heats, height=TALL
+    )
     heat = now.inputs.sampling.temperature
     best, probs = sampling.top(now.logits, 10), sampling.probabilities(now.logits, heat)
     reshaped = [sampling.probabilities(now.logits, t) for t in TEMPERATURES]
@@ -61,7 +66,7 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
             source = f"EXP(($D${n}-{soft['next_max'].reference})/{c}${first - 1})/{c}${first + 10}"
             cell = guard.format(source), float(p[id]) if known else "", palette["prob"]
             cells.append(rows.formula(FIRST_TOKEN + i, n, *cell))
-        yield rows.row(n, *cells)
+        yield rows.row(n, *cells, height=TALL)
     yield _sums(layout, palette, now, first + 10, some)
 
 
@@ -84,27 +89,40 @@ def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> byte
         source = sum_exp(soft["next_logits"].reference, soft["next_max"].reference, f"{c}${n - 11}")
         total = float(np.exp((now.logits - now.logits.max()) / t).sum())
         cells.append(rows.formula(FIRST_TOKEN + i, n, f'IF({some},{source},"")', total, palette["share"]))
-    return rows.row(n, *cells)
+    return rows.row(n, *cells, height=TALL)
 
 
 def add_charts(frame: Worksheet, layout: Layout) -> None:
     """The ten probabilities at the temperature that is set, and at five others side by side."""
     probs, tokens = layout.home["top_probs"], layout.home["top_tokens"]
     names = Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row)
-    now = _chart("bar", "Next token, at the temperature above", 11.5)
+    now = _chart("bar", "Next token, at the temperature above")
     now.add_data(Reference(frame, probs.column, probs.row, probs.column, probs.last_row))
     now.set_categories(names)
     now.x_axis.scaling.orientation = "maxMin"
     now.legend = None
-    frame.add_chart(now, f"{letter(6)}{probs.row - 1}")
-    heats = _chart("col", "The same tokens, colder and hotter", 15)
+    now.anchor = _over(probs, 6, 6)
+    frame.add_chart(now)
+    heats = _chart("col", "The same tokens, colder and hotter")
     for i in range(len(TEMPERATURES)):
         column = FIRST_TOKEN + i
         heats.add_data(Reference(frame, column, probs.row - 1, column, probs.last_row), titles_from_data=True)
     heats.set_categories(names)
     heats.legend.position = "r"
     heats.y_axis.scaling.max = 1
-    frame.add_chart(heats, f"{letter(12)}{probs.row - 1}")
+    heats.anchor = _over(probs, 12, 8)
+    frame.add_chart(heats)
+
+
+def _over(table: Area, t: int, n: int) -> TwoCellAnchor:
+    """Beside the table, from its heads to its sums, over n columns from that of position t.
+
+    Both corners stand in cells, so that no program's column widths push one chart over another; the rows have a height
+    of their own, since LibreOffice sizes a chart before it fits the others to their text.
+    """
+    column, top = FIRST_TOKEN + t - 1, table.row - 2  # both count from 0
+    start, end = AnchorMarker(column, GAP, top, GAP), AnchorMarker(column + n, 0, table.last_row + 1, 0)
+    return TwoCellAnchor(editAs="twoCell", _from=start, to=end)
 
 
 def _rich(words: str, size: int, bold: bool) -> RichText:
@@ -114,13 +132,14 @@ def _rich(words: str, size: int, bold: bool) -> RichText:
     return RichText(p=[Paragraph(pPr=ParagraphProperties(defRPr=style), r=runs, endParaRPr=style)])
 
 
-def _chart(kind: str, title: str, width: float) -> Any:
+def _chart(kind: str, title: str) -> Any:
     chart: Any = BarChart()  # its attributes are descriptors, which type checkers misread
     chart.type, chart.style = kind, 10
     chart.title = Title(tx=Text(rich=_rich(title, 1000, True)), overlay=False)
     for axis in (chart.x_axis, chart.y_axis):
         axis.txPr = _rich("", 800, False)
-    chart.height, chart.width, chart.gapWidth = 5.8, width, 30  # to the section's end in LibreOffice's rows
+    chart.gapWidth = 30
+    chart.roundedCorners = chart.varyColors = False  # Excel takes true for both where they are missing
     chart.x_axis.tickLblSkip = 1
     chart.x_axis.delete = chart.y_axis.delete = False
     chart.y_axis.numFmt, chart.y_axis.majorGridlines = "0%", None

@@ -94,10 +94,15 @@ class Layout:
         return self.weights == INT8
 
     def block_sheet(self, i: int) -> str:
-        return f"h{i}"
+        """The tensors `h0.…` are on "Block 0": a sheet h1 looks like a cell to a tool that doesn't quote."""
+        return f"Block {i}"
 
     def weight_sheet(self, i: int) -> str:
-        return f"h{i} weights"
+        return f"Block {i} weights"
+
+    def header_tokens(self, sheet: str) -> Area:
+        """The row of a token sheet that shows the tokens."""
+        return Area(sheet, TOKEN_ROW, FIRST_TOKEN, 1, self.context)
 
     @cached_property
     def tensors(self) -> dict[str, Area]:

@@ -15,7 +15,7 @@ from openpyxl.styles import Font, PatternFill
 from sheetgpt.gpt2.sampling import ALL_OF_IT, MARGIN, MODULUS, MULTIPLIER, Choice, Sampling, states
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Layout
 from sheetgpt.sheets.palette import Palette
@@ -195,6 +195,8 @@ def add_sample(
     stream: Callable[[], Iterator[bytes]] = lambda: sample_rows(  # noqa: E731
         layout, palette, prompt, sampling, choices, shown
     )
+    for name in ("chosen_token", "tokens"):
+        book.ignore(sheet, TEXT_HINTS, layout.sample[f"sample_{name}"].cells)
     book.add(sheet, stream, last.cells.split(":")[-1], last.last_row * layout.context)
 
 

@@ -17,7 +17,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.layout import (
     ACTIVE_ROW,
     BIAS,
@@ -115,6 +115,7 @@ def frame(book: Book, layout: Layout, title: str, tab: str = "2F5597") -> Worksh
     for t in range(layout.context):
         sheet.column_dimensions[letter(t)].width = 9.5
     book.link(sheet, "A2", f"{quoted(HOME)}!A1")
+    book.ignore(sheet, TEXT_HINTS, layout.header_tokens(title).cells)
     return sheet
 
 

@@ -12,7 +12,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import (
@@ -98,6 +98,7 @@ def add_tokenizer(book: Book, layout: TokenizerLayout, text: str, shown: Sequenc
     end = layout.round(layout.rounds - 1, ROUND[-1])
     last = end.line(layout.capacity - 1).cells
     cells = layout.capacity * (len(COLUMNS) + len(ROUND) * layout.rounds)
+    book.ignore(frame, TEXT_HINTS, f"A1:{last}")
     book.add(frame, lambda: tokenizer_rows(layout, palette, text, trace, shown), last, cells)
     return trace
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import Book, Style
+from sheetgpt.ooxml.book import TEXT_HINTS, Book, Style
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, FIRST_ENTRY, MERGES, TOKENIZER, TokenizerLayout
 from sheetgpt.text.bpe import NO_PAIR, Tables
@@ -52,8 +52,10 @@ def add_tables(book: Book, layout: TokenizerLayout, shown: Sequence[str]) -> Non
         book.link(frame, "A2", f"{quoted(TOKENIZER)}!A1")
     tables = layout.tables
     last = FIRST_ENTRY - 1 + len(tables.keys)
+    book.ignore(merges, TEXT_HINTS, f"E{FIRST_ENTRY}:F{last}")
     book.add(merges, lambda: merge_rows(tables, palette, shown), f"I{last}", 9 * len(tables.keys))
     last = FIRST_ENTRY - 1 + max(len(tables.kind_starts), len(tables.added))
+    book.ignore(characters, TEXT_HINTS, *(f"{c}{FIRST_ENTRY}:{c}{last}" for c in "BCHL"))
     book.add(characters, lambda: character_rows(tables, palette), f"O{last}", 5 * last)
 
 

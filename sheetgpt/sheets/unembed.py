@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.block import Params, layer_norm
 from sheetgpt.sheets.formulas import sum_exp
-from sheetgpt.sheets.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Layout
+from sheetgpt.sheets.layout import HOME, LABEL, OUTPUT, POSITION_ROW, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, down, frame, letter, sheet_rows
 
@@ -126,6 +126,7 @@ def add_output(
         lambda: output_sections(layout, shown, params, trace, now),
     )
     last = areas["logits"]
+    book.ignore(sheet, TEXT_HINTS, Area(OUTPUT, last.row, LABEL, last.n_rows).cells)
     book.add(sheet, stream, last.cells.split(":")[-1], last.last_row * layout.context)
 
 
@@ -139,6 +140,7 @@ def add_softmax(
         sheet.column_dimensions[column].width = width
     book.link(sheet, "A2", f"{quoted(HOME)}!A1")
     last = layout.softmax["next_probs"]
+    book.ignore(sheet, TEXT_HINTS, Area(SOFTMAX, last.row, 2, last.n_rows).cells)
     book.add(
         sheet,
         lambda: softmax_rows(layout, palette, shown, logits, temperature),

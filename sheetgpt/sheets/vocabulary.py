@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.layout import HOME, VOCABULARY, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.text.tokenizer import Tokenizer
@@ -83,5 +83,7 @@ def add_vocabulary(
                 cells.append(rows.numbers(4, n, scales[i : i + 1], palette["tiny"]))
             yield rows.row(n, *cells)
 
+    for area in layout.vocabulary.values():
+        book.ignore(sheet, TEXT_HINTS, area.cells)
     last = "C" if scales is None else "D"
     book.add(sheet, stream, f"{last}{3 + len(shown)}", len(heads) * len(shown))

@@ -16,7 +16,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Layout
 from sheetgpt.sheets.palette import Palette
@@ -101,6 +101,8 @@ def add_tokens(
             yield from _matrix(layout, area, weights[first:last].T, name, palette)
             first = last
 
+    strings = [Area(name, area.row - 1, area.column, 1, area.n_columns).cells for area in bands]
+    book.ignore(sheet, TEXT_HINTS, *strings)
     last_cell = f"{get_column_letter(bands[0].last_column)}{bands[-1].last_row}"
     book.add(sheet, stream, last_cell, weights.size)
 

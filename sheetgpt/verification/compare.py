@@ -100,5 +100,5 @@ def compare_texts(name: str, area: Area, found: Cells | None, want: Mapping[tupl
 
 
 def _cell(area: Area, i: int, j: int) -> str:
-    """Where in the workbook: `h0!G21`."""
+    """Where in the workbook: `Block 0!G21`."""
     return f"{area.sheet}!{Area(area.sheet, area.row + i, area.column + j).cells}"
