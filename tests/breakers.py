@@ -70,7 +70,7 @@ BLOCK_ROWS[13] = '<c r="F13"><f t="shared" ref="F13:Y13" si="2">F$11</f><v>1</v>
 )
 # a formula that points to another sheet is written out; long enough to be checked as a run
 BLOCK_ROWS[14] = "".join(
-    f"<c r=\"{c}14\"><f>IF({c}$11&lt;2,SUMPRODUCT('h0 weights'!$C$4:$C$5,{c}$11:{c}$12)+'Home'!{c}$11,0)</f><v>1</v></c>"
+    f"<c r=\"{c}14\"><f>IF({c}$11&lt;2,SUMPRODUCT('h0 weights'!$C$4:$C$5,{c}$11:{c}$12)+Home!{c}$11,0)</f><v>1</v></c>"
     for c in "FGHIJKLMNOPQRSTUVWXY"
 )
 COLUMNS = "CDEFGHIJKLMNOPQRSTUV"
@@ -119,6 +119,7 @@ def sound_parts() -> Parts:
 def _furnish(home: Worksheet) -> None:
     chart = BarChart()
     chart.add_data(Reference(home, min_col=6, max_col=8, min_row=11, max_row=11))
+    chart.y_axis.numFmt = "0%"
     home.add_chart(chart, "J2")
     red = PatternFill(bgColor="FF0000")
     home.conditional_formatting.add(
@@ -130,6 +131,10 @@ def _furnish(home: Worksheet) -> None:
     validation = DataValidation("decimal", operator="between", formula1="0", formula2="10", prompt="a number")
     validation.add("C4")
     home.add_data_validation(validation)
+    choice = DataValidation("list", formula1='"yes,no"')
+    choice.add("D4")
+    home.add_data_validation(choice)
+    home.oddHeader.center.text = "page"
     home["A2"].hyperlink = Hyperlink(ref="A2", location="'h0'!F7")
     home["B2"].hyperlink = Hyperlink(ref="B2", location="h0_ln_1")
     home.merge_cells("J30:K30")

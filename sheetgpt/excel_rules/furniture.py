@@ -174,6 +174,6 @@ def _link_problems(sheet: Element, book: Book, formulas: FormulaCheck) -> Found:
             continue
         target = read(location, book.names)
         one = len(target.references) + len(target.names) == 1 and not target.functions and not target.fault
-        broken = list(formulas.problems(location)) if one else []
+        broken = list(formulas.problems(location, place=Place.LINK)) if one else []
         if not one or broken:
             yield where, f"The hyperlink's target {location!r} is no place in the workbook."

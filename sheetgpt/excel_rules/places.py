@@ -25,6 +25,7 @@ class Place(Enum):
     SCALE = "color scale"
     LIST = "validation's list"
     VALIDATION = "validation"
+    LINK = "hyperlink"
 
     @property
     def takes_unions(self) -> bool:
@@ -110,7 +111,7 @@ def _validation_problems(reading: Reading, place: Place) -> Iterator[str]:
 def _sheet_problems(reading: Reading, place: Place) -> Iterator[str]:
     for reference in reading.references:
         if reference.sheet is not None:
-            yield f"The {place.value} names a sheet ({reference.text}); Excel takes its own sheet's cells here, or names."
+            yield f"The {place.value} names a sheet ({reference.text}); only its own sheet's cells may stand here."
 
 
 def _array_problems(reading: Reading, place: Place) -> Iterator[str]:
