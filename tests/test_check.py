@@ -26,9 +26,12 @@ from breakers import (
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import Problem, check
+from sheetgpt.excel_rules.book import Book
+from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.functions import FUNCTIONS
 from sheetgpt.excel_rules.grammar import read
 from sheetgpt.excel_rules.number_format import number_format_fault
+from sheetgpt.excel_rules.places import Place
 
 TITLES = {HOME: "Home", BLOCK: "h0", WEIGHTS: "h0 weights"}
 
@@ -694,3 +697,19 @@ def test_a_formula_is_read_into_its_references() -> None:
 def test_no_function_is_both_allowed_and_volatile() -> None:
     assert not FUNCTIONS.keys() & {"RAND", "OFFSET", "INDIRECT", "NOW", "TODAY", "CELL", "INFO"}
     assert all(0 <= f.least <= f.most <= 255 for f in FUNCTIONS.values())
+
+
+def test_what_is_sound_in_one_row_is_not_taken_for_granted_in_another() -> None:
+    book = Book({"part": "Home"}, {}, frozenset(), {}, 1, 0, 0)
+    formulas = FormulaCheck(book)
+    for sound, broken in [
+        ("A5*2", "A1048577*2"),
+        ("SUM(A2:A5)+B1", "SUM(A5:A2)+B1"),
+        ('LEN("B5")', 'LEN("_x0041_")'),
+        ("Home!A5", "Homes!A5"),
+    ]:
+        assert list(formulas.problems(sound)) == [], sound
+        assert list(formulas.problems(sound)) == [], sound
+        assert list(formulas.problems(broken)) != [], broken
+    assert list(formulas.problems("B5*2", place=Place.SHARED)) == []
+    assert list(formulas.problems("Home!B5*2", place=Place.SHARED)) != []

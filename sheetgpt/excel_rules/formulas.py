@@ -24,13 +24,20 @@ MAX_SHAPES = 300  # the `formulas` parser takes 17 ms a formula; the bundled wor
 
 TRUTH = {"true", "false"}
 
+# texts and sheets' names, kept; single cells of the formula's own sheet, whose row is left out: it changes no verdict
+_ROWS = re.compile(
+    r"""("[^"]*"|'[^']*'!?)|(?<![\w$:.!\\'])(\$?[A-Z]{1,2}\$?)[1-9]\d{0,5}(?![\w.(:!?'])""",
+)
+
 
 @dataclass
 class FormulaCheck:
-    """Checks formulas of one workbook; it remembers the shapes that the two slow parsers have accepted already."""
+    """Checks formulas of one workbook; it remembers what it found sound, so that the same formula in another row costs a
+    fiftieth (15 µs against 770), and the shapes that the two slow parsers have accepted already."""
 
     book: Book
     shapes: dict[str, str | None] = field(default_factory=dict)  # shape -> a parser's complaint
+    sound: set[tuple[str, str, int, int, Place]] = field(default_factory=set)
     cuts: dict[tuple[str, frozenset[int]], int | None] = field(default_factory=dict)  # shape, ranges -> what is cut
 
     @cached_property
@@ -41,6 +48,17 @@ class FormulaCheck:
         self, text: str, sheet: str = "", column: int = 0, n_columns: int = 1, place: Place = Place.CELL
     ) -> Iterator[str]:
         """`column`: where the formula stands, 0 outside the cells; `n_columns`: how far it fills to the right."""
+        if sheet.lower() not in self.book.token_sheets:
+            sheet, column = "", 0  # nothing depends on them there
+        key = _ROWS.sub(r"\1\2#", text), sheet, column, n_columns, place
+        if key in self.sound and len(text) <= MAX_FORMULA:
+            return
+        found = list(self._problems(text, sheet, column, n_columns, place))
+        if not found:
+            self.sound.add(key)
+        yield from found
+
+    def _problems(self, text: str, sheet: str, column: int, n_columns: int, place: Place) -> Iterator[str]:
         yield from _text_problems(text)
         reading = read(text, self.book.names, place.takes_unions)
         if reading.fault:
