@@ -32,8 +32,8 @@ _ROWS = re.compile(
 
 @dataclass
 class FormulaCheck:
-    """Checks formulas of one workbook; it remembers what it found sound, so that the same formula in another row costs a
-    fiftieth (15 µs against 770), and the shapes that the two slow parsers have accepted already."""
+    """Checks formulas of one workbook; it remembers what it found sound, so that the same formula in another row takes
+    a fiftieth of the time, and the shapes that the two slow parsers have accepted already."""
 
     book: Book
     shapes: dict[str, str | None] = field(default_factory=dict)  # shape -> a parser's complaint
