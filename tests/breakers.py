@@ -59,14 +59,19 @@ HOME_ROWS = {
 }
 BLOCK_ROWS = {
     5: '<c r="F5"><v>1</v></c><c r="G5"><v>1</v></c><c r="H5"><v>0</v></c>',
-    7: _text("A7", "ln_1") + '<c r="D7"><v>0.25</v></c>' + _filled(7, 'IF(F$5,F$11*$D7+Home!F$11,"")', 0),
-    8: _filled(8, "IF(F$5,SUMPRODUCT('h0 weights'!$C$4:$C$5,F$11:F$12),\"\")", 1),
+    7: _text("A7", "ln_1") + '<c r="D7"><v>0.25</v></c>' + _filled(7, 'IF(F$5,F$11*$D7,"")', 0),
+    8: _filled(8, 'IF(F$5,SUMPRODUCT($D$7:$D$8,F$11:F$12),"")', 1),
     9: '<c r="F9"><f>SUM($F$7:F$7)</f><v>1</v></c><c r="G9"><f>SUM($F$7:G$7)</f><v>2</v></c>',
     11: '<c r="F11"><v>1</v></c><c r="G11"><v>1</v></c><c r="H11"><v>1</v></c>',
 }
 # long enough to be checked as a run
 BLOCK_ROWS[13] = '<c r="F13"><f t="shared" ref="F13:Y13" si="2">F$11</f><v>1</v></c>' + "".join(
     f'<c r="{column}13"><f t="shared" si="2"/><v>1</v></c>' for column in "GHIJKLMNOPQRSTUVWXY"
+)
+# a formula that points to another sheet is written out; long enough to be checked as a run
+BLOCK_ROWS[14] = "".join(
+    f"<c r=\"{c}14\"><f>IF({c}$11&lt;2,SUMPRODUCT('h0 weights'!$C$4:$C$5,{c}$11:{c}$12)+Home!{c}$11,0)</f><v>1</v></c>"
+    for c in "FGHIJKLMNOPQRSTUVWXY"
 )
 COLUMNS = "CDEFGHIJKLMNOPQRSTUV"
 WEIGHT_ROWS = {
@@ -75,7 +80,7 @@ WEIGHT_ROWS = {
 }
 SHEETS = {
     HOME: ("A1:H11", _rows(HOME_ROWS)),
-    BLOCK: ("A5:Y13", _rows(BLOCK_ROWS)),
+    BLOCK: ("A5:Y14", _rows(BLOCK_ROWS)),
     WEIGHTS: ("C4:V9", _rows(WEIGHT_ROWS)),
 }
 
@@ -114,6 +119,7 @@ def sound_parts() -> Parts:
 def _furnish(home: Worksheet) -> None:
     chart = BarChart()
     chart.add_data(Reference(home, min_col=6, max_col=8, min_row=11, max_row=11))
+    chart.y_axis.numFmt = "0%"
     home.add_chart(chart, "J2")
     red = PatternFill(bgColor="FF0000")
     home.conditional_formatting.add(
@@ -125,6 +131,10 @@ def _furnish(home: Worksheet) -> None:
     validation = DataValidation("decimal", operator="between", formula1="0", formula2="10", prompt="a number")
     validation.add("C4")
     home.add_data_validation(validation)
+    choice = DataValidation("list", formula1='"yes,no"')
+    choice.add("D4")
+    home.add_data_validation(choice)
+    home.oddHeader.center.text = "page"
     home["A2"].hyperlink = Hyperlink(ref="A2", location="'h0'!F7")
     home["B2"].hyperlink = Hyperlink(ref="B2", location="h0_ln_1")
     home.merge_cells("J30:K30")

@@ -26,8 +26,12 @@ from breakers import (
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import Problem, check
+from sheetgpt.excel_rules.book import Book
+from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.functions import FUNCTIONS
 from sheetgpt.excel_rules.grammar import read
+from sheetgpt.excel_rules.number_format import number_format_fault
+from sheetgpt.excel_rules.places import Place
 
 TITLES = {HOME: "Home", BLOCK: "h0", WEIGHTS: "h0 weights"}
 
@@ -77,6 +81,116 @@ def _sheet_name(name: str, word: str) -> Break:
 def _defined(name: str, word: str) -> Break:
     first = _name("temperature")
     return Break(WORKBOOK, first, _name(name) + "'Home'!$C$4</definedName>" + first, name, word)
+
+
+def _format(formula: str, word: str) -> Break:
+    """Another formula in the conditional format of Home!C1:C3."""
+    return Break(HOME, "<formula>$C$4&gt;1</formula>", f"<formula>{formula}</formula>", "C1:C3", word)
+
+
+def _stop(value: str, word: str) -> Break:
+    """Another end of the color scale in Home!A1:B5."""
+    return Break(HOME, '<cfvo type="max"/>', f'<cfvo type="formula" val="{value}"/>', "A1:B5", word)
+
+
+def _validation(formula: str, word: str) -> Break:
+    return Break(HOME, "<formula1>0</formula1>", f"<formula1>{formula}</formula1>", "C4", word)
+
+
+def _list(formula: str, word: str) -> Break:
+    return Break(HOME, '"yes,no"', formula, "D4", word)
+
+
+def _number_format(code: str, word: str) -> Break:
+    code = code.replace('"', "&quot;").replace("<", "&lt;")
+    return Break(STYLES, 'formatCode="0.000"', f'formatCode="{code}"', "numFmt 164", word)
+
+
+NO_FORMATS = [
+    ("Home!$C$4&gt;1", "names a sheet"),
+    ("'h0'!F7&gt;1", "names a sheet"),
+    ("SUM({1,2})&gt;1", "array constant"),
+    ("SUM((A1,B1))&gt;1", "separates nothing"),
+    ("SUM(A1:B2 B1:B3)&gt;1", "side by side"),
+    ("$A$1:$A$3", "range of several cells"),
+]
+NO_STOPS = [("'h0'!$F$7", "names a sheet"), ("A1", "absolute"), ("$A$1:$A$3", "several cells"), ("{1}", "array")]
+NO_VALIDATIONS = [
+    ("'h0'!$F$7", "names a sheet"),
+    ("SUM({1,2})", "array constant"),
+    ("SUM((A1,B1))", "separates nothing"),
+    ("$A$1:$A$3", "range of several cells"),
+]
+NO_LISTS = [
+    ("'h0'!$F$7", "names a sheet"),
+    ("INDEX('h0'!$F$7:$H$7,1)", "names a sheet"),
+    ("{1,2}", "array constant"),
+    ("1", "no reference, name or text"),
+    ('"yes,no"&amp;A1', "no reference, name or text"),
+    ('"' + "x" * 256 + '"', "more than 255 characters"),
+]
+
+# [MS-XLSB] 2.5.98.98: in h0!F7, whose formula F7:H7 share
+UNSHARED = [
+    ("F$11*'h0 weights'!$C$4", "names a sheet"),
+    ("F$11*Home!F$11", "names a sheet"),
+    ("F$11*'h0'!F$11", "names a sheet"),
+    ("SUM(F$11*{1,2})", "array constant"),
+    ("SUM(INDEX(F$11:F$12,1):INDEX(F$11:F$12,2))", "by a colon"),
+    ("F$11+#REF!", "deleted reference"),
+    ("SUM((F$11,F$12))", "separates nothing"),
+    ("SUM(F$11:F$13 F$12:F$14)", "side by side"),
+    ("[1]h0!F7", "another workbook"),
+    ("ADDIN(F$11)", "not on the list"),
+]
+
+# a plain formula in which Excel would put an @ before a range
+CUT = [
+    "SUM(IF(A1:A3&gt;0,1,0))",
+    "A1:A3",
+    "-A1:A3",
+    "SUM(A1:A3*2)",
+    "SUM((A1:A3)*2)",
+    "SUM(ABS(A1:A3))",
+    "IF(A1:A3&gt;0,1,0)",
+    "IF(A1&gt;0,A1:A3,0)",
+    "SUMPRODUCT(IF(A1:A3&gt;0,1,0))",
+    "SUMPRODUCT(IFERROR(A1:A3,0))",
+    "SUMPRODUCT(C1:C2,TRANSPOSE(A1:B1))",
+    "MATCH(1,(A1:A3=1)*1,0)",
+    "MATCH(A1:A3,B1:B3,0)",
+    "COUNTIF(A1:A3,B1:B3)",
+    "MMULT(A1:B2,C1:D2)",
+    "SUM(MMULT(A1:B2,C1:D2)*2)",
+    "INDEX(A1:A3,1):INDEX(A1:A3,2)",
+    "LEN(A1:A3)",
+    "SUM(1/COUNTIF(A1:A3,A1:A3))",
+    "token_ids=3",
+    "SUM(ROW(A1:A3)*2)",
+    'A1:A3&amp;""',
+]
+
+NO_NUMBER_FORMATS = [
+    ("0.0;[Foo", "bracket is not closed"),
+    ("0.0;[Foo]0", "[Foo] is no color"),
+    ('0.0"m', "quote is not closed"),
+    ("0.0Foo", "neither a placeholder"),
+    ("0;0;0;@;0", "5 sections"),
+    ("[<1]0;[<2]0;[<3]0;0", "more than 2 conditions"),
+    ("@;0", "before the last section"),
+    ("[Red][Blue]0", "two of the same"),
+    ("0.0.0", "two decimal points"),
+    ("0E+0E+0", "two exponents"),
+    ("0E+", "lacks digits"),
+    ("# ?/", "a fraction is"),
+    ("0 d", "mixes"),
+    ("General 0", "mixes"),
+    ("[Color57]0", "no color"),
+    ("[<x]0", "no color, condition"),
+    ("0\\", "neither a placeholder"),
+    ("", "0 characters"),
+    ("0" * 256, "256 characters"),
+]
 
 
 LONG = "x" * 256
@@ -161,6 +275,7 @@ SHARED_FORMULAS = [
     _shared("<f>SUM($F$7:F$7)</f>", '<f t="dataTable">F7</f>', "F9", "dataTable"),
     _shared("<f>SUM($F$7:F$7)</f>", '<f t="array" ref="F9:G0">F7</f>', "F9", "no range"),
     _shared("<f>SUM($F$7:F$7)</f>", "<f/>", "F9", "no text"),
+    *(_shared('IF(F$5,F$11*$D7,"")', formula, "F7", word) for formula, word in UNSHARED),
     _shared("<f>SUM($F$7:F$7)</f>", '<f colour="red">1</f>', "F9", "no attribute"),
 ]
 
@@ -199,6 +314,8 @@ FORMULAS = [
     _formula('_xlfn.CONCAT("a","b")', "Excel 2019"),
     _formula("_xlfn._xlws.SORT(A1:A3)", "dynamic arrays"),
     _formula("_xlfn.LET(x,1,x)", "dynamic arrays"),
+    *(_formula(formula, "down to one cell") for formula in CUT),
+    _formula("C1_FOO!A1", "quotes"),
     *(
         _formula(f"{name}(1,2)", "volatile")
         for name in ("RAND", "RANDBETWEEN", "OFFSET", "INDIRECT", "NOW", "TODAY", "CELL", "INFO")
@@ -234,7 +351,13 @@ FURNITURE = [
     Break(HOME, "<formula1>0</formula1>", "<formula1>0+</formula1>", "C4", "ends where a value"),
     Break(HOME, 'prompt="a number"', f'prompt="{LONG}"', "C4", "prompt"),
     Break(HOME, 'type="decimal"', 'type="number"', "C4", "'number' is unknown"),
-    Break(HOME, '<dataValidations count="1">', '<dataValidations count="2">', "dataValidations", "2 entries"),
+    Break(HOME, '<dataValidations count="2">', '<dataValidations count="3">', "dataValidations", "3 entries"),
+    *(_format(*case) for case in NO_FORMATS),
+    *(_stop(*case) for case in NO_STOPS),
+    *(_validation(*case) for case in NO_VALIDATIONS),
+    *(_list(*case) for case in NO_LISTS),
+    Break(HOME, "<formula2>10</formula2>", "<formula2>$A$1:$A$3</formula2>", "C4", "range of several cells"),
+    Break(HOME, "&amp;Cpage", "&amp;C" + "x" * 254, "oddHeader", "256 characters"),
     Break(HOME, "location=\"'h0'!F7\"", "location=\"'h9'!F7\"", "A2", "no place"),
     Break(HOME, 'location="h0_ln_1"', 'location="h9_ln_1"', "B2", "no place"),
     Break(HOME, ' location="h0_ln_1"', "", "B2", "leads nowhere"),
@@ -262,6 +385,15 @@ WORKBOOK_RULES = [
     Break(WORKBOOK, 'activeTab="0"', 'activeTab="3"', "activeTab", "tab 3"),
     *(_defined(name, "as a cell") for name in ("wte1", "XFD1048576", "a1")),
     *(_defined(name, "R1C1") for name in ("R", "c", "RC", "R2C", "r5c5", "TRUE")),
+    *(_defined(name, "begins like") for name in ("C1_FOO", "R1_x", "r12.a", "RC3x", "c16384_", "R1048576x", "R01x")),
+    Break(WORKBOOK, "'Home'!$C$4", "'Home'!$C$4*temperature", "temperature", "refers to itself"),
+    Break(
+        WORKBOOK,
+        "'Home'!$C$4",
+        'SUM(loop)</definedName><definedName name="loop">SUM(temperature)',
+        "",
+        "to itself: temperature -> loop -> temperature",
+    ),
     *(_defined(name, "made of letters") for name in ("1a", "a b", "a-b", ".a", "a!b", "")),
     _defined("n" * 256, "255"),
     Break(WORKBOOK, _name("wte"), _name("TOKEN_ids"), "TOKEN_ids", "the same"),
@@ -289,7 +421,7 @@ STYLE_RULES = [
     Break(STYLES, 'numFmtId="164" fontId="1"', 'numFmtId="165" fontId="1"', "cellXfs 1", "format 165"),
     Break(STYLES, 'numFmtId="164" fontId="1"', 'numFmtId="164" fontId="2"', "cellXfs 1", "fontId 2"),
     Break(STYLES, 'numFmtId="164" formatCode', 'numFmtId="3" formatCode', "numFmt 3", "number of its own"),
-    Break(STYLES, 'formatCode="0.000"', 'formatCode="0&quot;0"', "numFmt 164", "is none"),
+    *(_number_format(*case) for case in NO_NUMBER_FORMATS),
     Break(STYLES, 'borderId="0" pivot', 'borderId="1" pivot', "cellXfs 0", "borderId 1"),
     Break(STYLES, 'xfId="0"/></cellXfs>', 'xfId="1"/></cellXfs>', "cellXfs 1", "xfId 1"),
     Break(STYLES, '<cellStyle name="Normal" xfId="0"', '<cellStyle name="Normal" xfId="1"', "cellStyles 0", "xfId 1"),
@@ -313,6 +445,8 @@ PACKAGE = [
     Break(DRAWING, 'r:id="rId1"', 'r:id="rId9"', "rId9", "no relationship"),
     Break(CHART, "'Home'!$F$11", "'Hom'!$F$11", "'Hom'!$F$11", "not there"),
     Break(CHART, "'Home'!$F$11", "$F$11", "$F$11", "name its sheet"),
+    Break(CHART, "'Home'!$F$11", "SUM('Home'!$F$11)", "SUM('Home'!$F$11)", "made of cells"),
+    Break(CHART, 'formatCode="0%"', 'formatCode="0[Foo]"', "0[Foo]", "no color"),
     Break(DRAWING, "<col>9</col>", "<col>16384</col>", "col", "outside the sheet"),
     Break(STYLES, "</fonts>", "", "", "not XML"),
     Break(WORKBOOK, "</workbook>", "", "", "not XML"),
@@ -453,15 +587,100 @@ def test_a_label_may_show_a_token_to_its_right(sound: Parts, tmp_path: Path) -> 
         "IF(F$5,SUMPRODUCT('h0 weights'!$C$4:$C$5,F$11:F$12)+$D7,\"\")",
         "-(1+2)%^-2",
         'IF(A1,,"a""b")',
-        "INDEX(A1:A3,1):INDEX(A1:A3,2)",
+        "SUM(INDEX(A1:A3,1):INDEX(A1:A3,2))",
         "SUMPRODUCT({1,2;3,-4})",
         "1.5E+3&lt;&gt;.5",
         "TRUE=false",
         " 1 + 2 ",
+        "5%%",
+        "5%%+A1%%%",
+        "SUMPRODUCT(MMULT($A$1:C$1,C$1:C$3))",
+        "SUMPRODUCT(MAX((A1:A3=1)*(B1:B3&gt;2)*(2048-C1:C3)))",
+        "SUMPRODUCT(EXP(1)^((A1:A3-A4)/B1))",
+        "SQRT(SUMPRODUCT((A1:A3-B1:B3)*(A1:A3-B1:B3)))/MAX(MAX(A1:A3),-MIN(A1:A3))",
+        "INDEX(A1:C3,MATCH(B1,A1:A3,0)+1,2)",
+        "INDEX((A1:A3&gt;0)*1,2)",
+        "LOOKUP(2,1/(A1:A3=1),B1:B3)",
+        'COUNTIFS(A1:A3,"&gt;1",B1:B3,"&lt;"&amp;C1)+SUMIF(A1:A3,"&lt;"&amp;B1,C1:C3)/(B1-1)',
+        "SUM(IF(A1&gt;0,A1:A3,B1:B3))",
+        "SUM((A1:A3),MMULT(A1:B2,C1:D2))",
+        "VLOOKUP(A1,B1:C3,2,FALSE)+LARGE(A1:A3,2)+ROWS(A1:A3)+SUBTOTAL(9,A1:A3)",
+        "SUMPRODUCT(1/COUNTIF(A1:A3,A1:A3))",
+        "SUM(token_ids)+ROW(A1)*2",
+        "SUM(A1:A3)*2",
     ],
 )
 def test_sound_formulas_are_clean(formula: str, sound: Parts, tmp_path: Path) -> None:
     assert check(write(replaced(sound, HOME, "G11+F11", formula), tmp_path / "formula.xlsx")) == []
+
+
+def test_a_formula_may_name_another_sheet_where_it_is_not_shared(sound: Parts, tmp_path: Path) -> None:
+    shared = replaced(sound, BLOCK, "F$11*$D7", 'F$11&amp;"Home!"')
+    assert check(write(shared, tmp_path / "text.xlsx")) == []
+    named = replaced(sound, BLOCK, "F$11*$D7", "F$11*temperature")
+    assert check(write(named, tmp_path / "name.xlsx")) == []
+
+
+def test_an_array_formula_calculates_with_ranges(sound: Parts, tmp_path: Path) -> None:
+    array = '<f t="array" ref="H11">SUM(IF(A1:A3&gt;0,1,0))</f>'
+    assert check(write(replaced(sound, HOME, "<f>G11+F11</f>", array), tmp_path / "array.xlsx")) == []
+
+
+@pytest.mark.parametrize("cell", ["F14", "M14", "X14", "Y14"])
+def test_one_cell_that_differs_in_a_run_is_named(cell: str, sound: Parts, tmp_path: Path) -> None:
+    old = f"SUMPRODUCT('h0 weights'!$C$4:$C$5,{cell[0]}$11:{cell[0]}$12)"
+    problems = check(write(replaced(sound, BLOCK, old, "SUM(Z$11)"), tmp_path / "run.xlsx"))
+    assert [(p.part, p.where) for p in problems] == [("h0", cell)]
+    assert "right of the formula" in problems[0].rule
+
+
+def test_names_that_only_look_like_r1c1_are_clean(sound: Parts, tmp_path: Path) -> None:
+    for name in ("C1234567", "C16385_x", "R1048577x", "C_FOO", "B1_FOO", "RATE_1", "CR1_x", "_C1"):
+        first = _name("temperature")
+        named = replaced(sound, WORKBOOK, first, _name(name) + "'Home'!$C$4</definedName>" + first)
+        assert check(write(named, tmp_path / "name.xlsx")) == [], name
+
+
+# ECMA-376 part 1, 18.8.30, as Excel has them ([MS-OI29500] 2.1.712), formats from its own dialog, and ours
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("General", "0", "0.00", "#,##0", "#,##0.00", "0%", "0.00%", "0.00E+00", "##0.0E+0", "# ?/?", "# ??/??", "@"),
+        *(
+            "m/d/yyyy",
+            "d-mmm-yy",
+            "h:mm AM/PM",
+            "h:mm:ss A/P",
+            "m/d/yyyy h:mm",
+            "mm:ss",
+            "[h]:mm:ss",
+            "mm:ss.0",
+            "# ?/16",
+        ),
+        *("#,##0_);(#,##0)", "#,##0.00_);[Red](#,##0.00)", "yyyy-mm-dd;@", "0.00_ ;[Red]-0.00 ", "0.0,,", "00000-0000"),
+        *(
+            "[$-409]mmmm d, yyyy;@",
+            "[$-F800]dddd, mmmm dd, yyyy",
+            "[$-F400]h:mm:ss AM/PM",
+            "[$€-2] #,##0.00",
+            "#,##0 €",
+        ),
+        r'_(* #,##0.00_);_(* \(#,##0.00\);_(* "-"??_);_(@_)',
+        r'_-"$"* #,##0_-;\-"$"* #,##0_-;_-"$"* "-"_-;_-@_-',
+        r"[<=9999999]###\-####;\(###\) ###\-####",
+        *(
+            "[DBNum1][$-804]General",
+            "[$-411]ge.m.d;@",
+            "[Color 12]0;[Color56]-0",
+            ";;;",
+            '"on";;"off"',
+            '[=99999]"–";0',
+        ),
+        *('"T = "0.0', '"↓";;', "[>=1E+3]0.0,\\k;0", "[s].000", 'General\\ "x"', "#,##0.0 %"),
+    ],
+)
+def test_formats_that_excel_writes_are_clean(code: str) -> None:
+    assert number_format_fault(code) is None
 
 
 def test_a_formula_is_read_into_its_references() -> None:
@@ -478,3 +697,19 @@ def test_a_formula_is_read_into_its_references() -> None:
 def test_no_function_is_both_allowed_and_volatile() -> None:
     assert not FUNCTIONS.keys() & {"RAND", "OFFSET", "INDIRECT", "NOW", "TODAY", "CELL", "INFO"}
     assert all(0 <= f.least <= f.most <= 255 for f in FUNCTIONS.values())
+
+
+def test_what_is_sound_in_one_row_is_not_taken_for_granted_in_another() -> None:
+    book = Book({"part": "Home"}, {}, frozenset(), {}, 1, 0, 0)
+    formulas = FormulaCheck(book)
+    for sound, broken in [
+        ("A5*2", "A1048577*2"),
+        ("SUM(A2:A5)+B1", "SUM(A5:A2)+B1"),
+        ('LEN("B5")', 'LEN("_x0041_")'),
+        ("Home!A5", "Homes!A5"),
+    ]:
+        assert list(formulas.problems(sound)) == [], sound
+        assert list(formulas.problems(sound)) == [], sound
+        assert list(formulas.problems(broken)) != [], broken
+    assert list(formulas.problems("B5*2", place=Place.SHARED)) == []
+    assert list(formulas.problems("Home!B5*2", place=Place.SHARED)) != []

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from sheetgpt.excel_rules.formulas import FormulaCheck
+from sheetgpt.excel_rules.number_format import number_format_fault
+from sheetgpt.excel_rules.places import Place
 from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW
 from sheetgpt.excel_rules.xmlns import CHART, SPREADSHEET_DRAWING, Element, local, number
 
@@ -11,10 +13,13 @@ def drawing_problems(tree: Element, formulas: FormulaCheck) -> Iterator[tuple[st
     """(where, rule) for a drawing's or a chart's part."""
     for element in tree.iter(CHART + "f"):
         text = element.text or ""
-        for rule in formulas.problems(text, union=True):
+        for rule in formulas.problems(text, place=Place.CHART):
             yield text, rule
         if "!" not in text:
             yield text, "The chart's range doesn't name its sheet."
+    for element in tree.iter(CHART + "numFmt"):
+        if fault := number_format_fault(code := element.get("formatCode") or ""):
+            yield code, f"The number format {code!r} is none: {fault}."
     for axis, limit in (("col", MAX_COLUMN), ("row", MAX_ROW)):
         for element in tree.iter(SPREADSHEET_DRAWING + axis):
             index = number(element.text)

@@ -1,6 +1,7 @@
-"""What stands around a sheet's rows: dimension, columns, merged ranges, formats, validations, links, panes.
+"""What stands around a sheet's rows: dimension, columns, merged ranges, headers, formats, validations, links, panes.
 
-(ECMA-376 part 1, section 18.3.1.) The order of the elements is the schema's affair, see `schema.py`.
+(ECMA-376 part 1, section 18.3.1, and [MS-OI29500], where Excel is stricter.) The order of the elements is the schema's
+affair, see `schema.py`.
 """
 
 from collections.abc import Iterator
@@ -8,11 +9,13 @@ from collections.abc import Iterator
 from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.grammar import read
+from sheetgpt.excel_rules.places import Place
 from sheetgpt.excel_rules.references import MAX_COLUMN, Box, box, boxes, cell
-from sheetgpt.excel_rules.xmlns import MAIN, RELATION, Element, number
+from sheetgpt.excel_rules.xmlns import MAIN, RELATION, Element, local, number
 
 MAX_LINKS = 65_530
 MAX_WIDTH, MAX_HEIGHT = 255, 409.5
+MAX_HEADER = 255
 PROMPT_LIMITS = {"promptTitle": 32, "errorTitle": 32, "prompt": 255, "error": 225}
 RULES_WITH_FORMULA = frozenset(("expression", "cellIs"))
 VALIDATIONS = frozenset(("none", "whole", "decimal", "list", "date", "time", "textLength", "custom"))
@@ -25,6 +28,7 @@ def furniture_problems(sheet: Element, used: Box | None, book: Book, formulas: F
     yield from _view_problems(sheet)
     yield from _column_problems(sheet, book.n_styles)
     yield from _merge_problems(sheet)
+    yield from _header_problems(sheet)
     for block in sheet.iterfind(MAIN + "conditionalFormatting"):
         yield from _format_problems(block, book.n_dxfs, formulas)
     for validation in sheet.iterfind(f"{MAIN}dataValidations/{MAIN}dataValidation"):
@@ -113,11 +117,27 @@ def _format_problems(block: Element, n_dxfs: int, formulas: FormulaCheck) -> Fou
         if kind == "cellIs" and rule.get("operator") is None:
             yield where, "The conditional format compares by no operator."
         for scale in rule.iterfind(MAIN + "colorScale"):
+            yield from _stop_problems(scale, where, formulas)
             stops, colors = len(scale.findall(MAIN + "cfvo")), len(scale.findall(MAIN + "color"))
             if stops != colors or stops not in (2, 3):
                 yield where, f"The color scale has {stops} stops and {colors} colors; it takes 2 or 3 of each."
         for text in texts:
-            yield from ((where, problem) for problem in formulas.problems(text))
+            yield from ((where, problem) for problem in formulas.problems(text, place=Place.FORMAT))
+
+
+def _stop_problems(scale: Element, where: str, formulas: FormulaCheck) -> Found:
+    for stop in scale.iterfind(MAIN + "cfvo"):
+        text = stop.get("val")
+        if text is not None and stop.get("type") not in ("min", "max"):
+            yield from ((where, problem) for problem in formulas.problems(text, place=Place.SCALE))
+
+
+def _header_problems(sheet: Element) -> Found:
+    """[MS-OI29500] 2.1.633 and [MS-XLSB] 2.5.73 HeaderFooterString, the codes that begin with & counted in."""
+    for block in sheet.iterfind(MAIN + "headerFooter"):
+        for entry in block:
+            if (length := len((entry.text or "").encode("utf-16-le")) // 2) > MAX_HEADER:
+                yield local(entry), f"The header or footer has {length} characters; Excel allows {MAX_HEADER}."
 
 
 def _validation_problems(validation: Element, formulas: FormulaCheck) -> Found:
@@ -134,9 +154,10 @@ def _validation_problems(validation: Element, formulas: FormulaCheck) -> Found:
     for key, limit in PROMPT_LIMITS.items():
         if len(validation.get(key, "")) > limit:
             yield where, f"The validation's {key} has more than {limit} characters."
-    for text in texts.values():
+    for key, text in texts.items():
+        place = Place.LIST if kind == "list" and key == "formula1" else Place.VALIDATION
         if text:
-            yield from ((where, problem) for problem in formulas.problems(text))
+            yield from ((where, problem) for problem in formulas.problems(text, place=place))
 
 
 def _link_problems(sheet: Element, book: Book, formulas: FormulaCheck) -> Found:
@@ -153,6 +174,6 @@ def _link_problems(sheet: Element, book: Book, formulas: FormulaCheck) -> Found:
             continue
         target = read(location, book.names)
         one = len(target.references) + len(target.names) == 1 and not target.functions and not target.fault
-        broken = list(formulas.problems(location)) if one else []
+        broken = list(formulas.problems(location, place=Place.LINK)) if one else []
         if not one or broken:
             yield where, f"The hyperlink's target {location!r} is no place in the workbook."

@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sheetgpt.excel_rules.references import MAX_COLUMN, column_number
+from sheetgpt.excel_rules.references import MAX_COLUMN, begins_like_r1c1, column_number
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -56,7 +56,12 @@ class Reading:
     numbers: list[str] = field(default_factory=list)
     depth: int = 0
     shape: str = ""  # the kinds of the tokens: formulas of one shape are parsed alike
+    tokens: list[tuple[str, str]] = field(default_factory=list)  # kind, text; space left out
     fault: str = ""
+
+    def marks(self, mark: str) -> bool:
+        """Does this mark stand in the formula, texts and references aside?"""
+        return ("mark", mark) in self.tokens
 
 
 @dataclass
@@ -72,7 +77,6 @@ def read(text: str, names: Container[str] = (), union: bool = False) -> Reading:
     """`names` (lower case) decides what `xyz1` is, a name or a cell beyond XFD; `union` allows `A1,B2` at the top."""
     reading = Reading()
     state = _State(reading, union)
-    shape = []
     position = 0
     while position < len(text) and not reading.fault:
         found = _TOKEN.match(text, position)
@@ -87,13 +91,14 @@ def read(text: str, names: Container[str] = (), union: bool = False) -> Reading:
             else:
                 reading.references.append(_reference(found, kind, token))
             kind = "sheet" if (sheet := found["sheet"]) else "reference"
-            if sheet and CELL_LIKE.fullmatch(sheet):
+            if sheet and (CELL_LIKE.fullmatch(sheet) or begins_like_r1c1(sheet)):
                 reading.fault = f"The sheet's name in {token!r} reads as a cell; put it in quotes."
         state.take(kind, token)
-        shape.append(token if kind in ("mark", "function") else kind)
+        if kind != "space":
+            reading.tokens.append((kind, token))
         position = found.end()
     reading.fault = reading.fault or state.end()
-    reading.shape = " ".join(shape)
+    reading.shape = " ".join(text if kind in ("mark", "function") else kind for kind, text in reading.tokens)
     return reading
 
 

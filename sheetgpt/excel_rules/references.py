@@ -7,6 +7,7 @@ from typing import NamedTuple
 MAX_ROW, MAX_COLUMN = 1_048_576, 16_384
 
 _CELL = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
+_R1C1 = re.compile(r"(?:(R)C?|(C))(\d+)", re.IGNORECASE)
 
 
 class Box(NamedTuple):
@@ -32,6 +33,19 @@ class Box(NamedTuple):
             and self.top <= other.bottom
             and other.top <= self.bottom
         )
+
+
+def begins_like_r1c1(name: str) -> bool:
+    """`C1_FOO`, `r12` and `RC3x`, which Excel reads as row 12 or column 1 in R1C1 notation; `C16385x` is no column.
+
+    A name must not begin so ([MS-XLSB] 2.5.166 XLNameWideString; Orbeon Forms #5514 found it in Excel), a sheet's name
+    needs quotes then (EPPlus #214, Apache POI #545, XlsxWriter #1078).
+    """
+    found = _R1C1.match(name)
+    if not found:
+        return False
+    is_row = bool(found[1]) and found[0][1] not in "cC"
+    return 1 <= int(found[3]) <= (MAX_ROW if is_row else MAX_COLUMN)
 
 
 @lru_cache(maxsize=MAX_COLUMN)

@@ -1,13 +1,12 @@
 """A worksheet's rows, streamed: addresses, types, values, texts, styles and formulas of every cell.
 
-Runs of plain numbers (the weights) and of one shared formula's cells are checked by one regular expression and cut
-down to their first and last cell; all the rest goes through lxml. Format: ECMA-376 part 1, section 18.3.1.
+Long runs of like cells come cut down to their ends, see `runs.py`; all the rest goes through lxml. Format: ECMA-376
+part 1, section 18.3.1.
 """
 
 import math
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import IO
 
 from lxml import etree
@@ -15,12 +14,13 @@ from openpyxl.utils import get_column_letter
 
 from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.formulas import FormulaCheck
+from sheetgpt.excel_rules.places import Place
 from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW, Box, box
+from sheetgpt.excel_rules.runs import COLUMNS, thinned
 from sheetgpt.excel_rules.texts import loses_space, text_problems
 from sheetgpt.excel_rules.xmlns import MAIN, SPACE, Element, local, number
 
-BLOCK = 1 << 20
 KEPT_ROWS, KEPT_CELLS = 60, 40  # what the skeleton keeps for the schema check
 MAX_PROBLEMS = 50  # a sheet; the first ones show what is wrong with all
 MAX_NUMBER, MIN_NUMBER = 1.7976931348623157e308, 2.2250738585072014e-308  # Excel reads smaller ones as 0
@@ -29,22 +29,10 @@ ERRORS = frozenset(("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", 
 CELL_KEYS = frozenset(("s", "t", "cm", "vm", "ph"))
 _ROW = "r spans s customFormat ht hidden customHeight outlineLevel collapsed thickTop thickBot ph"
 _FORMULA = "t aca ref dt2D dtr del1 del2 r1 r2 ca si bx"
+_PLACES = {"shared": Place.SHARED, "array": Place.ARRAY}
 ROW_KEYS, FORMULA_KEYS = frozenset(_ROW.split()), frozenset(_FORMULA.split())
 
-COLUMNS = {get_column_letter(c): c for c in range(1, MAX_COLUMN + 1)}
-LETTERS = [b"", *(letters.encode() for letters in COLUMNS)]
-
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
-_START = rb'<c r="[A-Z]{1,3}[1-9]\d{0,6}"(?: s="\d{1,5}")?'
-_PLAIN = rb"<v>-?\d{1,17}(?:\.\d{1,30})?(?:[eE][-+]?\d{1,2})?</v>"
-_CHILD = rb'<f t="shared" si="\d{1,9}"/>'
-_RUN = re.compile(
-    rb"(?:%b>%b</c>){8,}+|(?:%b(?:>%b%b| t=\"str\">%b<v></v>)</c>){4,}+|%b>%b</c>(?:<c>%b</c>){8,}+"
-    % (_START, _PLAIN, _START, _CHILD, _PLAIN, _CHILD, _START, _PLAIN, _PLAIN)
-)
-_INDEX = re.compile(rb' si="(\d+)"')
-_ADDRESS = re.compile(rb' r="([^"]+)"')
-_STYLE = re.compile(rb' s="(\d+)"')
 
 
 class SheetScan:
@@ -74,7 +62,7 @@ class SheetScan:
             ("end",), tag=MAIN + "row", resolve_entities=False, no_network=True, huge_tree=True
         )
         kept = 0
-        for block in _thinned(stream, self.book.n_styles):
+        for block in thinned(stream, self.book.n_styles):
             try:
                 parser.feed(block)
             finally:  # of a sheet that breaks off, too, the rows before are read
@@ -206,7 +194,8 @@ class SheetScan:
         if not text:
             self._report(where, "The formula has no text.")
             return
-        for rule in self.formulas.problems(text, self.title, column, width):
+        place = _PLACES.get(kind, Place.CELL)
+        for rule in self.formulas.problems(text, self.title, column, width, place):
             self._report(where, rule)
 
     def _master(self, where: str, attributes: dict[str, str], area: Box) -> None:
@@ -260,38 +249,3 @@ def string_problems(element: Element) -> Iterator[str]:
     yield from text_problems(text)
     if loses_space(text) and element.get(SPACE) != "preserve":
         yield 'The space at the text\'s ends is lost without xml:space="preserve".'
-
-
-def _thinned(stream: IO[bytes], n_styles: int) -> Iterator[bytes]:
-    """The XML with every sound run of such cells cut to its ends; a run that is not sound stays whole."""
-
-    def cut(run: re.Match[bytes]) -> bytes:
-        text = run[0]
-        addresses = _ADDRESS.findall(text)
-        letters = addresses[0].rstrip(b"0123456789")
-        digits = addresses[0][len(letters) :]
-        first = COLUMNS.get(letters.decode(), MAX_COLUMN)
-        if b" ".join(addresses) != _addresses(first, len(addresses)).replace(b"#", digits):
-            return text
-        if any(int(style) >= n_styles for style in set(_STYLE.findall(text))) or len(set(_INDEX.findall(text))) > 1:
-            return text
-        start, end = text[: text.index(b"</c>") + 4], text[text.rindex(b"<c") :]
-        if not end.startswith(b"<c>"):
-            return start + end
-        last = first + text.count(b"<c>")  # of a run without addresses the last cell is given its own
-        return text if last > MAX_COLUMN else b'%b<c r="%b%b">%b' % (start, LETTERS[last], digits, end[3:])
-
-    rest = b""
-    while block := stream.read(BLOCK):
-        block = rest + block
-        end = block.rfind(b"</c>") + 4
-        end = end if end > 3 else len(block)
-        rest = block[end:]
-        yield _RUN.sub(cut, block[:end])
-    yield rest
-
-
-@lru_cache(maxsize=256)
-def _addresses(first: int, n: int) -> bytes:
-    """`F# G# H#`, empty beyond the last column."""
-    return b" ".join(b"%b#" % letters for letters in LETTERS[first : first + n])

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from sheetgpt.excel_rules.number_format import number_format_fault
 from sheetgpt.excel_rules.xmlns import MAIN, Element, local, number
 
 MAX_STYLES = 64_000
-MAX_FORMAT = 255
 FIRST_CUSTOM_FORMAT = 164
 _FONT = "b i strike condense extend outline shadow u vertAlign sz color name family charset scheme"
 FONT_CHILDREN = frozenset(_FONT.split())
@@ -22,7 +22,10 @@ def style_problems(tree: Element) -> Iterator[tuple[str, str]]:
     """(where, rule) for each broken rule."""
     formats = tree.findall(f"{MAIN}numFmts/{MAIN}numFmt")
     ids = [number(f.get("numFmtId")) for f in formats]
-    yield from _format_problems(formats, ids)
+    yield from _id_problems(formats, ids)
+    for entry in tree.iter(MAIN + "numFmt"):  # those of the differential formats, too
+        if fault := number_format_fault(code := entry.get("formatCode") or ""):
+            yield f"numFmt {entry.get('numFmtId')}", f"The number format {code!r} is none: {fault}."
     tables = {"fontId": "fonts", "fillId": "fills", "borderId": "borders", "xfId": "cellStyleXfs"}
     for table in ("cellStyleXfs", "cellXfs"):
         for i, xf in enumerate(tree.iterfind(f"{MAIN}{table}/{MAIN}xf")):
@@ -48,14 +51,11 @@ def style_problems(tree: Element) -> Iterator[tuple[str, str]]:
     yield from _count_problems(tree)
 
 
-def _format_problems(formats: list[Element], ids: list[int | None]) -> Iterator[tuple[str, str]]:
+def _id_problems(formats: list[Element], ids: list[int | None]) -> Iterator[tuple[str, str]]:
     for entry, i in zip(formats, ids, strict=True):
         where = f"numFmt {entry.get('numFmtId')}"
         if i is None or i < FIRST_CUSTOM_FORMAT or ids.count(i) > 1:
             yield where, f"A number format of one's own has a number of its own from {FIRST_CUSTOM_FORMAT} on."
-        code = entry.get("formatCode") or ""
-        if not 1 <= len(code) <= MAX_FORMAT or code.count('"') % 2:
-            yield where, f"The number format {code!r} is none (1 to {MAX_FORMAT} characters, its quotes closed)."
 
 
 def _count_problems(tree: Element) -> Iterator[tuple[str, str]]:

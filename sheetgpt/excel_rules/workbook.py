@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 
 from sheetgpt.excel_rules import book
 from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.formulas import FormulaCheck
-from sheetgpt.excel_rules.grammar import CELL_LIKE, Reference, read
+from sheetgpt.excel_rules.grammar import Reference, read
 from sheetgpt.excel_rules.package import WORKSHEET
-from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW, column_number
+from sheetgpt.excel_rules.places import Place
+from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW, begins_like_r1c1, column_number
 from sheetgpt.excel_rules.styles import size
 from sheetgpt.excel_rules.xmlns import MAIN, RELATION, Element, is_true, local, number
 
 MAX_TITLE, MAX_NAME, MAX_SHEETS = 31, 255, 65_534
 CURRENT_CALC_ID = 191_029  # Excel 2019 and later; an older number makes Excel calculate everything on opening
 
+_R1C1_OR_TRUTH = re.compile(r"R|C|RC|TRUE|FALSE", re.IGNORECASE)
 _NAME = re.compile(r"(?:[^\W\d]|\\)[\w.\\]*")
 _BUILT_IN = re.compile(r"_xlnm\.(Print_Area|Print_Titles|_FilterDatabase|Sheet_Title)")
 _CELL = re.compile(r"([A-Za-z]{1,3})0*([1-9]\d*)")
@@ -90,7 +93,7 @@ def title_problems(title: str) -> Iterator[str]:
 
 
 def name_syntax_problem(name: str) -> str | None:
-    """What Excel holds against a defined name, whatever it refers to."""
+    """What Excel holds against a defined name, whatever it refers to: [MS-XLSB] 2.5.166 XLNameWideString."""
     if len(name) > MAX_NAME:
         return f"The name has {len(name)} characters; Excel allows {MAX_NAME}."
     if not _NAME.fullmatch(name):
@@ -98,13 +101,18 @@ def name_syntax_problem(name: str) -> str | None:
     found = _CELL.fullmatch(name)
     if found and column_number(found[1]) <= MAX_COLUMN and int(found[2]) <= MAX_ROW:
         return "The name reads as a cell."
-    if not found and CELL_LIKE.fullmatch(name):
+    if begins_like_r1c1(name):
+        return "The name begins like a row or column in R1C1 notation (R1, C1, RC1)."
+    if _R1C1_OR_TRUTH.fullmatch(name):
         return "The name reads as a row or column in R1C1 notation, or as TRUE or FALSE."
     return None
 
 
 def name_problems(tree: Element, n_sheets: int, formulas: FormulaCheck) -> Found:
+    """[MS-XLSB] 2.5.98.12 NameParsedFormula: no PtgRef, PtgArea, PtgRefErr or PtgAreaErr, so every reference names its
+    sheet; array constants, unions and functions may stand in it. That a name doesn't move is sheetgpt's own rule."""
     seen: set[tuple[str, str | None]] = set()
+    yield from _circle_problems(tree)
     for entry in tree.iterfind(f"{MAIN}definedNames/{MAIN}definedName"):
         name, scope, text = entry.get("name") or "", entry.get("localSheetId"), entry.text or ""
         built_in = _BUILT_IN.fullmatch(name) is not None
@@ -117,7 +125,7 @@ def name_problems(tree: Element, n_sheets: int, formulas: FormulaCheck) -> Found
             yield name, f"The name belongs to sheet {scope}, which is not there."
         if is_true(entry.get("function")) or is_true(entry.get("xlm")) or is_true(entry.get("vbProcedure")):
             yield name, "The name stands for a macro."
-        for rule in formulas.problems(text, union=True):
+        for rule in formulas.problems(text, place=Place.NAME):
             if not (built_in and "whole rows or columns" in rule):
                 yield name, rule
         for reference in read(text, union=True).references:
@@ -125,6 +133,21 @@ def name_problems(tree: Element, n_sheets: int, formulas: FormulaCheck) -> Found
                 yield name, f"The reference {reference.text} doesn't name its sheet."
             elif reference.left_moves or reference.right_moves or reference.rows_move:
                 yield name, f"The reference {reference.text} moves with the cell that uses the name; make it absolute."
+
+
+def _circle_problems(tree: Element) -> Found:
+    """A name that leads back to itself is a circular reference."""
+    entries = {entry.get("name") or "": entry for entry in tree.iterfind(f"{MAIN}definedNames/{MAIN}definedName")}
+    written = {name.lower(): name for name in entries}
+    uses = {
+        name: {written.get(used.lower(), used) for used in read(entry.text or "", union=True).names}
+        for name, entry in entries.items()
+    }
+    try:
+        TopologicalSorter(uses).prepare()
+    except CycleError as circle:
+        names = circle.args[1]
+        yield names[0], f"The name refers to itself: {' -> '.join(names)}."
 
 
 def _calculation_problems(settings: list[Element]) -> Found:
