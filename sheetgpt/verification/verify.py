@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sheetgpt.engines import Cells, cached, libreoffice
 from sheetgpt.engines import formulas as formulas_engine
+from sheetgpt.engines import ironcalc as ironcalc_engine
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize, sampling
 from sheetgpt.gpt2.model import as_cells
@@ -35,7 +36,7 @@ from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
 
 Array = NDArray[Any]
 
-ENGINES = ("libreoffice", "formulas", "cached")
+ENGINES = ("libreoffice", "formulas", "ironcalc", "cached")
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,8 @@ def _recalculate(
         return libreoffice.recalculate(path, inputs, names, timeout=timeout)
     if engine == "formulas":
         return formulas_engine.recalculate(path, inputs, names)
+    if engine == "ironcalc":
+        return ironcalc_engine.recalculate(path, inputs, names)
     return cached.recalculate(path, inputs, names)
 
 
