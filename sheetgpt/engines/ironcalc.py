@@ -1,7 +1,7 @@
 """The IronCalc engine: the Rust spreadsheet of that name recalculates, which shares nothing with LibreOffice.
 
-Its Python package loads the file, cached values included, but `evaluate` computes every formula anew: one that it can't
-read becomes `#ERROR!`, one that it doesn't know `#NAME?` or `#N/IMPL!`, a cycle `#CIRC!`; none keeps what the file said.
+Its Python package loads the file, cached values included, but `evaluate` computes every formula anew. One that it can't
+read becomes `#ERROR!`, a function that it doesn't know `#NAME?`, a cycle `#CIRC!`: none keeps what the file said.
 """
 
 import threading
@@ -42,10 +42,11 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
             else:
                 model.update_cell_with_number(*where, value)
         model.evaluate()
-        return {
-            key: _cells(model, sheets[area.sheet.casefold()], area) if area and area.sheet.casefold() in sheets else None
-            for key, area in places.items()
-        }
+        found: dict[str, Cells | None] = dict.fromkeys(places)
+        for key, area in places.items():
+            if area is not None and area.sheet.casefold() in sheets:
+                found[key] = _cells(model, sheets[area.sheet.casefold()], area)
+        return found
 
     return _with_a_deep_stack(work, workbook)
 
