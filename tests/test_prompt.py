@@ -77,7 +77,10 @@ def test_gpt2s_own_vocabulary(make_checkpoint: Callable[..., Checkpoint], tmp_pa
     assert failures(workbook, checkpoint, texts, hard=False) == []
 
 
-@pytest.mark.parametrize("prompt", [None, "", "the end. " * 5, "a\n\tb — 日本👍"])
+LINES = "a\n\tb, ↵\r\n— 日本👍"
+
+
+@pytest.mark.parametrize("prompt", [None, "", "the end. " * 5, LINES])
 def test_verification_passes_from_the_prompt_cell(
     reader_workbook: Path, reader: Checkpoint, prompt: str | None
 ) -> None:
@@ -109,6 +112,23 @@ def test_a_wrong_table_fails_verification(
     book.save(broken)
     report = sheetgpt.verify(broken, prompt=left + right, model=reader.source)
     assert tensor in {t.name for t in report.tensors if not t.passed}
+
+
+def test_a_line_break_is_spelt_where_every_program_keeps_it(reader: Checkpoint, tmp_path: Path) -> None:
+    """In the file, in what is put into it, and back: LibreOffice 26 drops a line feed that stands in a cell."""
+    workbook, read = build(reader, tmp_path / "w.xlsx", prompt=LINES, context=40), "a\n\tb, \n\n— 日本👍"
+    home = open_workbook(workbook)
+    assert (home.prompt, home.inputs.prompt) == (read, read)
+    assert home.inputs.cells(home.layout)["prompt"] == read.replace("\n", "↵")
+    book = openpyxl.load_workbook(workbook)
+    assert book["Home"]["C4"].value == book["Model"]["F6"].value == read.replace("\n", "↵")
+    assert "paste ↵" in book["Home"]["C3"].value
+    for given in (LINES, read):
+        found = sheetgpt.run(workbook, prompt=given)
+        assert (found.prompt, list(found.ids)) == (read, reader.tokenizer.encode(read) if reader.tokenizer else [])
+    [cells] = libreoffice.run(workbook, [Step({}, ["self_check", "prompt_text"])])
+    assert word(cells["self_check"]).startswith("✓")
+    assert word(cells["prompt_text"]) == read
 
 
 def test_typed_ids_take_the_place_of_the_text(reader_workbook: Path) -> None:

@@ -22,6 +22,7 @@ from sheetgpt.sheets.tokenizer_tables import add_tables
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.workbook.inputs import cell_text
 
 CAPACITY, ROUNDS, TOKENS = 40, 5, 12
 START = "the thethe"
@@ -39,6 +40,8 @@ TEXTS = (
         "the  ",
         " \n the\t",
         "a\n\tb",
+        "a↵\t↵↵the\n↵",
+        "↵",
     ),
     *("it's they're I'll 'tis ''s 's't", "'S 'r 'l", "x1y22 3.14½", "é日本👍", "👩‍👧a", "e\u0301", "\u00a0the\u3000x"),
     *("<|endoftext|>", "the<|endoftext|> the", "  <|endoftext|>  ", "<|endoftext|", "x<pad>y", "x<pad><pad>+y", "<pad"),
@@ -131,6 +134,7 @@ def test_every_text_gives_the_references_ids_or_says_why_not(
     answers = libreoffice.run(workbook, [Step({"Home!A1": text}, read) for text in TEXTS])
     said = set()
     for text, answer in zip(TEXTS, answers, strict=True):
+        text = cell_text(text)
         trace = bpe.run(text, layout.tables, CAPACITY, ROUNDS)
         ids = [value(answer["tokenizer_ids"], i, 0) for i in range(CAPACITY)]
         message = str(value(answer["tokenizer_message"], 0, 0))
@@ -146,7 +150,7 @@ def test_edits_give_what_a_recalculation_from_scratch_gives(workbook: Path, layo
     rng, steps = random.Random(4), []
     for _ in range(15):
         text = "".join(
-            rng.choice(["the", " ", "a", "'s", "é", "\n", "1", "<pad>", "!"]) for _ in range(rng.randrange(12))
+            rng.choice(["the", " ", "a", "'s", "é", "\n", "↵", "1", "<pad>", "!"]) for _ in range(rng.randrange(12))
         )
         steps += [Step({"Home!A1": text}, [whole(layout)], hard=False), Step({}, [whole(layout)])]
     answers = [answer[whole(layout)] for answer in libreoffice.run(workbook, steps)]

@@ -11,7 +11,7 @@ from sheetgpt.text.tokenizer import Tokenizer
 PIECES = (
     *("the", " the", "Once upon", "internationalization", "aaaaaaaa", "x" * 9, "a_b", "C++", "http://x.y/z?q=1"),
     *("'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'", "''", "’s", " '", "'r", "'l"),
-    *(" ", "  ", "   ", "\n", "\n\n", "\t", " \n", "\r\n", "\u00a0", "\u3000", "\u2028", "\u200b", "\x85", "\x1f"),
+    *(" ", "  ", "   ", "\n", "\n\n", "↵", "\t", " \n", "\r\n", "\u00a0", "\u3000", "\u2028", "\u200b", "\x85", "\x1f"),
     *("0", "12", "3.14", "½", "٣", "Ⅷ", "²", "!", "...", "?!", "-", "$5", "=1+1", "\x01", "\x7f", "\ufeff", "\uffff"),
     *(
         "é",
