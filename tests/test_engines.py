@@ -331,7 +331,7 @@ def test_a_named_soffice_is_the_one_that_is_used(workbook, tmp_path, monkeypatch
     assert libreoffice.recalculate(workbook, {"x": 6}, ["doubled"])["doubled"].numbers == 12
     assert "--headless" in (tmp_path / "calls").read_text()
     monkeypatch.setenv("SHEETGPT_SOFFICE", str(tmp_path / "nowhere/soffice"))
-    with pytest.raises(SheetGPTError, match="SHEETGPT_SOFFICE names .*nowhere/soffice, and there is no such program"):
+    with pytest.raises(SheetGPTError, match=r"SHEETGPT_SOFFICE names .*nowhere/soffice, and there is no such program"):
         libreoffice.recalculate(workbook, {"x": 6}, ["doubled"])
 
 

@@ -21,7 +21,7 @@ from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.home_prompt import OTHER_INPUTS, SLID
 from sheetgpt.sheets.layout import Layout, defined_name
-from sheetgpt.workbook.inputs import Inputs, all_ids, given_ids, token_ids, with_settings
+from sheetgpt.workbook.inputs import Inputs, all_ids, cell_text, given_ids, token_ids, with_settings
 from sheetgpt.workbook.reopen import open_workbook
 
 Settings = dict[str, Any]
@@ -49,7 +49,7 @@ def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def fits(text: str, checkpoint: Checkpoint, layout: Layout) -> bool:
     try:
-        return bool(given_ids(Inputs(text), checkpoint.tokenizer, layout))
+        return bool(given_ids(Inputs(cell_text(text)), checkpoint.tokenizer, layout))
     except SheetGPTError:
         return False
 
@@ -64,7 +64,7 @@ def test_200_combinations_choose_the_twins_tokens(reader_workbook: Path, reader:
     layout = open_workbook(reader_workbook).layout
     texts = [text for text in random_texts(400, 21, 3) if fits(text, reader, layout)][:200]
     pairs = zip(texts, settings(200, 1, 11), strict=True)
-    inputs = [with_settings(Inputs(text), **chosen) for text, chosen in pairs]
+    inputs = [with_settings(Inputs(cell_text(text)), **chosen) for text, chosen in pairs]
     steps = [Step(i.cells(layout), READ, hard=n % 2 == 0) for n, i in enumerate(inputs)]
     said = set()
     for given, found in zip(inputs, libreoffice.run(reader_workbook, steps), strict=True):
