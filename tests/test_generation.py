@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 from conftest import Command
 from test_prompt import FINE, ids_of, word
-from texts import random_texts
+from texts import random_texts, typed
 
 import sheetgpt
 from sheetgpt.engines import Cells, Step, libreoffice
@@ -112,7 +112,7 @@ def test_after_60_edits_nothing_is_stale(reader_workbook: Path) -> None:
     steps = []
     for text, chosen in zip(random_texts(60, 32, 2), settings(60, 33, 11), strict=True):
         key = rng.choice(["prompt", *chosen])
-        edits = [{"prompt": text} if key == "prompt" else {key: chosen[key]}]
+        edits = [{"prompt": typed(text)} if key == "prompt" else {key: chosen[key]}]
         if len(steps) % 14 == 0:
             edits.append({"score_prompt": len(steps) // 14 % 2})
         for edit in edits:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pytest
-from texts import gpt2_files, random_texts
+from texts import gpt2_files, random_texts, typed
 
 import sheetgpt
 from sheetgpt.engines import Cells, Step, libreoffice
@@ -57,7 +57,7 @@ def wrong(found: Found, text: str, checkpoint: Checkpoint, layout: Layout) -> st
 
 def failures(workbook: Path, checkpoint: Checkpoint, texts: list[str], hard: bool = True) -> list[str]:
     layout = open_workbook(workbook).layout
-    answers = libreoffice.run(workbook, [Step({"prompt": text}, READ, hard=hard) for text in texts])
+    answers = libreoffice.run(workbook, [Step({"prompt": typed(text)}, READ, hard=hard) for text in texts])
     found = (wrong(answer, text, checkpoint, layout) for text, answer in zip(texts, answers, strict=True))
     return [problem for problem in found if problem]
 
@@ -154,7 +154,7 @@ def test_text_edits_leave_nothing_stale(reader_workbook: Path, reader: Checkpoin
     names = [*READ, *(defined_name(name) for name in layout.trace), "top_ids", "top_probs", "tokenizer_word"]
     steps = []
     for text in random_texts(25, 11, 3):
-        edit: dict[str, Any] = {"prompt": text}
+        edit: dict[str, Any] = {"prompt": typed(text)}
         if rng.random() < 0.3:
             edit = {"prompt_ids": [rng.randrange(2048) for _ in range(rng.randrange(4))]}
         steps += [Step(edit, names, hard=False), Step({}, names)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from texts import typed
 
 from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.excel_rules import check
@@ -131,7 +132,7 @@ def test_every_text_gives_the_references_ids_or_says_why_not(
 ) -> None:
     read = ["tokenizer_ids", "tokenizer_n_tokens", "tokenizer_message", whole(layout)]
     shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
-    answers = libreoffice.run(workbook, [Step({"Home!A1": text}, read) for text in TEXTS])
+    answers = libreoffice.run(workbook, [Step({"Home!A1": typed(text)}, read) for text in TEXTS])
     said = set()
     for text, answer in zip(TEXTS, answers, strict=True):
         text = cell_text(text)
@@ -152,7 +153,7 @@ def test_edits_give_what_a_recalculation_from_scratch_gives(workbook: Path, layo
         text = "".join(
             rng.choice(["the", " ", "a", "'s", "é", "\n", "↵", "1", "<pad>", "!"]) for _ in range(rng.randrange(12))
         )
-        steps += [Step({"Home!A1": text}, [whole(layout)], hard=False), Step({}, [whole(layout)])]
+        steps += [Step({"Home!A1": typed(text)}, [whole(layout)], hard=False), Step({}, [whole(layout)])]
     answers = [answer[whole(layout)] for answer in libreoffice.run(workbook, steps)]
     for soft, hard in zip(answers[::2], answers[1::2], strict=True):
         assert soft
