@@ -27,7 +27,7 @@ from sheetgpt.workbook.build import build
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from conftest import hugging_face_tensors
 from test_prompt import READ, wrong
-from texts import gpt2_files, random_texts
+from texts import gpt2_files, random_texts, typed
 
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.workbook.reopen import open_workbook
@@ -47,7 +47,7 @@ def live(workbook: Path, checkpoint: Checkpoint, n: int) -> int:
     """How many of `n` texts the workbook reads otherwise; prints what a recalculation takes."""
     layout, quiet = open_workbook(workbook).layout, {"new_tokens": 0, "score_prompt": 0}
     texts = random_texts(n, 78)
-    steps = [Step(quiet, READ, hard=False), *(Step({"prompt": text}, READ, hard=False) for text in texts)]
+    steps = [Step(quiet, READ, hard=False), *(Step({"prompt": typed(text)}, READ, hard=False) for text in texts)]
     session = libreoffice.session(workbook, steps, timeout=3600)
     problems = [wrong(a, text, checkpoint, layout) for text, a in zip(texts, session.results[1:], strict=True)]
     for problem in filter(None, problems):

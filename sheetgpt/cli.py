@@ -120,7 +120,7 @@ def build(
 def verify(
     workbook: WorkbookFile,
     engine: Annotated[
-        str, typer.Option(help="libreoffice, formulas, or cached (what the file holds).")
+        str, typer.Option(help="libreoffice, formulas, ironcalc, or cached (what the file holds).")
     ] = "libreoffice",
     prompt: Prompt = None,
     ids: Ids = None,

@@ -17,7 +17,7 @@ import openpyxl
 import pytest
 from openpyxl.workbook.defined_name import DefinedName
 
-from sheetgpt.engines import Cells, Step, cached, formulas, gnumeric, libreoffice
+from sheetgpt.engines import Cells, Step, cached, formulas, gnumeric, ironcalc, libreoffice
 from sheetgpt.errors import SheetGPTError
 
 STALE = 999.0
@@ -31,7 +31,7 @@ NAMES = {
     "gone": "Nowhere!$A$1",
     "through": "'My sheet:Größe'!$A$1:$B$2",
 }
-RECALCULATORS = [libreoffice.recalculate, formulas.recalculate, gnumeric.recalculate]
+RECALCULATORS = [libreoffice.recalculate, formulas.recalculate, ironcalc.recalculate, gnumeric.recalculate]
 
 
 def save(path: Path) -> Path:
@@ -176,7 +176,8 @@ def test_two_engines_at_once_do_not_collide(workbook) -> None:
 
 
 @pytest.mark.parametrize(
-    "recalculate", [formulas.recalculate, pytest.param(gnumeric.recalculate, marks=pytest.mark.gnumeric)]
+    "recalculate",
+    [formulas.recalculate, ironcalc.recalculate, pytest.param(gnumeric.recalculate, marks=pytest.mark.gnumeric)],
 )
 def test_another_engine_agrees_with_libreoffice(workbook, answers, recalculate) -> None:
     found = recalculate(workbook, {"x": 5}, [*READ, *NAMES, "never", "Nowhere!A1"])
@@ -255,7 +256,7 @@ def test_a_file_that_is_no_workbook_is_refused_in_a_sentence(tmp_path, workbook,
             recalculate(tmp_path / f"{name}.xlsx", {}, ["x"])
 
 
-@pytest.mark.parametrize("recalculate", [formulas.recalculate, gnumeric.recalculate])
+@pytest.mark.parametrize("recalculate", [formulas.recalculate, ironcalc.recalculate, gnumeric.recalculate])
 @pytest.mark.parametrize(
     ("inputs", "sentence"),
     [
@@ -295,7 +296,7 @@ def test_a_file_too_large_for_libreoffice_is_not_called_damaged(tmp_path, monkey
 
 def test_a_damaged_sheet_is_refused_in_a_sentence(workbook, tmp_path) -> None:
     rewrite(workbook, tmp_path / "damaged.xlsx", lambda part: part[: len(part) // 2])
-    for recalculate in (cached.recalculate, formulas.recalculate):
+    for recalculate in (cached.recalculate, formulas.recalculate, ironcalc.recalculate):
         with pytest.raises(SheetGPTError, match=r"damaged\.xlsx"):
             recalculate(tmp_path / "damaged.xlsx", {}, ["doubled"])
 
@@ -309,13 +310,29 @@ def test_a_range_that_is_none_is_refused(workbook) -> None:
 def test_missing_programs_and_packages_are_named(workbook, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(libreoffice, "USUAL_PLACES", ())
-    monkeypatch.setitem(sys.modules, "formulas", None)
+    for package in ("formulas", "ironcalc"):
+        monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SheetGPTError, match="apt install libreoffice-calc"):
-        libreoffice.find_soffice.__wrapped__()
+        libreoffice._installed.__wrapped__()
     with pytest.raises(SheetGPTError, match="apt install gnumeric"):
         gnumeric.recalculate(workbook, {}, ["x"])
-    with pytest.raises(SheetGPTError, match=r"pip install 'sheetgpt\[formulas\]'"):
-        formulas.recalculate(workbook, {}, ["x"])
+    for engine in (formulas, ironcalc):
+        with pytest.raises(SheetGPTError, match=rf"pip install 'sheetgpt\[{engine.__name__.split('.')[-1]}\]'"):
+            engine.recalculate(workbook, {}, ["x"])
+
+
+def test_a_named_soffice_is_the_one_that_is_used(workbook, tmp_path, monkeypatch) -> None:
+    own = tmp_path / "my office"
+    own.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/calls"\nexec "{libreoffice.find_soffice()}" "$@"\n')
+    own.chmod(0o755)
+    python = libreoffice.find_python(libreoffice.find_soffice())
+    monkeypatch.setattr(libreoffice, "find_python", lambda _: python)
+    monkeypatch.setenv("SHEETGPT_SOFFICE", str(own))
+    assert libreoffice.recalculate(workbook, {"x": 6}, ["doubled"])["doubled"].numbers == 12
+    assert "--headless" in (tmp_path / "calls").read_text()
+    monkeypatch.setenv("SHEETGPT_SOFFICE", str(tmp_path / "nowhere/soffice"))
+    with pytest.raises(SheetGPTError, match=r"SHEETGPT_SOFFICE names .*nowhere/soffice, and there is no such program"):
+        libreoffice.recalculate(workbook, {"x": 6}, ["doubled"])
 
 
 def test_chosen_sheets_become_a_pdf(workbook, tmp_path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from conftest import Command
 from safetensors.numpy import load_file, save_file
 from test_prompt import FINE, ids_of, word
-from texts import random_texts
+from texts import random_texts, typed
 
 import sheetgpt
 from sheetgpt.engines import Cells, Step, libreoffice
@@ -25,7 +25,7 @@ from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.home_prompt import OTHER_INPUTS, SLID
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.inputs import Inputs, all_ids, given_ids, token_ids
+from sheetgpt.workbook.inputs import Inputs, all_ids, cell_text, given_ids, token_ids
 from sheetgpt.workbook.reopen import open_workbook
 
 Settings = dict[str, Any]
@@ -53,7 +53,7 @@ def numbers(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def fits(text: str, checkpoint: Checkpoint, layout: Layout) -> bool:
     try:
-        return bool(given_ids(Inputs(text), checkpoint.tokenizer, layout))
+        return bool(given_ids(Inputs(cell_text(text)), checkpoint.tokenizer, layout))
     except SheetGPTError:
         return False
 
@@ -161,7 +161,7 @@ def test_after_60_edits_nothing_is_stale(reader_workbook: Path) -> None:
     steps = []
     for text, chosen in zip(random_texts(60, 32, 2), settings(60, 33, 11), strict=True):
         key = rng.choice(["prompt", *chosen])
-        edits = [{"prompt": text} if key == "prompt" else {key: chosen[key]}]
+        edits = [{"prompt": typed(text)} if key == "prompt" else {key: chosen[key]}]
         if len(steps) % 14 == 0:
             edits.append({"score_prompt": len(steps) // 14 % 2})
         for edit in edits:

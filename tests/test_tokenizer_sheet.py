@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from texts import typed
 
 from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.excel_rules import check
@@ -22,6 +23,7 @@ from sheetgpt.sheets.tokenizer_tables import add_tables
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.workbook.inputs import cell_text
 
 CAPACITY, ROUNDS, TOKENS = 40, 5, 12
 START = "the thethe"
@@ -39,6 +41,8 @@ TEXTS = (
         "the  ",
         " \n the\t",
         "a\n\tb",
+        "a↵\t↵↵the\n↵",
+        "↵",
     ),
     *("it's they're I'll 'tis ''s 's't", "'S 'r 'l", "x1y22 3.14½", "é日本👍", "👩‍👧a", "e\u0301", "\u00a0the\u3000x"),
     *("<|endoftext|>", "the<|endoftext|> the", "  <|endoftext|>  ", "<|endoftext|", "x<pad>y", "x<pad><pad>+y", "<pad"),
@@ -128,9 +132,10 @@ def test_every_text_gives_the_references_ids_or_says_why_not(
 ) -> None:
     read = ["tokenizer_ids", "tokenizer_n_tokens", "tokenizer_message", whole(layout)]
     shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
-    answers = libreoffice.run(workbook, [Step({"Home!A1": text}, read) for text in TEXTS])
+    answers = libreoffice.run(workbook, [Step({"Home!A1": typed(text)}, read) for text in TEXTS])
     said = set()
     for text, answer in zip(TEXTS, answers, strict=True):
+        text = cell_text(text)
         trace = bpe.run(text, layout.tables, CAPACITY, ROUNDS)
         ids = [value(answer["tokenizer_ids"], i, 0) for i in range(CAPACITY)]
         message = str(value(answer["tokenizer_message"], 0, 0))
@@ -146,9 +151,9 @@ def test_edits_give_what_a_recalculation_from_scratch_gives(workbook: Path, layo
     rng, steps = random.Random(4), []
     for _ in range(15):
         text = "".join(
-            rng.choice(["the", " ", "a", "'s", "é", "\n", "1", "<pad>", "!"]) for _ in range(rng.randrange(12))
+            rng.choice(["the", " ", "a", "'s", "é", "\n", "↵", "1", "<pad>", "!"]) for _ in range(rng.randrange(12))
         )
-        steps += [Step({"Home!A1": text}, [whole(layout)], hard=False), Step({}, [whole(layout)])]
+        steps += [Step({"Home!A1": typed(text)}, [whole(layout)], hard=False), Step({}, [whole(layout)])]
     answers = [answer[whole(layout)] for answer in libreoffice.run(workbook, steps)]
     for soft, hard in zip(answers[::2], answers[1::2], strict=True):
         assert soft

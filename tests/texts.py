@@ -1,17 +1,22 @@
 """Texts that are hard to tokenize, and the two vocabularies to do it with: for tests and scripts."""
 
+import functools
 import importlib.util
 import random
+import tempfile
 from pathlib import Path
 
+import openpyxl
 from hypothesis import strategies as st
 
+from sheetgpt.engines import libreoffice
 from sheetgpt.text.tokenizer import Tokenizer
+from sheetgpt.workbook.inputs import prompt_cell
 
 PIECES = (
     *("the", " the", "Once upon", "internationalization", "aaaaaaaa", "x" * 9, "a_b", "C++", "http://x.y/z?q=1"),
     *("'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'", "''", "’s", " '", "'r", "'l"),
-    *(" ", "  ", "   ", "\n", "\n\n", "\t", " \n", "\r\n", "\u00a0", "\u3000", "\u2028", "\u200b", "\x85", "\x1f"),
+    *(" ", "  ", "   ", "\n", "\n\n", "↵", "\t", " \n", "\r\n", "\u00a0", "\u3000", "\u2028", "\u200b", "\x85", "\x1f"),
     *("0", "12", "3.14", "½", "٣", "Ⅷ", "²", "!", "...", "?!", "-", "$5", "=1+1", "\x01", "\x7f", "\ufeff", "\uffff"),
     *(
         "é",
@@ -47,6 +52,23 @@ def random_texts(n: int, seed: int, most: int = 8) -> list[str]:
     texts = ["".join(piece() for _ in range(rng.randrange(most + 1))) for _ in range(n)]
     # LibreOffice itself keeps a tab as U+0001 in a cell of several lines, so that one can't be told from the other
     return [text.replace("\x01", "") if "\n" in text or "\r" in text else text for text in texts]
+
+
+def typed(text: str) -> str:
+    """The text as it can be typed into a cell here: with ↵ for its line breaks where LibreOffice (26) drops them."""
+    return text if keeps_line_breaks() else prompt_cell(text)
+
+
+@functools.cache
+def keeps_line_breaks() -> bool:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet
+    sheet["B1"] = "=LEN(A1)"
+    with tempfile.TemporaryDirectory() as folder:
+        book.save(Path(folder, "lines.xlsx"))
+        found = libreoffice.recalculate(Path(folder, "lines.xlsx"), {"Sheet!A1": "a\nb"}, ["Sheet!B1"])["Sheet!B1"]
+    return found is not None and found.numbers[0, 0] == 3
 
 
 def gpt2_files() -> dict[str, bytes]:

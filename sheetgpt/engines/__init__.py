@@ -8,7 +8,7 @@ import datetime
 import math
 import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from openpyxl import Workbook as OpenpyxlWorkbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE as _CONTROL
 from openpyxl.cell.cell import MergedCell
 from openpyxl.utils import column_index_from_string
-from openpyxl.utils.exceptions import IllegalCharacterError
 
 from sheetgpt.engines._uno_worker import Refused, grid
 from sheetgpt.errors import SheetGPTError
@@ -100,34 +100,40 @@ def _single(key: str, value: object) -> float | str | None:
     return float(value)
 
 
-def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Rectangle | None], workbook: Path) -> None:
-    """Puts the inputs into an openpyxl workbook, for the engines that have no cells of their own to set."""
-    titles = {title.casefold(): title for title in book.sheetnames}
+def edits(
+    inputs: Inputs, names: Mapping[str, Rectangle | None], titles: Iterable[str], workbook: Path
+) -> Iterator[tuple[str, int, int, float | str | None]]:
+    """Every cell that the inputs name: sheet, row and column from 0, and what goes into it."""
+    own = {title.casefold(): title for title in titles}
     for key, value in inputs.items():
         place = rectangle(key) if "!" in key else names.get(key.upper())
-        if place is None or place.sheet.casefold() not in titles:
+        if place is None or place.sheet.casefold() not in own:
             raise SheetGPTError(f"{workbook.name} has no cells named {key} to put an input in")
         try:
             rows = grid(plain(key, value), place.n_rows, place.n_columns)
         except Refused as refusal:
             raise SheetGPTError(f"the input {key} has {refusal}") from refusal
-        sheet = book[titles[place.sheet.casefold()]]
-        for i, row in enumerate(rows, place.row + 1):
-            for j, single in enumerate(row, place.column + 1):
-                cell = sheet.cell(i, j)
-                if isinstance(cell, MergedCell):
-                    raise SheetGPTError(
-                        f"the input {key} reaches into merged cells of {workbook.name}: name their first"
-                    )
-                try:
-                    cell.value = None if single == "" else single
-                except IllegalCharacterError:
+        for i, row in enumerate(rows, place.row):
+            for j, single in enumerate(row, place.column):
+                if isinstance(single, str) and _CONTROL.search(single):
                     raise SheetGPTError(
                         f"the input {key} holds a control character, which only the LibreOffice engine can put into a"
                         " cell: use that one, or leave it out"
-                    ) from None
-                if isinstance(single, str) and single:
-                    cell.data_type = "s"  # text that begins with "=" stays text
+                    )
+                yield own[place.sheet.casefold()], i, j, single
+
+
+def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Rectangle | None], workbook: Path) -> None:
+    """Puts the inputs into an openpyxl workbook, for the engines that have no cells of their own to set."""
+    for title, row, column, single in edits(inputs, names, book.sheetnames, workbook):
+        cell = book[title].cell(row + 1, column + 1)
+        if isinstance(cell, MergedCell):
+            raise SheetGPTError(
+                f"an input reaches into merged cells of {workbook.name} ({title}!{cell.coordinate}): name their first"
+            )
+        cell.value = None if single == "" else single
+        if isinstance(single, str) and single:
+            cell.data_type = "s"  # text that begins with "=" stays text
 
 
 def require_workbook(workbook: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -92,7 +93,11 @@ def find(document: Any, target: dict[str, Any]) -> Any:
         names = document.NamedRanges
         if not names.hasByName(target["name"]):
             return None
-        return names.getByName(target["name"]).getReferredCells()  # None for a union, a formula, a broken reference
+        name = names.getByName(target["name"])
+        _, _, end = re.sub(r"'(?:[^']|'')*'", "quoted", name.getContent()).partition(":")
+        if "." in end:  # a range through several sheets: None in 7.4, the first sheet's part in 25.2
+            return None
+        return name.getReferredCells()  # None for a union, a formula, a broken reference
     sheet, row, column, n_rows, n_columns = target["rectangle"]
     titles = {title.casefold(): title for title in document.Sheets.ElementNames}
     if sheet.casefold() not in titles:

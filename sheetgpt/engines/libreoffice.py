@@ -43,6 +43,7 @@ USUAL_PLACES = (
 )
 LARGEST = 1 << 31  # bytes of a file: 7.4 opens one of 2.10 GB, and calls one of 2.20 GB damaged
 TOO_LARGE = "LibreOffice 7.4 reads no file of 2 GiB or more: build with --weights int8, fewer --digits or --context"
+NAMED = "SHEETGPT_SOFFICE"  # an environment variable
 WORKER = Path(__file__).with_name("_uno_worker.py")
 
 
@@ -246,8 +247,23 @@ def _environment() -> dict[str, str]:
     }
 
 
-@functools.cache
 def find_soffice() -> Path:
+    """The soffice that SHEETGPT_SOFFICE names, a program or its path; else the one on the path, or in a usual place."""
+    named = os.environ.get(NAMED)
+    return _installed() if not named else _named(named)
+
+
+def _named(soffice: str) -> Path:
+    found = shutil.which(soffice)
+    if found is None:
+        raise SheetGPTError(
+            f"{NAMED} names {soffice}, and there is no such program: give the path of a LibreOffice's soffice"
+        )
+    return Path(found).resolve()
+
+
+@functools.cache
+def _installed() -> Path:
     for name in ("soffice", "libreoffice"):
         if found := shutil.which(name):
             return Path(found).resolve()

@@ -15,7 +15,7 @@ from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.workbook.inputs import Inputs
+from sheetgpt.workbook.inputs import Inputs, prompt_cell
 
 _MEANING = {
     "model": "the checkpoint this workbook was made from",
@@ -59,6 +59,7 @@ _PARTS: list[Part] = [
     ),
     ("layer norms", "(2*{n_layer}+1)*2*{n_embd}", lambda c: (2 * c.n_layer + 1) * 2 * c.n_embd),
 ]
+NO_ID = "–"  # in the columns past the text
 _HEAD: Part = ("lm_head: unembedding", "{n_vocab}*{n_embd}", lambda c: c.n_vocab * c.n_embd)
 
 
@@ -146,11 +147,14 @@ def _built_cells(layout: Layout, palette: Palette, built: Built) -> dict[int, by
     values = (built.inputs.new_tokens, settings.temperature, settings.top_k, settings.top_p, settings.seed)
     best = np.sort(built.logits)[::-1][: areas["built_logits"].n_rows]
     column, n = areas["built_ids"].column, areas["built_ids"].row
-    found = {n: _named("token ids", n, rows.numbers(column, n, np.array(built.ids, float), palette["id"]), palette)}
+    ids = rows.numbers(column, n, np.array(built.ids, float), palette["id"])
+    # LibreOffice 25.2 and 26.8 cut a range inside SUMPRODUCT to its sheet's used columns: none is left blank
+    ids += b"".join(rows.text(column + t, n, NO_ID, palette["id"]) for t in range(len(built.ids), layout.context))
+    found = {n: _named("token ids", n, ids, palette)}
     n = areas["built_n_prompt"].row
     found[n] = _named("their number", n, rows.number(column, n, len(built.ids), palette["id"]), palette)
     n = areas["built_prompt"].row
-    found[n] = _named("prompt", n, rows.text(column, n, built.inputs.prompt, palette["quote"]), palette)
+    found[n] = _named("prompt", n, rows.text(column, n, prompt_cell(built.inputs.prompt), palette["quote"]), palette)
     for i, (name, value) in enumerate(zip(INPUTS, values, strict=False)):
         n = areas["built_settings"].row + i
         found[n] = _named(name, n, rows.number(column, n, value, palette["id"]), palette)

@@ -20,13 +20,17 @@ from sheetgpt.sheets.layout import FIRST_TOKEN, INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 from sheetgpt.sheets.tokenizer import messages
-from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
-from sheetgpt.workbook.inputs import Inputs
+from sheetgpt.sheets.tokenizer_layout import LINE_BREAK, TokenizerLayout
+from sheetgpt.workbook.inputs import Inputs, prompt_cell
 
 FINE = "Everything is in order."
 NOTE = "Note: "
 SLID = f"{NOTE}the prompt and the new tokens are more than the columns, so the prompt's first tokens dropped out."
 OTHER_INPUTS = "– other inputs than at build time: nothing to compare with"
+NEW_LINE = (
+    f"For a new line, type or paste {LINE_BREAK} into the prompt. (Alt+Enter, in LibreOffice Ctrl+Enter, makes a real "
+    "one; LibreOffice 26 loses those.)"
+)
 WIDE = FIRST_TOKEN + 11  # the prompt's box ends here
 
 
@@ -96,8 +100,12 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     )
     yield rows.row(2, rows.text(1, 2, words, palette["note"]))
     if text is not None:
+        yield rows.row(3, rows.text(3, 3, NEW_LINE, palette["note"]))
         yield _box(
-            palette, home["prompt"].row, "Prompt: type any text", rows.text(3, 4, now.inputs.prompt, palette["prompt"])
+            palette,
+            home["prompt"].row,
+            "Prompt: type any text",
+            rows.text(3, 4, prompt_cell(now.inputs.prompt), palette["prompt"]),
         )
         source = completion_formula(layout, text)
         cell = rows.formula(3, home["completion"].row, source, now.completion, palette["completion"])

@@ -21,6 +21,7 @@ from sheetgpt.sheets.tokenizer_layout import (
     FIRST_ROUND,
     HEADER_ROW,
     LABEL_ROW,
+    LINE_BREAK,
     MESSAGE_ROW,
     ROUND,
     SECTION_ROW,
@@ -139,8 +140,9 @@ def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
     for number, check in reversed(list(enumerate(checks, 1))):
         problem = f"IF({check},{number},{problem})"
     empty = 0 if layout.tables.end_of_text is None else 1
+    typed = f'IF({tabs},SUBSTITUTE({prompt},CHAR(1),CHAR(9)),{prompt}&"")'
     return {
-        "text": f'IF(ISERROR({prompt}),"",IF({tabs},SUBSTITUTE({prompt},CHAR(1),CHAR(9)),{prompt}&""))',
+        "text": f'IF(ISERROR({prompt}),"",SUBSTITUTE({typed},"{LINE_BREAK}",CHAR(10)))',
         "message": f"CHOOSE({cells['problem']}+1," + ",".join(f'"{words}"' for words in messages(layout)) + ")",
         "length": f"LEN({cells['text']})",
         "unit": "LEN(_xlfn.UNICHAR(128512))",

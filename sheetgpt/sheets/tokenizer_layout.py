@@ -18,6 +18,7 @@ TOKENIZER, MERGES, CHARACTERS = "Tokenizer", "Merges", "Characters"
 TEXT_ROW, MESSAGE_ROW, LABEL_ROW, VALUE_ROW = 2, 3, 4, 5
 SECTION_ROW, WORDS_ROW, HEADER_ROW, ZERO_ROW, FIRST_BYTE = 6, 7, 8, 9, 10
 FIRST_ENTRY = 5  # of every table on the sheets Merges and Characters
+LINE_BREAK = "↵"  # in the prompt's cell: LibreOffice 26 drops a line feed there, LEN("a", line feed, "b") is 2
 
 COLUMNS = (
     *("row", "position", "character", "code", "n_bytes", "nth", "byte", "letter"),

@@ -7,7 +7,7 @@ Cached values are evidence only for the engine `cached`, which checks what anoth
 import codecs
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sheetgpt.engines import Cells, cached, libreoffice
-from sheetgpt.engines import formulas as formulas_engine
+from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize, sampling
 from sheetgpt.gpt2.model import as_cells
@@ -35,7 +34,14 @@ from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
 
 Array = NDArray[Any]
 
-ENGINES = ("libreoffice", "formulas", "cached")
+Recalculate = Callable[[Path, Mapping[str, Any], Sequence[str], float], dict[str, Cells | None]]
+
+ENGINES: dict[str, Recalculate] = {
+    "libreoffice": lambda path, inputs, names, timeout: libreoffice.recalculate(path, inputs, names, timeout=timeout),
+    "formulas": lambda path, inputs, names, _: formulas.recalculate(path, inputs, names),
+    "ironcalc": lambda path, inputs, names, _: ironcalc.recalculate(path, inputs, names),
+    "cached": lambda path, inputs, names, _: cached.recalculate(path, inputs, names),
+}
 
 
 @dataclass(frozen=True)
@@ -150,11 +156,7 @@ def verify(
 def _recalculate(
     engine: str, path: Path, inputs: Mapping[str, Any], names: Sequence[str], timeout: float
 ) -> dict[str, Cells | None]:
-    if engine == "libreoffice":
-        return libreoffice.recalculate(path, inputs, names, timeout=timeout)
-    if engine == "formulas":
-        return formulas_engine.recalculate(path, inputs, names)
-    return cached.recalculate(path, inputs, names)
+    return ENGINES[engine](path, inputs, names, timeout)
 
 
 def _names(layout: Layout) -> list[str]:

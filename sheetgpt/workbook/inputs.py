@@ -14,6 +14,7 @@ from sheetgpt.gpt2.continuation import Cache, advance, window
 from sheetgpt.gpt2.model import Array, Trace, check_ids, forward
 from sheetgpt.gpt2.sampling import Choice, Sampling, check_whole, choose, uniforms
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.tokenizer_layout import LINE_BREAK
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer
 
@@ -36,7 +37,7 @@ class Inputs:
 
     def cells(self, layout: Layout) -> dict[str, Any]:
         """Defined names and the values to put into them."""
-        text = {"prompt": self.prompt} if layout.reads_text else {}
+        text = {"prompt": prompt_cell(self.prompt)} if layout.reads_text else {}
         settings = {"new_tokens": self.new_tokens, **asdict(self.sampling), "score_prompt": int(self.score_prompt)}
         return text | {"prompt_ids": [*self.ids]} | settings
 
@@ -61,8 +62,13 @@ def with_prompt(inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequenc
 
 
 def cell_text(prompt: str) -> str:
-    """The text as a spreadsheet's cell keeps it: every line end is a line feed."""
-    return prompt.replace("\r\n", "\n").replace("\r", "\n")
+    """The text that a prompt stands for, as the Tokenizer sheet reads its cell: ↵ and line ends are line feeds."""
+    return prompt.replace("\r\n", "\n").replace("\r", "\n").replace(LINE_BREAK, "\n")
+
+
+def prompt_cell(prompt: str) -> str:
+    """The prompt as it is put into its cell: a line feed as ↵, which every program keeps."""
+    return cell_text(prompt).replace("\n", LINE_BREAK)
 
 
 def with_settings(inputs: Inputs, **changes: Any) -> Inputs:

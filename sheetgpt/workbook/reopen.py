@@ -17,7 +17,7 @@ from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout, defined_name
-from sheetgpt.workbook.inputs import DEFAULTS, Inputs
+from sheetgpt.workbook.inputs import DEFAULTS, Inputs, cell_text
 
 _INPUTS = ("prompt_ids", *INPUTS)
 
@@ -98,7 +98,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             cost = Cost(largest, rms, top_1, int(n))
     except (TypeError, ValueError, OverflowError, KeyError, SheetGPTError) as error:
         raise DamagedWorkbook(f"The Model sheet of {path} holds something else than the config: {error}.") from error
-    prompt, ids = _text(cells["prompt"]), _ids(cells["prompt_ids"])
+    prompt, ids = cell_text(_text(cells["prompt"])), _ids(cells["prompt_ids"])
     settings = {name: _number(cells[name], DEFAULTS[name]) for name in INPUTS}
     return Workbook(
         path,

@@ -1,0 +1,93 @@
+"""The IronCalc engine: the Rust spreadsheet of that name recalculates, which shares nothing with LibreOffice.
+
+Its Python package loads the file, cached values included, but `evaluate` computes every formula anew. One that it can't
+read becomes `#ERROR!`, a function that it doesn't know `#NAME?`, a cycle `#CIRC!`: none keeps what the file said.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sheetgpt.engines import Cells, Inputs, Rectangle, edits, number
+from sheetgpt.engines.cached import package, place
+from sheetgpt.errors import SheetGPTError
+
+STACK = 512 << 20  # bytes: a formula is computed inside the one that asked for it, and chains here are thousands long
+
+
+def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
+    """Puts the inputs in, computes every formula, reads."""
+    workbook = Path(workbook)
+    names = package(workbook).names
+    places = {key: place(key, names) for key in read}
+    try:
+        import ironcalc
+    except ImportError as error:
+        raise SheetGPTError(
+            "the IronCalc engine needs the Python package ironcalc: pip install 'sheetgpt[ironcalc]'"
+        ) from error
+
+    def work() -> dict[str, Cells | None]:
+        model = ironcalc.load_from_xlsx(str(workbook.absolute()))
+        sheets = {sheet["name"].casefold(): i for i, sheet in enumerate(model.get_worksheets_properties())}
+        for title, row, column, value in edits(inputs or {}, names, sheets, workbook):
+            where = sheets[title.casefold()], row + 1, column + 1
+            if value is None or value == "":
+                model.clear_cell_contents(*where)
+            elif isinstance(value, str):
+                model.update_cell_with_text(*where, value)
+            else:
+                model.update_cell_with_number(*where, value)
+        model.evaluate()
+        found: dict[str, Cells | None] = dict.fromkeys(places)
+        for key, area in places.items():
+            if area is not None and area.sheet.casefold() in sheets:
+                found[key] = _cells(model, sheets[area.sheet.casefold()], area)
+        return found
+
+    return _with_a_deep_stack(work, workbook)
+
+
+def _cells(model: Any, sheet: int, area: Rectangle) -> Cells:
+    """The range's values; what lies past the sheet's used cells is blank."""
+    cells = Cells(np.full((area.n_rows, area.n_columns), np.nan), {})
+    _, last_row, _, last_column = model.get_sheet_dimensions(sheet)
+    shape = min(area.n_rows, last_row - area.row), min(area.n_columns, last_column - area.column)
+    for i, j in np.ndindex(max(shape[0], 0), max(shape[1], 0)):
+        value = model.get_cell_value(sheet, area.row + i + 1, area.column + j + 1)
+        if (single := number(value)) is not None:
+            cells.numbers[i, j] = single
+        elif value:
+            cells.texts[i, j] = value
+    return cells
+
+
+def _with_a_deep_stack(work: Callable[[], dict[str, Cells | None]], workbook: Path) -> dict[str, Cells | None]:
+    """Runs it in a thread of its own: a panic of the package's comes back as a sentence, like every other error."""
+    answers: list[dict[str, Cells | None]] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(work())
+        except BaseException as error:  # a panic in Rust is no Exception
+            errors.append(error)
+
+    before = threading.stack_size(STACK)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    if answers:
+        return answers[0]
+    if isinstance(errors[0], SheetGPTError):
+        raise errors[0]
+    said = " ".join(str(errors[0]).split())[:200]
+    raise SheetGPTError(
+        f"IronCalc can't compute {workbook.name} ({type(errors[0]).__name__}: {said}): use another engine"
+    ) from errors[0]
