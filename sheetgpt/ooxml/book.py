@@ -29,9 +29,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import archive as package
-from sheetgpt.ooxml.rows import escape
+from sheetgpt.ooxml.rows import Row
+from sheetgpt.ooxml.xml import escape, written
 
-Rows = Callable[[], Iterable[bytes]]
+Rows = Callable[[], Iterable[Row]]
 
 EPOCH = datetime.datetime(2000, 1, 1)  # a clock would make two builds differ
 CHUNK = 1 << 20
@@ -240,7 +241,7 @@ def _compress(i: int) -> package.Part:
     return part
 
 
-def _counted(i: int, sheet: Sheet) -> Iterator[bytes]:
+def _counted(i: int, sheet: Sheet) -> Iterator[Row]:
     """The sheet's rows, noted as they pass: so many of all its rows are so many of its cells, about."""
     last = int(re.sub("[A-Z]", "", sheet.last_cell))
     for n, row in enumerate(sheet.rows(), 1):
@@ -254,7 +255,7 @@ def _filled(frame: bytes, sheet: Sheet) -> Iterator[bytes]:
     assert found
     yield re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:%b"' % sheet.last_cell.encode(), before)
     yield b"<sheetData>"
-    yield from sheet.rows()
+    yield from written(sheet.rows())
     yield b"</sheetData>" + _with_ignored(_with_links(after, sheet.links), sheet.ignored)
 
 

@@ -13,6 +13,7 @@ from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.workbook.inputs import Inputs, prompt_cell
@@ -94,26 +95,26 @@ def _last_setting(layout: Layout) -> int:
     return max(area.row for area in layout.model_cells.values())
 
 
-def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Iterator[bytes]:
+def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Iterator[Row]:
     config, cells = layout.config, layout.model_cells
     values: dict[str, Any] = {"model": model, "fingerprint": fingerprint}
     if built.cost is not None:
         values |= dict(zip(ROUNDING, (layout.weights, *astuple(built.cost)), strict=True))
-    yield rows.row(1, rows.text(1, 1, "Model", palette["title"]), height=24)
-    yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+    yield rows.row(1, rows.text(1, "Model", palette["title"]), height=24)
+    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     heads = ("name", "value", "what it is")
     beside = _built_cells(layout, palette, built)
-    words = rows.text(5, 3, "As it was built: Home's self-check compares with these", palette["section"])
-    yield rows.row(3, *(rows.text(c, 3, head, palette["header"]) for c, head in enumerate(heads, 1)), words)
+    words = rows.text(5, "As it was built: Home's self-check compares with these", palette["section"])
+    yield rows.row(3, *(rows.text(c, head, palette["header"]) for c, head in enumerate(heads, 1)), words)
     for name, area in cells.items():
         n, value = area.row, values.get(name, getattr(config, name, getattr(layout, name, None)))
-        cell = rows.text(2, n, value, palette["id"]) if isinstance(value, str) else _number(n, value, palette)
+        cell = rows.text(2, value, palette["id"]) if isinstance(value, str) else _number(n, value, palette)
         yield rows.row(
             n,
-            rows.text(1, n, name, palette["name"]),
+            rows.text(1, name, palette["name"]),
             cell,
-            rows.text(3, n, _MEANING[name], palette["label"]),
-            beside.pop(n, b""),
+            rows.text(3, _MEANING[name], palette["label"]),
+            beside.pop(n, ()),
         )
     n = _last_setting(layout) + 1
     while n in beside:
@@ -121,7 +122,7 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
         n += 1
     n += 1
     heads = ("parameters", "how many", "counted from the shapes above")
-    yield rows.row(n, *(rows.text(c, n, head, palette["header"]) for c, head in enumerate(heads, 1)))
+    yield rows.row(n, *(rows.text(c, head, palette["header"]) for c, head in enumerate(heads, 1)))
     where = {name: f"$B${area.row}" for name, area in cells.items()}
     first = n + 1
     for part, expression, number in parameter_parts(config):
@@ -129,40 +130,40 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
         source = expression.format(**where)
         yield rows.row(
             n,
-            rows.text(1, n, part, palette["name"]),
-            rows.formula(2, n, source, number(config), palette["count"]),
-            rows.text(3, n, expression.replace("{", "").replace("}", "").replace("*", " × "), palette["label"]),
+            rows.text(1, part, palette["name"]),
+            rows.formula(2, source, number(config), palette["count"]),
+            rows.text(3, expression.replace("{", "").replace("}", "").replace("*", " × "), palette["label"]),
         )
-    total = rows.formula(2, n + 1, f"SUM($B${first}:$B${n})", config.n_params, palette["total"])
-    yield rows.row(n + 1, rows.text(1, n + 1, "all parameters", palette["name"]), total)
+    total = rows.formula(2, f"SUM($B${first}:$B${n})", config.n_params, palette["total"])
+    yield rows.row(n + 1, rows.text(1, "all parameters", palette["name"]), total)
 
 
-def _number(row: int, value: Any, palette: Palette) -> bytes:
-    return rows.number(2, row, int(value) if isinstance(value, bool) else value, palette["id"])
+def _number(row: int, value: Any, palette: Palette) -> Cells:
+    return rows.number(2, int(value) if isinstance(value, bool) else value, palette["id"])
 
 
-def _built_cells(layout: Layout, palette: Palette, built: Built) -> dict[int, bytes]:
+def _built_cells(layout: Layout, palette: Palette, built: Built) -> dict[int, Cells]:
     """Cells from column E on, by row."""
     settings, areas = built.inputs.sampling, layout.built
     values = (built.inputs.new_tokens, settings.temperature, settings.top_k, settings.top_p, settings.seed)
     best = np.sort(built.logits)[::-1][: areas["built_logits"].n_rows]
     column, n = areas["built_ids"].column, areas["built_ids"].row
-    ids = rows.numbers(column, n, np.array(built.ids, float), palette["id"])
+    ids = rows.numbers(column, np.array(built.ids, float), palette["id"])
     # LibreOffice 25.2 and 26.8 cut a range inside SUMPRODUCT to its sheet's used columns: none is left blank
-    ids += b"".join(rows.text(column + t, n, NO_ID, palette["id"]) for t in range(len(built.ids), layout.context))
+    ids += rows.joined(rows.text(column + t, NO_ID, palette["id"]) for t in range(len(built.ids), layout.context))
     found = {n: _named("token ids", n, ids, palette)}
     n = areas["built_n_prompt"].row
-    found[n] = _named("their number", n, rows.number(column, n, len(built.ids), palette["id"]), palette)
+    found[n] = _named("their number", n, rows.number(column, len(built.ids), palette["id"]), palette)
     n = areas["built_prompt"].row
-    found[n] = _named("prompt", n, rows.text(column, n, prompt_cell(built.inputs.prompt), palette["quote"]), palette)
+    found[n] = _named("prompt", n, rows.text(column, prompt_cell(built.inputs.prompt), palette["quote"]), palette)
     for i, (name, value) in enumerate(zip(INPUTS, values, strict=False)):
         n = areas["built_settings"].row + i
-        found[n] = _named(name, n, rows.number(column, n, value, palette["id"]), palette)
+        found[n] = _named(name, n, rows.number(column, value, palette["id"]), palette)
     for i, logit in enumerate(best):
         n = areas["built_logits"].row + i
-        found[n] = _named(f"logit {i + 1}", n, rows.number(column, n, float(logit), palette["id"]), palette)
+        found[n] = _named(f"logit {i + 1}", n, rows.number(column, float(logit), palette["id"]), palette)
     return found
 
 
-def _named(name: str, n: int, cells: bytes, palette: Palette) -> bytes:
-    return rows.text(5, n, name, palette["label"]) + cells
+def _named(name: str, n: int, cells: Cells, palette: Palette) -> Cells:
+    return rows.text(5, name, palette["label"]) + cells

@@ -12,6 +12,7 @@ from itertools import pairwise
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import code_point
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
@@ -69,11 +70,11 @@ def _row(r: int, line: str) -> int:
 
 def _cell(r: int, line: str, p: int) -> str:
     """Line of round r at position p, which counts from 1; p = 0 is the column before."""
-    return f"{rows.letters(FIRST + p - 1).decode()}${_row(r, line)}"
+    return f"{rows.letters(FIRST + p - 1)}${_row(r, line)}"
 
 
 def _line(r: int, line: str, before: int = 0) -> str:
-    first, last = (rows.letters(c).decode() for c in (FIRST - before, FIRST + WIDTH - 1))
+    first, last = (rows.letters(c) for c in (FIRST - before, FIRST + WIDTH - 1))
     return f"${first}${_row(r, line)}:${last}${_row(r, line)}"
 
 
@@ -81,7 +82,7 @@ def formulas(r: int, p: int) -> dict[str, str]:
     """Round r at position p."""
     number, after, pair, count = (_cell(r, *at) for at in (("number", p), ("number", p + 1), ("pair", p), ("count", p)))
     top, chosen = f"$B${_row(r, 'count')}", f"$B${_row(r, 'candidate')}"
-    position = f"{rows.letters(FIRST + p - 1).decode()}$7"
+    position = f"{rows.letters(FIRST + p - 1)}$7"
     if r == 0:
         text = local(INPUT)
         place = position  # of the character in the text: those before it may be two units long
@@ -128,37 +129,35 @@ def add_bpe_by_hand(book: Book, tokenizer: TokenizerLayout, palette: Palette, n_
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
     for column, width in {1: 30, 2: 18, 3: 4}.items():
-        frame.column_dimensions[rows.letters(column).decode()].width = width
+        frame.column_dimensions[rows.letters(column)].width = width
     for p in range(WIDTH):
-        frame.column_dimensions[rows.letters(FIRST + p).decode()].width = 6.5
+        frame.column_dimensions[rows.letters(FIRST + p)].width = 6.5
     frame.freeze_panes = "D4"
     book.link(frame, "A2", f"{quoted(HOME)}!A1")
-    last = f"{rows.letters(FIRST + WIDTH - 1).decode()}{UTF8_INPUT.row + 12}"
+    last = f"{rows.letters(FIRST + WIDTH - 1)}{UTF8_INPUT.row + 12}"
     book.ignore(frame, TEXT_HINTS, f"A1:{last}")
     book.add(frame, lambda: _rows(tokenizer, palette, n_bytes, n_tokens), last, 8 * ROUNDS * WIDTH)
 
 
-def _rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> Iterator[bytes]:
+def _rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> Iterator[Row]:
     note = "How merges are learned, on one line of text: the pair that occurs most becomes a letter of its own."
-    yield rows.row(
-        1, rows.text(1, 1, "BPE by hand", palette["title"]), rows.text(4, 1, note, palette["note"]), height=24
-    )
-    yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+    yield rows.row(1, rows.text(1, "BPE by hand", palette["title"]), rows.text(4, note, palette["note"]), height=24)
+    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     words = f"Up to {WIDTH} letters. It ends when no pair occurs twice, or after {ROUNDS} rounds."
-    label, typed = rows.text(1, 4, "Type a text", palette["name"]), rows.text(2, 4, EXAMPLE, palette["input"])
-    yield rows.row(4, label, typed, rows.text(4, 4, words, palette["note"]))
+    label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, EXAMPLE, palette["input"])
+    yield rows.row(4, label, typed, rows.text(4, words, palette["note"]))
     words = f"A pair's number: {PAIR} × the place where its first letter first stands, plus that of its second letter."
-    yield rows.row(5, rows.text(4, 5, words, palette["note"]))
+    yield rows.row(5, rows.text(4, words, palette["note"]))
     learned = learn(EXAMPLE)
-    numbers = b"".join(rows.number(FIRST + p, 7, p + 1, palette["index"]) for p in range(WIDTH))
-    yield rows.row(7, rows.text(1, 7, "position", palette["label"]), numbers)
+    numbers = rows.joined(rows.number(FIRST + p, p + 1, palette["index"]) for p in range(WIDTH))
+    yield rows.row(7, rows.text(1, "position", palette["label"]), numbers)
     for r, this in enumerate(learned):
         yield from _round_rows(palette, r, this)
     yield from _utf8_rows(palette)
     yield from _cost_rows(tokenizer, palette, n_bytes, n_tokens)
 
 
-def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[bytes]:
+def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[Row]:
     sources, cached = (
         [formulas(r, p) for p in range(1, WIDTH + 1)],
         [values(this, p) for p in range(1, WIDTH + 1)],
@@ -175,23 +174,23 @@ def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[bytes]:
     for line in LINES:
         n = _row(r, line)
         style = {"letter": "token", "joins": "flag", "count": "number"}.get(line, "id")
-        cells = rows.text(1, n, labels[line], palette["name" if line == "letter" else "label"])
+        cells = rows.text(1, labels[line], palette["name" if line == "letter" else "label"])
         cells += _beside(palette, r, line, this)
         if line == "so far":
-            cells += rows.number(3, n, 0, palette["index"])
+            cells += rows.number(3, 0, palette["index"])
         style_number = palette["id" if style == "number" else style]
         for p in range(WIDTH):
-            cells += rows.formula(FIRST + p, n, sources[p][line], cached[p][line], style_number)
+            cells += rows.formula(FIRST + p, sources[p][line], cached[p][line], style_number)
         yield rows.row(n, cells)
 
 
-def _beside(palette: Palette, r: int, line: str, this: Learned) -> bytes:
+def _beside(palette: Palette, r: int, line: str, this: Learned) -> Cells:
     """Column B: the largest count, the pair that is chosen, and the rule it makes."""
     n = _row(r, line)
     if line == "count":
-        return rows.formula(2, n, f"MAX({_line(r, 'count')})", this.best, palette["total"])
+        return rows.formula(2, f"MAX({_line(r, 'count')})", this.best, palette["total"])
     if line == "candidate":
-        return rows.formula(2, n, f"MAX({_line(r, 'candidate')})", this.pair, palette["id"])
+        return rows.formula(2, f"MAX({_line(r, 'candidate')})", this.pair, palette["id"])
     if line == "joins":
         chosen, letters = f"$B${_row(r, 'candidate')}", _line(r, "letter")
         place = f"MATCH(1,{_line(r, 'joins')},0)"
@@ -200,27 +199,27 @@ def _beside(palette: Palette, r: int, line: str, this: Learned) -> bytes:
         if this.pair:
             left, right = (letter_of(this.symbols[place - 1]) for place in divmod(this.pair, PAIR))
             shown = f"{left}{right} → {letter_of(NEW - r)}"
-        return rows.formula(2, n, f'IF({chosen}=0,"no pair occurs twice",{rule})', shown, palette["quote"])
-    return b""
+        return rows.formula(2, f'IF({chosen}=0,"no pair occurs twice",{rule})', shown, palette["quote"])
+    return ()
 
 
-def _utf8_rows(palette: Palette) -> Iterator[bytes]:
+def _utf8_rows(palette: Palette) -> Iterator[Row]:
     """Code points and bytes, a character a column; characters beyond U+FFFF are two positions wide in Excel."""
     top, text = UTF8_INPUT.row, local(UTF8_INPUT)
     bar = "UTF-8: the bytes of a text"
-    yield rows.row(top - 1, *(rows.text(c, top - 1, bar if c == 1 else "", palette["section"]) for c in range(1, 16)))
+    yield rows.row(top - 1, *(rows.text(c, bar if c == 1 else "", palette["section"]) for c in range(1, 16)))
     words = f"Up to {CHARACTERS} characters, each one to four bytes."
-    label, typed = rows.text(1, top, "Type a text", palette["name"]), rows.text(2, top, UTF8_EXAMPLE, palette["input"])
-    yield rows.row(top, label, typed, rows.text(4, top, words, palette["note"]))
+    label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, UTF8_EXAMPLE, palette["input"])
+    yield rows.row(top, label, typed, rows.text(4, words, palette["note"]))
     example = [ord(c) for c in UTF8_EXAMPLE]
     positions = [*range(1, len(example) + 1)]
     yield _strip(palette, top + 1, "position", [_place(top + 1, p, text) for p in range(CHARACTERS)], positions)
-    here = [f"{rows.letters(FIRST + p).decode()}${top + 1}" for p in range(CHARACTERS)]
+    here = [f"{rows.letters(FIRST + p)}${top + 1}" for p in range(CHARACTERS)]
     source = f'IF({{0}}="","",IFERROR({code_point(text, "{0}", f"LEN({text})")},65533))'
     yield _strip(palette, top + 2, "code point", [source.format(cell) for cell in here], example)
     spelled = [chr(code).encode() for code in example]
     for k in range(4):
-        sources = [_byte(f"{rows.letters(FIRST + p).decode()}${top + 2}", k) for p in range(CHARACTERS)]
+        sources = [_byte(f"{rows.letters(FIRST + p)}${top + 2}", k) for p in range(CHARACTERS)]
         cached: list[int | str] = [token[k] if k < len(token) else "" for token in spelled]
         yield _strip(palette, top + 3 + k, f"byte {k + 1}", sources, cached)
 
@@ -228,7 +227,7 @@ def _utf8_rows(palette: Palette) -> Iterator[bytes]:
 def _place(n: int, p: int, text: str) -> str:
     if p == 0:
         return f'IF(LEN({text})=0,"",1)'
-    above = rows.letters(FIRST + p - 1).decode()
+    above = rows.letters(FIRST + p - 1)
     following = f"{above}${n}+IF({above}${n + 1}>65535,{UNIT},1)"
     return f'IF({above}${n}="","",IF({following}>LEN({text}),"",{following}))'
 
@@ -241,20 +240,20 @@ def _byte(code: str, k: int) -> str:
     return f'IF({code}="","",{source})'
 
 
-def _strip(palette: Palette, n: int, label: str, sources: Sequence[str], cached: Sequence[int | str]) -> bytes:
+def _strip(palette: Palette, n: int, label: str, sources: Sequence[str], cached: Sequence[int | str]) -> Cells:
     padded = [*cached, *[""] * (len(sources) - len(cached))]
-    cells = (rows.formula(FIRST + p, n, source, padded[p], palette["id"]) for p, source in enumerate(sources))
-    return rows.row(n, rows.text(1, n, label, palette["label"]), *cells)
+    cells = (rows.formula(FIRST + p, source, padded[p], palette["id"]) for p, source in enumerate(sources))
+    return rows.row(n, rows.text(1, label, palette["label"]), *cells)
 
 
-def _cost_rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> Iterator[bytes]:
+def _cost_rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> Iterator[Row]:
     n = UTF8_INPUT.row + 9
     title = "What the prompt costs: bytes, or tokens after the merges"
-    yield rows.row(n, *(rows.text(c, n, title if c == 1 else "", palette["section"]) for c in range(1, 16)))
+    yield rows.row(n, *(rows.text(c, title if c == 1 else "", palette["section"]) for c in range(1, 16)))
     lines = (("as bytes", "n_bytes", n_bytes), ("as BPE tokens", "n_tokens", n_tokens))
     for i, (label, name, value) in enumerate(lines, 1):
-        cell = rows.formula(2, n + i, tokenizer.cells[name].reference, value, palette["total"])
-        yield rows.row(n + i, rows.text(1, n + i, label, palette["label"]), cell)
+        cell = rows.formula(2, tokenizer.cells[name].reference, value, palette["total"])
+        yield rows.row(n + i, rows.text(1, label, palette["label"]), cell)
     ratio = f"IF($B${n + 2}=0,0,$B${n + 1}/$B${n + 2})"
-    cell = rows.formula(2, n + 3, ratio, n_bytes / n_tokens if n_tokens else 0, palette["number"])
-    yield rows.row(n + 3, rows.text(1, n + 3, "bytes a token", palette["label"]), cell)
+    cell = rows.formula(2, ratio, n_bytes / n_tokens if n_tokens else 0, palette["number"])
+    yield rows.row(n + 3, rows.text(1, "bytes a token", palette["label"]), cell)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
@@ -111,7 +112,7 @@ def add_decoding(
     frame.sheet_view.showGridLines = False
     frame.freeze_panes = f"A{FIRST}"
     for i, width in enumerate((6, 9, 16, 26, 7, 9, 4, 7, 9, 9, 7, 11, 11, 60), 1):
-        frame.column_dimensions[rows.letters(i).decode()].width = width
+        frame.column_dimensions[rows.letters(i)].width = width
     book.link(frame, "A2", f"{quoted(HOME)}!A1")
     last = FIRST + max(layout.n_tokens, layout.capacity) - 1
     values = _values(layout, ids, shown, hexes)
@@ -163,25 +164,25 @@ def _values(
     }
 
 
-def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -> Iterator[bytes]:
+def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -> Iterator[Row]:
     note = "From token ids to text: tokens on the left, their bytes on the right. Bytes that are no character: \ufffd."
-    title = rows.text(1, 1, "Decoding", palette["title"]), rows.text(4, 1, note, palette["note"])
+    title = rows.text(1, "Decoding", palette["title"]), rows.text(4, note, palette["note"])
     yield rows.row(1, *title, height=24)
-    yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     texts, total, capacity = local(layout.column("text")), local(layout.total), layout.capacity
     seen = f'INDEX({texts},MIN({total},{capacity}))&IF({total}>{capacity},"{MORE}","")'
-    whole = rows.formula(4, 3, f'IF({total}=0,"",{seen})', values["whole"][0], palette["quote"])
-    yield rows.row(3, rows.text(1, 3, "text", palette["name"]), whole)
-    count = rows.formula(4, 4, at(layout.column("end"), layout.n_tokens), values["total"][0], palette["total"])
-    room = rows.text(5, 4, f"of the {capacity:,} that this sheet has room for", palette["note"])
-    yield rows.row(4, rows.text(1, 4, "bytes", palette["name"]), count, room)
+    whole = rows.formula(4, f'IF({total}=0,"",{seen})', values["whole"][0], palette["quote"])
+    yield rows.row(3, rows.text(1, "text", palette["name"]), whole)
+    count = rows.formula(4, at(layout.column("end"), layout.n_tokens), values["total"][0], palette["total"])
+    room = rows.text(5, f"of the {capacity:,} that this sheet has room for", palette["note"])
+    yield rows.row(4, rows.text(1, "bytes", palette["name"]), count, room)
     bars = {1: "1 Tokens and their bytes", len(TOKEN_COLUMNS) + 2: "2 Bytes and their characters"}
-    yield rows.row(5, *(rows.text(c, 5, bars.get(c, ""), palette["section"]) for c in range(1, 15)))
+    yield rows.row(5, *(rows.text(c, bars.get(c, ""), palette["section"]) for c in range(1, 15)))
     heads = [*enumerate(TOKEN_HEADS, 1), *enumerate(BYTE_HEADS, len(TOKEN_COLUMNS) + 2)]
-    yield rows.row(6, *(rows.text(c, 6, head, palette["header"]) for c, head in heads))
-    yield rows.row(FIRST - 1, rows.number(layout.column("end").column, FIRST - 1, 0, palette["index"]))
+    yield rows.row(6, *(rows.text(c, head, palette["header"]) for c, head in heads))
+    yield rows.row(FIRST - 1, rows.number(layout.column("end").column, 0, palette["index"]))
     for i in range(1, max(layout.n_tokens, layout.capacity) + 1):
-        cells: list[bytes] = []
+        cells: list[Cells] = []
         if i <= layout.n_tokens:
             cells += _line(layout, palette, "number", i, token_formulas(layout, i), values)
         if i <= layout.capacity:
@@ -191,9 +192,9 @@ def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -
 
 def _line(
     layout: DecodingLayout, palette: Palette, first: str, i: int, formulas: dict[str, str], values: dict[str, Column]
-) -> Iterator[bytes]:
+) -> Iterator[Row]:
     n = FIRST + i - 1
-    yield rows.number(layout.column(first).column, n, i, palette["index"])
+    yield rows.number(layout.column(first).column, i, palette["index"])
     for name, source in formulas.items():
         style = palette[{"token": "token", "text": "quote", "hex": "label"}.get(name, "id")]
-        yield rows.formula(layout.column(name).column, n, source, values[name][i - 1], style)
+        yield rows.formula(layout.column(name).column, source, values[name][i - 1], style)

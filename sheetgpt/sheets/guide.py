@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.layout import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
@@ -87,32 +88,32 @@ def add_guide(book: Book, layout: Layout, palette: Palette) -> None:
     book.add(sheet, lambda: guide_rows(layout, palette), f"E{last}", 5 * last)
 
 
-def guide_rows(layout: Layout, palette: Palette) -> Iterator[bytes]:
-    title = rows.text(1, 1, "The tour in ten stops", palette["title"])
+def guide_rows(layout: Layout, palette: Palette) -> Iterator[Row]:
+    title = rows.text(1, "The tour in ten stops", palette["title"])
     yield rows.row(1, title, height=28)
-    yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     for i, (_, name, words) in enumerate(stops(layout)):
         n = FIRST + i
-        cells = rows.number(1, n, i + 1, palette["id"]), rows.text(2, n, name, palette["link"])
-        rest = (rows.blank(column, n, palette["paragraph"]) for column in (4, 5))
-        yield rows.row(n, *cells, rows.text(3, n, words, palette["paragraph"]), *rest, height=32)
+        cells = rows.number(1, i + 1, palette["id"]), rows.text(2, name, palette["link"])
+        rest = (rows.blank(column, palette["paragraph"]) for column in (4, 5))
+        yield rows.row(n, *cells, rows.text(3, words, palette["paragraph"]), *rest, height=32)
     yield from _parameters(layout, palette, FIRST + 11)
 
 
-def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[bytes]:
+def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[Row]:
     """Counted by formulas from the shapes on the Model sheet."""
     config = layout.config
     where = {name: area.reference for name, area in layout.model_cells.items()}
     parts = parameter_parts(config)
     total = f"$C${n + len(parts) + 1}"
     heads = ("", "Parameters", "how many", "share", "counted from the shapes on the sheet Model")
-    yield rows.row(n, *(rows.text(c, n, head, palette["section"]) for c, head in enumerate(heads, 1)))
+    yield rows.row(n, *(rows.text(c, head, palette["section"]) for c, head in enumerate(heads, 1)))
     for i, (part, expression, number) in enumerate(parts, 1):
-        name = rows.text(2, n + i, part, palette["label"])
-        count = rows.formula(3, n + i, expression.format(**where), number(config), palette["count"])
+        name = rows.text(2, part, palette["label"])
+        count = rows.formula(3, expression.format(**where), number(config), palette["count"])
         share = number(config) / config.n_params
-        yield rows.row(n + i, name, count, rows.formula(4, n + i, f"$C${n + i}/{total}", share, palette["prob"]))
+        yield rows.row(n + i, name, count, rows.formula(4, f"$C${n + i}/{total}", share, palette["prob"]))
     end = n + len(parts) + 1
-    whole = rows.formula(3, end, f"SUM($C${n + 1}:$C${end - 1})", config.n_params, palette["total"])
-    words = rows.text(5, end, "as many weights stand in this workbook", palette["label"])
-    yield rows.row(end, rows.text(2, end, "all parameters", palette["name"]), whole, words)
+    whole = rows.formula(3, f"SUM($C${n + 1}:$C${end - 1})", config.n_params, palette["total"])
+    words = rows.text(5, "as many weights stand in this workbook", palette["label"])
+    yield rows.row(end, rows.text(2, "all parameters", palette["name"]), whole, words)

@@ -14,6 +14,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.bpe_by_hand import BY_HAND
 from sheetgpt.sheets.decoding import DECODING
 from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, Text, bar, inputs_rows, local, ranges
@@ -145,15 +146,15 @@ def _colour(frame: Worksheet, layout: Layout) -> None:
     frame.conditional_formatting.add(home["surprisal"].cells, heat)
 
 
-def home_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
+def home_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
     yield from inputs_rows(layout, text, palette, prompt, now)
     yield from strip_rows(layout, text, palette, prompt, now)
     yield from table_rows(layout, palette, prompt, now)
     n = LINKS_ROW - 1
-    yield rows.row(n, rows.text(1, n, "Follow it through the sheets", palette["section"]), bar(n, palette))
+    yield rows.row(n, rows.text(1, "Follow it through the sheets", palette["section"]), bar(n, palette))
     for i, (sheet, words) in enumerate(links(layout)):
         n = LINKS_ROW + i
-        cells = [rows.text(1, n, sheet, palette["link"]), rows.text(2, n, words, palette["label"])]
+        cells = [rows.text(1, sheet, palette["link"]), rows.text(2, words, palette["label"])]
         for k, (section, _) in enumerate(section_links(layout, sheet)):
-            cells.append(rows.text(FIRST_TOKEN + k, n, section, palette["link"]))
+            cells.append(rows.text(FIRST_TOKEN + k, section, palette["link"]))
         yield rows.row(n, *cells)

@@ -15,6 +15,7 @@ from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.decoding import DecodingLayout
 from sheetgpt.sheets.layout import FIRST_TOKEN, INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
@@ -62,9 +63,9 @@ def local(area: Area, t: int | None = None) -> str:
     return area.reference.split("!")[-1] if t is None else f"{letter(t)}${area.row}"
 
 
-def bar(number: int, palette: Palette) -> bytes:
+def bar(number: int, palette: Palette) -> Cells:
     """The coloured rest of a section's title row."""
-    return b"".join(rows.blank(c, number, palette["maths"]) for c in range(2, FIRST_TOKEN + 12))
+    return rows.joined(rows.blank(c, palette["maths"]) for c in range(2, FIRST_TOKEN + 12))
 
 
 def ranges(layout: Layout) -> dict[str, tuple[float, float, bool, str]]:
@@ -90,61 +91,61 @@ TITLES = {
 }
 
 
-def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
+def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
     home = layout.home
     title = f"GPT-2 in a spreadsheet: {now.model}"
-    yield rows.row(1, rows.text(1, 1, title, palette["title"]), height=28)
+    yield rows.row(1, rows.text(1, title, palette["title"]), height=28)
     words = (
         "Change a yellow cell: everything recalculates, and the model writes on. Every weight is a cell, every step a "
         "formula, a token is a column. If nothing happens, recalculation is off: press F9 (LibreOffice: Ctrl+Shift+F9)."
     )
-    yield rows.row(2, rows.text(1, 2, words, palette["note"]))
+    yield rows.row(2, rows.text(1, words, palette["note"]))
     if text is not None:
-        yield rows.row(3, rows.text(3, 3, NEW_LINE, palette["note"]))
+        yield rows.row(3, rows.text(3, NEW_LINE, palette["note"]))
         yield _box(
             palette,
             home["prompt"].row,
             "Prompt: type any text",
-            rows.text(3, 4, prompt_cell(now.inputs.prompt), palette["prompt"]),
+            rows.text(3, prompt_cell(now.inputs.prompt), palette["prompt"]),
         )
         source = completion_formula(layout, text)
-        cell = rows.formula(3, home["completion"].row, source, now.completion, palette["completion"])
+        cell = rows.formula(3, source, now.completion, palette["completion"])
         yield _box(palette, home["completion"].row, "The model goes on", cell, "completion")
     n = home["message"].row
-    message = rows.formula(3, n, message_formula(layout, text), message_now(layout, text, now), palette["message"])
-    yield rows.row(n, rows.text(1, n, "Is everything all right?", palette["name"]), message)
+    message = rows.formula(3, message_formula(layout, text), message_now(layout, text, now), palette["message"])
+    yield rows.row(n, rows.text(1, "Is everything all right?", palette["name"]), message)
     n = home["prompt_text"].row
-    read = rows.formula(3, n, prompt_text(layout, text), now.prompt_text, palette["quote"])
-    yield rows.row(n, rows.text(1, n, "The prompt as it is read", palette["name"]), read)
-    yield rows.row(9, rows.text(1, 9, "Controls", palette["section"]), bar(9, palette))
+    read = rows.formula(3, prompt_text(layout, text), now.prompt_text, palette["quote"])
+    yield rows.row(n, rows.text(1, "The prompt as it is read", palette["name"]), read)
+    yield rows.row(9, rows.text(1, "Controls", palette["section"]), bar(9, palette))
     facts = dict(_facts(layout, text, palette, prompt, now))
     for name in INPUTS:
         n, (title, hint) = home[name].row, TITLES[name]
         value = {"new_tokens": now.inputs.new_tokens, "score_prompt": int(now.inputs.score_prompt)}.get(name)
         value = getattr(now.inputs.sampling, name) if value is None else value
-        cells = rows.text(1, n, title, palette["name"]), rows.number(3, n, value, palette["input"])
-        yield rows.row(n, *cells, rows.text(4, n, hint, palette["note"]), facts.pop(n, b""))
+        cells = rows.text(1, title, palette["name"]), rows.number(3, value, palette["input"])
+        yield rows.row(n, *cells, rows.text(4, hint, palette["note"]), facts.pop(n, ()))
     n = home["settings_ok"].row
-    ok = rows.formula(3, n, settings_ok(layout), 1, palette["flag"])
-    yield rows.row(n, rows.text(1, n, "Settings in range?", palette["label"]), ok, facts.pop(n, b""))
+    ok = rows.formula(3, settings_ok(layout), 1, palette["flag"])
+    yield rows.row(n, rows.text(1, "Settings in range?", palette["label"]), ok, facts.pop(n, ()))
     n = home["self_check"].row
-    check = rows.formula(3, n, self_check(layout, text), EXACTLY, palette["quote"])
-    yield rows.row(n, rows.text(1, n, "Self-check", palette["name"]), check)
+    check = rows.formula(3, self_check(layout, text), EXACTLY, palette["quote"])
+    yield rows.row(n, rows.text(1, "Self-check", palette["name"]), check)
     if now.cost is not None:
         n = home["self_check"].row + 1
-        price = rows.text(3, n, f"{layout.weights}; {now.cost}.", palette["note"])
-        yield rows.row(n, rows.text(1, n, "Weights", palette["name"]), price)
+        price = rows.text(3, f"{layout.weights}; {now.cost}.", palette["note"])
+        yield rows.row(n, rows.text(1, "Weights", palette["name"]), price)
 
 
-def _box(palette: Palette, n: int, title: str, cell: bytes, style: str = "prompt") -> bytes:
+def _box(palette: Palette, n: int, title: str, cell: Cells, style: str = "prompt") -> Cells:
     """A line whose cell is merged up to the column WIDE."""
-    rest = b"".join(rows.blank(c, n, palette[style]) for c in range(4, WIDE + 1))
-    return rows.row(n, rows.text(1, n, title, palette["name"]), cell, rest, height=36)
+    rest = rows.joined(rows.blank(c, palette[style]) for c in range(4, WIDE + 1))
+    return rows.row(n, rows.text(1, title, palette["name"]), cell, rest, height=36)
 
 
 def _facts(
     layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[tuple[int, Cells]]:
     """On the right of the controls, by row: how many tokens there are, and how surprising."""
     home, soft = layout.home, layout.softmax
     given, dropped, n_prompt = (local(home[name]) for name in ("n_given", "n_dropped", "n_prompt"))
@@ -175,8 +176,8 @@ def _facts(
     )
     for name, title, source, value in lines:
         area, style = home[name], "id" if name.startswith("n_") else "share"
-        label = rows.text(area.column - 4, area.row, title, palette["name"])
-        yield area.row, label + rows.formula(area.column, area.row, source, value, palette[style])
+        label = rows.text(area.column - 4, title, palette["name"])
+        yield area.row, label + rows.formula(area.column, source, value, palette[style])
 
 
 def decoded_prompt(layout: Layout, text: Text) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.home_prompt import Now, Text, bar, local
 from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, Layout
@@ -17,30 +18,30 @@ from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, at, letter
 
 
-def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
+def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
     """Position, ids typed, id, string, active flag and surprisal."""
     home, idle, index = layout.home, layout.context - prompt.n, count()
     n = home["positions"].row
     title = "The text, a token a column: the prompt, then what the model writes"
-    yield rows.row(n - 1, rows.text(1, n - 1, title, palette["section"]), bar(n - 1, palette))
+    yield rows.row(n - 1, rows.text(1, title, palette["section"]), bar(n - 1, palette))
 
-    def line(name: str, title: str, hint: str, cells: bytes) -> bytes:
+    def line(name: str, title: str, hint: str, cells: Cells) -> Cells:
         n = home[name].row
-        return rows.row(n, rows.text(1, n, title, palette["name"]), rows.text(2, n, hint, palette["note"]), cells)
+        return rows.row(n, rows.text(1, title, palette["name"]), rows.text(2, hint, palette["note"]), cells)
 
-    def formulas(name: str, source: str, values: rows.Values, style: str) -> bytes:
-        return rows.fill_right(FIRST_TOKEN, home[name].row, source, values, next(index), palette[style])
+    def formulas(name: str, source: str, values: rows.Values, style: str) -> Cells:
+        return rows.fill_right(FIRST_TOKEN, source, values, palette[style])
 
-    yield line("positions", "position", "", rows.numbers(FIRST_TOKEN, n, np.arange(layout.context), palette["id"]))
+    yield line("positions", "position", "", rows.numbers(FIRST_TOKEN, np.arange(layout.context), palette["id"]))
     n, typed = home["prompt_ids"].row, now.inputs.ids
-    cells = rows.formula(5, n, f"COUNTA({local(home['prompt_ids'])})", len(typed), palette["flag"])
+    cells = rows.formula(5, f"COUNTA({local(home['prompt_ids'])})", len(typed), palette["flag"])
     if typed:
-        cells += rows.numbers(FIRST_TOKEN, n, np.array(typed), palette["input"])
-    cells += b"".join(rows.blank(FIRST_TOKEN + t, n, palette["input"]) for t in range(len(typed), layout.context))
+        cells += rows.numbers(FIRST_TOKEN, np.array(typed), palette["input"])
+    cells += rows.joined(rows.blank(FIRST_TOKEN + t, palette["input"]) for t in range(len(typed), layout.context))
     yield line("prompt_ids", "type token ids" if text is None else "or type token ids", "in place of a text →", cells)
     n = home["ids_typed"].row
     flags = np.array([1.0] * len(typed) + [0.0] * (layout.context - len(typed)))
-    start = rows.number(5, n, 1, palette["flag"])
+    start = rows.number(5, 1, palette["flag"])
     yield line("ids_typed", "an id?", "", start + formulas("ids_typed", _typed(layout), flags, "flag"))
     ids = np.array([*prompt.ids, *[np.nan] * idle], float)
     yield line("token_ids", "token id", "", formulas("token_ids", _token_id(layout, text), ids, "id"))

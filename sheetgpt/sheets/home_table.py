@@ -17,6 +17,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.home_prompt import Now, local
 from sheetgpt.sheets.layout import FIRST_TOKEN, SOFTMAX, Layout
@@ -28,23 +29,21 @@ GAP = 76_200  # EMU, 8 pixels
 TEMPERATURES = (0.2, 0.5, 1, 1.5, 2)
 
 
-def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[bytes]:
+def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
     """The k-th largest logit, and its token: the lowest id that has it and is not in the table yet."""
     home, soft = layout.home, layout.softmax
     first, n_vocab = home["top_ids"].row, layout.config.n_vocab
     some = f"{local(home['n_tokens'])}*{local(home['settings_ok'])}>0"
     last = f"INDEX({local(home['token_text'])},1,{local(home['n_tokens'])})"
     title = f'"What comes next? The ten most likely tokens"&IF({some}," after “"&{last}&"”","")'
-    heading = rows.formula(1, first - 2, title, heading_now(prompt), palette["section"])
+    heading = rows.formula(1, title, heading_now(prompt), palette["section"])
     over = f"softmax(logit / T) over all {n_vocab:,} tokens, for these temperatures T:"
-    words = rows.text(FIRST_TOKEN, first - 2, over, palette["maths"])
-    filler = [rows.blank(c, first - 2, palette["maths"]) for c in (*range(2, FIRST_TOKEN), *range(7, 18))]
+    words = rows.text(FIRST_TOKEN, over, palette["maths"])
+    filler = [rows.blank(c, palette["maths"]) for c in (*range(2, FIRST_TOKEN), *range(7, 18))]
     yield rows.row(first - 2, heading, *filler[:4], words, *filler[4:])
     heads = ("rank", "id", "token", "logit", "probability")
-    heats = b"".join(rows.number(FIRST_TOKEN + i, first - 1, t, palette["heat"]) for i, t in enumerate(TEMPERATURES))
-    yield rows.row(
-        first - 1, *(rows.text(c, first - 1, h, palette["header"]) for c, h in enumerate(heads, 1)), heats, height=TALL
-    )
+    heats = rows.joined(rows.number(FIRST_TOKEN + i, t, palette["heat"]) for i, t in enumerate(TEMPERATURES))
+    yield rows.row(first - 1, *(rows.text(c, h, palette["header"]) for c, h in enumerate(heads, 1)), heats, height=TALL)
     heat = now.inputs.sampling.temperature
     best, probs = sampling.top(now.logits, 10), sampling.probabilities(now.logits, heat)
     reshaped = [sampling.probabilities(now.logits, t) for t in TEMPERATURES]
@@ -58,9 +57,9 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
             (4, f"LARGE({soft['next_logits'].reference},$A${n})", float(now.logits[id]), "number"),
             (5, f"INDEX({soft['next_probs'].reference},$B${n}+1)", float(probs[id]), "prob"),
         )
-        cells = [rows.number(1, n, k + 1, palette["index"])]
+        cells = [rows.number(1, k + 1, palette["index"])]
         for column, formula, found, style in sources:
-            cells.append(rows.formula(column, n, guard.format(formula), found if known else "", palette[style]))
+            cells.append(rows.formula(column, guard.format(formula), found if known else "", palette[style]))
         for i, p in enumerate(reshaped):
             c = letter(i)
             source = f"EXP(($D${n}-{soft['next_max'].reference})/{c}${first - 1})/{c}${first + 10}"
@@ -81,14 +80,14 @@ def _found(layout: Layout, n: int, k: int) -> str:
     return rank_id(f"$D${n}", logits, ids, n_vocab, (f"$D${n - 1}", f"$B${n - 1}") if k else None)
 
 
-def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> bytes:
+def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> Cells:
     """Below each temperature: what its exponentials add up to, over the whole vocabulary."""
-    soft, cells = layout.softmax, [rows.text(5, n, "sum of exp", palette["label"])]
+    soft, cells = layout.softmax, [rows.text(5, "sum of exp", palette["label"])]
     for i, t in enumerate(TEMPERATURES):
         c = letter(i)
         source = sum_exp(soft["next_logits"].reference, soft["next_max"].reference, f"{c}${n - 11}")
         total = float(np.exp((now.logits - now.logits.max()) / t).sum())
-        cells.append(rows.formula(FIRST_TOKEN + i, n, f'IF({some},{source},"")', total, palette["share"]))
+        cells.append(rows.formula(FIRST_TOKEN + i, f'IF({some},{source},"")', total, palette["share"]))
     return rows.row(n, *cells, height=TALL)
 
 

@@ -16,6 +16,7 @@ from sheetgpt.gpt2.sampling import ALL_OF_IT, MARGIN, MODULUS, MULTIPLIER, Choic
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Layout
 from sheetgpt.sheets.palette import Palette
@@ -192,7 +193,7 @@ def add_sample(
     idle = FormulaRule([f'{letter(0)}{areas["tokens"].row}=""'], fill=PatternFill(bgColor="FFFFFF"))
     sheet.conditional_formatting.add(areas["tokens"].cells, idle)
     last = areas["wins"]
-    stream: Callable[[], Iterator[bytes]] = lambda: sample_rows(  # noqa: E731
+    stream: Callable[[], Iterator[Row]] = lambda: sample_rows(  # noqa: E731
         layout, palette, prompt, sampling, choices, shown
     )
     for name in ("chosen_token", "tokens"):
@@ -207,7 +208,7 @@ def sample_rows(
     sampling: Sampling,
     choices: Sequence[Choice],
     shown: Sequence[str],
-) -> Iterator[bytes]:
+) -> Iterator[Row]:
     index, values = count(), cached_values(layout, prompt, choices, shown)
     note = "In each column the token after it is chosen; the column after reads it."
     ranks = sampling.top_k if sampling.temperature else 1
@@ -219,36 +220,36 @@ def sample_rows(
         source = guarded(line_formula(layout, name), 0, idle="0")
         if name != "choosing":
             source = guarded(line_formula(layout, name), 0, layout.sample["sample_choosing"].row)
-        cells = rows.fill_right(FIRST_TOKEN, area.row, source, values[name], next(index), palette[style])
-        before = _warm_up_cells(layout, palette, prompt.seed) if name == "state" else b""
-        yield rows.row(area.row, rows.text(1, area.row, label, palette["label"]), before, cells)
+        cells = rows.fill_right(FIRST_TOKEN, source, values[name], palette[style])
+        before = _warm_up_cells(layout, palette, prompt.seed) if name == "state" else ()
+        yield rows.row(area.row, rows.text(1, label, palette["label"]), before, cells)
     for name, title, words, style in TABLES:
         area = layout.sample[f"sample_{name}"]
         yield _bar(layout, palette, area.row - 1, title, words)
         for i in range(area.n_rows):
             n = area.row + i
             source = f'IF({rank_guard(layout, i)},{table_formula(layout, name, i)},"")'
-            cells = rows.fill_right(FIRST_TOKEN, n, source, values[name][i], next(index), palette[style])
-            head = rows.text(1, n, title, palette["label"]) + rows.number(2, n, i, palette["index"])
+            cells = rows.fill_right(FIRST_TOKEN, source, values[name][i], palette[style])
+            head = rows.text(1, title, palette["label"]) + rows.number(2, i, palette["index"])
             if name == "tokens":
-                head += rows.formula(3, n, rank_in_use(layout, i), float(i < ranks), palette["flag"])
+                head += rows.formula(3, rank_in_use(layout, i), float(i < ranks), palette["flag"])
             yield rows.row(n, head, cells)
 
 
-def _warm_up_cells(layout: Layout, palette: Palette, seed: int) -> bytes:
+def _warm_up_cells(layout: Layout, palette: Palette, seed: int) -> Cells:
     """Columns C to E: the three numbers before the first that is used."""
-    n, source, state, cells = layout.sample["sample_state"].row, f"({layout.home['seed'].reference}+1)", seed + 1, b""
+    n, source, state, cells = layout.sample["sample_state"].row, f"({layout.home['seed'].reference}+1)", seed + 1, ()
     for c in range(SCALE - 2, SCALE + 1):
         state = MULTIPLIER * state % MODULUS
         ok = f'IF({layout.home["settings_ok"].reference}=1,MOD({MULTIPLIER}*{source},{MODULUS}),"")'
-        cells += rows.formula(c, n, ok, state, palette["id"])
+        cells += rows.formula(c, ok, state, palette["id"])
         source = f"${letter(c - FIRST_TOKEN)}${n}"
     return cells
 
 
-def _bar(layout: Layout, palette: Palette, number: int, title: str, words: str) -> bytes:
-    filler = b"".join(rows.blank(c, number, palette["maths"]) for c in range(2, FIRST_TOKEN))
-    filler += rows.text(FIRST_TOKEN, number, words, palette["maths"])
+def _bar(layout: Layout, palette: Palette, number: int, title: str, words: str) -> Cells:
+    filler = rows.joined(rows.blank(c, palette["maths"]) for c in range(2, FIRST_TOKEN))
+    filler += rows.text(FIRST_TOKEN, words, palette["maths"])
     rest = range(FIRST_TOKEN + 1, FIRST_TOKEN + layout.context)
-    filler += b"".join(rows.blank(c, number, palette["maths"]) for c in rest)
-    return rows.row(number, rows.text(1, number, title, palette["section"]), filler)
+    filler += rows.joined(rows.blank(c, palette["maths"]) for c in rest)
+    return rows.row(number, rows.text(1, title, palette["section"]), filler)

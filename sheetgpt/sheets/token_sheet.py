@@ -18,6 +18,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.layout import (
     ACTIVE_ROW,
     BIAS,
@@ -127,16 +128,16 @@ def header(
     note: str,
     index: Iterator[int],
     heads: Mapping[int, str] | None = None,
-) -> Iterator[bytes]:
+) -> Iterator[Row]:
     """The five rows above every token sheet: title, position, id, string, active. `heads` names columns B to E."""
     home, idle = layout.home, [""] * (layout.context - prompt.n)
     ids: Floats = np.array([*prompt.ids, *[np.nan] * len(idle)])
     active = np.array([1.0] * prompt.n + [0.0] * len(idle))
-    titles = (rows.text(LABEL, 1, title, palette["title"]), rows.text(FIRST_TOKEN, 1, note, palette["note"]))
+    titles = (rows.text(LABEL, title, palette["title"]), rows.text(FIRST_TOKEN, note, palette["note"]))
     yield rows.row(TITLE_ROW, *titles, height=24)
-    positions = rows.numbers(FIRST_TOKEN, POSITION_ROW, np.arange(layout.context), palette["id"])
-    back = rows.text(LABEL, POSITION_ROW, "← Home", palette["link"])
-    label = rows.text(INDEX, POSITION_ROW, "position", palette["label"])
+    positions = rows.numbers(FIRST_TOKEN, np.arange(layout.context), palette["id"])
+    back = rows.text(LABEL, "← Home", palette["link"])
+    label = rows.text(INDEX, "position", palette["label"])
     yield rows.row(POSITION_ROW, back, label, positions)
     strips: list[tuple[int, str, Area, rows.Values, str]] = [
         (ID_ROW, "token id", home["token_ids"], ids, "id"),
@@ -144,52 +145,52 @@ def header(
     ]
     for number, title, area, values, style in strips:
         source = guarded(down(area, 0, ""), 0)
-        cells = rows.fill_right(FIRST_TOKEN, number, source, values, next(index), palette[style])
-        yield rows.row(number, rows.text(INDEX, number, title, palette["label"]), cells)
-    columns = rows.text(LABEL, ACTIVE_ROW, "tensor", palette["header"])
+        cells = rows.fill_right(FIRST_TOKEN, source, values, palette[style])
+        yield rows.row(number, rows.text(INDEX, title, palette["label"]), cells)
+    columns = rows.text(LABEL, "tensor", palette["header"])
     own = {INDEX: "row", GAIN: "gain", BIAS: "bias"} | ({SCALE: "scale"} if layout.scaled else {})
     for column, head in (heads or own).items():
-        columns += rows.text(column, ACTIVE_ROW, head, palette["header"])
-    flags = rows.fill_right(FIRST_TOKEN, ACTIVE_ROW, down(home["active"], 0, ""), active, next(index), palette["flag"])
+        columns += rows.text(column, head, palette["header"])
+    flags = rows.fill_right(FIRST_TOKEN, down(home["active"], 0, ""), active, palette["flag"])
     yield rows.row(ACTIVE_ROW, columns, flags)
 
 
-def section_rows(section: Section, prompt: Prompt, palette: Palette, index: Iterator[int]) -> Iterator[bytes]:
+def section_rows(section: Section, prompt: Prompt, palette: Palette, index: Iterator[int]) -> Iterator[Row]:
     """The section's title, then a row for each of its neurons (or keys)."""
     area = section.area
     if section.titled:
         number = area.row - 1
-        filler = b"".join(rows.blank(c, number, palette["maths"]) for c in range(INDEX, FIRST_TOKEN))
-        words = rows.text(FIRST_TOKEN, number, section.maths, palette["maths"])
-        filler += words + b"".join(
-            rows.blank(c, number, palette["maths"]) for c in range(FIRST_TOKEN + 1, area.last_column + 1)
+        filler = rows.joined(rows.blank(c, palette["maths"]) for c in range(INDEX, FIRST_TOKEN))
+        words = rows.text(FIRST_TOKEN, section.maths, palette["maths"])
+        filler += words + rows.joined(
+            rows.blank(c, palette["maths"]) for c in range(FIRST_TOKEN + 1, area.last_column + 1)
         )
-        yield rows.row(number, rows.text(LABEL, number, section.title, palette["section"]), filler)
+        yield rows.row(number, rows.text(LABEL, section.title, palette["section"]), filler)
     padded = prompt.padded(section.values, area.n_rows)
     style, label, key = palette[section.style], palette["label"], palette["index"]
     for i in range(area.n_rows):
         number = area.row + i
-        cells = [_row_label(section, i, number, prompt, label), rows.number(INDEX, number, i, key)]
+        cells = [_row_label(section, i, number, prompt, label), rows.number(INDEX, i, key)]
         for column, vector in ((GAIN, section.gain), (BIAS, section.bias), (SCALE, section.scale)):
             if vector is not None:
                 look = palette["tiny" if column == SCALE else "weight"]
-                cells.append(rows.numbers(column, number, vector[i : i + 1], look))
+                cells.append(rows.numbers(column, vector[i : i + 1], look))
         t = i if section.causal else 0
         if section.grows:
             sources = [guarded(section.formula(i, t), t, section.guard, section.idle) for t in range(prompt.context)]
-            cells.append(rows.each(FIRST_TOKEN, number, sources, padded[i], style))
+            cells.append(rows.each(FIRST_TOKEN, sources, padded[i], style))
         else:
             source = guarded(section.formula(i, t), t, section.guard, section.idle)
-            cells.append(rows.fill_right(FIRST_TOKEN + t, number, source, padded[i, t:], next(index), style))
+            cells.append(rows.fill_right(FIRST_TOKEN + t, source, padded[i, t:], style))
         yield rows.row(number, *cells)
 
 
-def _row_label(section: Section, i: int, number: int, prompt: Prompt, style: int) -> bytes:
+def _row_label(section: Section, i: int, number: int, prompt: Prompt, style: int) -> Cells:
     """A key's row carries the key's token; a neuron's row carries its name."""
     if not section.causal:
-        return rows.text(LABEL, number, section.label(i), style)
+        return rows.text(LABEL, section.label(i), style)
     source = f'"key: "&${letter(i)}${TOKEN_ROW}'
-    return rows.formula(LABEL, number, source, "key: " + (prompt.shown[i] if i < prompt.n else ""), style)
+    return rows.formula(LABEL, source, "key: " + (prompt.shown[i] if i < prompt.n else ""), style)
 
 
 def guarded(source: str, t: int, flag_row: int = ACTIVE_ROW, idle: str = '""') -> str:
@@ -204,10 +205,10 @@ def sheet_rows(
     title: str,
     note: str,
     sections: Callable[[], Sequence[Section]],
-) -> Callable[[], Iterator[bytes]]:
+) -> Callable[[], Iterator[Row]]:
     """The row stream of a whole token sheet; sections are made only when the stream is read."""
 
-    def stream() -> Iterator[bytes]:
+    def stream() -> Iterator[Row]:
         index = count()
         yield from header(layout, palette, prompt, title, note, index)
         for section in sections():

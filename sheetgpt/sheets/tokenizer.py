@@ -13,6 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import (
@@ -108,18 +109,18 @@ def _shape(frame: Worksheet, layout: TokenizerLayout) -> None:
     """Widths, colours, and the merged cells of the explanations."""
     first = layout.column(COLUMNS[0])
     for i, width in enumerate(WIDTHS):
-        frame.column_dimensions[rows.letters(first.column + i).decode()].width = width
-    frame.column_dimensions[rows.letters(FIRST_ROUND - 1).decode()].width = 46
+        frame.column_dimensions[rows.letters(first.column + i)].width = width
+    frame.column_dimensions[rows.letters(FIRST_ROUND - 1)].width = 46
     for r in range(layout.rounds):
         for name, width in zip(ROUND, (8, 13, 7, 8, 8, 7), strict=True):
-            frame.column_dimensions[rows.letters(layout.round(r, name).column).decode()].width = width
+            frame.column_dimensions[rows.letters(layout.round(r, name).column)].width = width
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
     frame.conditional_formatting.add(layout.cells["message"].cells, fine)
     boxes = [layout.column("token"), *(layout.round(r, "token") for r in range(layout.rounds))]
     filled = CellIsRule(operator="notEqual", formula=['""'], fill=PatternFill(bgColor="FFF2CC"))
     frame.conditional_formatting.add(" ".join(area.cells for area in boxes), filled)
     for begin, end, _, _ in SECTIONS[1:]:
-        a, b = (rows.letters(column).decode() for column in (begin, end))
+        a, b = (rows.letters(column) for column in (begin, end))
         frame.merged_cells.add(f"{a}{WORDS_ROW}:{b}{WORDS_ROW}")
 
 
@@ -180,7 +181,7 @@ def _summary_values(layout: TokenizerLayout, text: str, trace: Trace) -> dict[st
 
 def tokenizer_rows(
     layout: TokenizerLayout, palette: Palette, text: str, trace: Trace, shown: Sequence[str]
-) -> Iterator[bytes]:
+) -> Iterator[Row]:
     yield from _top(layout, palette, text, trace)
     yield from _heads(layout, palette, trace)
     steps = Steps(layout)
@@ -189,27 +190,27 @@ def tokenizer_rows(
     columns = cached_columns(layout, trace, shown)
     for i in range(1, layout.capacity + 1):
         n = FIRST_BYTE + i - 1
-        cells = [rows.number(1, n, i, palette["index"])]
+        cells = [rows.number(1, i, palette["index"])]
         cells += [
-            rows.formula(COLUMNS.index(name) + 1, n, formula(i), columns[name][i - 1], style)
+            rows.formula(COLUMNS.index(name) + 1, formula(i), columns[name][i - 1], style)
             for name, style, formula in formulas
         ]
-        cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, n, i, palette["index"]))
+        cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, i, palette["index"]))
         for r, round_steps in enumerate(rounds):
             done = trace.rounds[r] if r < len(trace.rounds) else Round()
             cells.append(_round_cells(round_steps, palette, done, shown, i))
         yield rows.row(n, *cells)
 
 
-def _round_cells(steps: RoundSteps, palette: Palette, done: Round, shown: Sequence[str], i: int) -> bytes:
+def _round_cells(steps: RoundSteps, palette: Palette, done: Round, shown: Sequence[str], i: int) -> Cells:
     cells, n = [], FIRST_BYTE + i - 1
     for name in ROUND:
         area = steps.layout.round(steps.r, name)
         values = [_shown(shown, token) for token in done.id] if name == "token" else getattr(done, name)
         value = values[i - 1] if i <= len(values) else ""
         style = palette[_ROUND_STYLES.get(name, "id")]
-        cells.append(rows.formula(area.column, n, steps.step(name)(i), value, style))
-    return b"".join(cells)
+        cells.append(rows.formula(area.column, steps.step(name)(i), value, style))
+    return rows.joined(cells)
 
 
 def _shown(shown: Sequence[str], token: Cell) -> str:
@@ -245,55 +246,55 @@ def _symbol(code: int) -> str:
     return "␣" if code == 32 else chr(9216 + code) if code < 32 else chr(code)
 
 
-def _top(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace) -> Iterator[bytes]:
+def _top(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace) -> Iterator[Row]:
     note = "From text to token ids, a byte a row: follow it from left to right. Nothing here is typed; the prompt is."
-    title = rows.text(1, 1, "Tokenizer", palette["title"]), rows.text(4, 1, note, palette["note"])
+    title = rows.text(1, "Tokenizer", palette["title"]), rows.text(4, note, palette["note"])
     yield rows.row(1, *title, height=24)
     formulas, values = summary_formulas(layout), _summary_values(layout, text, trace)
 
-    def cell(name: str, style: str) -> bytes:
+    def cell(name: str, style: str) -> Cells:
         area = layout.cells[name]
-        return rows.formula(area.column, area.row, formulas[name], values[name], palette[style])
+        return rows.formula(area.column, formulas[name], values[name], palette[style])
 
-    yield rows.row(TEXT_ROW, rows.text(1, TEXT_ROW, "← Home", palette["link"]), cell("text", "quote"))
+    yield rows.row(TEXT_ROW, rows.text(1, "← Home", palette["link"]), cell("text", "quote"))
     yield rows.row(MESSAGE_ROW, cell("message", "message"))
     capacity = f"Room for {layout.capacity} bytes in words of up to {layout.rounds} merge rounds."
-    heads = [rows.text(4 + i, LABEL_ROW, head, palette["header"]) for i, head in enumerate(SUMMARY_HEADS)]
-    yield rows.row(LABEL_ROW, *heads, rows.text(4 + len(heads), LABEL_ROW, capacity, palette["note"]))
+    heads = [rows.text(4 + i, head, palette["header"]) for i, head in enumerate(SUMMARY_HEADS)]
+    yield rows.row(LABEL_ROW, *heads, rows.text(4 + len(heads), capacity, palette["note"]))
     yield rows.row(VALUE_ROW, *(cell(name, "total") for name in SUMMARY))
 
 
-def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[bytes]:
+def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[Row]:
     """Sections, their explanations, the columns' heads, and the row before the first byte."""
     n = SECTION_ROW
     titles = {begin: title for begin, _, title, _ in SECTIONS} | {FIRST_ROUND - 1: "7 Merges"}
     titles |= {layout.round(r, "id").column: f"Round {r + 1}" for r in range(layout.rounds)}
     end = layout.round(layout.rounds - 1, ROUND[-1]).column
-    bar = (rows.text(c, n, titles.get(c, ""), palette["section"]) for c in range(1, end + 1))
+    bar = (rows.text(c, titles.get(c, ""), palette["section"]) for c in range(1, end + 1))
     yield rows.row(n, *bar)
     n = WORDS_ROW
-    words = b"".join(rows.text(begin, n, text, palette["paragraph"]) for begin, _, _, text in SECTIONS)
-    words += rows.text(FIRST_ROUND - 1, n, ROUND_WORDS, palette["paragraph"])
+    words = rows.joined(rows.text(begin, text, palette["paragraph"]) for begin, _, _, text in SECTIONS)
+    words += rows.text(FIRST_ROUND - 1, ROUND_WORDS, palette["paragraph"])
     yield rows.row(n, words, *(_open_pairs(layout, palette, trace, r) for r in range(layout.rounds)), height=108)
     n = HEADER_ROW
-    heads = b"".join(rows.text(c, n, head, palette["header"]) for c, head in enumerate(HEADS, 1))
+    heads = rows.joined(rows.text(c, head, palette["header"]) for c, head in enumerate(HEADS, 1))
     for r in range(layout.rounds):
         first = layout.round(r, "id").column
-        heads += b"".join(rows.text(first + j, n, head, palette["header"]) for j, head in enumerate(ROUND_HEADS))
+        heads += rows.joined(rows.text(first + j, head, palette["header"]) for j, head in enumerate(ROUND_HEADS))
     yield rows.row(n, heads)
     n = ZERO_ROW
-    zero = rows.number(layout.column("count").column, n, 0, palette["id"])
+    zero = rows.number(layout.column("count").column, 0, palette["id"])
     yield rows.row(n, zero, *(_runs(layout, palette, trace, r) for r in range(layout.rounds)))
 
 
-def _open_pairs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> bytes:
+def _open_pairs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> Cells:
     area, count = layout.open_pairs(r), trace.rounds[r].n_open if r < len(trace.rounds) else 0
-    label = rows.text(area.column - 1, area.row, "pairs:", palette["label"])
+    label = rows.text(area.column - 1, "pairs:", palette["label"])
     source = f'COUNTIF({local(layout.round(r, "rank"))},"<{bpe.NO_PAIR}")'
-    return label + rows.formula(area.column, area.row, source, count, palette["id"])
+    return label + rows.formula(area.column, source, count, palette["id"])
 
 
-def _runs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> bytes:
+def _runs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> Cells:
     """1 while the round before left something to merge."""
     source = f"IF({local(layout.open_pairs(r - 1))}>0,1,0)" if r else f"IF({local(layout.cells['length'])}=0,0,1)"
-    return rows.formula(layout.runs(r).column, ZERO_ROW, source, int(r < len(trace.rounds)), palette["flag"])
+    return rows.formula(layout.runs(r).column, source, int(r < len(trace.rounds)), palette["flag"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book, Style
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, FIRST_ENTRY, MERGES, TOKENIZER, TokenizerLayout
 from sheetgpt.text.bpe import NO_PAIR, Tables
@@ -48,7 +49,7 @@ def add_tables(book: Book, layout: TokenizerLayout, shown: Sequence[str]) -> Non
         frame.sheet_properties.tabColor = "548235"
         frame.freeze_panes = f"A{FIRST_ENTRY}"
         for i, width in enumerate(sizes, 1):
-            frame.column_dimensions[rows.letters(i).decode()].width = width
+            frame.column_dimensions[rows.letters(i)].width = width
         book.link(frame, "A2", f"{quoted(TOKENIZER)}!A1")
     tables = layout.tables
     last = FIRST_ENTRY - 1 + len(tables.keys)
@@ -59,57 +60,57 @@ def add_tables(book: Book, layout: TokenizerLayout, shown: Sequence[str]) -> Non
     book.add(characters, lambda: character_rows(tables, palette), f"O{last}", 5 * last)
 
 
-def _head(palette: Palette, title: str, note: str, heads: Sequence[str]) -> Iterator[bytes]:
-    yield rows.row(1, rows.text(1, 1, title, palette["title"]), height=24)
-    yield rows.row(2, rows.text(1, 2, "← Tokenizer", palette["link"]), rows.text(3, 2, note, palette["note"]))
+def _head(palette: Palette, title: str, note: str, heads: Sequence[str]) -> Iterator[Row]:
+    yield rows.row(1, rows.text(1, title, palette["title"]), height=24)
+    yield rows.row(2, rows.text(1, "← Tokenizer", palette["link"]), rows.text(3, note, palette["note"]))
     n = FIRST_ENTRY - 1
-    yield rows.row(n, *(rows.text(c, n, head, palette["header"]) for c, head in enumerate(heads, 1) if head))
+    yield rows.row(n, *(rows.text(c, head, palette["header"]) for c, head in enumerate(heads, 1) if head))
 
 
-def merge_rows(tables: Tables, palette: Palette, shown: Sequence[str]) -> Iterator[bytes]:
+def merge_rows(tables: Tables, palette: Palette, shown: Sequence[str]) -> Iterator[Row]:
     """By rank on the left, for people and for the merged id; on the right the ranks by key, for the binary search."""
     note = f"The pairs that join, the earliest learned first. key = left id × {tables.n_vocab} + right id, sorted."
     yield from _head(palette, "Merges", note, MERGE_HEADS)
     plain, token = palette["id"], palette["token"]
     for i, (key, rank) in enumerate(zip(tables.keys, tables.ranks, strict=True)):
         n = FIRST_ENTRY + i
-        cells = b""
+        cells = ()
         if i < len(tables.pairs):
             (left, right), merged = tables.pairs[i], tables.merged[i]
             numbers = (i, left, right, merged)
-            cells = b"".join(rows.number(c, n, value, plain) for c, value in enumerate(numbers, 1))
-            cells += rows.text(5, n, shown[left], token) + rows.text(6, n, shown[right], token)
-        yield rows.row(n, cells, rows.number(8, n, key, plain), rows.number(9, n, rank, palette["rank"]))
+            cells = rows.joined(rows.number(c, value, plain) for c, value in enumerate(numbers, 1))
+            cells += rows.text(5, shown[left], token) + rows.text(6, shown[right], token)
+        yield rows.row(n, cells, rows.number(8, key, plain), rows.number(9, rank, palette["rank"]))
 
 
-def character_rows(tables: Tables, palette: Palette) -> Iterator[bytes]:
+def character_rows(tables: Tables, palette: Palette) -> Iterator[Row]:
     note = "Unicode as GPT-2's pattern sees it: runs of code points of one kind; the letter of each byte; added tokens."
     yield from _head(palette, "Characters", note, CHARACTER_HEADS)
     letters = byte_to_unicode()
     for i in range(max(len(tables.kind_starts), 256, len(tables.added))):
         n = FIRST_ENTRY + i
-        cells = b""
+        cells = ()
         if i < len(tables.kind_starts):
             cells += _run(n, tables.kind_starts[i], tables.kinds[i], palette)
         if i < 256:
-            cells += rows.number(7, n, i, palette["index"]) + rows.text(8, n, letters[i], palette["token"])
-            cells += rows.number(9, n, tables.byte_ids[i], palette["id"])
+            cells += rows.number(7, i, palette["index"]) + rows.text(8, letters[i], palette["token"])
+            cells += rows.number(9, tables.byte_ids[i], palette["id"])
         if i < len(tables.added):
             token, number = tables.added[i]
-            cells += rows.number(11, n, i + 1, palette["index"]) + rows.text(12, n, token, palette["token"])
+            cells += rows.number(11, i + 1, palette["index"]) + rows.text(12, token, palette["token"])
             # The program's own count: characters beyond U+FFFF are two in Excel.
-            cells += rows.formula(13, n, f"LEN($L${n})", len(token), palette["id"])
-            cells += rows.number(14, n, len(token.encode()), palette["id"]) + rows.number(15, n, number, palette["id"])
+            cells += rows.formula(13, f"LEN($L${n})", len(token), palette["id"])
+            cells += rows.number(14, len(token.encode()), palette["id"]) + rows.number(15, number, palette["id"])
         yield rows.row(n, cells)
 
 
-def _run(n: int, code: int, kind: int, palette: Palette) -> bytes:
-    return b"".join(
+def _run(n: int, code: int, kind: int, palette: Palette) -> Cells:
+    return rows.joined(
         (
-            rows.number(1, n, code, palette["id"]),
-            rows.text(2, n, f"U+{code:04X}", palette["label"]),
-            rows.text(3, n, chr(code) if code > 32 else "", palette["token"]),
-            rows.number(4, n, kind, palette["id"]),
-            rows.text(5, n, NAMES[kind], palette["label"]),
+            rows.number(1, code, palette["id"]),
+            rows.text(2, f"U+{code:04X}", palette["label"]),
+            rows.text(3, chr(code) if code > 32 else "", palette["token"]),
+            rows.number(4, kind, palette["id"]),
+            rows.text(5, NAMES[kind], palette["label"]),
         )
     )

@@ -14,6 +14,7 @@ from sheetgpt.gpt2.model import Trace
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.block import Params, layer_norm
 from sheetgpt.sheets.formulas import sum_exp
 from sheetgpt.sheets.layout import HOME, LABEL, OUTPUT, POSITION_ROW, SOFTMAX, Layout
@@ -151,7 +152,7 @@ def add_softmax(
 
 def softmax_rows(
     layout: Layout, palette: Palette, shown: Sequence[str], logits: Floats, temperature: float
-) -> Iterator[bytes]:
+) -> Iterator[Row]:
     cells, home = layout.softmax, layout.home
     next_logits, exps = cells["next_logits"], cells["next_exp"]
     n_tokens, heat = home["n_tokens"].reference, home["temperature"].reference
@@ -160,27 +161,27 @@ def softmax_rows(
     if temperature > 0:
         exp = np.exp((logits - logits.max()) / temperature)
     words = "Which token comes next: each logit after the last token, divided by the temperature, to a share of 1."
-    yield rows.row(1, rows.text(1, 1, "Softmax", palette["title"]), rows.text(3, 1, words, palette["note"]), height=24)
+    yield rows.row(1, rows.text(1, "Softmax", palette["title"]), rows.text(3, words, palette["note"]), height=24)
     yield rows.row(
         2,
-        rows.text(1, 2, "← Home", palette["link"]),
-        rows.text(2, 2, "ready", palette["label"]),
-        rows.text(3, 2, "largest", palette["label"]),
-        rows.text(4, 2, "sum", palette["label"]),
-        rows.text(5, 2, "its id", palette["label"]),
+        rows.text(1, "← Home", palette["link"]),
+        rows.text(2, "ready", palette["label"]),
+        rows.text(3, "largest", palette["label"]),
+        rows.text(4, "sum", palette["label"]),
+        rows.text(5, "its id", palette["label"]),
     )
     peak, best = cells["next_max"], f"$E${cells['next_max'].row}"
     ready = f"$B${cells['next_max'].row}"  # one cell asks once what each of the rows would have to
     some = f'IF({ready},{{}},"")'
     yield rows.row(
         3,
-        rows.formula(2, 3, f"IF({n_tokens}*{home['settings_ok'].reference}>0,1,0)", 1, palette["id"]),
-        rows.formula(3, 3, some.format(f"MAX({_local(next_logits)})"), float(logits.max()), palette["number"]),
-        rows.formula(4, 3, some.format(f"SUM({_local(exps)})"), float(exp.sum()), palette["number"]),
-        rows.formula(5, 3, some.format(f"MATCH({_local(peak)},{_local(next_logits)},0)-1"), winner, palette["id"]),
+        rows.formula(2, f"IF({n_tokens}*{home['settings_ok'].reference}>0,1,0)", 1, palette["id"]),
+        rows.formula(3, some.format(f"MAX({_local(next_logits)})"), float(logits.max()), palette["number"]),
+        rows.formula(4, some.format(f"SUM({_local(exps)})"), float(exp.sum()), palette["number"]),
+        rows.formula(5, some.format(f"MATCH({_local(peak)},{_local(next_logits)},0)-1"), winner, palette["id"]),
     )
     titles = ("id", "token", "logit", "exp((logit − largest) / temperature)", "probability")
-    yield rows.row(5, *(rows.text(c, 5, name, palette["header"]) for c, name in enumerate(titles, 1)))
+    yield rows.row(5, *(rows.text(c, name, palette["header"]) for c, name in enumerate(titles, 1)))
     probs, source = exp / exp.sum(), layout.tensors["logits"]
     for v in range(len(logits)):
         n = next_logits.row + v
@@ -188,11 +189,11 @@ def softmax_rows(
         raised = f"IF({heat}>0,EXP(($C${n}-{_local(peak)})/{heat}),IF($A${n}={best},1,0))"
         yield rows.row(
             n,
-            rows.number(1, n, v, palette["id"]),
-            rows.text(2, n, shown[v], palette["label"]),
-            rows.formula(3, n, picked, float(logits[v]), palette["number"]),
-            rows.formula(4, n, some.format(raised), float(exp[v]), palette["tiny"]),
-            rows.formula(5, n, some.format(f"$D${n}/{_local(cells['next_sum'])}"), float(probs[v]), palette["tiny"]),
+            rows.number(1, v, palette["id"]),
+            rows.text(2, shown[v], palette["label"]),
+            rows.formula(3, picked, float(logits[v]), palette["number"]),
+            rows.formula(4, some.format(raised), float(exp[v]), palette["tiny"]),
+            rows.formula(5, some.format(f"$D${n}/{_local(cells['next_sum'])}"), float(probs[v]), palette["tiny"]),
         )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.layout import HOME, VOCABULARY, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.text.tokenizer import Tokenizer
@@ -65,22 +66,20 @@ def add_vocabulary(
 
     heads = ("id", "token", "bytes, hexadecimal", *(() if scales is None else ("scale in wte",)))
 
-    def stream() -> Iterator[bytes]:
+    def stream() -> Iterator[Row]:
         note = "A token a row. · is a space, ↵ a new line, ⟨E2⟩ a byte that is no letter by itself."
-        yield rows.row(
-            1, rows.text(1, 1, "Vocabulary", palette["title"]), rows.text(3, 1, note, palette["note"]), height=24
-        )
-        yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
-        yield rows.row(3, *(rows.text(c, 3, name, palette["header"]) for c, name in enumerate(heads, 1)))
+        yield rows.row(1, rows.text(1, "Vocabulary", palette["title"]), rows.text(3, note, palette["note"]), height=24)
+        yield rows.row(2, rows.text(1, "← Home", palette["link"]))
+        yield rows.row(3, *(rows.text(c, name, palette["header"]) for c, name in enumerate(heads, 1)))
         for i, (a, b) in enumerate(zip(shown, hexes, strict=True)):
             n = 4 + i
             cells = [
-                rows.number(1, n, i, palette["id"]),
-                rows.text(2, n, a, palette["label"]),
-                rows.text(3, n, b, palette["label"]),
+                rows.number(1, i, palette["id"]),
+                rows.text(2, a, palette["label"]),
+                rows.text(3, b, palette["label"]),
             ]
             if scales is not None:
-                cells.append(rows.numbers(4, n, scales[i : i + 1], palette["tiny"]))
+                cells.append(rows.numbers(4, scales[i : i + 1], palette["tiny"]))
             yield rows.row(n, *cells)
 
     for area in layout.vocabulary.values():

@@ -17,6 +17,7 @@ from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.book import TEXT_HINTS, Book
+from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Layout
 from sheetgpt.sheets.palette import Palette
@@ -35,17 +36,17 @@ def _frame(book: Book, title: str, first: int, freeze_row: int) -> Worksheet:
     return sheet
 
 
-def _top(palette: Palette, title: str, note: str, first: int) -> Iterator[bytes]:
-    yield rows.row(1, rows.text(1, 1, title, palette["title"]), rows.text(first, 1, note, palette["note"]), height=24)
-    yield rows.row(2, rows.text(1, 2, "← Home", palette["link"]))
+def _top(palette: Palette, title: str, note: str, first: int) -> Iterator[Row]:
+    yield rows.row(1, rows.text(1, title, palette["title"]), rows.text(first, note, palette["note"]), height=24)
+    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
 
 
-def _matrix(layout: Layout, area: Area, values: NDArray[Any], label: str, palette: Palette) -> Iterator[bytes]:
+def _matrix(layout: Layout, area: Area, values: NDArray[Any], label: str, palette: Palette) -> Iterator[Row]:
     """Rows of weights, with the input's index in column B."""
     write = rows.compact_numbers if layout.scaled and layout.config.n_params > MANY_CELLS else rows.numbers
     for i in range(area.n_rows):
         n = area.row + i
-        head = rows.text(LABEL, n, label, palette["label"]) + rows.number(2, n, i, palette["index"])
+        head = rows.text(LABEL, label, palette["label"]) + rows.number(2, i, palette["index"])
         yield rows.row(n, head, write(area.column, n, np.ascontiguousarray(values[i])))
 
 
@@ -55,15 +56,15 @@ def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, para
     sheet = _frame(book, title, FIRST_WEIGHT, 3)
     names = [f"h{i}.{name}" for name in ("attn.c_attn.w", "attn.c_proj.w", "mlp.c_fc.w", "mlp.c_proj.w")]
 
-    def stream() -> Iterator[bytes]:
+    def stream() -> Iterator[Row]:
         note = "A column is one neuron: the weights with which it reads its inputs."
         scaled = f" Whole numbers, each times the neuron's scale: column E of the sheet {layout.block_sheet(i)}."
         yield from _top(palette, title, note + (scaled if layout.scaled else ""), FIRST_WEIGHT)
         for name in names:
             (area,) = layout.params[name]
             n = area.row - 1
-            heads = rows.numbers(area.column, n, np.arange(area.n_columns), palette["header"])
-            yield rows.row(n, rows.text(LABEL, n, name.split(".", 1)[1], palette["section"]), heads)
+            heads = rows.numbers(area.column, np.arange(area.n_columns), palette["header"])
+            yield rows.row(n, rows.text(LABEL, name.split(".", 1)[1], palette["section"]), heads)
             yield from _matrix(layout, area, params[name], name.split(".", 1)[1], palette)
 
     areas = [layout.params[name][0] for name in names]
@@ -86,18 +87,16 @@ def add_tokens(
         column = get_column_letter(scales.column)
         note += f" Whole numbers, each times the token's scale: column {column} of the sheet {scales.sheet}."
 
-    def stream() -> Iterator[bytes]:
+    def stream() -> Iterator[Row]:
         yield from _top(palette, name, note, FIRST_WEIGHT)
         first = 0
         for area in bands:
             last = first + area.n_columns
             n = area.row - 2
-            ids = rows.numbers(area.column, n, np.arange(first, last), palette["header"])
-            yield rows.row(n, rows.text(LABEL, n, "token id", palette["section"]), ids)
-            strings = (
-                rows.text(area.column + k, n + 1, shown[first + k], palette["id"]) for k in range(area.n_columns)
-            )
-            yield rows.row(n + 1, rows.text(LABEL, n + 1, "token", palette["label"]), *strings)
+            ids = rows.numbers(area.column, np.arange(first, last), palette["header"])
+            yield rows.row(n, rows.text(LABEL, "token id", palette["section"]), ids)
+            strings = (rows.text(area.column + k, shown[first + k], palette["id"]) for k in range(area.n_columns))
+            yield rows.row(n + 1, rows.text(LABEL, "token", palette["label"]), *strings)
             yield from _matrix(layout, area, weights[first:last].T, name, palette)
             first = last
 
@@ -112,15 +111,15 @@ def add_positions(book: Book, layout: Layout, palette: Palette, params: Params) 
     (area,), weights = layout.params[WPE], params[WPE]
     sheet = _frame(book, WPE, FIRST_TOKEN, area.row)
 
-    def stream() -> Iterator[bytes]:
+    def stream() -> Iterator[Row]:
         note = "A column is one position: the numbers that say where a token stands."
         scaled = " Whole numbers, each times the scale above it."
         yield from _top(palette, WPE, note + (scaled if layout.scaled else ""), FIRST_TOKEN)
-        positions = rows.numbers(area.column, 3, np.arange(area.n_columns), palette["header"])
-        yield rows.row(3, rows.text(LABEL, 3, "position", palette["section"]), positions)
+        positions = rows.numbers(area.column, np.arange(area.n_columns), palette["header"])
+        yield rows.row(3, rows.text(LABEL, "position", palette["section"]), positions)
         if layout.scaled:
-            scales = rows.numbers(area.column, 4, params["wpe.scale"], palette["tiny"])
-            yield rows.row(4, rows.text(LABEL, 4, "scale", palette["label"]), scales)
+            scales = rows.numbers(area.column, params["wpe.scale"], palette["tiny"])
+            yield rows.row(4, rows.text(LABEL, "scale", palette["label"]), scales)
         yield from _matrix(layout, area, weights.T, WPE, palette)
 
     book.add(sheet, stream, area.cells.split(":")[-1], weights.size)
