@@ -29,7 +29,7 @@ def ours(matrix: np.ndarray, target: Path) -> None:
 
     def stream() -> Iterator[bytes]:
         for i, values in enumerate(matrix, 1):
-            yield rows.row(i, rows.numbers(1, i, values))
+            yield rows.row(i, rows.numbers(1, values))
 
     book.add(frame, stream, f"ALL{len(matrix)}", matrix.size)
     book.save(target)

@@ -221,7 +221,7 @@ def test_progress_advances_inside_a_sheet_that_another_process_writes(
     def slowly() -> Iterator[bytes]:
         for i in range(1, 41):
             time.sleep(0.005)
-            yield rows.row(i, rows.numbers(1, i, np.arange(10.0)))
+            yield rows.row(i, rows.numbers(1, np.arange(10.0)))
 
     for title in ("one", "two"):
         book.add(book.frame(title), slowly, "J40", 400)

@@ -81,14 +81,14 @@ def workbook(
     home, palette, shown = book.frame("Home"), Palette(book), token_strings(tokenizer, tokenizer.n_vocab)[0]
     hexes = [tokenizer.token_bytes(i).hex().upper() for i in range(tokenizer.n_vocab)]
     ids = tokenizer.encode(START)
-    lines = rows.row(1, rows.text(1, 1, START)), rows.row(2, rows.numbers(1, 2, np.array(ids)))
+    lines = rows.row(1, rows.text(1, START)), rows.row(2, rows.numbers(1, np.array(ids)))
     book.add(home, lambda: lines, "L2", TOKENS)
     trace = add_tokenizer(book, layout, START, shown)
     add_tables(book, layout, shown)
     add_decoding(book, decoding, palette, ids, shown, hexes)
     add_bpe_by_hand(book, layout, palette, trace.n, len(trace.ids))
     entries = list(enumerate(zip(shown, hexes, strict=True), 1))
-    cells = [rows.row(n, rows.text(1, n, a), rows.text(2, n, b)) for n, (a, b) in entries]
+    cells = [rows.row(n, rows.text(1, a), rows.text(2, b)) for n, (a, b) in entries]
     book.add(book.frame("Vocabulary"), lambda: cells, f"B{len(cells)}", 2 * len(cells))
     for name, areas in (*layout.names(), *decoding.names()):
         book.name(name, areas[0].reference)

@@ -53,10 +53,10 @@ def workbook(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> 
     tables, n = bpe.Tables.of(tokenizer), len(shown)
     layout = TokenizerLayout(tables, Area("Home", 1, 1), Area("Vocabulary", 1, 1, n), CAPACITY, 3)
     book = Book("Tokenizer")
-    book.add(book.frame("Home"), lambda: [rows.row(1, rows.text(1, 1, "the"))], "A1", 1)
+    book.add(book.frame("Home"), lambda: [rows.row(1, rows.text(1, "the"))], "A1", 1)
     add_tokenizer(book, layout, "the", shown)
     add_tables(book, layout, shown)
-    cells = [rows.row(i, rows.text(1, i, token)) for i, token in enumerate(shown, 1)]
+    cells = [rows.row(i, rows.text(1, token)) for i, token in enumerate(shown, 1)]
     book.add(book.frame("Vocabulary"), lambda: cells, f"A{n}", n)
     for name, areas in layout.names():
         book.name(name, areas[0].reference)

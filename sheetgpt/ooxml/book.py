@@ -172,11 +172,11 @@ class Book:
             for i, name in enumerate(frame.namelist()):
                 jobs.append((name, folder / str(i), _clockless(name, frame.read(name)), numbered.get(name)))
         done = {}
-        for part, written in _run(jobs):
+        for part, so_far in _run(jobs):
             if part is not None:
                 done[part.name] = part
-            if written is not None:
-                progress(written)
+            if so_far is not None:
+                progress(so_far)
         return [done[name] for name, *_ in jobs]
 
 

@@ -130,8 +130,14 @@ _EMPTY: Cached = b' t="str"', b"<v></v>"
 
 
 def _cached(value: float | str) -> Cached:
+    """Excel, like any XML reader, may drop white space at a text's ends where `xml:space` doesn't forbid it.
+
+    It writes the attribute itself. `v` is of the same type as `t`, ST_Xstring (18.3.1.96), in the Open XML SDK an
+    XstringType, which has the attribute.
+    """
     if isinstance(value, str):
-        return b' t="str"', b"<v>%b</v>" % escape(value)
+        keep = b' xml:space="preserve"' if value[:1].isspace() or value[-1:].isspace() else b""
+        return b' t="str"', b"<v%b>%b</v>" % (keep, escape(value))
     return _EMPTY if value != value else (b"", b"<v>%b</v>" % orjson.dumps(value))
 
 

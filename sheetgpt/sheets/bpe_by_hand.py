@@ -186,7 +186,6 @@ def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[Row]:
 
 def _beside(palette: Palette, r: int, line: str, this: Learned) -> Cells:
     """Column B: the largest count, the pair that is chosen, and the rule it makes."""
-    n = _row(r, line)
     if line == "count":
         return rows.formula(2, f"MAX({_line(r, 'count')})", this.best, palette["total"])
     if line == "candidate":
@@ -240,7 +239,7 @@ def _byte(code: str, k: int) -> str:
     return f'IF({code}="","",{source})'
 
 
-def _strip(palette: Palette, n: int, label: str, sources: Sequence[str], cached: Sequence[int | str]) -> Cells:
+def _strip(palette: Palette, n: int, label: str, sources: Sequence[str], cached: Sequence[int | str]) -> Row:
     padded = [*cached, *[""] * (len(sources) - len(cached))]
     cells = (rows.formula(FIRST + p, source, padded[p], palette["id"]) for p, source in enumerate(sources))
     return rows.row(n, rows.text(1, label, palette["label"]), *cells)

@@ -192,8 +192,7 @@ def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -
 
 def _line(
     layout: DecodingLayout, palette: Palette, first: str, i: int, formulas: dict[str, str], values: dict[str, Column]
-) -> Iterator[Row]:
-    n = FIRST + i - 1
+) -> Iterator[Cells]:
     yield rows.number(layout.column(first).column, i, palette["index"])
     for name, source in formulas.items():
         style = palette[{"token": "token", "text": "quote", "hex": "label"}.get(name, "id")]

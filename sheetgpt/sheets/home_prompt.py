@@ -137,7 +137,7 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
         yield rows.row(n, rows.text(1, "Weights", palette["name"]), price)
 
 
-def _box(palette: Palette, n: int, title: str, cell: Cells, style: str = "prompt") -> Cells:
+def _box(palette: Palette, n: int, title: str, cell: Cells, style: str = "prompt") -> Row:
     """A line whose cell is merged up to the column WIDE."""
     rest = rows.joined(rows.blank(c, palette[style]) for c in range(4, WIDE + 1))
     return rows.row(n, rows.text(1, title, palette["name"]), cell, rest, height=36)

@@ -4,7 +4,6 @@ Twin: `inputs.token_ids` and `inputs.all_ids`. The id in column t is the prompt'
 """
 
 from collections.abc import Iterator
-from itertools import count
 
 import numpy as np
 
@@ -20,12 +19,12 @@ from sheetgpt.sheets.token_sheet import Prompt, at, letter
 
 def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
     """Position, ids typed, id, string, active flag and surprisal."""
-    home, idle, index = layout.home, layout.context - prompt.n, count()
+    home, idle = layout.home, layout.context - prompt.n
     n = home["positions"].row
     title = "The text, a token a column: the prompt, then what the model writes"
     yield rows.row(n - 1, rows.text(1, title, palette["section"]), bar(n - 1, palette))
 
-    def line(name: str, title: str, hint: str, cells: Cells) -> Cells:
+    def line(name: str, title: str, hint: str, cells: Cells) -> Row:
         n = home[name].row
         return rows.row(n, rows.text(1, title, palette["name"]), rows.text(2, hint, palette["note"]), cells)
 

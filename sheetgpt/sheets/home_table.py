@@ -17,7 +17,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.home_prompt import Now, local
 from sheetgpt.sheets.layout import FIRST_TOKEN, SOFTMAX, Layout
@@ -64,7 +64,7 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
             c = letter(i)
             source = f"EXP(($D${n}-{soft['next_max'].reference})/{c}${first - 1})/{c}${first + 10}"
             cell = guard.format(source), float(p[id]) if known else "", palette["prob"]
-            cells.append(rows.formula(FIRST_TOKEN + i, n, *cell))
+            cells.append(rows.formula(FIRST_TOKEN + i, *cell))
         yield rows.row(n, *cells, height=TALL)
     yield _sums(layout, palette, now, first + 10, some)
 
@@ -80,7 +80,7 @@ def _found(layout: Layout, n: int, k: int) -> str:
     return rank_id(f"$D${n}", logits, ids, n_vocab, (f"$D${n - 1}", f"$B${n - 1}") if k else None)
 
 
-def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> Cells:
+def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> Row:
     """Below each temperature: what its exponentials add up to, over the whole vocabulary."""
     soft, cells = layout.softmax, [rows.text(5, "sum of exp", palette["label"])]
     for i, t in enumerate(TEMPERATURES):

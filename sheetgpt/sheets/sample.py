@@ -5,7 +5,6 @@ those as many as reach `top_p`, and among them a uniform number decides.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -209,10 +208,10 @@ def sample_rows(
     choices: Sequence[Choice],
     shown: Sequence[str],
 ) -> Iterator[Row]:
-    index, values = count(), cached_values(layout, prompt, choices, shown)
+    values = cached_values(layout, prompt, choices, shown)
     note = "In each column the token after it is chosen; the column after reads it."
     ranks = sampling.top_k if sampling.temperature else 1
-    yield from header(layout, palette, prompt, "Sample", note, index, {INDEX: "rank", 3: "in use"})
+    yield from header(layout, palette, prompt, "Sample", note, {INDEX: "rank", 3: "in use"})
     for name, label, style, above in LINES:
         area = layout.sample[f"sample_{name}"]
         if above:
@@ -238,7 +237,8 @@ def sample_rows(
 
 def _warm_up_cells(layout: Layout, palette: Palette, seed: int) -> Cells:
     """Columns C to E: the three numbers before the first that is used."""
-    n, source, state, cells = layout.sample["sample_state"].row, f"({layout.home['seed'].reference}+1)", seed + 1, ()
+    n, source, state = layout.sample["sample_state"].row, f"({layout.home['seed'].reference}+1)", seed + 1
+    cells: Cells = ()
     for c in range(SCALE - 2, SCALE + 1):
         state = MULTIPLIER * state % MODULUS
         ok = f'IF({layout.home["settings_ok"].reference}=1,MOD({MULTIPLIER}*{source},{MODULUS}),"")'
@@ -247,7 +247,7 @@ def _warm_up_cells(layout: Layout, palette: Palette, seed: int) -> Cells:
     return cells
 
 
-def _bar(layout: Layout, palette: Palette, number: int, title: str, words: str) -> Cells:
+def _bar(layout: Layout, palette: Palette, number: int, title: str, words: str) -> Row:
     filler = rows.joined(rows.blank(c, palette["maths"]) for c in range(2, FIRST_TOKEN))
     filler += rows.text(FIRST_TOKEN, words, palette["maths"])
     rest = range(FIRST_TOKEN + 1, FIRST_TOKEN + layout.context)

@@ -6,7 +6,6 @@ The writer guards the formula with its column's `active` flag and fills it right
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -126,7 +125,6 @@ def header(
     prompt: Prompt,
     title: str,
     note: str,
-    index: Iterator[int],
     heads: Mapping[int, str] | None = None,
 ) -> Iterator[Row]:
     """The five rows above every token sheet: title, position, id, string, active. `heads` names columns B to E."""
@@ -155,7 +153,7 @@ def header(
     yield rows.row(ACTIVE_ROW, columns, flags)
 
 
-def section_rows(section: Section, prompt: Prompt, palette: Palette, index: Iterator[int]) -> Iterator[Row]:
+def section_rows(section: Section, prompt: Prompt, palette: Palette) -> Iterator[Row]:
     """The section's title, then a row for each of its neurons (or keys)."""
     area = section.area
     if section.titled:
@@ -209,10 +207,9 @@ def sheet_rows(
     """The row stream of a whole token sheet; sections are made only when the stream is read."""
 
     def stream() -> Iterator[Row]:
-        index = count()
-        yield from header(layout, palette, prompt, title, note, index)
+        yield from header(layout, palette, prompt, title, note)
         for section in sections():
-            yield from section_rows(section, prompt, palette, index)
+            yield from section_rows(section, prompt, palette)
 
     return stream
 

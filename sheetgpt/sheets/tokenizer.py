@@ -203,7 +203,7 @@ def tokenizer_rows(
 
 
 def _round_cells(steps: RoundSteps, palette: Palette, done: Round, shown: Sequence[str], i: int) -> Cells:
-    cells, n = [], FIRST_BYTE + i - 1
+    cells = []
     for name in ROUND:
         area = steps.layout.round(steps.r, name)
         values = [_shown(shown, token) for token in done.id] if name == "token" else getattr(done, name)

@@ -74,7 +74,7 @@ def merge_rows(tables: Tables, palette: Palette, shown: Sequence[str]) -> Iterat
     plain, token = palette["id"], palette["token"]
     for i, (key, rank) in enumerate(zip(tables.keys, tables.ranks, strict=True)):
         n = FIRST_ENTRY + i
-        cells = ()
+        cells: Cells = ()
         if i < len(tables.pairs):
             (left, right), merged = tables.pairs[i], tables.merged[i]
             numbers = (i, left, right, merged)
@@ -89,7 +89,7 @@ def character_rows(tables: Tables, palette: Palette) -> Iterator[Row]:
     letters = byte_to_unicode()
     for i in range(max(len(tables.kind_starts), 256, len(tables.added))):
         n = FIRST_ENTRY + i
-        cells = ()
+        cells: Cells = ()
         if i < len(tables.kind_starts):
             cells += _run(n, tables.kind_starts[i], tables.kinds[i], palette)
         if i < 256:

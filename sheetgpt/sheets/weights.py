@@ -47,7 +47,7 @@ def _matrix(layout: Layout, area: Area, values: NDArray[Any], label: str, palett
     for i in range(area.n_rows):
         n = area.row + i
         head = rows.text(LABEL, label, palette["label"]) + rows.number(2, i, palette["index"])
-        yield rows.row(n, head, write(area.column, n, np.ascontiguousarray(values[i])))
+        yield rows.row(n, head, write(area.column, np.ascontiguousarray(values[i])))
 
 
 def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, params: Params) -> None:
