@@ -12,9 +12,9 @@ from typing import Any
 
 from sheetgpt.engines import Step, libreoffice
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.text.tokenizer import Tokenizer
-from sheetgpt.workbook.inputs import Inputs
 from sheetgpt.workbook.reopen import Workbook, open_workbook
 
 READ = ("n_tokens",)

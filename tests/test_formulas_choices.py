@@ -11,9 +11,10 @@ from test_generation import settings, wanted
 from sheetgpt.engines import formulas
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.inputs import Inputs, with_settings
+from sheetgpt.workbook.inputs import with_settings
 
 
 def test_200_combinations_choose_the_twins_tokens(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:

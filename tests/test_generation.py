@@ -23,10 +23,12 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.home_prompt import OTHER_INPUTS, SLID
+from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.inputs import Inputs, all_ids, cell_text, given_ids, token_ids
+from sheetgpt.workbook.inputs import given_ids, token_ids
 from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.state import all_ids
 
 Settings = dict[str, Any]
 READ = ["token_ids", "message", "n_prompt", "n_tokens"]

@@ -16,10 +16,11 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.sheets.home_prompt import FINE, NOTE
+from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.text import bpe
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.inputs import Inputs, cell_text, given_ids
+from sheetgpt.workbook.inputs import given_ids
 from sheetgpt.workbook.reopen import open_workbook
 
 READ = ["token_ids", "token_text", "prompt_text", "n_given", "n_prompt", "message", "tokenizer_ids"]

@@ -15,6 +15,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, add_bpe_by_hand, learn, values
 from sheetgpt.sheets.decoding import DecodingLayout, add_decoding
+from sheetgpt.sheets.inputs import cell_text
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.tokenizer import FINE, add_tokenizer, cached_columns, messages
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, TokenizerLayout
@@ -23,7 +24,6 @@ from sheetgpt.sheets.tokenizer_tables import add_tables
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
-from sheetgpt.workbook.inputs import cell_text
 
 CAPACITY, ROUNDS, TOKENS = 40, 5, 12
 START = "the thethe"

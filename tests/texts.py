@@ -10,8 +10,8 @@ import openpyxl
 from hypothesis import strategies as st
 
 from sheetgpt.engines import libreoffice
+from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.text.tokenizer import Tokenizer
-from sheetgpt.workbook.inputs import prompt_cell
 
 PIECES = (
     *("the", " the", "Once upon", "internationalization", "aaaaaaaa", "x" * 9, "a_b", "C++", "http://x.y/z?q=1"),

@@ -37,6 +37,11 @@ class Area:
         last = f"${get_column_letter(self.last_column)}${self.last_row}"
         return f"{quoted(self.sheet)}!{first if first == last else f'{first}:{last}'}"
 
+    @property
+    def local(self) -> str:
+        """Absolute, for formulas on its own sheet: `$C$4:$C$771`."""
+        return self.reference.rpartition("!")[2]
+
     def line(self, i: int) -> "Area":
         """Row i of the rectangle, 0-based."""
         return Area(self.sheet, self.row + i, self.column, 1, self.n_columns)

@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -37,8 +37,11 @@ Rows = Callable[[], Iterable[Row]]
 EPOCH = datetime.datetime(2000, 1, 1)  # a clock would make two builds differ
 CHUNK = 1 << 20
 MANY_CELLS = 2_000_000  # below this, starting worker processes costs more than it saves
-TEXT_HINTS = ("twoDigitTextYear", "numberStoredAsText")  # of a token such as 1984 or 1/2/31
-FORMULA_HINTS = ("formulaRange", "emptyCellReference")  # a formula refers to what it uses, not to all that stands there
+# Excel puts a green triangle into a cell for each of its hints, attributes of ignoredError (ECMA-376 part 1, 18.3.1.50).
+# Those on texts go without, of tokens such as 1984 or 1/2/31, and those on ranges: a formula refers to what it uses, not
+# to all that stands there. Two stay in force, evalError and formula: no cell of a sound workbook shows an error, and none
+# differs from two like neighbours, so that such a triangle marks a formula that somebody broke.
+NO_HINTS = ("twoDigitTextYear", "numberStoredAsText", "formulaRange", "emptyCellReference")
 POLL = 0.2  # seconds between two looks at what the worker processes have done
 
 
@@ -66,7 +69,6 @@ class Sheet:
     last_cell: str
     n_cells: int
     links: list[tuple[str, str]]  # cell, place in the workbook
-    ignored: dict[str, list[str]]  # kind of hint -> the ranges on which Excel doesn't give it
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,6 @@ class Book:
         properties.created = properties.modified = EPOCH
         self.sheets: list[Sheet] = []
         self._links: dict[str, list[tuple[str, str]]] = {}
-        self._ignored: dict[str, dict[str, list[str]]] = {}
         self.style = lru_cache(maxsize=None)(self._style)
 
     def frame(self, title: str) -> Worksheet:
@@ -106,9 +107,7 @@ class Book:
         return frame
 
     def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:
-        self.ignore(frame, FORMULA_HINTS, f"A1:{last_cell}")
-        links, ignored = self._links.pop(frame.title, []), self._ignored.pop(frame.title, {})
-        self.sheets.append(Sheet(frame, rows, last_cell, n_cells, links, ignored))
+        self.sheets.append(Sheet(frame, rows, last_cell, n_cells, self._links.pop(frame.title, [])))
 
     def name(self, name: str, reference: str) -> None:
         self.workbook.defined_names[name] = DefinedName(name, attr_text=reference)
@@ -116,17 +115,6 @@ class Book:
     def link(self, frame: Worksheet, cell: str, target: str) -> None:
         """A hyperlink inside the workbook; the cell's own text and style are written with its row."""
         self._links.setdefault(frame.title, []).append((cell, target))
-
-    def ignore(self, frame: Worksheet, kinds: Iterable[str], *ranges: str) -> None:
-        """Excel puts a green triangle into a cell for each of its hints; on these ranges not for these `kinds`.
-
-        They are attributes of ignoredError (ECMA-376 part 1, 18.3.1.50). Two stay in force everywhere, evalError and
-        formula: no cell of a sound workbook shows an error, and none differs from two like neighbours (beside or
-        above and below it), so that such a triangle marks a formula that somebody broke.
-        """
-        found = self._ignored.setdefault(frame.title, {})
-        for kind in kinds:
-            found.setdefault(kind, []).extend(ranges)
 
     def _style(self, style: Style) -> int:
         """The style's index in the package's cellXfs."""
@@ -256,7 +244,7 @@ def _filled(frame: bytes, sheet: Sheet) -> Iterator[bytes]:
     yield re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:%b"' % sheet.last_cell.encode(), before)
     yield b"<sheetData>"
     yield from written(sheet.rows())
-    yield b"</sheetData>" + _with_ignored(_with_links(after, sheet.links), sheet.ignored)
+    yield b"</sheetData>" + _without_hints(_with_links(after, sheet.links), sheet.last_cell)
 
 
 def _with_links(after: bytes, links: Sequence[tuple[str, str]]) -> bytes:
@@ -269,14 +257,13 @@ def _with_links(after: bytes, links: Sequence[tuple[str, str]]) -> bytes:
     return before + b"<hyperlinks>" + each + b"</hyperlinks>" + margins + rest
 
 
-def _with_ignored(after: bytes, ignored: Mapping[str, Sequence[str]]) -> bytes:
+def _without_hints(after: bytes, last_cell: str) -> bytes:
     """openpyxl has no ignoredErrors. They stand before what refers to other parts: drawings, tables, extensions."""
-    if not ignored:
-        return after
-    each = "".join(f'<ignoredError sqref="{" ".join(ranges)}" {kind}="1"/>' for kind, ranges in ignored.items())
+    kinds = " ".join(f'{kind}="1"' for kind in NO_HINTS)
     place = re.search(rb"<(?:smartTags|drawing|legacyDrawing|picture|tableParts|extLst)\b|</worksheet>", after)
     assert place
-    return b"%b<ignoredErrors>%b</ignoredErrors>%b" % (after[: place.start()], each.encode(), after[place.start() :])
+    each = f'<ignoredErrors><ignoredError sqref="A1:{last_cell}" {kinds}/></ignoredErrors>'
+    return after[: place.start()] + each.encode() + after[place.start() :]
 
 
 def _chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:

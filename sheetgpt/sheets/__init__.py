@@ -1,0 +1,65 @@
+"""The registry: every sheet of a workbook, in the order of the tabs. A new sheet is a module and a line here.
+
+Each entry makes sheets out of a `State` and the styles of a book. What is built, named, linked from Home, listed,
+verified and checked are loops over `sheets(state)`; nothing else knows which there are.
+"""
+
+from collections.abc import Callable, Iterable
+
+from sheetgpt.sheets import (
+    about,
+    block,
+    bpe_by_hand,
+    decoding,
+    embed,
+    guide,
+    home,
+    sample,
+    tokenizer,
+    tokenizer_tables,
+    unembed,
+    vocabulary,
+    weights,
+)
+from sheetgpt.sheets.palette import PLAIN, Palette
+from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import State
+
+Maker = Callable[[State, Palette], Iterable[Sheet]]
+
+
+def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
+    """Sheets that only a workbook with a tokenizer has."""
+    return lambda s, p: make(s, p) if s.text is not None else ()
+
+
+REGISTRY: list[Maker] = [
+    lambda s, p: [guide.sheet(s.layout, p)],
+    of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.prompt, s.read, s.shown)]),
+    lambda s, p: [embed.sheet(s.layout, p, s.prompt, s.params, s.trace)],
+    lambda s, p: [block.sheet(s.layout, p, s.prompt, i, s.params, s.trace) for i in range(s.layout.config.n_layer)],
+    lambda s, p: [unembed.output(s.layout, p, s.prompt, s.shown, s.params, s.trace, s.inputs.score_prompt)],
+    lambda s, p: [unembed.softmax(s.layout, p, s.shown, s.now.logits, s.inputs.sampling.temperature)],
+    lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown)],
+    of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
+    of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read.n, len(s.read.ids))]),
+    lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)],
+    lambda s, p: [
+        vocabulary.sheet(s.layout, p, s.shown, s.hexes, None if s.layout.config.tied else s.params.get("wte.scale"))
+    ],
+    of_text(lambda s, p: tokenizer_tables.sheets(s.text.tokenizer, p, s.shown)),
+    lambda s, p: [weights.tokens(s.layout, p, "wte", s.params["wte"], s.shown)],
+    lambda s, p: [weights.positions(s.layout, p, s.params)],
+    lambda s, p: [weights.tokens(s.layout, p, name, s.params[name], s.shown) for name in own_head(s)],
+    lambda s, p: [weights.block(s.layout, p, i, s.params) for i in range(s.layout.config.n_layer)],
+]
+
+
+def own_head(state: State) -> list[str]:
+    return [] if state.layout.config.tied else ["lm_head"]
+
+
+def sheets(state: State, palette: Palette = PLAIN) -> list[Sheet]:
+    """Every sheet; Home is the first and lists the others."""
+    others = [sheet for make in REGISTRY for sheet in make(state, palette)]
+    return [home.sheet(state.layout, palette, state.text, state.prompt, state.now, others), *others]

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.sheets.inputs import Inputs, prompt_cell
 from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.workbook.inputs import Inputs, prompt_cell
+from sheetgpt.sheets.sheet import Sheet
 
 _MEANING = {
     "model": "the checkpoint this workbook was made from",
@@ -78,17 +78,24 @@ class Built:
     cost: Cost | None = None  # what rounding the weights changed, where they are not exact
 
 
-def add_about(book: Book, layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> None:
-    sheet = book.frame(MODEL)
-    sheet.freeze_panes = "A4"
-    for column, width in zip("ABCE", (28, 22, 70, 16), strict=True):
-        sheet.column_dimensions[column].width = width
-    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
-    book.ignore(sheet, TEXT_HINTS, *(layout.model_cells[name].cells for name in ("model", "fingerprint")))
-    book.ignore(sheet, TEXT_HINTS, layout.built["built_prompt"].cells)
+def sheet(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Sheet:
+    """`model`: where the checkpoint is."""
     last = max(layout.built["built_logits"].last_row, _last_setting(layout)) + 5 + len(parameter_parts(layout.config))
-    stream = lambda: about_rows(layout, palette, model, fingerprint, built)  # noqa: E731
-    book.add(sheet, stream, f"{get_column_letter(FIRST_TOKEN + layout.context - 1)}{last}", 3 * last)
+    return Sheet(
+        MODEL,
+        "shapes, settings, and where the parameters are",
+        lambda: about_rows(layout, palette, model, fingerprint, built),
+        *(last, FIRST_TOKEN + layout.context - 1),
+        names=layout.names_on(MODEL),
+        links=[("A2", f"{quoted(HOME)}!A1")],
+        dress=_dress,
+    )
+
+
+def _dress(frame: Worksheet) -> None:
+    frame.freeze_panes = "A4"
+    for column, width in zip("ABCE", (28, 22, 70, 16), strict=True):
+        frame.column_dimensions[column].width = width
 
 
 def _last_setting(layout: Layout) -> int:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.token_sheet import (
     Prompt,
     Section,
@@ -22,10 +23,10 @@ from sheetgpt.sheets.token_sheet import (
     colour_probability,
     colour_signed,
     down,
-    frame,
     key_column,
     letter,
     sheet_rows,
+    token_sheet,
 )
 
 Params = Mapping[str, NDArray[Any]]
@@ -40,6 +41,9 @@ ACTIVATION = {
     "gelu": "{x}*NORMSDIST({x})",
     "relu": "MAX({x},0)",
 }
+# the sections that carry signed numbers, and those that Home links to below the heads
+SIGNED = ("ln_1", "attn.qkv", "attn.z", "attn.out", "resid_mid", "ln_2", "mlp.fc", "mlp.act", "mlp.out", "resid_post")
+AFTER_HEADS = ("attn.z", "attn.out", "resid_mid", "ln_2", "mlp.fc", "mlp.act", "mlp.out", "resid_post")
 
 
 def linear(x: Area, weights: Area, o: int, t: int, row: int, sheet: str, scaled: bool) -> str:
@@ -299,20 +303,25 @@ def block_sections(layout: Layout, i: int, params: Params, trace: Trace) -> Sequ
     return sections
 
 
-def add_block(
-    book: Book, layout: Layout, palette: Palette, prompt: Prompt, i: int, params: Params, trace: Trace
-) -> None:
-    title, h = layout.block_sheet(i), f"h{i}."
-    sheet = frame(book, layout, title)
-    for name, area in layout.tensors.items():
-        if not name.startswith(h):
-            continue
-        if ".attn.probs." in name:
-            colour_probability(sheet, area)
-        elif area.n_rows > 1 and ".scores." not in name and ".exp." not in name:
-            colour_signed(sheet, area, 2)
+def sheet(layout: Layout, palette: Palette, prompt: Prompt, i: int, params: Params, trace: Trace) -> Sheet:
+    """Block i of the network."""
+    title, h, areas, config = layout.block_sheet(i), f"h{i}.", layout.tensors, layout.config
+
+    def colour(frame: Worksheet) -> None:
+        for j in range(config.n_head):
+            colour_probability(frame, areas[f"{h}attn.probs.{j}"])
+        for name in SIGNED:
+            colour_signed(frame, areas[h + name], 2)
+
+    heads = [(f"head {j}", f"attn.scores.{j}") for j in range(config.n_head)]
+    sections = [("ln_1", "ln_1.mean"), ("attn.qkv", "attn.qkv"), *heads, *((name, name) for name in AFTER_HEADS)]
     note = "Read down one column: normalize, attend, add; normalize, think, add. Only the weights differ by block."
-    sections = lambda: block_sections(layout, i, params, trace)  # noqa: E731
-    stream = sheet_rows(layout, palette, prompt, f"Block {i}", note, sections)
-    last = layout.tensors[h + "resid_post"]
-    book.add(sheet, stream, last.cells.split(":")[-1], last.last_row * layout.context)
+    return token_sheet(
+        layout,
+        title,
+        "attention, then the MLP",
+        sheet_rows(*(layout, palette, prompt, f"Block {i}", note), lambda: block_sections(layout, i, params, trace)),
+        areas[h + "resid_post"],
+        colour,
+        sections=[(short, areas[h + name].row - 1) for short, name in sections],
+    )

@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from openpyxl.worksheet.worksheet import Worksheet
+
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import code_point
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout, local
 
 BY_HAND = "BPE by hand"
@@ -123,9 +125,20 @@ def values(this: Learned, p: int) -> dict[str, int | str]:
     }
 
 
-def add_bpe_by_hand(book: Book, tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> None:
-    """`n_bytes` and `n_tokens`: what the prompt costs when the workbook is made."""
-    frame = book.frame(BY_HAND)
+def sheet(tokenizer: TokenizerLayout, palette: Palette, texts: tuple[str, str], n_bytes: int, n_tokens: int) -> Sheet:
+    """`texts` stand in the yellow cells, for the merges and for UTF-8; `n_bytes` and `n_tokens`: the prompt's cost."""
+    return Sheet(
+        BY_HAND,
+        "how merges are learned, with a text of your own",
+        lambda: _rows(tokenizer, palette, *texts, n_bytes, n_tokens),
+        *(UTF8_INPUT.row + 12, FIRST + WIDTH - 1),
+        names={"by_hand_text": [INPUT], "by_hand_utf8": [UTF8_INPUT]},
+        links=[("A2", f"{quoted(HOME)}!A1")],
+        dress=_dress,
+    )
+
+
+def _dress(frame: Worksheet) -> None:
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
     for column, width in {1: 30, 2: 18, 3: 4}.items():
@@ -133,27 +146,25 @@ def add_bpe_by_hand(book: Book, tokenizer: TokenizerLayout, palette: Palette, n_
     for p in range(WIDTH):
         frame.column_dimensions[rows.letters(FIRST + p)].width = 6.5
     frame.freeze_panes = "D4"
-    book.link(frame, "A2", f"{quoted(HOME)}!A1")
-    last = f"{rows.letters(FIRST + WIDTH - 1)}{UTF8_INPUT.row + 12}"
-    book.ignore(frame, TEXT_HINTS, f"A1:{last}")
-    book.add(frame, lambda: _rows(tokenizer, palette, n_bytes, n_tokens), last, 8 * ROUNDS * WIDTH)
 
 
-def _rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> Iterator[Row]:
+def _rows(
+    tokenizer: TokenizerLayout, palette: Palette, text: str, utf8_text: str, n_bytes: int, n_tokens: int
+) -> Iterator[Row]:
     note = "How merges are learned, on one line of text: the pair that occurs most becomes a letter of its own."
     yield rows.row(1, rows.text(1, "BPE by hand", palette["title"]), rows.text(4, note, palette["note"]), height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     words = f"Up to {WIDTH} letters. It ends when no pair occurs twice, or after {ROUNDS} rounds."
-    label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, EXAMPLE, palette["input"])
+    label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, text, palette["input"])
     yield rows.row(4, label, typed, rows.text(4, words, palette["note"]))
     words = f"A pair's number: {PAIR} × the place where its first letter first stands, plus that of its second letter."
     yield rows.row(5, rows.text(4, words, palette["note"]))
-    learned = learn(EXAMPLE)
+    learned = learn(text)
     numbers = rows.joined(rows.number(FIRST + p, p + 1, palette["index"]) for p in range(WIDTH))
     yield rows.row(7, rows.text(1, "position", palette["label"]), numbers)
     for r, this in enumerate(learned):
         yield from _round_rows(palette, r, this)
-    yield from _utf8_rows(palette)
+    yield from _utf8_rows(palette, utf8_text)
     yield from _cost_rows(tokenizer, palette, n_bytes, n_tokens)
 
 
@@ -202,15 +213,15 @@ def _beside(palette: Palette, r: int, line: str, this: Learned) -> Cells:
     return ()
 
 
-def _utf8_rows(palette: Palette) -> Iterator[Row]:
+def _utf8_rows(palette: Palette, example_text: str) -> Iterator[Row]:
     """Code points and bytes, a character a column; characters beyond U+FFFF are two positions wide in Excel."""
     top, text = UTF8_INPUT.row, local(UTF8_INPUT)
     bar = "UTF-8: the bytes of a text"
     yield rows.row(top - 1, *(rows.text(c, bar if c == 1 else "", palette["section"]) for c in range(1, 16)))
     words = f"Up to {CHARACTERS} characters, each one to four bytes."
-    label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, UTF8_EXAMPLE, palette["input"])
+    label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, example_text, palette["input"])
     yield rows.row(top, label, typed, rows.text(4, words, palette["note"]))
-    example = [ord(c) for c in UTF8_EXAMPLE]
+    example = [ord(c) for c in example_text[:CHARACTERS]]
     positions = [*range(1, len(example) + 1)]
     yield _strip(palette, top + 1, "position", [_place(top + 1, p, text) for p in range(CHARACTERS)], positions)
     here = [f"{rows.letters(FIRST + p)}${top + 1}" for p in range(CHARACTERS)]

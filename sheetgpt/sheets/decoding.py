@@ -6,13 +6,15 @@ Twin: `utf8.decode`. A token can hold half a character, so decoding works on the
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from openpyxl.worksheet.worksheet import Worksheet
+
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import at, local
 from sheetgpt.text.utf8 import decode
 
@@ -59,9 +61,6 @@ class DecodingLayout:
             return Area(DECODING, FIRST, TOKEN_COLUMNS.index(name) + 1, self.n_tokens)
         return Area(DECODING, FIRST, BYTE_COLUMNS.index(name) + len(TOKEN_COLUMNS) + 2, self.capacity)
 
-    def names(self) -> Iterator[tuple[str, list[Area]]]:
-        yield self.name, [self.text]
-
 
 def token_formulas(layout: DecodingLayout, k: int) -> dict[str, str]:
     """The formulas of the k-th token's row."""
@@ -103,22 +102,27 @@ def byte_formulas(layout: DecodingLayout, i: int) -> dict[str, str]:
     return {name: f'IF({row}>{total},"",{source})' for name, source in sources.items()}
 
 
-def add_decoding(
-    book: Book, layout: DecodingLayout, palette: Palette, ids: Sequence[int], shown: Sequence[str], hexes: Sequence[str]
-) -> None:
-    """`ids` are those that the cells hold when the workbook is made; `hexes` the column `vocab_hex`."""
-    frame = book.frame(DECODING)
+def sheet(
+    layout: DecodingLayout, palette: Palette, ids: Sequence[int], shown: Sequence[str], hexes: Sequence[str]
+) -> Sheet:
+    """`ids` are those that the cells hold; `hexes` the column `vocab_hex`."""
+    return Sheet(
+        DECODING,
+        "token ids become bytes, and bytes text",
+        lambda: _rows(layout, palette, _values(layout, ids, shown, hexes)),
+        *(FIRST + max(layout.n_tokens, layout.capacity) - 1, len(TOKEN_COLUMNS) + 1 + len(BYTE_COLUMNS)),
+        names={layout.name: [layout.text]},
+        links=[("A2", f"{quoted(HOME)}!A1")],
+        dress=_dress,
+    )
+
+
+def _dress(frame: Worksheet) -> None:
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
     frame.freeze_panes = f"A{FIRST}"
     for i, width in enumerate((6, 9, 16, 26, 7, 9, 4, 7, 9, 9, 7, 11, 11, 60), 1):
         frame.column_dimensions[rows.letters(i)].width = width
-    book.link(frame, "A2", f"{quoted(HOME)}!A1")
-    last = FIRST + max(layout.n_tokens, layout.capacity) - 1
-    values = _values(layout, ids, shown, hexes)
-    cells = len(TOKEN_COLUMNS) * layout.n_tokens + len(BYTE_COLUMNS) * layout.capacity
-    book.ignore(frame, TEXT_HINTS, f"A1:N{last}")
-    book.add(frame, lambda: _rows(layout, palette, values), f"N{last}", cells)
 
 
 def split_text(layout: DecodingLayout, ids: Sequence[int], n_prompt: int, hexes: Sequence[str]) -> tuple[str, str]:

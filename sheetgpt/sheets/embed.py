@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from openpyxl.worksheet.worksheet import Worksheet
+
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.layout import BAND, EMBED, ID_ROW, Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, frame, letter, sheet_rows
+from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, letter, sheet_rows, token_sheet
 
 
 def lookup(layout: Layout, i: int, t: int) -> str:
@@ -74,12 +76,22 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
     ]
 
 
-def add_embed(book: Book, layout: Layout, palette: Palette, prompt: Prompt, params: Params, trace: Trace) -> None:
-    sheet = frame(book, layout, EMBED)
-    for name in ("embed_tok", "embed_pos", "embed"):
-        colour_signed(sheet, layout.tensors[name], 0.5)
+def sheet(layout: Layout, palette: Palette, prompt: Prompt, params: Params, trace: Trace) -> Sheet:
+    areas, shown = layout.tensors, ("embed_tok", "embed_pos", "embed")
+
+    def colour(frame: Worksheet) -> None:
+        for name in shown:
+            colour_signed(frame, areas[name], 0.5)
+
     note = "Each column is one token. Read down: its embedding, its position's, and their sum."
-    sections = lambda: embed_sections(layout, prompt, params, trace)  # noqa: E731
-    stream = sheet_rows(layout, palette, prompt, "Embedding", note, sections)
-    last = layout.tensors["embed"]
-    book.add(sheet, stream, last.cells.split(":")[-1], 3 * layout.config.n_embd * layout.context)
+    return token_sheet(
+        layout,
+        EMBED,
+        "a token and its position become a column of numbers",
+        sheet_rows(
+            *(layout, palette, prompt, "Embedding", note), lambda: embed_sections(layout, prompt, params, trace)
+        ),
+        areas["embed"],
+        colour,
+        sections=[(name, areas[name].row - 1) for name in shown],
+    )

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
+from openpyxl.worksheet.worksheet import Worksheet
+
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import Book
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.layout import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER
 
 Stop = tuple[str, str, str]  # where the link goes, its text, what there is to see
@@ -73,19 +75,27 @@ def stops(layout: Layout) -> list[Stop]:
     ]
 
 
-def add_guide(book: Book, layout: Layout, palette: Palette) -> None:
-    sheet = book.frame(GUIDE)
-    sheet.sheet_properties.tabColor = "C55A11"
-    sheet.sheet_view.showGridLines = False
+def sheet(layout: Layout, palette: Palette) -> Sheet:
+    return Sheet(
+        GUIDE,
+        "the tour in ten stops, and where the parameters are",
+        lambda: guide_rows(layout, palette),
+        *(FIRST + 14 + len(parameter_parts(layout.config)), 5),
+        links=[
+            ("A2", f"{quoted(HOME)}!A1"),
+            *((f"B{FIRST + i}", place) for i, (place, *_) in enumerate(stops(layout))),
+        ],
+        dress=lambda frame: _dress(frame, len(stops(layout))),
+    )
+
+
+def _dress(frame: Worksheet, n_stops: int) -> None:
+    frame.sheet_properties.tabColor = "C55A11"
+    frame.sheet_view.showGridLines = False
     for column, width in zip("ABCDE", (6, 30, 14, 10, 86), strict=True):
-        sheet.column_dimensions[column].width = width
-    for i in range(len(stops(layout))):
-        sheet.merged_cells.add(f"C{FIRST + i}:E{FIRST + i}")
-    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
-    for i, (place, *_) in enumerate(stops(layout)):
-        book.link(sheet, f"B{FIRST + i}", place)
-    last = FIRST + 14 + len(parameter_parts(layout.config))
-    book.add(sheet, lambda: guide_rows(layout, palette), f"E{last}", 5 * last)
+        frame.column_dimensions[column].width = width
+    for i in range(n_stops):
+        frame.merged_cells.add(f"C{FIRST + i}:E{FIRST + i}")
 
 
 def guide_rows(layout: Layout, palette: Palette) -> Iterator[Row]:

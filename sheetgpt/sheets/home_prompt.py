@@ -17,12 +17,12 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.decoding import DecodingLayout
+from sheetgpt.sheets.inputs import Inputs, prompt_cell
 from sheetgpt.sheets.layout import FIRST_TOKEN, INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 from sheetgpt.sheets.tokenizer import messages
 from sheetgpt.sheets.tokenizer_layout import LINE_BREAK, TokenizerLayout
-from sheetgpt.workbook.inputs import Inputs, prompt_cell
 
 FINE = "Everything is in order."
 NOTE = "Note: "

@@ -4,7 +4,6 @@ Position t stands in column F + t of every token sheet; features run down the ro
 the index and the neuron's own gain, bias and scale. Weights are [in, out]: one column of a weight sheet is one neuron.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -299,19 +298,19 @@ class Layout:
             "built_logits": Area(MODEL, 12, column, min(10, self.config.n_vocab)),
         }
 
-    def names(self) -> Iterator[tuple[str, list[Area]]]:
-        """Every workbook-level defined name and what it refers to (several areas: the bands of `wte`)."""
-        for tensor, area in self.tensors.items():
-            yield defined_name(tensor), [area]
-        for param, areas in self.params.items():
-            yield defined_name(param), areas
-            if param in (WTE, LM_HEAD):
-                for b, area in enumerate(areas):
-                    yield f"{param}_{b}", [area]
+    @cached_property
+    def names(self) -> dict[str, list[Area]]:
+        """Every tensor, parameter, input and output, and what it refers to (several areas: the bands of `wte`)."""
+        found = {tensor: [area] for tensor, area in self.tensors.items()} | self.params
+        for param in (WTE, LM_HEAD):
+            found |= {f"{param}_{b}": [area] for b, area in enumerate(self.params.get(param, []))}
         for group in (self.home, self.softmax, self.sample, self.vocabulary, self.model_cells, self.built):
-            for name, area in group.items():
-                if name != "token_ids":
-                    yield name, [area]
+            found |= {name: [area] for name, area in group.items()}
+        return found
+
+    def names_on(self, sheet: str) -> dict[str, list[Area]]:
+        """Those whose cells stand on one sheet."""
+        return {name: areas for name, areas in self.names.items() if areas[0].sheet == sheet}
 
 
 def _layer_norm(cursor: _Cursor, name: str, n_embd: int) -> None:

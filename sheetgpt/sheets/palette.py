@@ -1,6 +1,13 @@
 """What the workbook's cells look like: one table of styles, registered once for each book."""
 
+from collections import defaultdict
+from collections.abc import Mapping
+
 from sheetgpt.ooxml.book import Book, Style
+from sheetgpt.text.bpe import NO_PAIR
+
+Palette = Mapping[str, int]
+PLAIN: Palette = defaultdict(int)  # for whoever reads only values
 
 _STYLES = {
     "title": Style(bold=True, size=16, color="1F3864"),
@@ -30,14 +37,14 @@ _STYLES = {
     "link": Style(color="0563C1", underline=True, middle=True),
     "message": Style(bold=True, color="C00000"),
     "quote": Style(italic=True, color="1F3864"),
+    # the tokenizer's
+    "rank": Style(color="595959", align="center", number_format=f'[={NO_PAIR}]"–";0'),  # a dash where nothing merges
+    "rare": Style(color="595959", align="center", number_format='0;-0;"·"'),  # mostly 0
+    "joins": Style(bold=True, color="C55A11", align="center", number_format='"↓";;'),
+    "piece": Style(bold=True, color="1F3864", align="center"),
 }
 
 
-class Palette:
-    """`palette["note"]` is the number that a cell of that style carries."""
-
-    def __init__(self, book: Book) -> None:
-        self._numbers = {name: book.style(style) for name, style in _STYLES.items()}
-
-    def __getitem__(self, name: str) -> int:
-        return self._numbers[name]
+def registered(book: Book) -> Palette:
+    """`palette["note"]` is the number that a cell of that style carries in this book."""
+    return {name: book.style(style) for name, style in _STYLES.items()}

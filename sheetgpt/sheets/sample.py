@@ -4,22 +4,23 @@ The rules stand in `sampling.py`, the NumPy twin: the `top_k` largest logits, ov
 those as many as reach `top_p`, and among them a uniform number decides.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
+from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.sampling import ALL_OF_IT, MARGIN, MODULUS, MULTIPLIER, Choice, Sampling, states
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.token_sheet import Prompt, at, down, frame, guarded, header, letter
+from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.token_sheet import Prompt, at, down, guarded, header, letter, token_sheet
 
 Table = tuple[str, str, str, str]  # name, title, words, style
 Line = tuple[str, str, str, tuple[str, str] | None]  # name, label, style, the bar above it: title and words
@@ -172,32 +173,36 @@ def cached_values(layout: Layout, prompt: Prompt, choices: Sequence[Choice], sho
     return values
 
 
-def add_sample(
-    book: Book,
+def sheet(
     layout: Layout,
     palette: Palette,
     prompt: Prompt,
     sampling: Sampling,
     choices: Sequence[Choice],
     shown: Sequence[str],
-) -> None:
-    sheet = frame(book, layout, SAMPLE, "C55A11")
+) -> Sheet:
+    return token_sheet(
+        layout,
+        SAMPLE,
+        "the next token is chosen, column by column",
+        lambda: sample_rows(layout, palette, prompt, sampling, choices, shown),
+        layout.sample["sample_wins"],
+        lambda frame: _colour(frame, layout),
+        tab="C55A11",
+    )
+
+
+def _colour(frame: Worksheet, layout: Layout) -> None:
+    """The choice stands out; where there is no candidate there is no box."""
     for name, width in (("C", 12), ("D", 12), ("E", 12)):
-        sheet.column_dimensions[name].width = width
-    areas = {name: layout.sample[f"sample_{name}"] for name, *_ in (*LINES, *TABLES)}
+        frame.column_dimensions[name].width = width
+    areas = {name: layout.sample[f"sample_{name}"] for name in ("tokens", "probs", "wins")}
     marked = Font(bold=True, color="FFFFFF"), PatternFill(bgColor="C55A11")
     won = f"{letter(0)}{areas['wins'].row}=1"
     for name in ("tokens", "probs"):
-        sheet.conditional_formatting.add(areas[name].cells, FormulaRule([won], font=marked[0], fill=marked[1]))
+        frame.conditional_formatting.add(areas[name].cells, FormulaRule([won], font=marked[0], fill=marked[1]))
     idle = FormulaRule([f'{letter(0)}{areas["tokens"].row}=""'], fill=PatternFill(bgColor="FFFFFF"))
-    sheet.conditional_formatting.add(areas["tokens"].cells, idle)
-    last = areas["wins"]
-    stream: Callable[[], Iterator[Row]] = lambda: sample_rows(  # noqa: E731
-        layout, palette, prompt, sampling, choices, shown
-    )
-    for name in ("chosen_token", "tokens"):
-        book.ignore(sheet, TEXT_HINTS, layout.sample[f"sample_{name}"].cells)
-    book.add(sheet, stream, last.cells.split(":")[-1], last.last_row * layout.context)
+    frame.conditional_formatting.add(areas["tokens"].cells, idle)
 
 
 def sample_rows(

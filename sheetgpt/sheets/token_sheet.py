@@ -16,7 +16,6 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.layout import (
     ACTIVE_ROW,
@@ -34,6 +33,7 @@ from sheetgpt.sheets.layout import (
     Layout,
 )
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sheet import Sheet
 
 Floats = NDArray[Any]
 
@@ -104,19 +104,37 @@ def key_column(area: Area, k: int) -> str:
     return f"${letter(k)}${area.row}:${letter(k)}${area.last_row}"
 
 
-def frame(book: Book, layout: Layout, title: str, tab: str = "2F5597") -> Worksheet:
-    """An empty token sheet: widths, frozen header, a link home."""
-    sheet = book.frame(title)
-    sheet.sheet_properties.tabColor = tab
-    sheet.freeze_panes = f"{letter(0)}{ACTIVE_ROW + 1}"
+def token_sheet(
+    layout: Layout,
+    title: str,
+    words: str,
+    stream: Callable[[], Iterator[Row]],
+    last: Area,
+    dress: Callable[[Worksheet], None],
+    tab: str = "2F5597",
+    sections: Sequence[tuple[str, int]] = (),
+) -> Sheet:
+    """A sheet whose columns are positions, from the header on down to the area `last`."""
+    return Sheet(
+        *(title, words, stream, last.last_row, last.last_column),
+        names=layout.names_on(title),
+        positions=Area(title, POSITION_ROW, FIRST_TOKEN, last.last_row - POSITION_ROW + 1, layout.context),
+        sections=sections,
+        links=[("A2", f"{quoted(HOME)}!A1")],
+        dress=lambda frame: _dress(frame, layout, tab, dress),
+    )
+
+
+def _dress(frame: Worksheet, layout: Layout, tab: str, more: Callable[[Worksheet], None]) -> None:
+    """Widths and the frozen header, and what this sheet has beside them."""
+    frame.sheet_properties.tabColor = tab
+    frame.freeze_panes = f"{letter(0)}{ACTIVE_ROW + 1}"
     widths = {LABEL: 24, INDEX: 7, GAIN: 9, BIAS: 9, SCALE: 9 if layout.scaled else 3}
     for column, width in widths.items():
-        sheet.column_dimensions[get_column_letter(column)].width = width
+        frame.column_dimensions[get_column_letter(column)].width = width
     for t in range(layout.context):
-        sheet.column_dimensions[letter(t)].width = 9.5
-    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
-    book.ignore(sheet, TEXT_HINTS, layout.header_tokens(title).cells)
-    return sheet
+        frame.column_dimensions[letter(t)].width = 9.5
+    more(frame)
 
 
 def header(

@@ -12,10 +12,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.layout import HOME
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import (
     COLUMNS,
     FIRST_BYTE,
@@ -36,7 +36,6 @@ from sheetgpt.sheets.tokenizer_layout import (
     local,
 )
 from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
-from sheetgpt.sheets.tokenizer_tables import TokenizerPalette
 from sheetgpt.text import bpe
 from sheetgpt.text.bpe import Cell, Round, Trace
 from sheetgpt.text.characters import NAMES
@@ -88,25 +87,24 @@ _STYLES = {
 _ROUND_STYLES = {"token": "piece", "rank": "rank", "best": "rank", "merge": "joins"}
 
 
-def add_tokenizer(book: Book, layout: TokenizerLayout, text: str, shown: Sequence[str]) -> Trace:
-    """`text` is what the prompt cell holds when the workbook is made, `shown` the token strings by id."""
-    trace = bpe.run(text, layout.tables, layout.capacity, layout.rounds)
-    frame, palette = book.frame(TOKENIZER), TokenizerPalette(book)
+def sheet(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace, shown: Sequence[str]) -> Sheet:
+    """`text` is what the prompt cell holds, `trace` how `bpe.run` reads it, `shown` the token strings by id."""
+    return Sheet(
+        TOKENIZER,
+        "the prompt's text becomes token ids, step by step",
+        lambda: tokenizer_rows(layout, palette, text, trace, shown),
+        *(FIRST_BYTE + layout.capacity - 1, layout.round(layout.rounds - 1, ROUND[-1]).column),
+        names=layout.names(),
+        links=[("A2", f"{quoted(HOME)}!A1")],
+        dress=lambda frame: _dress(frame, layout),
+    )
+
+
+def _dress(frame: Worksheet, layout: TokenizerLayout) -> None:
+    """Widths, colours, and the merged cells of the explanations."""
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
     frame.freeze_panes = f"D{FIRST_BYTE}"
-    _shape(frame, layout)
-    book.link(frame, "A2", f"{quoted(HOME)}!A1")
-    end = layout.round(layout.rounds - 1, ROUND[-1])
-    last = end.line(layout.capacity - 1).cells
-    cells = layout.capacity * (len(COLUMNS) + len(ROUND) * layout.rounds)
-    book.ignore(frame, TEXT_HINTS, f"A1:{last}")
-    book.add(frame, lambda: tokenizer_rows(layout, palette, text, trace, shown), last, cells)
-    return trace
-
-
-def _shape(frame: Worksheet, layout: TokenizerLayout) -> None:
-    """Widths, colours, and the merged cells of the explanations."""
     first = layout.column(COLUMNS[0])
     for i, width in enumerate(WIDTHS):
         frame.column_dimensions[rows.letters(first.column + i)].width = width

@@ -3,7 +3,6 @@
 The sheet holds `capacity` bytes and `rounds` merge rounds; both and the tokenizer's tables determine it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,10 +49,6 @@ class TokenizerLayout:
         if len(self.tables.keys) > MAX_ROWS - FIRST_ENTRY:
             raise SheetGPTError(f"The {len(self.tables.merged):,} merges don't fit on a sheet of {MAX_ROWS:,} rows.")
 
-    @property
-    def last_byte(self) -> int:
-        return FIRST_BYTE + self.capacity - 1
-
     def column(self, name: str) -> Area:
         """A column of the Tokenizer sheet, its `capacity` rows."""
         return Area(TOKENIZER, FIRST_BYTE, COLUMNS.index(name) + 1, self.capacity)
@@ -94,15 +89,13 @@ class TokenizerLayout:
         )
         return {name: Area(sheet, FIRST_ENTRY, column, n) for sheet, column, name, n in sizes if n}
 
-    def names(self) -> Iterator[tuple[str, list[Area]]]:
-        """Workbook-level defined names."""
-        yield "tokenizer_ids", [ids_column(self.capacity)]
-        for name in ("byte", "word", "final"):
-            yield f"tokenizer_{name}", [self.column(name)]
-        for name in ("message", "n_tokens", "problem", "n_rounds"):
-            yield f"tokenizer_{name}", [self.cells[name]]
-        for name in ("keys", "ranks", "merged"):
-            yield f"merge_{name}", [self.lookups[name]]
+    def names(self) -> dict[str, list[Area]]:
+        """The Tokenizer sheet's defined names."""
+        columns = {f"tokenizer_{name}": [self.column(name)] for name in ("byte", "word", "final")}
+        cells = {
+            f"tokenizer_{name}": [self.cells[name]] for name in ("message", "n_tokens", "problem", "n_rounds", "unit")
+        }
+        return {"tokenizer_ids": [ids_column(self.capacity)]} | columns | cells
 
 
 def ids_column(capacity: int) -> Area:

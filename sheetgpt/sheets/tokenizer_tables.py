@@ -5,13 +5,15 @@ Every lookup is by number. Text lookups would ignore case and follow the locale.
 
 from collections.abc import Iterator, Sequence
 
+from openpyxl.worksheet.worksheet import Worksheet
+
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.book import TEXT_HINTS, Book, Style
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, FIRST_ENTRY, MERGES, TOKENIZER, TokenizerLayout
-from sheetgpt.text.bpe import NO_PAIR, Tables
+from sheetgpt.text.bpe import Tables
 from sheetgpt.text.characters import NAMES
 from sheetgpt.text.tokenizer import byte_to_unicode
 
@@ -21,43 +23,38 @@ CHARACTER_HEADS = (
     *("number", "added token", "characters", "bytes", "token id"),
 )
 
-_STYLES = {
-    "rank": Style(color="595959", align="center", number_format=f'[={NO_PAIR}]"–";0'),  # a dash where nothing merges
-    "rare": Style(color="595959", align="center", number_format='0;-0;"·"'),  # mostly 0
-    "joins": Style(bold=True, color="C55A11", align="center", number_format='"↓";;'),
-    "piece": Style(bold=True, color="1F3864", align="center"),
-}
 
-
-class TokenizerPalette(Palette):
-    """The book's palette and four styles more."""
-
-    def __init__(self, book: Book) -> None:
-        super().__init__(book)
-        self._numbers |= {name: book.style(style) for name, style in _STYLES.items()}
-
-
-def add_tables(book: Book, layout: TokenizerLayout, shown: Sequence[str]) -> None:
-    """Both sheets."""
-    palette = TokenizerPalette(book)
-    merges, characters = book.frame(MERGES), book.frame(CHARACTERS)
-    widths = {
-        merges: (9, 9, 9, 10, 16, 16, 4, 15, 9),
-        characters: (16, 10, 10, 7, 13, 4, 7, 8, 10, 4, 9, 22, 11, 8, 10),
-    }
-    for frame, sizes in widths.items():
-        frame.sheet_properties.tabColor = "548235"
-        frame.freeze_panes = f"A{FIRST_ENTRY}"
-        for i, width in enumerate(sizes, 1):
-            frame.column_dimensions[rows.letters(i)].width = width
-        book.link(frame, "A2", f"{quoted(TOKENIZER)}!A1")
+def sheets(layout: TokenizerLayout, palette: Palette, shown: Sequence[str]) -> list[Sheet]:
+    """Merges and Characters."""
     tables = layout.tables
-    last = FIRST_ENTRY - 1 + len(tables.keys)
-    book.ignore(merges, TEXT_HINTS, f"E{FIRST_ENTRY}:F{last}")
-    book.add(merges, lambda: merge_rows(tables, palette, shown), f"I{last}", 9 * len(tables.keys))
-    last = FIRST_ENTRY - 1 + max(len(tables.kind_starts), len(tables.added))
-    book.ignore(characters, TEXT_HINTS, *(f"{c}{FIRST_ENTRY}:{c}{last}" for c in "BCHL"))
-    book.add(characters, lambda: character_rows(tables, palette), f"O{last}", 5 * last)
+    names = {f"merge_{name}": [layout.lookups[name]] for name in ("keys", "ranks", "merged")}
+    n_merges, n_characters = len(tables.keys), max(len(tables.kind_starts), 256, len(tables.added))
+    return [
+        Sheet(
+            MERGES,
+            "the pairs of tokens that join",
+            lambda: merge_rows(tables, palette, shown),
+            *(FIRST_ENTRY - 1 + n_merges, 9),
+            names=names,
+            links=[("A2", f"{quoted(TOKENIZER)}!A1")],
+            dress=lambda frame: _dress(frame, (9, 9, 9, 10, 16, 16, 4, 15, 9)),
+        ),
+        Sheet(
+            CHARACTERS,
+            "letters, numbers, spaces",
+            lambda: character_rows(tables, palette),
+            *(FIRST_ENTRY - 1 + n_characters, 15),
+            links=[("A2", f"{quoted(TOKENIZER)}!A1")],
+            dress=lambda frame: _dress(frame, (16, 10, 10, 7, 13, 4, 7, 8, 10, 4, 9, 22, 11, 8, 10)),
+        ),
+    ]
+
+
+def _dress(frame: Worksheet, widths: Sequence[int]) -> None:
+    frame.sheet_properties.tabColor = "548235"
+    frame.freeze_panes = f"A{FIRST_ENTRY}"
+    for i, width in enumerate(widths, 1):
+        frame.column_dimensions[rows.letters(i)].width = width
 
 
 def _head(palette: Palette, title: str, note: str, heads: Sequence[str]) -> Iterator[Row]:

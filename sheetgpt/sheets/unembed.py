@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.block import Params, layer_norm
 from sheetgpt.sheets.formulas import sum_exp
-from sheetgpt.sheets.layout import HOME, LABEL, OUTPUT, POSITION_ROW, SOFTMAX, Layout
+from sheetgpt.sheets.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, down, frame, letter, sheet_rows
+from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, down, letter, sheet_rows, token_sheet
 
 Floats = NDArray[Any]
 
@@ -103,8 +104,7 @@ def output_sections(
     ]
 
 
-def add_output(
-    book: Book,
+def output(
     layout: Layout,
     palette: Palette,
     prompt: Prompt,
@@ -112,42 +112,41 @@ def add_output(
     params: Params,
     trace: Trace,
     score_prompt: bool,
-) -> None:
-    sheet = frame(book, layout, OUTPUT)
+) -> Sheet:
+    """The Output sheet."""
     areas = layout.tensors
-    colour_signed(sheet, areas["ln_f"], 4)
     now = np.array([[1.0 if score_prompt or t >= prompt.n_prompt - 1 else 0.0 for t in range(prompt.n)]])
     note = "The last state of each token, compared with the embedding of every token of the vocabulary."
-    stream = sheet_rows(
+    return token_sheet(
         layout,
-        palette,
-        prompt,
-        "Output",
-        note,
-        lambda: output_sections(layout, shown, params, trace, now),
+        OUTPUT,
+        "the last layer norm and a logit for every token of the vocabulary",
+        sheet_rows(
+            *(layout, palette, prompt, "Output", note), lambda: output_sections(layout, shown, params, trace, now)
+        ),
+        areas["logits"],
+        lambda frame: colour_signed(frame, areas["ln_f"], 4),
+        sections=[("ln_f", areas["ln_f.mean"].row - 1), ("logits", areas["logits"].row - 1)],
     )
-    last = areas["logits"]
-    book.ignore(sheet, TEXT_HINTS, Area(OUTPUT, last.row, LABEL, last.n_rows).cells)
-    book.add(sheet, stream, last.cells.split(":")[-1], last.last_row * layout.context)
 
 
-def add_softmax(
-    book: Book, layout: Layout, palette: Palette, shown: Sequence[str], logits: Floats, temperature: float
-) -> None:
-    """Id, token, logit after the last token, exp, probability: a row a token of the vocabulary."""
-    sheet = book.frame(SOFTMAX)
-    sheet.freeze_panes = "A6"
-    for column, width in zip("ABCDE", (10, 18, 12, 14, 14), strict=True):
-        sheet.column_dimensions[column].width = width
-    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
-    last = layout.softmax["next_probs"]
-    book.ignore(sheet, TEXT_HINTS, Area(SOFTMAX, last.row, 2, last.n_rows).cells)
-    book.add(
-        sheet,
+def softmax(layout: Layout, palette: Palette, shown: Sequence[str], logits: Floats, temperature: float) -> Sheet:
+    """The Softmax sheet: id, token, logit after the last token, exp, probability; a row a token of the vocabulary."""
+    return Sheet(
+        SOFTMAX,
+        "logits become probabilities at the temperature",
         lambda: softmax_rows(layout, palette, shown, logits, temperature),
-        last.cells.split(":")[-1],
-        5 * last.n_rows,
+        *(layout.softmax["next_probs"].last_row, 5),
+        names=layout.names_on(SOFTMAX),
+        links=[("A2", f"{quoted(HOME)}!A1")],
+        dress=_dress_softmax,
     )
+
+
+def _dress_softmax(frame: Worksheet) -> None:
+    frame.freeze_panes = "A6"
+    for column, width in zip("ABCDE", (10, 18, 12, 14, 14), strict=True):
+        frame.column_dimensions[column].width = width
 
 
 def softmax_rows(
@@ -176,9 +175,9 @@ def softmax_rows(
     yield rows.row(
         3,
         rows.formula(2, f"IF({n_tokens}*{home['settings_ok'].reference}>0,1,0)", 1, palette["id"]),
-        rows.formula(3, some.format(f"MAX({_local(next_logits)})"), float(logits.max()), palette["number"]),
-        rows.formula(4, some.format(f"SUM({_local(exps)})"), float(exp.sum()), palette["number"]),
-        rows.formula(5, some.format(f"MATCH({_local(peak)},{_local(next_logits)},0)-1"), winner, palette["id"]),
+        rows.formula(3, some.format(f"MAX({next_logits.local})"), float(logits.max()), palette["number"]),
+        rows.formula(4, some.format(f"SUM({exps.local})"), float(exp.sum()), palette["number"]),
+        rows.formula(5, some.format(f"MATCH({peak.local},{next_logits.local},0)-1"), winner, palette["id"]),
     )
     titles = ("id", "token", "logit", "exp((logit − largest) / temperature)", "probability")
     yield rows.row(5, *(rows.text(c, name, palette["header"]) for c, name in enumerate(titles, 1)))
@@ -186,17 +185,12 @@ def softmax_rows(
     for v in range(len(logits)):
         n = next_logits.row + v
         picked = some.format(f"INDEX({source.line(v).reference},1,{n_tokens})")
-        raised = f"IF({heat}>0,EXP(($C${n}-{_local(peak)})/{heat}),IF($A${n}={best},1,0))"
+        raised = f"IF({heat}>0,EXP(($C${n}-{peak.local})/{heat}),IF($A${n}={best},1,0))"
         yield rows.row(
             n,
             rows.number(1, v, palette["id"]),
             rows.text(2, shown[v], palette["label"]),
             rows.formula(3, picked, float(logits[v]), palette["number"]),
             rows.formula(4, some.format(raised), float(exp[v]), palette["tiny"]),
-            rows.formula(5, some.format(f"$D${n}/{_local(cells['next_sum'])}"), float(probs[v]), palette["tiny"]),
+            rows.formula(5, some.format(f"$D${n}/{cells['next_sum'].local}"), float(probs[v]), palette["tiny"]),
         )
-
-
-def _local(area: Area) -> str:
-    """A reference from the area's own sheet."""
-    return area.reference.split("!")[-1]

@@ -5,7 +5,7 @@ A cell holds the shortest decimal that rounds to the checkpoint's float32; in in
 (`sheetgpt.gpt2.quantize`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,37 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.book import TEXT_HINTS, Book
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Layout
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sheet import Sheet
 
 TAB = "548235"
 MANY_CELLS = 50_000_000  # from here on whole numbers stand in cells without addresses: GPT-2 small's in 287 MB, not 608
 
 
-def _frame(book: Book, title: str, first: int, freeze_row: int) -> Worksheet:
-    sheet = book.frame(title)
-    sheet.sheet_properties.tabColor = TAB
-    sheet.freeze_panes = f"{get_column_letter(first)}{freeze_row}"
-    sheet.column_dimensions["A"].width = 20
-    sheet.column_dimensions["B"].width = 7
-    book.link(sheet, "A2", f"{quoted(HOME)}!A1")
-    return sheet
+def _sheet(
+    layout: Layout, title: str, words: str, stream: Callable[[], Iterator[Row]], last: Area, freeze: Area
+) -> Sheet:
+    """`last`: the area that reaches furthest down; `freeze`: what begins below the frozen rows."""
+    names = layout.names_on(title)
+    widest = max(area.last_column for areas in names.values() for area in areas)
+    corner = f"{get_column_letter(freeze.column)}{freeze.row}"
+    links = [("A2", f"{quoted(HOME)}!A1")]
+    return Sheet(
+        *(title, words, stream, last.last_row, widest),
+        names=names,
+        links=links,
+        dress=lambda frame: _dress(frame, corner),
+    )
+
+
+def _dress(frame: Worksheet, corner: str) -> None:
+    frame.sheet_properties.tabColor = TAB
+    frame.freeze_panes = corner
+    frame.column_dimensions["A"].width = 20
+    frame.column_dimensions["B"].width = 7
 
 
 def _top(palette: Palette, title: str, note: str, first: int) -> Iterator[Row]:
@@ -50,10 +63,9 @@ def _matrix(layout: Layout, area: Area, values: NDArray[Any], label: str, palett
         yield rows.row(n, head, write(area.column, np.ascontiguousarray(values[i])))
 
 
-def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, params: Params) -> None:
+def block(layout: Layout, palette: Palette, i: int, params: Params) -> Sheet:
     """The four matrices of block i, below one another."""
     title = layout.weight_sheet(i)
-    sheet = _frame(book, title, FIRST_WEIGHT, 3)
     names = [f"h{i}.{name}" for name in ("attn.c_attn.w", "attn.c_proj.w", "mlp.c_fc.w", "mlp.c_proj.w")]
 
     def stream() -> Iterator[Row]:
@@ -67,17 +79,12 @@ def add_block_weights(book: Book, layout: Layout, palette: Palette, i: int, para
             yield rows.row(n, rows.text(LABEL, name.split(".", 1)[1], palette["section"]), heads)
             yield from _matrix(layout, area, params[name], name.split(".", 1)[1], palette)
 
-    areas = [layout.params[name][0] for name in names]
-    widest = max(area.last_column for area in areas)
-    n_cells = sum(area.n_rows * area.n_columns for area in areas)
-    book.add(sheet, stream, f"{get_column_letter(widest)}{areas[-1].last_row}", n_cells)
+    last = layout.params[names[-1]][0]
+    return _sheet(layout, title, f"the four matrices of block {i}", stream, last, Area(title, 3, FIRST_WEIGHT))
 
 
-def add_tokens(
-    book: Book, layout: Layout, palette: Palette, name: str, weights: NDArray[Any], shown: Sequence[str]
-) -> None:
+def tokens(layout: Layout, palette: Palette, name: str, weights: NDArray[Any], shown: Sequence[str]) -> Sheet:
     """`wte` or `lm_head`: a token a column, in bands of 10,000 below one another, each under its ids and strings."""
-    sheet = _frame(book, name, FIRST_WEIGHT, 3)
     bands = layout.params[name]
     note = {
         WTE: "A column is one token of the vocabulary: the numbers that stand for it, going in and coming out.",
@@ -100,26 +107,23 @@ def add_tokens(
             yield from _matrix(layout, area, weights[first:last].T, name, palette)
             first = last
 
-    strings = [Area(name, area.row - 1, area.column, 1, area.n_columns).cells for area in bands]
-    book.ignore(sheet, TEXT_HINTS, *strings)
-    last_cell = f"{get_column_letter(bands[0].last_column)}{bands[-1].last_row}"
-    book.add(sheet, stream, last_cell, weights.size)
+    words = {WTE: "token embeddings"}.get(name, "the unembedding's own matrix")
+    return _sheet(layout, name, words, stream, bands[-1], Area(name, 3, FIRST_WEIGHT))
 
 
-def add_positions(book: Book, layout: Layout, palette: Palette, params: Params) -> None:
+def positions(layout: Layout, palette: Palette, params: Params) -> Sheet:
     """`wpe`: position t in column F + t, as on every token sheet; in int8 each under its scale."""
     (area,), weights = layout.params[WPE], params[WPE]
-    sheet = _frame(book, WPE, FIRST_TOKEN, area.row)
 
     def stream() -> Iterator[Row]:
         note = "A column is one position: the numbers that say where a token stands."
         scaled = " Whole numbers, each times the scale above it."
         yield from _top(palette, WPE, note + (scaled if layout.scaled else ""), FIRST_TOKEN)
-        positions = rows.numbers(area.column, np.arange(area.n_columns), palette["header"])
-        yield rows.row(3, rows.text(LABEL, "position", palette["section"]), positions)
+        heads = rows.numbers(area.column, np.arange(area.n_columns), palette["header"])
+        yield rows.row(3, rows.text(LABEL, "position", palette["section"]), heads)
         if layout.scaled:
             scales = rows.numbers(area.column, params["wpe.scale"], palette["tiny"])
             yield rows.row(4, rows.text(LABEL, "scale", palette["label"]), scales)
         yield from _matrix(layout, area, weights.T, WPE, palette)
 
-    book.add(sheet, stream, area.cells.split(":")[-1], weights.size)
+    return _sheet(layout, WPE, "position embeddings", stream, area, area)

@@ -22,6 +22,7 @@ from sheetgpt.gpt2 import quantize, sampling
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.gpt2.sampling import Choice
 from sheetgpt.sheets.decoding import decoded_bytes
+from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.tokenizer_layout import ids_column
 from sheetgpt.sheets.vocabulary import token_strings
@@ -29,7 +30,7 @@ from sheetgpt.text.tokenizer import Tokenizer
 from sheetgpt.verification.choice import choice_results, token_strings_results
 from sheetgpt.verification.compare import TensorResult, compare, compare_texts, logit_rounding, shape_problem
 from sheetgpt.workbook.build import fingerprint
-from sheetgpt.workbook.inputs import Inputs, given_ids, token_ids, with_prompt, with_settings, write
+from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings, write
 from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
 
 Array = NDArray[Any]

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +18,23 @@ from sheetgpt.gpt2.generate import DEFAULT_PROMPT
 from sheetgpt.gpt2.mapped import OneAtATime, release
 from sheetgpt.gpt2.model import forward
 from sheetgpt.gpt2.quantize import EXACT
-from sheetgpt.gpt2.sampling import Sampling, surprisal
+from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.ooxml.book import Book, Progress
-from sheetgpt.sheets.about import Built, add_about
-from sheetgpt.sheets.block import add_block
-from sheetgpt.sheets.bpe_by_hand import add_bpe_by_hand
-from sheetgpt.sheets.decoding import DecodingLayout, add_decoding, decoded_bytes, split_text
-from sheetgpt.sheets.embed import add_embed
-from sheetgpt.sheets.guide import add_guide
-from sheetgpt.sheets.home import add_home
-from sheetgpt.sheets.home_prompt import Now, Text
-from sheetgpt.sheets.layout import HOME, Layout
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sample import add_sample
-from sheetgpt.sheets.token_sheet import Prompt
-from sheetgpt.sheets.tokenizer import add_tokenizer
+from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets import sheets
+from sheetgpt.sheets.about import Built
+from sheetgpt.sheets.decoding import DecodingLayout, decoded_bytes
+from sheetgpt.sheets.home_prompt import Text
+from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.layout import HOME, Layout, defined_name
+from sheetgpt.sheets.palette import registered
+from sheetgpt.sheets.sheet import Sheet, positions_name
+from sheetgpt.sheets.state import Origin
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
-from sheetgpt.sheets.tokenizer_tables import add_tables
-from sheetgpt.sheets.unembed import add_output, add_softmax
-from sheetgpt.sheets.vocabulary import add_vocabulary, token_strings
-from sheetgpt.sheets.weights import add_block_weights, add_positions, add_tokens
 from sheetgpt.text.tokenizer import stop_id
-from sheetgpt.workbook.inputs import Inputs, given_ids, tables_of, token_ids, with_prompt, write
+from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
 from sheetgpt.workbook.limits import check_limits, check_shapes
+from sheetgpt.workbook.state import state_of, write
 
 DEFAULT_CONTEXT = 32
 LARGE_CONTEXT = 16  # GPT-2 small's opens in 8 GB of LibreOffice's memory then, in 13 GB with 32
@@ -185,49 +178,30 @@ def rounding_cost(
 
 def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str) -> Book:
     """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
-    config = checkpoint.config
     params = quantize.stored(checkpoint.params, layout.weights)
-    numbers = quantize.evaluated(params)
     start = token_ids(inputs, checkpoint.tokenizer, layout)
-    ids, choices, trace = write(numbers, quantize.draft(params), inputs, start, layout)
-    cost = rounding_cost(checkpoint, layout, start, trace["logits"][:, : len(start)])
-    shown, hexes = token_strings(checkpoint.tokenizer, config.n_vocab)
-    prompt = Prompt(ids, [shown[i] for i in ids], layout.context, len(start), inputs.sampling.seed)
-    model = Path(checkpoint.name).name
-    n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
-    logits = trace["logits"][:, -1]
-    said = ("".join(prompt.shown), "") if text is None else split_text(text.decoding, ids, len(start), hexes)
-    bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else len(start) - 1)
-    now = Now(model, inputs, n_given, *said, logits, bits, shown, cost)
-
-    book = Book(f"GPT-2 in a spreadsheet: {model}")
-    home = book.frame(HOME)
-    palette = Palette(book)
-    add_home(book, layout, text, palette, prompt, now, home)
-    add_guide(book, layout, palette)
-    if text is not None:
-        read = add_tokenizer(book, text.tokenizer, inputs.prompt, shown)
-    add_embed(book, layout, palette, prompt, params, trace)
-    for i in range(config.n_layer):
-        add_block(book, layout, palette, prompt, i, params, trace)
-    add_output(book, layout, palette, prompt, shown, params, trace, inputs.score_prompt)
-    add_softmax(book, layout, palette, shown, logits, inputs.sampling.temperature)
-    add_sample(book, layout, palette, prompt, inputs.sampling, choices, shown)
-    if text is not None:
-        add_decoding(book, text.decoding, palette, ids, shown, hexes)
-        add_bpe_by_hand(book, text.tokenizer, palette, read.n, len(read.ids))
-    add_about(book, layout, palette, source, fingerprint(checkpoint), Built(inputs, start, logits, cost))
-    own_scales = None if config.tied else params.get("wte.scale")
-    add_vocabulary(book, layout, palette, shown, hexes, own_scales)
-    if text is not None:
-        add_tables(book, text.tokenizer, shown)
-    add_tokens(book, layout, palette, "wte", params["wte"], shown)
-    add_positions(book, layout, palette, params)
-    if not config.tied:
-        add_tokens(book, layout, palette, "lm_head", params["lm_head"], shown)
-    for i in range(config.n_layer):
-        add_block_weights(book, layout, palette, i, params)
-    names = [layout.names()] if text is None else [layout.names(), text.tokenizer.names(), text.decoding.names()]
-    for name, areas in chain.from_iterable(names):
-        book.name(name, ",".join(area.reference for area in areas))
+    writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
+    cost = rounding_cost(checkpoint, layout, start, writing.trace["logits"][:, : len(start)])
+    built = Built(inputs, start, writing.trace["logits"][:, -1], cost)
+    origin = Origin(source, fingerprint(checkpoint), built)
+    state = state_of(layout, text, inputs, params, writing, checkpoint.tokenizer, origin)
+    book = Book(f"GPT-2 in a spreadsheet: {state.now.model}")
+    book.frame(HOME)  # a book's styles are registered with its first sheet
+    for sheet in sheets(state, registered(book)):
+        add(book, sheet)
     return book
+
+
+def add(book: Book, sheet: Sheet) -> None:
+    """Puts a sheet into the book, with its looks, its links and its names."""
+    frame = book.workbook[sheet.title] if sheet.title in book.workbook.sheetnames else book.frame(sheet.title)
+    sheet.dress(frame)
+    for cell, place in sheet.links:
+        book.link(frame, cell, place)
+    last = f"{letters(sheet.last_column)}{sheet.last_row}"
+    book.add(frame, sheet.rows, last, sheet.last_row * sheet.last_column)
+    names = {**sheet.names}
+    if sheet.positions is not None:
+        names[positions_name(sheet.title)] = [sheet.positions]
+    for name, areas in names.items():
+        book.name(defined_name(name), ",".join(area.reference for area in areas))

@@ -4,17 +4,17 @@ The twin of the Home sheet's strip: the text through the tokenizer, or ids typed
 ones that the columns have room for.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.continuation import Cache, advance, window
-from sheetgpt.gpt2.model import Array, Trace, check_ids, forward
-from sheetgpt.gpt2.sampling import Choice, Sampling, check_whole, choose, uniforms
+from sheetgpt.gpt2.continuation import window
+from sheetgpt.gpt2.model import check_ids
+from sheetgpt.gpt2.sampling import check_whole
+from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.tokenizer_layout import LINE_BREAK
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer
 
@@ -22,24 +22,6 @@ _MORE = {
     bpe.TOO_LONG: " `sheetgpt build --prompt-bytes` makes more room.",
     bpe.TOO_MANY_ROUNDS: " `sheetgpt build --merge-rounds` makes more room.",
 }
-DEFAULTS = {"new_tokens": 0, **asdict(Sampling()), "score_prompt": 1}
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The yellow cells. `ids`, where there are any, take the place of the prompt's text."""
-
-    prompt: str = ""
-    ids: tuple[int, ...] = ()
-    new_tokens: int = 0
-    sampling: Sampling = field(default_factory=Sampling)
-    score_prompt: bool = True
-
-    def cells(self, layout: Layout) -> dict[str, Any]:
-        """Defined names and the values to put into them."""
-        text = {"prompt": prompt_cell(self.prompt)} if layout.reads_text else {}
-        settings = {"new_tokens": self.new_tokens, **asdict(self.sampling), "score_prompt": int(self.score_prompt)}
-        return text | {"prompt_ids": [*self.ids]} | settings
 
 
 def with_prompt(inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequence[int] | None) -> Inputs:
@@ -59,16 +41,6 @@ def with_prompt(inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequenc
             "There is no tokenizer in the workbook to read a text with: give the prompt as --ids 1,2,3."
         )
     return replace(inputs, prompt=cell_text(prompt), ids=())
-
-
-def cell_text(prompt: str) -> str:
-    """The text that a prompt stands for, as the Tokenizer sheet reads its cell: ↵ and line ends are line feeds."""
-    return prompt.replace("\r\n", "\n").replace("\r", "\n").replace(LINE_BREAK, "\n")
-
-
-def prompt_cell(prompt: str) -> str:
-    """The prompt as it is put into its cell: a line feed as ↵, which every program keeps."""
-    return cell_text(prompt).replace("\n", LINE_BREAK)
 
 
 def with_settings(inputs: Inputs, **changes: Any) -> Inputs:
@@ -98,41 +70,6 @@ def check_room(inputs: Inputs, layout: Layout) -> None:
             f" ask for at most {columns - 1}, or build with more --context."
         )
     check_whole("new_tokens", n, 0, columns - 1)
-
-
-def write(
-    params: Mapping[str, Array], draft: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout
-) -> tuple[tuple[int, ...], tuple[Choice, ...], Trace]:
-    """The ids of all active columns, the choice after each from the prompt's last on, and their trace.
-
-    `params` are the cells' own numbers, which may be slow to come by; `draft` are nearly the same and at hand. The text
-    is drafted with those and then read once, whole, with the cells' own; where they choose otherwise, they write it.
-    """
-    ids = all_ids(draft, inputs, prompt, layout)
-    for _ in range(2):
-        trace = forward(params, layout.config, ids)
-        numbers = uniforms(inputs.sampling.seed, inputs.new_tokens + 1)
-        places = range(len(prompt) - 1, len(ids))
-        stopped = len(ids) > len(prompt) and ids[-1] == layout.end_of_text
-        chosen = zip(places[: len(places) - stopped], numbers, strict=False)
-        choices = tuple(choose(trace["logits"][:, t], inputs.sampling, u) for t, u in chosen)
-        if all(choice.id == token for choice, token in zip(choices, ids[len(prompt) :], strict=False)):
-            break
-        ids = all_ids(params, inputs, prompt, layout)
-    return ids, choices, trace
-
-
-def all_ids(params: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout) -> tuple[int, ...]:
-    """The ids of all active columns. Nothing is chosen after a chosen `<|endoftext|>`."""
-    config = layout.config
-    cache = Cache(config, len(prompt) + inputs.new_tokens, params["wte"].dtype)
-    ids, step = [*prompt], [*prompt]
-    for u in uniforms(inputs.sampling.seed, inputs.new_tokens):
-        step = [choose(advance(params, config, step, cache), inputs.sampling, u).id]
-        ids += step
-        if step[0] == layout.end_of_text:
-            break
-    return tuple(ids)
 
 
 def given_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> Sequence[int]:

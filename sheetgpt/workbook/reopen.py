@@ -16,8 +16,8 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
+from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
 from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout, defined_name
-from sheetgpt.workbook.inputs import DEFAULTS, Inputs, cell_text
 
 _INPUTS = ("prompt_ids", *INPUTS)
 

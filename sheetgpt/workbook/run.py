@@ -14,8 +14,9 @@ from sheetgpt.gpt2.continuation import continue_ids
 from sheetgpt.gpt2.generate import with_text
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.gpt2.sampling import Choice
+from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.workbook.build import fingerprint
-from sheetgpt.workbook.inputs import Inputs, check_room, token_ids, with_prompt, with_settings
+from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.reopen import Workbook, open_workbook
 
 

@@ -1,0 +1,37 @@
+"""What stands in a workbook's yellow cells."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sheetgpt.gpt2.sampling import Sampling
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.tokenizer_layout import LINE_BREAK
+
+DEFAULTS = {"new_tokens": 0, **asdict(Sampling()), "score_prompt": 1}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The yellow cells. `ids`, where there are any, take the place of the prompt's text."""
+
+    prompt: str = ""
+    ids: tuple[int, ...] = ()
+    new_tokens: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
+    score_prompt: bool = True
+
+    def cells(self, layout: Layout) -> dict[str, Any]:
+        """Defined names and the values to put into them."""
+        text = {"prompt": prompt_cell(self.prompt)} if layout.reads_text else {}
+        settings = {"new_tokens": self.new_tokens, **asdict(self.sampling), "score_prompt": int(self.score_prompt)}
+        return text | {"prompt_ids": [*self.ids]} | settings
+
+
+def cell_text(prompt: str) -> str:
+    """The text that a prompt stands for, as the Tokenizer sheet reads its cell: ↵ and line ends are line feeds."""
+    return prompt.replace("\r\n", "\n").replace("\r", "\n").replace(LINE_BREAK, "\n")
+
+
+def prompt_cell(prompt: str) -> str:
+    """The prompt as it is put into its cell: a line feed as ↵, which every program keeps."""
+    return cell_text(prompt).replace("\n", LINE_BREAK)

@@ -1,0 +1,45 @@
+"""What the sheets show, as plain data: the evaluator's numbers and texts for the inputs in the yellow cells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from sheetgpt.gpt2.model import Trace
+from sheetgpt.gpt2.sampling import Choice
+from sheetgpt.sheets.about import Built
+from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
+from sheetgpt.sheets.home_prompt import Now, Text
+from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.token_sheet import Prompt
+from sheetgpt.text import bpe
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a workbook keeps of where it comes from: constants of its Model sheet."""
+
+    source: str  # the checkpoint, as seen from the workbook's folder
+    fingerprint: str
+    built: Built
+
+
+@dataclass(frozen=True)
+class State:
+    """One workbook at one moment. Every sheet is a function of it."""
+
+    layout: Layout
+    text: Text | None  # the layouts between text and ids; None where prompts are ids
+    inputs: Inputs
+    params: Mapping[str, NDArray[Any]]  # as the cells hold them
+    trace: Trace
+    prompt: Prompt
+    choices: Sequence[Choice]
+    now: Now
+    shown: Sequence[str]  # each token of the vocabulary, as it is shown
+    hexes: Sequence[str]  # and its bytes, hexadecimal
+    origin: Origin
+    read: bpe.Trace | None = None  # how the Tokenizer sheet reads the prompt
+    by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand

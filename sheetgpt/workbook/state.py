@@ -1,0 +1,94 @@
+"""The evaluator, run as a workbook runs: from the inputs in its yellow cells to everything that its sheets show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sheetgpt.gpt2.continuation import Cache, advance
+from sheetgpt.gpt2.model import Array, Trace, forward
+from sheetgpt.gpt2.sampling import Choice, choose, surprisal, uniforms
+from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
+from sheetgpt.sheets.decoding import split_text
+from sheetgpt.sheets.home_prompt import Now, Text
+from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.state import Origin, State
+from sheetgpt.sheets.token_sheet import Prompt
+from sheetgpt.sheets.vocabulary import token_strings
+from sheetgpt.text import bpe
+from sheetgpt.text.tokenizer import Tokenizer
+from sheetgpt.workbook.inputs import given_ids
+
+
+@dataclass(frozen=True)
+class Writing:
+    """The ids of all active columns, the choice after each from the prompt's last on, and their trace."""
+
+    ids: Sequence[int]
+    n_prompt: int
+    choices: Sequence[Choice]
+    trace: Trace
+
+
+def state_of(
+    layout: Layout,
+    text: Text | None,
+    inputs: Inputs,
+    params: Mapping[str, Array],
+    writing: Writing,
+    tokenizer: Tokenizer | None,
+    origin: Origin,
+    by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE),
+) -> State:
+    """`params`: as the cells hold them; `by_hand`: the texts on the sheet BPE by hand."""
+    ids, n_prompt, trace = writing.ids, writing.n_prompt, writing.trace
+    shown, hexes = token_strings(tokenizer, layout.config.n_vocab)
+    prompt = Prompt(ids, [shown[i] for i in ids], layout.context, n_prompt, inputs.sampling.seed)
+    said = ("".join(prompt.shown), "") if text is None else split_text(text.decoding, ids, n_prompt, hexes)
+    bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else n_prompt - 1)
+    n_given = len(given_ids(inputs, tokenizer, layout))
+    model = Path(origin.source).name or "a model"
+    now = Now(model, inputs, n_given, *said, trace["logits"][:, -1], bits, shown, origin.built.cost)
+    read = None
+    if text is not None:
+        sizes = text.tokenizer
+        read = bpe.run(inputs.prompt, sizes.tables, sizes.capacity, sizes.rounds)
+    return State(
+        *(layout, text, inputs, params, trace, prompt, writing.choices, now, shown, hexes, origin, read, by_hand)
+    )
+
+
+def write(
+    params: Mapping[str, Array], draft: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout
+) -> Writing:
+    """What the model writes after the prompt, and every number on the way.
+
+    `params` are the cells' own numbers, which may be slow to make; `draft` are nearly the same and at hand. The draft
+    writes the text, and the cells' own numbers read it once as a whole. Where they would choose another token, they
+    write it again themselves.
+    """
+    ids = all_ids(draft, inputs, prompt, layout)
+    for _ in range(2):
+        trace = forward(params, layout.config, ids)
+        numbers = uniforms(inputs.sampling.seed, inputs.new_tokens + 1)
+        places = range(len(prompt) - 1, len(ids))
+        stopped = len(ids) > len(prompt) and ids[-1] == layout.end_of_text
+        chosen = zip(places[: len(places) - stopped], numbers, strict=False)
+        choices = tuple(choose(trace["logits"][:, t], inputs.sampling, u) for t, u in chosen)
+        if all(choice.id == token for choice, token in zip(choices, ids[len(prompt) :], strict=False)):
+            break
+        ids = all_ids(params, inputs, prompt, layout)
+    return Writing(ids, len(prompt), choices, trace)
+
+
+def all_ids(params: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout) -> tuple[int, ...]:
+    """The ids of all active columns. Nothing is chosen after a chosen `<|endoftext|>`."""
+    config = layout.config
+    cache = Cache(config, len(prompt) + inputs.new_tokens, params["wte"].dtype)
+    ids, step = [*prompt], [*prompt]
+    for u in uniforms(inputs.sampling.seed, inputs.new_tokens):
+        step = [choose(advance(params, config, step, cache), inputs.sampling, u).id]
+        ids += step
+        if step[0] == layout.end_of_text:
+            break
+    return tuple(ids)
