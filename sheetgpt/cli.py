@@ -170,10 +170,11 @@ def verify(
     bad = sum(not t.passed for t in report.tensors)
     if report.passed:
         out.print(
-            f"[green]passed[/green]: {len(report.tensors)} tensors, largest relative difference {report.max_rel:.1e}"
+            f"[green]passed[/green]: {report.coverage}, {len(report.tensors)} tensors and names,"
+            f" largest relative difference {report.max_rel:.1e}"
         )
     else:
-        out.print(f"[red]failed[/red]: {bad} of {len(report.tensors)} tensors differ")
+        out.print(f"[red]failed[/red]: {bad} of {len(report.tensors)} tensors differ; compared: {report.coverage}")
     raise typer.Exit(0 if report.passed else 1)
 
 

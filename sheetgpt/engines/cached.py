@@ -29,6 +29,7 @@ class Package:
 
     sheets: dict[str, str]  # title -> part
     names: dict[str, Rectangle | None]  # upper-case defined name -> its cells; None: not one rectangle of a sheet
+    references: dict[str, str]  # upper-case defined name -> what it refers to, as it stands in the file
 
 
 def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
@@ -70,11 +71,14 @@ def package(workbook: Path) -> Package:
         sheets[sheet.get("name", "")] = related.get(identity, ("", ""))[1]
     titles = {title.casefold() for title in sheets}
     names: dict[str, Rectangle | None] = {}
+    references: dict[str, str] = {}
     for name in root.iterfind("./{*}definedNames/{*}definedName"):
         if name.get("localSheetId") is None:
-            found = rectangle((name.text or "").strip().removeprefix("="))
-            names[name.get("name", "").upper()] = found if found and found.sheet.casefold() in titles else None
-    return Package(sheets, names)
+            key = name.get("name", "").upper()
+            references[key] = (name.text or "").strip().removeprefix("=")
+            found = rectangle(references[key])
+            names[key] = found if found and found.sheet.casefold() in titles else None
+    return Package(sheets, names, references)
 
 
 def _relationships(archive: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:

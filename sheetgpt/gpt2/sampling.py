@@ -38,6 +38,7 @@ FloatArray = NDArray[Any]
 
 MAX_TOP_K = 64  # rows of the Sample sheet's tables
 COLDEST, HOTTEST = 1e-3, 100  # a logit divided by much less than the coldest overflows
+ROUNDING = 1e-14  # of the largest logit: some 50 times a double's last bit, what adding up 768 products may lose
 MULTIPLIER, MODULUS = 16807, 2147483647
 MAX_SEED = MODULUS - 2  # the state 0 never leaves 0, and MODULUS is 0 again
 MARGIN, ALL_OF_IT = 1e-9, 0.9999999995  # of top_p; see Kept above
@@ -147,6 +148,15 @@ def probabilities(logits: FloatArray, temperature: float) -> FloatArray:
     e = np.exp((logits - logits.max()) / temperature)
     p: FloatArray = e / e.sum()
     return p
+
+
+def doubt(logits: FloatArray, temperature: float = 1) -> FloatArray:
+    """How well exp(logit / temperature) can be known, relative: it inherits the logits' rounding.  [n_vocab, T] -> [T]
+
+    With logits of 10,000 and a temperature of 0.001 no better than to 1e-7.
+    """
+    largest: FloatArray = np.abs(logits).max(axis=0)
+    return largest * (ROUNDING / temperature if temperature else 0)
 
 
 def surprisal(logits: FloatArray, ids: Sequence[int], first: int = 0) -> FloatArray:

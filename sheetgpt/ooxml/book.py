@@ -37,10 +37,10 @@ Rows = Callable[[], Iterable[Row]]
 EPOCH = datetime.datetime(2000, 1, 1)  # a clock would make two builds differ
 CHUNK = 1 << 20
 MANY_CELLS = 2_000_000  # below this, starting worker processes costs more than it saves
-# Excel puts a green triangle into a cell for each of its hints, attributes of ignoredError (ECMA-376 part 1, 18.3.1.50).
-# Those on texts go without, of tokens such as 1984 or 1/2/31, and those on ranges: a formula refers to what it uses, not
-# to all that stands there. Two stay in force, evalError and formula: no cell of a sound workbook shows an error, and none
-# differs from two like neighbours, so that such a triangle marks a formula that somebody broke.
+# Excel puts a green triangle into a cell for each of its hints, the attributes of ignoredError (ECMA-376 part 1,
+# 18.3.1.50). Not here for texts, of tokens such as 1984 or 1/2/31, and for ranges: a formula refers to what it uses,
+# not to all that stands there. Two stay in force, evalError and formula: no cell of a sound workbook shows an error,
+# and none differs from two like neighbours, so that such a triangle marks a formula that somebody broke.
 NO_HINTS = ("twoDigitTextYear", "numberStoredAsText", "formulaRange", "emptyCellReference")
 POLL = 0.2  # seconds between two looks at what the worker processes have done
 

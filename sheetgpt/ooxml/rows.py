@@ -38,13 +38,15 @@ class Numbers:
 class Formulas:
     """Formulas side by side from `column` on, without their `=`, and what each comes to; NaN is the empty text.
 
-    `sources` is one formula that fills right, its relative columns moving along, or one for every column.
+    `sources` is one formula that fills right, its relative columns moving along, or one for every column. `doubt` is
+    what the rounding of its inputs may cost, relative: some results can't be known better.
     """
 
     column: int
     sources: str | Sequence[str]
     values: Values
     style: int
+    doubt: float | NDArray[np.float64] = 0.0
 
 
 Piece = Text | Numbers | Formulas
@@ -90,14 +92,16 @@ def compact_numbers(first: int, values: NDArray[np.number]) -> Cells:
     return (Numbers(first, values, 0, compact=True),)
 
 
-def formula(column: int, source: str, value: float | str, style: int = 0) -> Cells:
+def formula(column: int, source: str, value: float | str, style: int = 0, doubt: float = 0.0) -> Cells:
     """One formula, without its `=`, and the value that it has now."""
-    return (Formulas(column, source, [value], style),)
+    return (Formulas(column, source, [value], style, doubt),)
 
 
-def fill_right(first: int, source: str, values: Values, style: int = 0) -> Cells:
+def fill_right(
+    first: int, source: str, values: Values, style: int = 0, doubt: float | NDArray[np.float64] = 0.0
+) -> Cells:
     """One formula from column `first` on, a cell for each value."""
-    return (Formulas(first, source, values, style),)
+    return (Formulas(first, source, values, style, doubt),)
 
 
 def each(first: int, sources: Sequence[str], values: Values, style: int = 0) -> Cells:

@@ -5,7 +5,11 @@ verified and checked are loops over `sheets(state)`; nothing else knows which th
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from numpy.typing import NDArray
+
+from sheetgpt.gpt2.sampling import doubt
 from sheetgpt.sheets import (
     about,
     block,
@@ -40,7 +44,7 @@ REGISTRY: list[Maker] = [
     lambda s, p: [block.sheet(s.layout, p, s.prompt, i, s.params, s.trace) for i in range(s.layout.config.n_layer)],
     lambda s, p: [unembed.output(s.layout, p, s.prompt, s.shown, s.params, s.trace, s.inputs.score_prompt)],
     lambda s, p: [unembed.softmax(s.layout, p, s.shown, s.now.logits, s.inputs.sampling.temperature)],
-    lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown)],
+    lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown, doubts(s))],
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read.n, len(s.read.ids))]),
     lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)],
@@ -53,6 +57,16 @@ REGISTRY: list[Maker] = [
     lambda s, p: [weights.tokens(s.layout, p, name, s.params[name], s.shown) for name in own_head(s)],
     lambda s, p: [weights.block(s.layout, p, i, s.params) for i in range(s.layout.config.n_layer)],
 ]
+
+
+def doubts(state: State) -> NDArray[Any]:
+    """How well each column's probabilities can be known, relative.  [T]"""
+    return doubt(state.trace["logits"], state.inputs.sampling.temperature)
+
+
+def own_scales(state: State) -> NDArray[Any] | None:
+    """The scales of `wte` in int8, where the Output sheet has those of `lm_head`."""
+    return None if state.layout.config.tied else state.params.get("wte.scale")
 
 
 def own_head(state: State) -> list[str]:

@@ -23,6 +23,7 @@ from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
 LINKS_ROW = 44
+WORDS = "the prompt, the settings, the ten most likely next tokens"
 
 
 def sheet(
@@ -37,10 +38,10 @@ def sheet(
         links += [(f"{letter(k)}{LINKS_ROW + i}", place) for k, place in places]
     return Sheet(
         HOME,
-        "the prompt, the settings, the ten most likely next tokens",
+        WORDS,
         lambda: home_rows(layout, text, palette, prompt, now, others),
         *(LINKS_ROW + len(others) - 1, FIRST_TOKEN - 1 + max(layout.context, 18, sections)),
-        names=layout.names_on(HOME),
+        names=layout.names_on(HOME) | {"sheet_list": [Area(HOME, LINKS_ROW, 1, len(others), 2)]},
         positions=Area(HOME, strip[0].row, FIRST_TOKEN, strip[1].row - strip[0].row + 1, layout.context),
         links=links,
         dress=lambda frame: _dress(frame, layout, text),

@@ -3,7 +3,7 @@
 Twin of what the yellow cells mean: `inputs.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,10 @@ class Now:
     completion: str
     logits: NDArray[Any]  # after the last token
     surprisal: NDArray[Any]  # [T], bits; NaN where it isn't computed
-    shown: list[str]  # by id
+    shown: Sequence[str]  # by id
     cost: Cost | None = None  # what rounding the weights changed
+    doubt: float = 0.0  # how well a probability can be known, relative: of all tokens, at temperature 1
+    as_built: bool = True  # whether the inputs are those of the build
 
 
 def local(area: Area, t: int | None = None) -> str:
@@ -129,7 +131,7 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     ok = rows.formula(3, settings_ok(layout), 1, palette["flag"])
     yield rows.row(n, rows.text(1, "Settings in range?", palette["label"]), ok, facts.pop(n, ()))
     n = home["self_check"].row
-    check = rows.formula(3, self_check(layout, text), EXACTLY, palette["quote"])
+    check = rows.formula(3, self_check(layout, text), AGREES if now.as_built else OTHER_INPUTS, palette["quote"])
     yield rows.row(n, rows.text(1, "Self-check", palette["name"]), check)
     if now.cost is not None:
         n = home["self_check"].row + 1
@@ -174,10 +176,12 @@ def _facts(
         ("perplexity", "Prompt's perplexity", f'IF(ISNUMBER({loss}),2^{loss},"")', 2**bits_each if known else ""),
         ("entropy", "Next token's entropy, bits", f'IF({some},{entropy},"")', bits),
     )
+    hot = float(sampling.doubt(now.logits, now.inputs.sampling.temperature))
+    by_name = {"loss": now.doubt, "perplexity": now.doubt, "entropy": max(now.doubt, hot)}
     for name, title, source, value in lines:
         area, style = home[name], "id" if name.startswith("n_") else "share"
         label = rows.text(area.column - 4, title, palette["name"])
-        yield area.row, label + rows.formula(area.column, source, value, palette[style])
+        yield area.row, label + rows.formula(area.column, source, value, palette[style], by_name.get(name, 0.0))
 
 
 def decoded_prompt(layout: Layout, text: Text) -> str:
@@ -245,7 +249,8 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     return FINE
 
 
-EXACTLY = "✓ the ten largest logits are NumPy's at build time, to the last digit"
+AGREES = "✓ the ten largest logits are NumPy's at build time, to nine digits"
+DIFFERS = "✗ the ten largest logits are not NumPy's at build time: was a weight or a formula changed?"
 
 
 def self_check(layout: Layout, text: Text | None) -> str:
@@ -260,9 +265,5 @@ def self_check(layout: Layout, text: Text | None) -> str:
     top = local(Area("", home["top_logits"].row, home["top_logits"].column, layout.built["built_logits"].n_rows))
     theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
     difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
-    power = f"INT(LN({difference})/LN(10))"  # TEXT takes its format in the user's language
-    yes = f'"✓ the ten largest logits agree with NumPy\'s at build time, to within 1E"&({power}+1)'
-    no = f'"✗ the ten largest logits differ from NumPy\'s at build time, by more than 1E"&{power}'
-    same_now = f'IF({difference}=0,"{EXACTLY}",{yes})'
-    verdict = f'IF({difference}<0.000000001,{same_now},{no}&": was a weight or a formula changed?")'
+    verdict = f'IF({difference}<0.000000001,"{AGREES}","{DIFFERS}")'
     return f'IF({local(home["settings_ok"])}=0,"",IF(AND({",".join(same)}),{verdict},"{OTHER_INPUTS}"))'

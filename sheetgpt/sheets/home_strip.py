@@ -28,8 +28,8 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
         n = home[name].row
         return rows.row(n, rows.text(1, title, palette["name"]), rows.text(2, hint, palette["note"]), cells)
 
-    def formulas(name: str, source: str, values: rows.Values, style: str) -> Cells:
-        return rows.fill_right(FIRST_TOKEN, source, values, palette[style])
+    def formulas(name: str, source: str, values: rows.Values, style: str, doubt: float = 0.0) -> Cells:
+        return rows.fill_right(FIRST_TOKEN, source, values, palette[style], doubt)
 
     yield line("positions", "position", "", rows.numbers(FIRST_TOKEN, np.arange(layout.context), palette["id"]))
     n, typed = home["prompt_ids"].row, now.inputs.ids
@@ -53,7 +53,7 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
     source = f"IF(ISNUMBER({local(home['token_ids'], 0)}),1,0)"
     yield line("active", "active", "", formulas("active", source, flags, "flag"))
     bits = np.concatenate([now.surprisal, np.full(idle, np.nan)])
-    yield line("surprisal", "surprise in bits", "", formulas("surprisal", _surprisal(layout), bits, "bits"))
+    yield line("surprisal", "surprise in bits", "", formulas("surprisal", _surprisal(layout), bits, "bits", now.doubt))
 
 
 def _typed(layout: Layout) -> str:

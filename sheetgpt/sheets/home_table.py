@@ -59,12 +59,13 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
         )
         cells = [rows.number(1, k + 1, palette["index"])]
         for column, formula, found, style in sources:
-            cells.append(rows.formula(column, guard.format(formula), found if known else "", palette[style]))
+            doubt = float(sampling.doubt(now.logits, heat)) if style == "prob" else 0.0
+            cells.append(rows.formula(column, guard.format(formula), found if known else "", palette[style], doubt))
         for i, p in enumerate(reshaped):
             c = letter(i)
             source = f"EXP(($D${n}-{soft['next_max'].reference})/{c}${first - 1})/{c}${first + 10}"
             cell = guard.format(source), float(p[id]) if known else "", palette["prob"]
-            cells.append(rows.formula(FIRST_TOKEN + i, *cell))
+            cells.append(rows.formula(FIRST_TOKEN + i, *cell, float(sampling.doubt(now.logits, TEMPERATURES[i]))))
         yield rows.row(n, *cells, height=TALL)
     yield _sums(layout, palette, now, first + 10, some)
 
@@ -87,7 +88,8 @@ def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> Row:
         c = letter(i)
         source = sum_exp(soft["next_logits"].reference, soft["next_max"].reference, f"{c}${n - 11}")
         total = float(np.exp((now.logits - now.logits.max()) / t).sum())
-        cells.append(rows.formula(FIRST_TOKEN + i, f'IF({some},{source},"")', total, palette["share"]))
+        doubt = float(sampling.doubt(now.logits, t))
+        cells.append(rows.formula(FIRST_TOKEN + i, f'IF({some},{source},"")', total, palette["share"], doubt))
     return rows.row(n, *cells, height=TALL)
 
 

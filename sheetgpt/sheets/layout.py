@@ -6,6 +6,9 @@ the index and the neuron's own gain, bias and scale. Weights are [in, out]: one 
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.config import GPT2Config
@@ -198,6 +201,13 @@ class Layout:
             "mlp.c_fc.b": h + "mlp.fc",
             "mlp.c_proj.b": h + "mlp.out",
         }
+
+    def oriented(self, name: str, cells: NDArray[Any]) -> NDArray[Any]:
+        """A parameter in its own shape, from its cells: `wte`, `wpe` and `lm_head` lie on their side in the sheets."""
+        shapes = self.config.parameter_shapes()
+        if name not in shapes or len(shapes[name]) == 1:
+            return cells.ravel()
+        return cells.T if name in (WTE, WPE, LM_HEAD) else cells
 
     def _beside(self, tensor: str, column: int) -> Area:
         area = self.tensors[tensor]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
@@ -55,6 +56,8 @@ TABLES: tuple[Table, ...] = (
     ("kept", "kept by top_p", "The running total, down to the first candidate that reaches top_p.", "share"),
     ("wins", "wins", "1 where the draw falls: not below the total before, and below this one.", "flag"),
 )
+
+EXACT = ("choosing", "state", "uniform", "chosen_id", "ids", "wins", "logits")  # what no logit's rounding reaches
 
 
 def cell(layout: Layout, name: str, t: int = 0, i: int = 0) -> str:
@@ -180,12 +183,14 @@ def sheet(
     sampling: Sampling,
     choices: Sequence[Choice],
     shown: Sequence[str],
+    doubts: NDArray[Any],
 ) -> Sheet:
+    """`doubts`: how well a probability of each column can be known, relative.  [T]"""
     return token_sheet(
         layout,
         SAMPLE,
         "the next token is chosen, column by column",
-        lambda: sample_rows(layout, palette, prompt, sampling, choices, shown),
+        lambda: sample_rows(layout, palette, prompt, sampling, choices, shown, doubts),
         layout.sample["sample_wins"],
         lambda frame: _colour(frame, layout),
         tab="C55A11",
@@ -212,8 +217,10 @@ def sample_rows(
     sampling: Sampling,
     choices: Sequence[Choice],
     shown: Sequence[str],
+    doubts: NDArray[Any],
 ) -> Iterator[Row]:
     values = cached_values(layout, prompt, choices, shown)
+    inherited = np.pad(doubts, (0, layout.context - len(doubts)))
     note = "In each column the token after it is chosen; the column after reads it."
     ranks = sampling.top_k if sampling.temperature else 1
     yield from header(layout, palette, prompt, "Sample", note, {INDEX: "rank", 3: "in use"})
@@ -224,7 +231,8 @@ def sample_rows(
         source = guarded(line_formula(layout, name), 0, idle="0")
         if name != "choosing":
             source = guarded(line_formula(layout, name), 0, layout.sample["sample_choosing"].row)
-        cells = rows.fill_right(FIRST_TOKEN, source, values[name], palette[style])
+        doubt = 0.0 if name in EXACT else inherited
+        cells = rows.fill_right(FIRST_TOKEN, source, values[name], palette[style], doubt)
         before = _warm_up_cells(layout, palette, prompt.seed) if name == "state" else ()
         yield rows.row(area.row, rows.text(1, label, palette["label"]), before, cells)
     for name, title, words, style in TABLES:
@@ -233,7 +241,8 @@ def sample_rows(
         for i in range(area.n_rows):
             n = area.row + i
             source = f'IF({rank_guard(layout, i)},{table_formula(layout, name, i)},"")'
-            cells = rows.fill_right(FIRST_TOKEN, source, values[name][i], palette[style])
+            doubt = 0.0 if name in EXACT else inherited
+            cells = rows.fill_right(FIRST_TOKEN, source, values[name][i], palette[style], doubt)
             head = rows.text(1, title, palette["label"]) + rows.number(2, i, palette["index"])
             if name == "tokens":
                 head += rows.formula(3, rank_in_use(layout, i), float(i < ranks), palette["flag"])

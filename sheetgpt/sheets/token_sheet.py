@@ -81,6 +81,7 @@ class Section:
     guard: int = ACTIVE_ROW
     idle: str = '""'  # what an inactive column shows
     style: str = "number"
+    doubt: Floats | None = None  # how well each column can be known, relative, where its inputs' rounding costs much
 
 
 def letter(t: int) -> str:
@@ -183,6 +184,7 @@ def section_rows(section: Section, prompt: Prompt, palette: Palette) -> Iterator
         )
         yield rows.row(number, rows.text(LABEL, section.title, palette["section"]), filler)
     padded = prompt.padded(section.values, area.n_rows)
+    doubt = 0.0 if section.doubt is None else np.pad(section.doubt, (0, area.n_columns - len(section.doubt)))
     style, label, key = palette[section.style], palette["label"], palette["index"]
     for i in range(area.n_rows):
         number = area.row + i
@@ -197,7 +199,7 @@ def section_rows(section: Section, prompt: Prompt, palette: Palette) -> Iterator
             cells.append(rows.each(FIRST_TOKEN, sources, padded[i], style))
         else:
             source = guarded(section.formula(i, t), t, section.guard, section.idle)
-            cells.append(rows.fill_right(FIRST_TOKEN + t, source, padded[i, t:], style))
+            cells.append(rows.fill_right(FIRST_TOKEN + t, source, padded[i, t:], style, doubt))
         yield rows.row(number, *cells)
 
 

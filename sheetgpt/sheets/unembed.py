@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from openpyxl.worksheet.worksheet import Worksheet
 
+from sheetgpt.gpt2 import sampling
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
@@ -90,6 +91,7 @@ def output_sections(
             lambda i: "log of the sum of exp",
             titled=False,
             guard=flags.row,
+            doubt=sampling.doubt(trace["logits"]),
         ),
         Section(
             logits,
@@ -155,7 +157,7 @@ def softmax_rows(
     cells, home = layout.softmax, layout.home
     next_logits, exps = cells["next_logits"], cells["next_exp"]
     n_tokens, heat = home["n_tokens"].reference, home["temperature"].reference
-    winner = int(np.argmax(logits))
+    winner, doubt = int(np.argmax(logits)), float(sampling.doubt(logits, temperature))
     exp = np.where(np.arange(len(logits)) == winner, 1.0, 0.0)
     if temperature > 0:
         exp = np.exp((logits - logits.max()) / temperature)
@@ -176,7 +178,7 @@ def softmax_rows(
         3,
         rows.formula(2, f"IF({n_tokens}*{home['settings_ok'].reference}>0,1,0)", 1, palette["id"]),
         rows.formula(3, some.format(f"MAX({next_logits.local})"), float(logits.max()), palette["number"]),
-        rows.formula(4, some.format(f"SUM({exps.local})"), float(exp.sum()), palette["number"]),
+        rows.formula(4, some.format(f"SUM({exps.local})"), float(exp.sum()), palette["number"], doubt),
         rows.formula(5, some.format(f"MATCH({peak.local},{next_logits.local},0)-1"), winner, palette["id"]),
     )
     titles = ("id", "token", "logit", "exp((logit − largest) / temperature)", "probability")
@@ -191,6 +193,6 @@ def softmax_rows(
             rows.number(1, v, palette["id"]),
             rows.text(2, shown[v], palette["label"]),
             rows.formula(3, picked, float(logits[v]), palette["number"]),
-            rows.formula(4, some.format(raised), float(exp[v]), palette["tiny"]),
-            rows.formula(5, some.format(f"$D${n}/{cells['next_sum'].local}"), float(probs[v]), palette["tiny"]),
+            rows.formula(4, some.format(raised), float(exp[v]), palette["tiny"], doubt),
+            rows.formula(5, some.format(f"$D${n}/{cells['next_sum'].local}"), float(probs[v]), palette["tiny"], doubt),
         )

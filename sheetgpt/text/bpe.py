@@ -6,7 +6,7 @@ The scheme is from github.com/openai/gpt-2, `src/encoder.py`; a rank is a merge'
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sheetgpt.errors import SheetGPTError
@@ -145,9 +145,17 @@ class Trace:
     starts: list[int] = field(default_factory=list)  # the row of each id, from 1
     status: str = FITS
 
+    unit: int = 1  # how many characters an emoji counts as: 2 where the program counts in UTF-16, as Excel does
+
     @property
     def n(self) -> int:
         return len(self.byte)
+
+    def in_utf16(self) -> "Trace":
+        """The same in a program that counts in UTF-16: only the positions differ."""
+        wide = [code > 0xFFFF and nth == 1 for code, nth in zip(self.code, self.nth, strict=True)]
+        before = [sum(wide[:i]) - wide[i] * 0 for i in range(self.n)]
+        return replace(self, unit=2, position=[p + b for p, b in zip(self.position, before, strict=True)])
 
 
 def run(text: str, tables: Tables, capacity: int = 256, rounds: int = 48) -> Trace:

@@ -1,80 +1,49 @@
-"""Holds a recalculated workbook against the NumPy evaluator: every tensor, every active column, every weight.
+"""Holds a recalculated workbook against the NumPy evaluator: every cell of every sheet.
 
-A difference counts relative to the evaluator's value, but never to less than FLOOR: below it 1e-12 absolute is allowed.
-Cached values are evidence only for the engine `cached`, which checks what another program computed and saved.
+The sheets themselves say what their cells must hold (`sheets.sheets`, from a `State` that the evaluator fills), the
+same rows from which they are built. Cached values are evidence only for the engine `cached`, which checks what another
+program computed and saved.
 """
 
-import codecs
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice
+from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, rectangle
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import quantize, sampling
-from sheetgpt.gpt2.model import as_cells
-from sheetgpt.gpt2.sampling import Choice
-from sheetgpt.sheets.decoding import decoded_bytes
-from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.gpt2 import quantize
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets import sheets
 from sheetgpt.sheets.layout import Layout, defined_name
-from sheetgpt.sheets.tokenizer_layout import ids_column
+from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tokenizer_layout import TOKENIZER
 from sheetgpt.sheets.vocabulary import token_strings
-from sheetgpt.text.tokenizer import Tokenizer
-from sheetgpt.verification.choice import choice_results, token_strings_results
-from sheetgpt.verification.compare import TensorResult, compare, compare_texts, logit_rounding, shape_problem
-from sheetgpt.workbook.build import fingerprint
-from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings, write
+from sheetgpt.verification.compare import compare, missing, part, results
+from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
+from sheetgpt.verification.report import Report, TensorResult
+from sheetgpt.workbook.build import fingerprint, text_sheets
+from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
+from sheetgpt.workbook.state import state_of, write
 
 Array = NDArray[Any]
+Found = Mapping[str, Cells | None]  # title of a sheet -> its cells from A1 on
 
-Recalculate = Callable[[Path, Mapping[str, Any], Sequence[str], float], dict[str, Cells | None]]
+Recalculate = Callable[[Path, Mapping[str, Any], Sequence[str], float], Found]
 
 ENGINES: dict[str, Recalculate] = {
-    "libreoffice": lambda path, inputs, names, timeout: libreoffice.recalculate(path, inputs, names, timeout=timeout),
-    "formulas": lambda path, inputs, names, _: formulas.recalculate(path, inputs, names),
-    "ironcalc": lambda path, inputs, names, _: ironcalc.recalculate(path, inputs, names),
-    "cached": lambda path, inputs, names, _: cached.recalculate(path, inputs, names),
+    "libreoffice": lambda path, inputs, read, timeout: libreoffice.recalculate(path, inputs, read, timeout=timeout),
+    "formulas": lambda path, inputs, read, _: formulas.recalculate(path, inputs, read),
+    "ironcalc": lambda path, inputs, read, _: ironcalc.recalculate(path, inputs, read),
+    "cached": lambda path, inputs, read, _: cached.recalculate(path, {}, read),
 }
-
-
-@dataclass(frozen=True)
-class Report:
-    """Every tensor's result. `passed` is the verdict."""
-
-    workbook: str
-    engine: str
-    tensors: tuple[TensorResult, ...]
-    problems: tuple[str, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        return not self.problems and bool(self.tensors) and all(t.passed for t in self.tensors)
-
-    @property
-    def max_rel(self) -> float:
-        return max((t.max_rel for t in self.tensors if t.max_rel is not None), default=0.0)
-
-    def frame(self) -> pd.DataFrame:
-        """A tensor a row."""
-        columns = ("name", "range", "max_abs", "max_rel", "where", "problem", "passed")
-        return pd.DataFrame([[getattr(t, c) for c in columns] for t in self.tensors], columns=list(columns))
-
-    def to_json(self) -> str:
-        tensors = [
-            {"name": t.name, "range": t.range, "max_abs": t.max_abs, "max_rel": t.max_rel, "where": t.where}
-            | ({"problem": t.problem} if t.problem else {})
-            for t in self.tensors
-        ]
-        whole = {"passed": self.passed, "engine": self.engine, "workbook": self.workbook}
-        return json.dumps(whole | {"problems": self.problems, "tensors": tensors}, indent=1, allow_nan=False)
 
 
 def verify(
@@ -92,7 +61,7 @@ def verify(
     weights_from_workbook: bool = False,
     timeout: float = 600,
 ) -> Report:
-    """Puts the inputs in, recalculates everything, compares every named tensor with the evaluator's.
+    """Puts the inputs in, recalculates everything, compares every cell of every sheet with what it must hold.
 
     Without a prompt, the workbook's own inputs stay. The evaluator runs on the checkpoint that the workbook was made
     from (`model`, where it has moved), or with `weights_from_workbook` on what the cells hold, for edited weights.
@@ -118,8 +87,7 @@ def verify(
             raise
         return Report(str(path), engine, (), (f"The inputs in the workbook are not right: {error}",))
     inputs = inputs if engine == "cached" else replace(inputs, score_prompt=True)
-    reads_text = layout.reads_text and not inputs.ids
-    checkpoint = book.checkpoint(model) if reads_text or not weights_from_workbook else None
+    checkpoint = book.checkpoint(model) if layout.reads_text or not weights_from_workbook else None
     problems = [f"The input {name} is gone: a deleted sheet or name?" for name in book.missing]
     if checkpoint is not None and fingerprint(checkpoint) != book.fingerprint:
         problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was made from.")
@@ -133,162 +101,100 @@ def verify(
             raise
         return Report(str(path), engine, (), (*problems, f"The inputs in the workbook are not right: {error}"))
 
-    puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
-    cells = _recalculate(engine, path, {} if engine == "cached" else puts, _names(layout), timeout)
+    unread: list[TensorResult] = []
     if weights_from_workbook:
-        params, unread = _weights(layout, cells)
-        if unread:
-            return Report(str(path), engine, tuple(unread), tuple(problems))
+        params, unread = weights(path, layout)
     else:
         assert checkpoint is not None
         params = quantize.stored(checkpoint.params, layout.weights)
-    numbers = quantize.evaluated(params)
-    tokens, choices, expected = write(numbers, quantize.draft(params), inputs, start, layout)
-    first = 0 if inputs.score_prompt else len(start) - 1
-    results = [*_trace_results(layout, cells, expected, first)]
-    results += _output_results(layout, cells, expected, inputs.sampling.temperature)
-    results += choice_results(layout, cells, expected, tokens, len(start), inputs, choices)
-    last, known = expected["logits"][:, -1], checkpoint is not None
-    results += _text_results(layout, cells, inputs, tokens, len(start), choices, last, tokenizer, known)
-    results += _weight_results(layout, cells, params if layout.scaled else numbers)
-    return Report(str(path), engine, tuple(results), tuple(problems))
+    if unread:
+        return Report(str(path), engine, tuple(unread), tuple(problems))
+    text = None if checkpoint is None else text_sheets(checkpoint, layout)
+    strings = token_strings(tokenizer, layout.config.n_vocab) if checkpoint else vocabulary(path, layout)
+    writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
+    n_given = len(given_ids(inputs, tokenizer, layout))
+    state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand)
+    puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
+    areas = {sheet.title: sheet.area.reference for sheet in sheets(state)}
+    answer = ENGINES[engine](path, puts, list(areas.values()), timeout)
+    found = {title: answer[reference] for title, reference in areas.items()}
+    return _report(path, engine, sheets(in_units(state, found)), found, problems)
 
 
-def _recalculate(
-    engine: str, path: Path, inputs: Mapping[str, Any], names: Sequence[str], timeout: float
-) -> dict[str, Cells | None]:
-    return ENGINES[engine](path, inputs, names, timeout)
+def in_units(state: State, found: Found) -> State:
+    """The state for a program that counts in UTF-16, as Excel does, where an emoji is two characters."""
+    tokenizer = found.get(TOKENIZER)
+    if state.text is None or state.read is None or tokenizer is None:
+        return state
+    unit = part(tokenizer, state.text.tokenizer.cells["unit"]).numbers[0, 0]
+    return replace(state, read=state.read.in_utf16()) if unit == 2 else state
 
 
-def _names(layout: Layout) -> list[str]:
-    """Every defined name to read; the vocabulary's matrices band by band."""
-    names = [defined_name(name) for name in layout.trace]
-    for param, areas in layout.params.items():
-        names += [defined_name(param)] if len(areas) == 1 else [f"{param}_{b}" for b in range(len(areas))]
-    names += ["tokenizer_ids"] if layout.reads_text else []
-    names += ["completion"] if layout.reads_text else []
-    names += ["token_text", "prompt_text", "next_logits", "next_probs", "top_ids", "top_tokens", "top_probs"]
-    return [*names, "n_prompt", "n_tokens", "surprisal", "logits_lse", *layout.sample]
+def _report(path: Path, engine: str, expected: Sequence[Sheet], found: Found, problems: list[str]) -> Report:
+    """Each sheet against its cells, and the workbook's formulas against those that were compared."""
+    tensors: list[TensorResult] = []
+    places, compared = formula_cells(path), 0
+    references = cached.package(path).references
+    for sheet in expected:
+        wrong_names = dict(_name_problems(sheet, references))
+        got = found[sheet.title]
+        if got is None:
+            tensors += missing(sheet)
+            continue
+        difference = compare(sheet, got)
+        for result in results(difference):
+            problem = wrong_names.get(result.name, "") if not result.problem else result.problem
+            tensors.append(replace(result, problem=problem))
+        own = places.get(sheet.title, np.empty((0, 2), np.int64))
+        extra, lacking = uncovered(own, difference.want.formulas)
+        compared += len(own) - len(extra)
+        problems += [f"{_cell(sheet.title, at)} holds a formula that doesn't belong there." for at in extra[:10]]
+        problems += [f"{_cell(sheet.title, at)} holds no formula, and one belongs there." for at in lacking[:10]]
+    return Report(str(path), engine, tuple(tensors), tuple(problems), n_formulas(places), compared)
 
 
-def _trace_results(
-    layout: Layout, cells: Mapping[str, Cells | None], expected: Mapping[str, Array], first: int
-) -> list[TensorResult]:
-    """The tensors of the trace. Columns past the text, and keys after their query, must be empty.
-
-    `first`: the first position that has logits.
-    """
-    results = []
-    for name, area in layout.trace.items():
-        want = np.full((area.n_rows, area.n_columns), np.nan)
-        values = np.atleast_2d(expected[name])
-        want[: values.shape[0], : values.shape[1]] = values
-        if ".attn.scores." in name or ".attn.probs." in name:
-            want[np.tril(np.ones(want.shape, bool), -1)] = np.nan
-        if name == "logits":
-            want[:, :first] = np.nan
-        results.append(compare(name, area, cells[defined_name(name)], want))
-    return results
+def _cell(title: str, at: Array) -> str:
+    return f"{title}!{Area(title, int(at[0]) + 1, int(at[1]) + 1).cells}"
 
 
-def _output_results(
-    layout: Layout, cells: Mapping[str, Cells | None], expected: Mapping[str, Array], temperature: float
-) -> list[TensorResult]:
-    logits = np.asarray(expected["logits"][:, -1], np.float64)
-    probs = sampling.probabilities(logits, temperature)
-    best = sampling.top(logits, 10)
-    n = len(best)
-    top = layout.home["top_ids"].n_rows
-    wants = {
-        "n_tokens": np.array([float(expected["logits"].shape[1])]),
-        "next_logits": logits,
-        "next_probs": probs,
-        "top_ids": np.array([*best, *[np.nan] * (top - n)], float),
-        "top_probs": np.array([*probs[best], *[np.nan] * (top - n)], float),
-    }
-    areas = layout.home | layout.softmax
-    loose = {name: float(logit_rounding(logits, temperature)) for name in ("next_probs", "top_probs")}
-    return [compare(n, areas[n], cells[n], want[:, None], slack=loose.get(n, 0)) for n, want in wants.items()]
+def _name_problems(sheet: Sheet, references: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Defined names that are gone or point elsewhere."""
+    for name, areas in sheet.names.items():
+        reference = references.get(defined_name(name).upper())
+        if reference is None:
+            yield name, f"the name {defined_name(name)} is gone"
+        elif [rectangle(one) for one in _parts(reference)] != [rectangle(area.reference) for area in areas]:
+            yield name, f"the name {defined_name(name)} refers to {reference}"
 
 
-def _text_results(
-    layout: Layout,
-    cells: Mapping[str, Cells | None],
-    inputs: Inputs,
-    tokens: Sequence[int],
-    n_prompt: int,
-    choices: Sequence[Choice],
-    logits: Array,
-    tokenizer: Tokenizer | None,
-    known: bool,
-) -> list[TensorResult]:
-    """The Tokenizer sheet's ids against the reference's, and the tokens' strings and text to the letter."""
-    results, home = [], layout.home
-    if layout.reads_text and not inputs.ids:
-        area = ids_column(layout.prompt_bytes)
-        want = np.full((area.n_rows, 1), np.nan)
-        ids = given_ids(inputs, tokenizer, layout)
-        want[: len(ids), 0] = ids
-        results.append(compare("tokenizer_ids", area, cells["tokenizer_ids"], want))
-    if not known:
-        return results
-    shown, hexes = token_strings(tokenizer, layout.config.n_vocab)
-    texts = {(0, t): shown[i] for t, i in enumerate(tokens)}
-    results.append(compare_texts("token_text", home["token_text"], cells["token_text"], texts))
-    results += token_strings_results(layout, cells, n_prompt, choices, shown)
-    best = {(k, 0): shown[i] for k, i in enumerate(sampling.top(logits, home["top_tokens"].n_rows))}
-    results.append(compare_texts("top_tokens", home["top_tokens"], cells["top_tokens"], best))
-    if not layout.reads_text:
-        text = "".join(texts.values())
-        return [*results, compare_texts("prompt_text", home["prompt_text"], cells["prompt_text"], {(0, 0): text})]
-    whole = b"".join(bytes.fromhex(hexes[i]) for i in tokens)
-    n = sum(len(hexes[i]) // 2 for i in tokens[:n_prompt])
-    if len(whole) > decoded_bytes(layout.context):
-        return results
-    start = codecs.getincrementaldecoder("utf-8")("replace").decode(whole[:n], final=n == len(whole))
-    rest = whole.decode(errors="replace")[len(start) :]
-    for name, text in (("prompt_text", start), ("completion", rest)):
-        results.append(compare_texts(name, home[name], cells[name], {(0, 0): text.replace("\0", "␀")}))
-    return results
+def _parts(reference: str) -> list[str]:
+    """The ranges of a union."""
+    return re.findall(r"(?:'(?:[^']|'')*'|[^,'])+", reference)
 
 
-def _weight_results(
-    layout: Layout, cells: Mapping[str, Cells | None], params: Mapping[str, Array]
-) -> list[TensorResult]:
-    """Weights must be the checkpoint's own, to the last digit; in int8 the whole numbers and their scales."""
-    results = []
-    for name, areas in layout.params.items():
-        first = 0
-        for b, area in enumerate(areas):
-            read = defined_name(name) if len(areas) == 1 else f"{name}_{b}"
-            if name in ("wte", "wpe", "lm_head"):
-                want = params[name][first : first + area.n_columns].T
-                first += area.n_columns
-            else:
-                want = params[name].reshape(area.n_rows, area.n_columns)
-            want = want if want.dtype == np.int8 else as_cells(want)
-            results.append(compare(name if len(areas) == 1 else read, area, cells[read], want, exact=True))
-    return results
-
-
-def _weights(layout: Layout, cells: Mapping[str, Cells | None]) -> tuple[dict[str, Array], list[TensorResult]]:
-    """The parameters as the cells hold them, and what could not be read."""
+def weights(path: Path, layout: Layout) -> tuple[dict[str, Array], list[TensorResult]]:
+    """The parameters as the cells hold them, constants that nothing recalculates, and what could not be read."""
     params, unread = {}, []
+    keys = {name: [area.reference for area in areas] for name, areas in layout.params.items()}
+    cells = cached.recalculate(path, {}, [key for several in keys.values() for key in several])
     for name, areas in layout.params.items():
-        names = [defined_name(name)] if len(areas) == 1 else [f"{name}_{b}" for b in range(len(areas))]
-        parts = []
-        for read, area in zip(names, areas, strict=True):
-            found = cells[read]
-            problem = shape_problem(area, found)
-            if found is not None and not problem and np.isnan(found.numbers).any():
-                problem = "holds cells that are no numbers"
-            if found is None or problem:
-                unread.append(TensorResult(name, area.reference, None, None, problem=problem))
-            else:
-                parts.append(found.numbers)
-        if len(parts) == len(areas):
-            whole = np.concatenate(parts, axis=1)
-            params[name] = whole.T if name in ("wte", "wpe", "lm_head") else whole
-            if name.endswith((".g", ".b", ".scale")):
-                params[name] = whole.ravel()
+        found = [cells[key] for key in keys[name]]
+        whole = [part.numbers for part in found if part is not None and not np.isnan(part.numbers).any()]
+        if len(whole) < len(areas):
+            gone = any(part is None for part in found)
+            problem = "the sheet is gone" if gone else "holds cells that are no numbers"
+            unread.append(TensorResult(name, ", ".join(keys[name]), None, None, problem=problem))
+        else:
+            params[name] = layout.oriented(name, np.concatenate(whole, axis=1))
     return params, unread
+
+
+def vocabulary(path: Path, layout: Layout) -> tuple[list[str], list[str]]:
+    """The tokens' strings and bytes as the Vocabulary sheet holds them, for a workbook without its checkpoint."""
+    areas = [layout.vocabulary[name] for name in ("vocab_shown", "vocab_hex")]
+    cells = cached.recalculate(path, {}, [area.reference for area in areas])
+    shown, hexes = (
+        [found.texts.get((i, 0), "") for i in range(layout.config.n_vocab)] if found else [""] * layout.config.n_vocab
+        for found in (cells[area.reference] for area in areas)
+    )
+    return shown, hexes

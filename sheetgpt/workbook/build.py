@@ -31,6 +31,7 @@ from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.state import Origin
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
+from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text.tokenizer import stop_id
 from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
 from sheetgpt.workbook.limits import check_limits, check_shapes
@@ -183,8 +184,10 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
     cost = rounding_cost(checkpoint, layout, start, writing.trace["logits"][:, : len(start)])
     built = Built(inputs, start, writing.trace["logits"][:, -1], cost)
+    strings = token_strings(checkpoint.tokenizer, layout.config.n_vocab)
+    n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
     origin = Origin(source, fingerprint(checkpoint), built)
-    state = state_of(layout, text, inputs, params, writing, checkpoint.tokenizer, origin)
+    state = state_of(layout, text, inputs, params, writing, strings, n_given, origin)
     book = Book(f"GPT-2 in a spreadsheet: {state.now.model}")
     book.frame(HOME)  # a book's styles are registered with its first sheet
     for sheet in sheets(state, registered(book)):

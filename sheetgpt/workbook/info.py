@@ -1,17 +1,18 @@
 """What `sheetgpt info` shows: a model's shapes and parameters, a workbook's sheets and names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
+from sheetgpt.engines import cached
 from sheetgpt.gpt2.checkpoint import load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.sheets.about import parameter_parts
-from sheetgpt.sheets.home import links
-from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.home import WORDS as HOME_WORDS
+from sheetgpt.sheets.layout import HOME, Layout
 from sheetgpt.workbook.reopen import open_workbook
 
 
@@ -27,8 +28,18 @@ def describe(target: str) -> Iterator[Table]:
     yield parameters(book.layout.config)
     if book.cost is not None:
         yield rounding(book.layout, book.cost)
-    yield sheets(book.layout)
-    yield names(book.layout, Path(target).name)
+    yield sheets(listed(Path(target)))
+    yield names(cached.package(Path(target)).references, Path(target).name)
+
+
+def listed(path: Path) -> dict[str, str]:
+    """The sheets in the order of their tabs, and what Home's list says of each."""
+    titles = list(cached.package(path).sheets)
+    found = cached.recalculate(path, {}, ["sheet_list"])["sheet_list"]
+    words = {HOME: HOME_WORDS}
+    if found is not None:
+        words |= {found.texts.get((i, 0), ""): found.texts.get((i, 1), "") for i in range(len(titles))}
+    return {title: words.get(title, "") for title in titles}
 
 
 def shapes(name: str, config: GPT2Config) -> Table:
@@ -56,16 +67,16 @@ def rounding(layout: Layout, cost: Cost) -> Table:
     return table
 
 
-def sheets(layout: Layout) -> Table:
+def sheets(words: Mapping[str, str]) -> Table:
     table = Table("sheet", "what it shows", title="Sheets", title_justify="left", box=None)
-    table.add_row("Home", "the prompt, the settings, the ten most likely next tokens")
-    for sheet, words in links(layout):
-        table.add_row(sheet, words)
+    for sheet, what in words.items():
+        table.add_row(sheet, what)
     return table
 
 
-def names(layout: Layout, title: str) -> Table:
+def names(references: Mapping[str, str], title: str) -> Table:
+    """Every defined name, as the file has them."""
     table = Table("name", "range", title=escape(f"Defined names of {title}"), title_justify="left", box=None)
-    for name, areas in layout.names():
-        table.add_row(name, ", ".join(area.reference for area in areas))
+    for name, reference in references.items():
+        table.add_row(name, reference)
     return table

@@ -3,11 +3,13 @@
 import math
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sheetgpt.engines import Cells, cached
@@ -16,11 +18,15 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
+from sheetgpt.sheets.about import Built
+from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
 from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout, defined_name
+from sheetgpt.sheets.state import Origin
 
 _INPUTS = ("prompt_ids", *INPUTS)
 
+BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
 _SIZES = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
 
 
@@ -42,6 +48,14 @@ class Workbook:
     ids: tuple[int, ...]  # of the columns, as the file holds them
     missing: tuple[str, ...] = ()  # inputs whose sheet or name is gone
     cost: Cost | None = None  # what rounding the weights changed, where they are not exact
+    built: Built | None = None  # the inputs at build time, and the evaluator's largest logits for them
+    by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand
+
+    @property
+    def origin(self) -> Origin:
+        """The constants of its Model sheet."""
+        assert self.built is not None
+        return Origin(self.model, self.fingerprint, self.built)
 
     @property
     def inputs(self) -> Inputs:
@@ -71,7 +85,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     """
     path = Path(path)
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES]
-    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING)
+    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING, *BUILT, "by_hand_text", "by_hand_utf8")
     cells = cached.recalculate(path, {}, [*names, *optional])
     missing = [name for name in names if cells[name] is None]
     if missing:
@@ -111,7 +125,21 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         _ids(cells["token_ids"]),
         tuple(name for name in (*_INPUTS, *(["prompt"] if layout.reads_text else [])) if cells[name] is None),
         cost,
+        _built(cells, cost),
+        (_text(cells["by_hand_text"]), _text(cells["by_hand_utf8"])),
     )
+
+
+def _built(cells: Mapping[str, Cells | None], cost: Cost | None) -> Built:
+    """Whatever these cells hold: what is wrong with them shows when the sheet is compared."""
+    new, heat, top_k, top_p, seed = _numbers(cells["built_settings"], (0, *astuple(Sampling())))
+    settings: Any = SimpleNamespace(temperature=heat, top_k=top_k, top_p=top_p, seed=seed)
+    inputs: Any = SimpleNamespace(prompt=cell_text(_text(cells["built_prompt"])), new_tokens=new, sampling=settings)
+    return Built(inputs, _ids(cells["built_ids"]), np.array(_numbers(cells["built_logits"], (0,))), cost)
+
+
+def _numbers(cells: Cells | None, otherwise: Sequence[float]) -> Sequence[float]:
+    return otherwise if cells is None else cells.numbers.ravel().tolist()
 
 
 def _scalar(cells: Cells) -> float | str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sheetgpt.gpt2.continuation import Cache, advance
 from sheetgpt.gpt2.model import Array, Trace, forward
-from sheetgpt.gpt2.sampling import Choice, choose, surprisal, uniforms
+from sheetgpt.gpt2.sampling import Choice, choose, doubt, surprisal, uniforms
+from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.decoding import split_text
 from sheetgpt.sheets.home_prompt import Now, Text
@@ -14,10 +15,7 @@ from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.state import Origin, State
 from sheetgpt.sheets.token_sheet import Prompt
-from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text import bpe
-from sheetgpt.text.tokenizer import Tokenizer
-from sheetgpt.workbook.inputs import given_ids
 
 
 @dataclass(frozen=True)
@@ -36,19 +34,24 @@ def state_of(
     inputs: Inputs,
     params: Mapping[str, Array],
     writing: Writing,
-    tokenizer: Tokenizer | None,
+    strings: tuple[Sequence[str], Sequence[str]],
+    n_given: int,
     origin: Origin,
     by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE),
 ) -> State:
-    """`params`: as the cells hold them; `by_hand`: the texts on the sheet BPE by hand."""
+    """`params`: as the cells hold them; `strings`: of each token, as it is shown and in bytes; `n_given`: how many
+    tokens the prompt has, with those that dropped out; `by_hand`: the texts on the sheet BPE by hand.
+    """
     ids, n_prompt, trace = writing.ids, writing.n_prompt, writing.trace
-    shown, hexes = token_strings(tokenizer, layout.config.n_vocab)
+    shown, hexes = strings
     prompt = Prompt(ids, [shown[i] for i in ids], layout.context, n_prompt, inputs.sampling.seed)
     said = ("".join(prompt.shown), "") if text is None else split_text(text.decoding, ids, n_prompt, hexes)
     bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else n_prompt - 1)
-    n_given = len(given_ids(inputs, tokenizer, layout))
     model = Path(origin.source).name or "a model"
-    now = Now(model, inputs, n_given, *said, trace["logits"][:, -1], bits, shown, origin.built.cost)
+    logits = trace["logits"]
+    same = as_built(inputs, ids[:n_prompt], origin.built)
+    last = logits[:, -1], bits, shown, origin.built.cost, float(doubt(logits).max()), same
+    now = Now(model, inputs, n_given, *said, *last)
     read = None
     if text is not None:
         sizes = text.tokenizer
@@ -56,6 +59,22 @@ def state_of(
     return State(
         *(layout, text, inputs, params, trace, prompt, writing.choices, now, shown, hexes, origin, read, by_hand)
     )
+
+
+def as_built(inputs: Inputs, ids: Sequence[int], built: Built) -> bool:
+    """Whether these are the inputs at build time, which Home's self-check has the evaluator's logits for."""
+    theirs = built.inputs
+    settings = all(
+        ours == other
+        for ours, other in (
+            (inputs.new_tokens, theirs.new_tokens),
+            (inputs.sampling.temperature, theirs.sampling.temperature),
+            (inputs.sampling.top_k, theirs.sampling.top_k),
+            (inputs.sampling.top_p, theirs.sampling.top_p),
+            (inputs.sampling.seed, theirs.sampling.seed),
+        )
+    )
+    return settings and tuple(ids) == tuple(built.ids) and (bool(inputs.ids) or inputs.prompt == theirs.prompt)
 
 
 def write(

@@ -1,0 +1,65 @@
+"""What verification found: a result for every tensor and name, and how many formula cells were compared."""
+
+import json
+from dataclasses import dataclass
+
+import pandas as pd
+
+TOLERANCE = 1e-9  # relative
+
+
+@dataclass(frozen=True)
+class TensorResult:
+    """One tensor's largest differences, and where; `problem` says in words what can't be said in a number."""
+
+    name: str
+    range: str
+    max_abs: float | None
+    max_rel: float | None
+    where: str = ""
+    problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return not self.problem and self.max_rel is not None and self.max_rel <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every tensor's result. `passed` is the verdict."""
+
+    workbook: str
+    engine: str
+    tensors: tuple[TensorResult, ...]
+    problems: tuple[str, ...] = ()
+    formula_cells: int = 0  # in the workbook's file
+    compared_cells: int = 0  # of these
+
+    @property
+    def passed(self) -> bool:
+        whole = self.compared_cells == self.formula_cells
+        return not self.problems and whole and bool(self.tensors) and all(t.passed for t in self.tensors)
+
+    @property
+    def max_rel(self) -> float:
+        return max((t.max_rel for t in self.tensors if t.max_rel is not None), default=0.0)
+
+    @property
+    def coverage(self) -> str:
+        """How much was compared: `491,520 of 491,520 formula cells`."""
+        return f"{self.compared_cells:,} of {self.formula_cells:,} formula cells"
+
+    def frame(self) -> pd.DataFrame:
+        """A tensor a row."""
+        columns = ("name", "range", "max_abs", "max_rel", "where", "problem", "passed")
+        return pd.DataFrame([[getattr(t, c) for c in columns] for t in self.tensors], columns=list(columns))
+
+    def to_json(self) -> str:
+        tensors = [
+            {"name": t.name, "range": t.range, "max_abs": t.max_abs, "max_rel": t.max_rel, "where": t.where}
+            | ({"problem": t.problem} if t.problem else {})
+            for t in self.tensors
+        ]
+        whole = {"passed": self.passed, "engine": self.engine, "workbook": self.workbook}
+        cells = {"formula_cells": self.formula_cells, "compared_cells": self.compared_cells}
+        return json.dumps(whole | cells | {"problems": self.problems, "tensors": tensors}, indent=1, allow_nan=False)
