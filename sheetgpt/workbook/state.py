@@ -49,9 +49,18 @@ def state_of(
     bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else n_prompt - 1)
     model = Path(origin.source).name or "a model"
     logits = trace["logits"]
-    same = as_built(inputs, ids[:n_prompt], origin.built)
-    last = logits[:, -1], bits, shown, origin.built.cost, float(doubt(logits).max()), same
-    now = Now(model, inputs, n_given, *said, *last)
+    now = Now(
+        model,
+        inputs,
+        n_given,
+        *said,
+        logits=logits[:, -1],
+        surprisal=bits,
+        shown=shown,
+        cost=origin.built.cost,
+        doubt=float(doubt(logits).max()),
+        as_built=as_built(inputs, ids[:n_prompt], origin.built),
+    )
     read = None
     if text is not None:
         sizes = text.tokenizer
