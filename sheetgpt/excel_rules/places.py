@@ -49,8 +49,8 @@ def place_problems(reading: Reading, place: Place) -> Iterator[str]:
 
 def _shared_problems(reading: Reading) -> Iterator[str]:
     """[MS-XLSB] 2.5.98.98 and [MS-XLS] 2.5.198.118 SharedParsedFormula: no PtgRef3d, PtgArea3d, PtgArray, PtgUnion,
-    PtgIsect, PtgRange, PtgNameX, PtgRefErr or PtgAreaErr; names (PtgName, LAMBDA aside) and functions (RTD aside) may
-    stand in it.
+    PtgIsect, PtgRange, PtgNameX, PtgRefErr or PtgAreaErr; names (PtgName, LAMBDA aside) and functions (number
+    0x017B aside) may stand in it.
 
     Excel takes the references to other sheets of every cell for those of the first and then refuses to save ("longer
     than the allowed limit of 8192 characters": EPPlus #92, ImportExcel #651), or calls the file corrupt (EPPlus #213,
