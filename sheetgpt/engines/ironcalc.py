@@ -4,8 +4,7 @@ Its Python package loads the file, cached values included, but `evaluate` comput
 read becomes `#ERROR!`, a function that it doesn't know `#NAME?`, a cycle `#CIRC!`: none keeps what the file said.
 """
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ import numpy as np
 from sheetgpt.engines import Cells, Inputs, Rectangle, edits, number
 from sheetgpt.engines.cached import package, place
 from sheetgpt.errors import SheetGPTError
-
-STACK = 512 << 20  # bytes: a formula is computed inside the one that asked for it, and chains here are thousands long
 
 
 def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
@@ -30,7 +27,7 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
             "the IronCalc engine needs the Python package ironcalc: pip install 'sheetgpt[ironcalc]'"
         ) from error
 
-    def work() -> dict[str, Cells | None]:
+    try:
         model = ironcalc.load_from_xlsx(str(workbook.absolute()))
         sheets = {sheet["name"].casefold(): i for i, sheet in enumerate(model.get_worksheets_properties())}
         for title, row, column, value in edits(inputs or {}, names, sheets, workbook):
@@ -47,8 +44,11 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
             if area is not None and area.sheet.casefold() in sheets:
                 found[key] = _cells(model, sheets[area.sheet.casefold()], area)
         return found
-
-    return _with_a_deep_stack(work, workbook)
+    except (SheetGPTError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a panic in Rust is no Exception
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise SheetGPTError(f"IronCalc can't compute {workbook.name} ({said}): use another engine") from error
 
 
 def _cells(model: Any, sheet: int, area: Rectangle) -> Cells:
@@ -63,31 +63,3 @@ def _cells(model: Any, sheet: int, area: Rectangle) -> Cells:
         elif value:
             cells.texts[i, j] = value
     return cells
-
-
-def _with_a_deep_stack(work: Callable[[], dict[str, Cells | None]], workbook: Path) -> dict[str, Cells | None]:
-    """Runs it in a thread of its own: a panic of the package's comes back as a sentence, like every other error."""
-    answers: list[dict[str, Cells | None]] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(work())
-        except BaseException as error:  # a panic in Rust is no Exception
-            errors.append(error)
-
-    before = threading.stack_size(STACK)
-    try:
-        thread = threading.Thread(target=run)
-        thread.start()
-    finally:
-        threading.stack_size(before)
-    thread.join()
-    if answers:
-        return answers[0]
-    if isinstance(errors[0], SheetGPTError):
-        raise errors[0]
-    said = " ".join(str(errors[0]).split())[:200]
-    raise SheetGPTError(
-        f"IronCalc can't compute {workbook.name} ({type(errors[0]).__name__}: {said}): use another engine"
-    ) from errors[0]
