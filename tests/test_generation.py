@@ -104,19 +104,19 @@ def test_200_combinations_are_verified(
     combinations = [chosen | {"prompt": text} for text, chosen in zip(texts, settings(n, 1, 11), strict=True)]
     book, steps, logits = open_workbook(workbook), [], []
 
-    def ask(_engine: str, _path: Path, inputs: dict[str, Any], names: list[str], _timeout: float) -> None:
-        steps.append(Step(inputs, [*names, "message"], hard=len(steps) % 2 == 0))
+    def ask(_path: Path, inputs: dict[str, Any], areas: list[str], _timeout: float) -> None:
+        steps.append(Step(inputs, [*areas, "message", "logits"], hard=len(steps) % 2 == 0))
         raise Asked
 
     verification = sys.modules["sheetgpt.verification.verify"]
     monkeypatch.setattr(verification, "open_workbook", lambda _: book)
-    monkeypatch.setattr(verification, "_recalculate", ask)
+    monkeypatch.setitem(verification.ENGINES, "libreoffice", ask)
     for chosen in combinations:
         with pytest.raises(Asked):
             sheetgpt.verify(workbook, model=checkpoint.source, **chosen)
     answers = libreoffice.run(workbook, steps)
     for chosen, found in zip(combinations, answers, strict=True):
-        monkeypatch.setattr(verification, "_recalculate", lambda *_, found=found: found)
+        monkeypatch.setitem(verification.ENGINES, "libreoffice", lambda *_, found=found: found)
         report = sheetgpt.verify(workbook, model=checkpoint.source, **chosen)
         assert report.passed, (chosen, report.frame()[lambda f: ~f.passed])
         logits += [cells.numbers for cells in (found["logits"],) if cells]

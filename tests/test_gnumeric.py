@@ -63,11 +63,11 @@ def test_bpe_by_hand_and_the_self_check_work(workbook: Path) -> None:
 def test_every_tensor_and_the_tokens_that_are_written_are_numpys(
     micro: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temperature: float
 ) -> None:
-    def recalculate(_engine: str, path: Path, inputs: gnumeric.Inputs, names: list[str], _timeout: float) -> object:
-        found: dict[str, Cells | None] = gnumeric.recalculate(path, inputs, names)
+    def recalculate(path: Path, inputs: gnumeric.Inputs, areas: list[str], _timeout: float) -> object:
+        found: dict[str, Cells | None] = gnumeric.recalculate(path, inputs, areas)
         return found
 
-    monkeypatch.setattr(sys.modules["sheetgpt.verification.verify"], "_recalculate", recalculate)
+    monkeypatch.setitem(sys.modules["sheetgpt.verification.verify"].ENGINES, "libreoffice", recalculate)
     workbook = build(micro, tmp_path / "w.xlsx", ids=[5, 9, 33], context=8)
     report = verify(workbook, ids=[60, 2, 2, 17], new_tokens=3, temperature=temperature, top_k=7, top_p=0.9, seed=3)
     results = {t.name: t for t in report.tensors}

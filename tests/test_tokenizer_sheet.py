@@ -13,17 +13,20 @@ from sheetgpt.excel_rules import check
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
-from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, add_bpe_by_hand, learn, values
-from sheetgpt.sheets.decoding import DecodingLayout, add_decoding
+from sheetgpt.sheets import bpe_by_hand, tokenizer_tables
+from sheetgpt.sheets import decoding as decoding_sheet
+from sheetgpt.sheets import tokenizer as tokenizer_sheet
+from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, learn, values
+from sheetgpt.sheets.decoding import DecodingLayout
 from sheetgpt.sheets.inputs import cell_text
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.tokenizer import FINE, add_tokenizer, cached_columns, messages
+from sheetgpt.sheets.palette import registered
+from sheetgpt.sheets.tokenizer import FINE, cached_columns, messages
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, TokenizerLayout
 from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
-from sheetgpt.sheets.tokenizer_tables import add_tables
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.workbook.build import add
 
 CAPACITY, ROUNDS, TOKENS = 40, 5, 12
 START = "the thethe"
@@ -78,20 +81,22 @@ def workbook(
 ) -> Path:
     """Home with a prompt in A1 and ids below it, the tokenizer's sheets, and what they look up."""
     book = Book("Tokenizer")
-    home, palette, shown = book.frame("Home"), Palette(book), token_strings(tokenizer, tokenizer.n_vocab)[0]
+    home, palette, shown = book.frame("Home"), registered(book), token_strings(tokenizer, tokenizer.n_vocab)[0]
     hexes = [tokenizer.token_bytes(i).hex().upper() for i in range(tokenizer.n_vocab)]
     ids = tokenizer.encode(START)
     lines = rows.row(1, rows.text(1, START)), rows.row(2, rows.numbers(1, np.array(ids)))
     book.add(home, lambda: lines, "L2", TOKENS)
-    trace = add_tokenizer(book, layout, START, shown)
-    add_tables(book, layout, shown)
-    add_decoding(book, decoding, palette, ids, shown, hexes)
-    add_bpe_by_hand(book, layout, palette, trace.n, len(trace.ids))
+    read = bpe.run(START, layout.tables, layout.capacity, layout.rounds)
+    for made in (
+        tokenizer_sheet.sheet(layout, palette, START, read, shown),
+        *tokenizer_tables.sheets(layout, palette, shown),
+        decoding_sheet.sheet(decoding, palette, ids, shown, hexes),
+        bpe_by_hand.sheet(layout, palette, (bpe_by_hand.EXAMPLE, bpe_by_hand.UTF8_EXAMPLE), read.n, len(read.ids)),
+    ):
+        add(book, made)
     entries = list(enumerate(zip(shown, hexes, strict=True), 1))
     cells = [rows.row(n, rows.text(1, a), rows.text(2, b)) for n, (a, b) in entries]
     book.add(book.frame("Vocabulary"), lambda: cells, f"B{len(cells)}", 2 * len(cells))
-    for name, areas in (*layout.names(), *decoding.names()):
-        book.name(name, areas[0].reference)
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.xlsx"
     book.save(path)
     return path

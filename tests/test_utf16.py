@@ -17,12 +17,15 @@ from sheetgpt.engines import formulas
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
-from sheetgpt.sheets.tokenizer import FINE, add_tokenizer
+from sheetgpt.sheets import tokenizer as tokenizer_sheet
+from sheetgpt.sheets import tokenizer_tables
+from sheetgpt.sheets.palette import registered
+from sheetgpt.sheets.tokenizer import FINE
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
-from sheetgpt.sheets.tokenizer_tables import add_tables
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.workbook.build import add
 
 CAPACITY = 16
 TEXTS = ("a😀the", "😀𝒳é日", "<😀>a<😀>")
@@ -54,12 +57,12 @@ def workbook(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> 
     layout = TokenizerLayout(tables, Area("Home", 1, 1), Area("Vocabulary", 1, 1, n), CAPACITY, 3)
     book = Book("Tokenizer")
     book.add(book.frame("Home"), lambda: [rows.row(1, rows.text(1, "the"))], "A1", 1)
-    add_tokenizer(book, layout, "the", shown)
-    add_tables(book, layout, shown)
+    palette, read = registered(book), bpe.run("the", tables, CAPACITY, 3)
+    add(book, tokenizer_sheet.sheet(layout, palette, "the", read, shown))
+    for made in tokenizer_tables.sheets(layout, palette, shown):
+        add(book, made)
     cells = [rows.row(i, rows.text(1, token)) for i, token in enumerate(shown, 1)]
     book.add(book.frame("Vocabulary"), lambda: cells, f"A{n}", n)
-    for name, areas in layout.names():
-        book.name(name, areas[0].reference)
     path = tmp_path_factory.mktemp("utf16") / "tokenizer.xlsx"
     book.save(path)
     return path

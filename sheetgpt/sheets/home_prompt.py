@@ -250,7 +250,7 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
 
 
 AGREES = "✓ the ten largest logits are NumPy's at build time, to nine digits"
-DIFFERS = "✗ the ten largest logits are not NumPy's at build time: was a weight or a formula changed?"
+DIFFERS = "✗ the ten largest logits differ from NumPy's at build time, by more than 1E"
 
 
 def self_check(layout: Layout, text: Text | None) -> str:
@@ -265,5 +265,7 @@ def self_check(layout: Layout, text: Text | None) -> str:
     top = local(Area("", home["top_logits"].row, home["top_logits"].column, layout.built["built_logits"].n_rows))
     theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
     difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
-    verdict = f'IF({difference}<0.000000001,"{AGREES}","{DIFFERS}")'
+    power = f"INT(LN({difference})/LN(10))"  # TEXT would take its format in the user's language
+    no = f'"{DIFFERS}"&{power}&": was a weight or a formula changed?"'
+    verdict = f'IF({difference}<0.000000001,"{AGREES}",{no})'
     return f'IF({local(home["settings_ok"])}=0,"",IF(AND({",".join(same)}),{verdict},"{OTHER_INPUTS}"))'
