@@ -220,10 +220,10 @@ def test_white_space_at_a_cached_texts_ends_is_kept(tmp_path: Path) -> None:
 
     def stream() -> list[bytes]:
         one = [
-            rows.row(i, rows.formula(1, i, f"$B${i}", text), rows.text(2, i, text)) for i, text in enumerate(texts, 1)
+            rows.row(i, rows.formula(1, f"$B${i}", text), rows.text(2, text)) for i, text in enumerate(texts, 1)
         ]
         n = len(texts) + 1
-        return [*one, rows.row(n, rows.fill_right(1, n, "B$1", [" x", "y", "z "], 0))]
+        return [*one, rows.row(n, rows.fill_right(1, "B$1", [" x", "y", "z "]))]
 
     book.add(book.frame("S"), stream, f"C{len(texts) + 1}", 2 * len(texts) + 3)
     path = tmp_path / "spaces.xlsx"
