@@ -16,11 +16,12 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.workbook.build import load_fitting, planned
-from sheetgpt.workbook.limits import forecast, in_browsers, memory_bytes
+from sheetgpt.workbook.limits import file_bytes, forecast, in_browsers, memory_bytes
 from sheetgpt.workbook.reopen import open_workbook
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
+    epilog="Start with `sheetgpt build`, then open workbooks/fairytale.xlsx.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -30,37 +31,55 @@ out, err = Console(), Console(stderr=True)
 if not out.is_terminal:
     out = Console(width=160)  # into a file or a pipe: nothing is cut off
 
-Model = Annotated[str, typer.Argument(help="`fairytale` (bundled), a directory or .safetensors file, or a hub name.")]
-WorkbookFile = Annotated[Path, typer.Argument(help="A workbook that sheetgpt built.", show_default=False)]
+Model = Annotated[
+    str,
+    typer.Argument(help="`fairytale` (bundled), a folder, a .safetensors file, or a name on the Hugging Face hub."),
+]
+WorkbookFile = Annotated[Path, typer.Argument(help="A workbook built by sheetgpt.", show_default=False)]
 Prompt = Annotated[str | None, typer.Option(help="The text to continue.", show_default=False)]
-Ids = Annotated[str | None, typer.Option(help="Token ids instead of a text: 1,2,3.", show_default=False)]
+Ids = Annotated[str | None, typer.Option(help="Token ids in place of a text, such as 1,2,3.", show_default=False)]
 Temperature = Annotated[
-    float | None, typer.Option(help="0: always the likeliest token; 1: the model's own odds.", show_default=False)
+    float | None,
+    typer.Option(help="0 always takes the likeliest token; 1 keeps the model's own probabilities.", show_default=False),
 ]
 NewTokens = Annotated[
-    int | None, typer.Option("--new-tokens", "--generate", help="Tokens that the model writes.", show_default=False)
+    int | None, typer.Option("--new-tokens", "--generate", help="How many tokens to write.", show_default=False)
 ]
-TopK = Annotated[int | None, typer.Option(help="Choose among so many of the likeliest, 1 to 64.", show_default=False)]
-TopP = Annotated[float | None, typer.Option(help="Of those, among this share of the odds.", show_default=False)]
-Seed = Annotated[int | None, typer.Option(help="Another number, another text.", show_default=False)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the result to this file, too.", show_default=False)]
+TopK = Annotated[
+    int | None, typer.Option(help="Choose among this many of the likeliest tokens, 1 to 64.", show_default=False)
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(help="Of these, keep the likeliest that together reach this probability.", show_default=False),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="A whole number: the same seed gives the same text.", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print less.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Also write the result to this file, as JSON.", show_default=False)
+]
 MovedModel = Annotated[
-    str | None, typer.Option("--model", help="The checkpoint, when it has moved since.", show_default=False)
+    str | None, typer.Option("--model", help="The checkpoint, if it has moved since the build.", show_default=False)
 ]
-Timeout = Annotated[float, typer.Option("--engine-timeout", help="Seconds that the spreadsheet program may take.")]
+Timeout = Annotated[
+    float, typer.Option("--engine-timeout", help="Seconds after which the spreadsheet program is stopped.")
+]
 
 
 @app.command()
 def build(
     model: Model = "fairytale",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where to write it. [default: workbooks/MODEL.xlsx]")
+        Path | None, typer.Option("-o", "--output", help="The file to write. [default: workbooks/MODEL.xlsx]")
     ] = None,
     prompt: Prompt = None,
     ids: Ids = None,
     context: Annotated[
-        int | None, typer.Option(help="Token columns. [default: 32; 16 from 50 million parameters on]")
+        int | None,
+        typer.Option(
+            help="Columns for tokens, prompt and new ones. [default: 32, or 16 from 50 million parameters on]"
+        ),
     ] = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
@@ -68,27 +87,30 @@ def build(
     top_p: TopP = None,
     seed: Seed = None,
     prompt_bytes: Annotated[
-        int, typer.Option(help="Bytes of text that the Tokenizer sheet has room for; 0: prompts are token ids.")
+        int, typer.Option(help="Bytes of text the Tokenizer sheet has room for; with 0, prompts are token ids.")
     ] = 256,
-    merge_rounds: Annotated[int, typer.Option(help="Rounds of merges that the Tokenizer sheet has room for.")] = 48,
+    merge_rounds: Annotated[int, typer.Option(help="Merge rounds the Tokenizer sheet has room for.")] = 48,
     weights: Annotated[
         str,
-        typer.Option(help="exact: float32 as it is. int8: whole numbers, a scale a neuron; a third of a large file."),
+        typer.Option(help="`exact`, or `int8`: whole numbers and one scale per neuron, a third of a large file."),
     ] = "exact",
     digits: Annotated[
-        int | None, typer.Option(help="Round every weight to 1 to 9 significant digits.", show_default=False)
+        int | None, typer.Option(help="Round every weight to this many significant digits, 1 to 9.", show_default=False)
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
 
-    `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model; `sheetgpt build gpt2` downloads GPT-2 small.
+    `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model.
+
+    `sheetgpt build gpt2 --weights int8` downloads GPT-2 small and rounds its weights to whole numbers.
+
+    `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
     """
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits)
     if not quiet:
-        cells, room = f"{layout.config.n_params:,} weights, {layout.context} token columns", forecast(layout)
-        err.print(f"{cells}: {room}", highlight=False, soft_wrap=True)
+        err.print(f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}", highlight=False, soft_wrap=True)
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         target = sheetgpt.build(
@@ -107,20 +129,20 @@ def build(
     if not quiet:
         size = target.stat().st_size
         out.print(f"{target}  {size / 1e6:,.1f} MB", highlight=False)
-        memory = f"LibreOffice takes about {memory_bytes(layout) / 1e9:.1f} GB of memory to open it."
+        memory = f"LibreOffice needs about {memory_bytes(layout) / 1e9:.1f} GB of memory to open it."
         out.print(f"{memory} {in_browsers(layout, size)}", highlight=False, soft_wrap=True)
         if size >= libreoffice.LARGEST:
             out.print(f"{libreoffice.TOO_LARGE}.", style="dark_orange", markup=False, soft_wrap=True)
         if weights != "exact" or digits is not None:
             book = open_workbook(target)
-            out.print(f"weights {book.layout.weights}: {book.cost}", highlight=False, soft_wrap=True)
+            out.print(f"Weights ({book.layout.weights}): {book.cost}.", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def verify(
     workbook: WorkbookFile,
     engine: Annotated[
-        str, typer.Option(help="libreoffice, formulas, ironcalc, or cached (what the file holds).")
+        str, typer.Option(help="libreoffice, formulas, ironcalc, or cached (the values saved in the file).")
     ] = "libreoffice",
     prompt: Prompt = None,
     ids: Ids = None,
@@ -132,14 +154,21 @@ def verify(
     json_file: Json = None,
     model: MovedModel = None,
     weights_from_workbook: Annotated[
-        bool, typer.Option("--weights-from-workbook", help="Trust the weights in the cells: for edited weights.")
+        bool,
+        typer.Option(
+            "--weights-from-workbook", help="Take the weights from the cells, for a workbook with edited weights."
+        ),
     ] = False,
     timeout: Timeout = 600,
     quiet: Quiet = False,
 ) -> None:
-    """Recalculate a workbook and hold every tensor and every weight against the NumPy evaluator.
+    """Recalculate a workbook and compare every cell with the NumPy evaluator.
 
-    Exit status: 0 when everything agrees to 1e-9 relative, 1 when something differs, 2 for bad input.
+    `sheetgpt verify workbooks/fairytale.xlsx --prompt "The king said" --new-tokens 5 --temperature 0.8`
+
+    After you have recalculated and saved the workbook in Excel, `--engine cached` checks Excel's own arithmetic.
+
+    Exit status: 0 if everything agrees to 1e-9 relative, 1 if something differs, 2 for bad input.
     """
     with spinner(err, quiet, f"recalculating in {engine}"):
         report = sheetgpt.verify(
@@ -188,24 +217,24 @@ def run(
     top_k: TopK = None,
     top_p: TopP = None,
     seed: Seed = None,
-    numpy: Annotated[bool, typer.Option("--numpy", help="Also what the NumPy evaluator writes.")] = False,
-    stream: Annotated[bool, typer.Option("--stream", help="Print token by token, a recalculation each.")] = False,
+    numpy: Annotated[bool, typer.Option("--numpy", help="Also print what the NumPy evaluator writes.")] = False,
+    stream: Annotated[bool, typer.Option("--stream", help="Print each token as soon as it is written.")] = False,
     json_out: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     model: MovedModel = None,
     timeout: Timeout = 600,
     quiet: Quiet = False,
 ) -> None:
-    """Put a prompt into a workbook, recalculate it in LibreOffice, print what it writes and what would come next.
+    """Give a workbook a prompt, recalculate it in LibreOffice, and print what it writes and what could come next.
 
     `sheetgpt run workbooks/fairytale.xlsx --prompt "Once upon a time" --new-tokens 16 --temperature 0.8 --seed 7`
 
-    With --stream only the new text is printed, token by token. With --numpy the evaluator's own continuation is printed
-    below: the same tokens.
+    What you don't give stays as the workbook has it. With --stream only the new text is printed, token by token. With
+    --numpy the evaluator's own continuation is printed below it; the two must choose the same tokens.
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     given: dict[str, Any] = {"prompt": prompt, "ids": _ids(ids), **settings}
     if stream and (json_out or numpy):
-        raise SheetGPTError("--stream prints the new text only: give it without --json and --numpy.")
+        raise SheetGPTError("--stream prints only the new text: leave out --json and --numpy.")
     if stream:
         result = sheetgpt.run(workbook, **given, timeout=timeout, on_text=lambda text: print(text, end="", flush=True))
         print()
@@ -219,7 +248,7 @@ def run(
     else:
         _print_run(result, [(id, text) for id, text, _ in ours] if numpy else None)
     if numpy and [t.id for t in result.written] != [id for id, _, _ in ours]:
-        err.print("The workbook and the evaluator don't agree.", style="red")
+        err.print("The workbook and the evaluator chose different tokens.", style="red")
         raise typer.Exit(1)
 
 
@@ -229,17 +258,17 @@ def _print_run(result: sheetgpt.Prediction, ours: list[tuple[int, str]] | None) 
         out.print(result.message, style="dark_orange", markup=False)
     out.print(f"{escape(result.prompt)}[bold dark_orange]{escape(result.completion)}[/]", highlight=False)
     if result.written:
-        table = Table("", "id", "token", "its share", "number by chance", "candidates", box=None, pad_edge=False)
+        table = Table("", "id", "token", "chance", "random number", "candidates", box=None, pad_edge=False)
         for k, w in enumerate(result.written, 1):
             numbers = f"{w.share:.1%}", f"{w.uniform:.3f}", str(w.candidates)
             table.add_row(str(k), str(w.id), escape(w.shown), *numbers)
         out.print(table)
     if ours is not None:
         same = [id for id, _ in ours] == [w.id for w in result.written]
-        verdict = "[green]the same tokens[/green]" if same else "[red]other tokens[/red]"
+        verdict = "[green]the same tokens[/green]" if same else "[red]different tokens[/red]"
         text = escape("".join(text for _, text in ours))
         out.print(f"NumPy: [bold dark_orange]{text}[/]  ({verdict})", highlight=False)
-    table = Table("", "id", "token", "logit", "probability", title="What would come next?", title_justify="left")
+    table = Table("", "id", "token", "logit", "probability", title="What could come next?", title_justify="left")
     for k, t in enumerate(result.next_tokens, 1):
         bar = "█" * round(40 * t.probability)
         table.add_row(str(k), str(t.id), escape(t.shown), f"{t.logit:.3f}", f"{t.probability:6.1%} {bar}")
@@ -247,8 +276,11 @@ def _print_run(result: sheetgpt.Prediction, ours: list[tuple[int, str]] | None) 
 
 
 @app.command()
-def info(target: Annotated[str, typer.Argument(help="A model as for `build`, or a workbook.")] = "fairytale") -> None:
-    """Show the shapes, where the parameters are, and (for a workbook) its sheets and names."""
+def info(target: Annotated[str, typer.Argument(help="A model, as for `build`, or a workbook.")] = "fairytale") -> None:
+    """Show a model's shapes and parameters and, for a workbook, its sheets and defined names.
+
+    `sheetgpt info workbooks/fairytale.xlsx`
+    """
     from sheetgpt.workbook.info import describe
 
     for table in describe(target):
@@ -259,15 +291,18 @@ def info(target: Annotated[str, typer.Argument(help="A model as for `build`, or 
 def check(
     workbook: Annotated[Path, typer.Argument(help="Any .xlsx file.", show_default=False)], quiet: Quiet = False
 ) -> None:
-    """Check a workbook against Excel's rules and limits, and sheetgpt's own; name what breaks one.
+    """Check a workbook against the rules and limits of Excel and of sheetgpt, without Excel.
 
-    Exit status: 0 when clean, 1 when something breaks a rule, 2 for bad input.
+    `sheetgpt check workbooks/fairytale.xlsx`
+
+    Every cell that breaks a rule is named. Exit status: 0 if none does, 1 if some do, 2 for bad input.
     """
     with spinner(err, quiet, "checking"):
         problems = sheetgpt.check(workbook)
     for problem in problems:
         out.print(str(problem), highlight=False, markup=False)
-    out.print(f"{len(problems)} problems" if problems else "[green]clean[/green]: no rule is broken")
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    out.print(count if problems else "[green]clean[/green]: no rule is broken")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -278,9 +313,7 @@ def _ids(text: str | None) -> list[int] | None:
     try:
         return [int(part) for part in text.replace(" ", "").split(",") if part]
     except ValueError:
-        raise SheetGPTError(
-            f"--ids takes whole numbers with commas between them, such as 1,2,3; not {text!r}."
-        ) from None
+        raise SheetGPTError(f"--ids takes whole numbers separated by commas, such as 1,2,3, not {text!r}.") from None
 
 
 def _write(target: Path, text: str) -> None:

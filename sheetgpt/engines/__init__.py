@@ -86,7 +86,7 @@ def plain(key: str, value: Value | Sequence[Value]) -> float | str | list[float 
     if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
         return [_single(key, item) for item in value]
     raise SheetGPTError(
-        f"the input {key} is a {type(value).__name__}: give a number, a text, None or a sequence of them"
+        f"The input {key} is a {type(value).__name__}: give a number, a text, None or a sequence of these."
     )
 
 
@@ -94,9 +94,9 @@ def _single(key: str, value: object) -> float | str | None:
     if value is None or isinstance(value, str):
         return value
     if not isinstance(value, Real):
-        raise SheetGPTError(f"the input {key} holds a {type(value).__name__}: a cell takes a number, a text or None")
+        raise SheetGPTError(f"The input {key} holds a {type(value).__name__}: a cell takes a number, a text or None.")
     if not math.isfinite(value):
-        raise SheetGPTError(f"the input {key} holds {value}, which no cell can: give finite numbers")
+        raise SheetGPTError(f"The input {key} holds {value}, which no cell can hold: give finite numbers.")
     return float(value)
 
 
@@ -108,17 +108,17 @@ def edits(
     for key, value in inputs.items():
         place = rectangle(key) if "!" in key else names.get(key.upper())
         if place is None or place.sheet.casefold() not in own:
-            raise SheetGPTError(f"{workbook.name} has no cells named {key} to put an input in")
+            raise SheetGPTError(f"{workbook.name} has no cells named {key} for this input.")
         try:
             rows = grid(plain(key, value), place.n_rows, place.n_columns)
         except Refused as refusal:
-            raise SheetGPTError(f"the input {key} has {refusal}") from refusal
+            raise SheetGPTError(f"The input {key} has {refusal}.") from refusal
         for i, row in enumerate(rows, place.row):
             for j, single in enumerate(row, place.column):
                 if isinstance(single, str) and _CONTROL.search(single):
                     raise SheetGPTError(
-                        f"the input {key} holds a control character, which only the LibreOffice engine can put into a"
-                        " cell: use that one, or leave it out"
+                        f"The input {key} holds a control character, which only the LibreOffice engine can put into a"
+                        " cell: use that engine, or leave the character out."
                     )
                 yield own[place.sheet.casefold()], i, j, single
 
@@ -129,7 +129,8 @@ def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Rectangle |
         cell = book[title].cell(row + 1, column + 1)
         if isinstance(cell, MergedCell):
             raise SheetGPTError(
-                f"an input reaches into merged cells of {workbook.name} ({title}!{cell.coordinate}): name their first"
+                f"An input reaches into merged cells of {workbook.name} ({title}!{cell.coordinate}): name "
+                "the first of them."
             )
         cell.value = None if single == "" else single
         if isinstance(single, str) and single:
@@ -139,16 +140,16 @@ def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Rectangle |
 def require_workbook(workbook: Path) -> None:
     """Refuses what no engine could open, before any program is started for it."""
     if not workbook.is_file():
-        raise SheetGPTError(f"{workbook} is not there: give the path of an .xlsx workbook")
+        raise SheetGPTError(f"There is no file {workbook}: give the path of an .xlsx workbook.")
     try:
         with zipfile.ZipFile(workbook) as package:
             names = set(package.namelist())
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise SheetGPTError(
-            f"{workbook} can't be opened as an .xlsx workbook ({error}): it may be cut short, so build or copy it again"
+            f"{workbook} can't be opened as an .xlsx workbook ({error}). It may be cut short: build or copy it again."
         ) from error
     if "[Content_Types].xml" not in names:
-        raise SheetGPTError(f"{workbook} is a zip file but no .xlsx workbook ([Content_Types].xml is missing)")
+        raise SheetGPTError(f"{workbook} is a zip file but not an .xlsx workbook ([Content_Types].xml is missing).")
 
 
 def number(value: Any) -> float | None:

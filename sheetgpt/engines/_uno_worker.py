@@ -24,7 +24,7 @@ from typing import Any
 CELLS_A_CALL = 200_000  # getDataArray answers in one message: this keeps it at some megabytes
 LOCATED_ERRORS = 1_000  # asking for one cell's error takes 1 to 4 ms; a wholly broken workbook has millions
 NAN = float("nan")
-CANT_LOAD = "LibreOffice can't load {workbook}: it may be damaged, so build or copy it again"
+CANT_LOAD = "LibreOffice can't load {workbook}: it may be damaged, so build or copy it again."
 ERRORS = {503: "#NUM!", 519: "#VALUE!", 524: "#REF!", 525: "#NAME?", 532: "#DIV/0!", 32767: "#N/A"}
 
 
@@ -38,7 +38,7 @@ def grid(values: Any, n_rows: int, n_columns: int) -> list[list[Any]]:
     if not isinstance(values, list) and n_rows * n_columns > 1:
         raise Refused(f"one value for {n_rows * n_columns} cells: give a sequence")
     if len(cells) > n_rows * n_columns:
-        raise Refused(f"{len(cells)} values for {n_rows * n_columns} cells: give no more than fit")
+        raise Refused(f"{len(cells)} values for {n_rows * n_columns} cells: give at most one per cell")
     cells = cells + [None] * (n_rows * n_columns - len(cells))
     return [cells[i : i + n_columns] for i in range(0, len(cells), n_columns)]
 
@@ -117,17 +117,17 @@ def put(document: Any, edit: dict[str, Any]) -> None:
 
     cells = find(document, edit)
     if cells is None:
-        raise Refused(f"{{workbook}} has no cells named {edit['key']} to put an input in")
+        raise Refused(f"{{workbook}} has no cells named {edit['key']} for this input.")
     try:
         rows = grid(edit["values"], *size(cells))
     except Refused as refusal:
-        raise Refused(f"the input {edit['key']} has {refusal}") from refusal
+        raise Refused(f"The input {edit['key']} has {refusal}.") from refusal
     try:
         cells.setDataArray(tuple(tuple("" if value is None else value for value in row) for row in rows))
     except RuntimeException as error:
         if type(error) is not RuntimeException:
             raise
-        raise Refused(f"LibreOffice refuses the input {edit['key']}: its cells may be protected") from error
+        raise Refused(f"LibreOffice refuses the input {edit['key']}: its cells may be protected.") from error
 
 
 def read(cells: Any, numbers: Path, budget: list[int]) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
     """Nothing is recalculated: the cells as they were saved."""
     if inputs:
         raise SheetGPTError(
-            f"a cached workbook can't be given new inputs ({', '.join(inputs)}): type them into {Path(workbook).name},"
-            " recalculate and save it, or use another engine"
+            f"The cached engine can't be given new inputs ({', '.join(inputs)}): type them into {Path(workbook).name},"
+            " recalculate and save it, or use another engine."
         )
     names = package(workbook).names
     return cells(workbook, {key: place(key, names) for key in read})
@@ -49,7 +49,7 @@ def place(key: str, names: Mapping[str, Rectangle | None]) -> Rectangle | None:
         return names.get(key.upper())
     found = rectangle(key)
     if found is None:
-        raise SheetGPTError(f"{key} is no range of cells: write it like Home!B7 or Home!B7:K7")
+        raise SheetGPTError(f"{key} is not a range of cells: write it like Home!B7 or Home!B7:K7.")
     return found
 
 
@@ -63,7 +63,7 @@ def package(workbook: Path) -> Package:
             root = ElementTree.fromstring(archive.read(documents[0]))
     except (KeyError, IndexError, ElementTree.ParseError, zipfile.BadZipFile, OSError, ValueError) as error:
         raise SheetGPTError(
-            f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again"
+            f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again."
         ) from error
     sheets = {}
     for sheet in root.iterfind("./{*}sheets/{*}sheet"):
@@ -109,7 +109,7 @@ def cells(workbook: Path, places: Mapping[str, Rectangle | None]) -> dict[str, C
                 results |= found_cells
     except (python_calamine.CalamineError, zipfile.BadZipFile, ElementTree.ParseError, OSError, KeyError) as error:
         raise SheetGPTError(
-            f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again"
+            f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again."
         ) from error
     return results
 

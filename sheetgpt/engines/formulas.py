@@ -31,8 +31,8 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
         raise
     except Exception as error:  # the package raises whatever comes up in it
         raise SheetGPTError(
-            f"the formulas package can't compute {workbook.name} ({type(error).__name__}: {_first_line(error)}):"
-            " use another engine"
+            f"The Python package formulas can't compute {workbook.name} ({type(error).__name__}: {_first_line(error)}):"
+            " use another engine."
         ) from error
     results: dict[str, Cells | None] = dict.fromkeys(read)
     for key, area in places.items():
@@ -87,7 +87,7 @@ def _model_class() -> Any:
         from formulas.errors import FormulaError
     except ImportError as error:
         raise SheetGPTError(
-            "the formulas engine needs the Python package formulas: pip install 'sheetgpt[formulas]'"
+            "The formulas engine needs the Python package formulas: pip install 'sheetgpt[formulas]'."
         ) from error
 
     class Model(formulas.ExcelModel):  # type: ignore[misc]

@@ -34,14 +34,14 @@ def recalculate(
             try:
                 book = openpyxl.load_workbook(source)
             except Exception as error:  # openpyxl raises whatever comes up in it
-                raise SheetGPTError(f"{workbook} can't be read ({error}): build or copy it again") from error
+                raise SheetGPTError(f"{workbook} can't be read ({error}): build or copy it again.") from error
             edit(book, inputs, names, workbook)
             source = Path(folder, "edited.xlsx")
             book.save(source)
         program = shutil.which("ssconvert")
         if program is None:
             raise SheetGPTError(
-                "Gnumeric's ssconvert is not here: install it (sudo apt install gnumeric) or use another engine"
+                "Gnumeric's ssconvert is not installed: install it (sudo apt install gnumeric) or use another engine."
             )
         try:
             done = subprocess.run(
@@ -54,9 +54,9 @@ def recalculate(
         except subprocess.TimeoutExpired:
             raise SheetGPTError(
                 f"Gnumeric had not finished with {workbook.name} after {timeout:g} seconds and was stopped:"
-                " raise the limit (timeout, in seconds)"
+                " raise the limit (timeout, in seconds)."
             ) from None
         if done.returncode or not target.exists():
             said = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-            raise SheetGPTError(f"Gnumeric can't recalculate {workbook.name} ({said[0]}): build or copy it again")
+            raise SheetGPTError(f"Gnumeric can't recalculate {workbook.name} ({said[0]}): build or copy it again.")
         return cached.cells(target, places)

@@ -24,7 +24,7 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
         import ironcalc
     except ImportError as error:
         raise SheetGPTError(
-            "the IronCalc engine needs the Python package ironcalc: pip install 'sheetgpt[ironcalc]'"
+            "The IronCalc engine needs the Python package ironcalc: pip install 'sheetgpt[ironcalc]'."
         ) from error
 
     try:
@@ -48,7 +48,7 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
         raise
     except BaseException as error:  # a panic in Rust is no Exception
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise SheetGPTError(f"IronCalc can't compute {workbook.name} ({said}): use another engine") from error
+        raise SheetGPTError(f"IronCalc can't compute {workbook.name} ({said}): use another engine.") from error
 
 
 def _cells(model: Any, sheet: int, area: Rectangle) -> Cells:

@@ -42,7 +42,9 @@ USUAL_PLACES = (
     "C:/Program Files (x86)/LibreOffice/program/soffice.exe",
 )
 LARGEST = 1 << 31  # bytes of a file: 7.4 opens one of 2.10 GB, and calls one of 2.20 GB damaged
-TOO_LARGE = "LibreOffice 7.4 reads no file of 2 GiB or more: build with --weights int8, fewer --digits or --context"
+TOO_LARGE = (
+    "LibreOffice 7.4 reads no file of 2 GiB or more: build with --weights int8, fewer --digits or less --context"
+)
 NAMED = "SHEETGPT_SOFFICE"  # an environment variable
 WORKER = Path(__file__).with_name("_uno_worker.py")
 
@@ -139,7 +141,7 @@ def _explained(error: str, workbook: Path) -> str:
     """The worker's sentence with the workbook's name; a file too large for LibreOffice is not damaged."""
     size = workbook.stat().st_size
     if error == CANT_LOAD and size >= LARGEST:
-        return f"{workbook.name} has {size / 1e9:.1f} GB, and {TOO_LARGE}"
+        return f"{workbook.name} has {size / 1e9:.1f} GB, and {TOO_LARGE}."
     return error.replace("{workbook}", workbook.name)
 
 
@@ -149,7 +151,7 @@ def _target(key: str) -> dict[str, Any]:
         return {"key": key, "name": key}
     found = rectangle(key)
     if found is None:
-        raise SheetGPTError(f"{key} is no range of cells: write it like Home!B7 or Home!B7:K7")
+        raise SheetGPTError(f"{key} is not a range of cells: write it like Home!B7 or Home!B7:K7.")
     return {"key": key, "rectangle": found}
 
 
@@ -195,7 +197,7 @@ def _work(
             if not (folder / "answer.json").exists():  # else it is only slow to leave
                 raise SheetGPTError(
                     f"LibreOffice had not finished with {workbook.name} after {timeout:g} seconds and was stopped:"
-                    " raise the limit (timeout, in seconds)"
+                    " raise the limit (--engine-timeout, or timeout in Python; in seconds)."
                 ) from None
         finally:
             _end(worker)
@@ -206,8 +208,8 @@ def _work(
         return answer
     said = (folder / "log").read_text("utf-8", "replace").strip().splitlines()[-1:]
     raise SheetGPTError(
-        f"the program that drives LibreOffice stopped before it was done with {workbook.name} (exit status"
-        f" {worker.returncode}{', ' + said[0] if said else ''}): if memory ran out, close other programs and try again"
+        f"The program that drives LibreOffice stopped before it had finished with {workbook.name} (exit status"
+        f" {worker.returncode}{', ' + said[0] if said else ''}). If memory ran out, close other programs and try again."
     )
 
 
@@ -257,7 +259,7 @@ def _named(soffice: str) -> Path:
     found = shutil.which(soffice)
     if found is None:
         raise SheetGPTError(
-            f"{NAMED} names {soffice}, and there is no such program: give the path of a LibreOffice's soffice"
+            f"{NAMED} names {soffice}, and there is no such program: set it to the path of LibreOffice's soffice."
         )
     return Path(found).resolve()
 
@@ -271,7 +273,7 @@ def _installed() -> Path:
         if place.drive == Path.cwd().drive:
             for candidate in sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))), reverse=True):
                 return candidate
-    raise SheetGPTError(f"LibreOffice is not on this computer: {INSTALL}, or use another engine")
+    raise SheetGPTError(f"LibreOffice is not on this computer: {INSTALL}, or use another engine.")
 
 
 @functools.cache
@@ -286,4 +288,4 @@ def find_python(soffice: Path) -> Path:
                 [str(candidate), "-B", "-c", "import uno"], capture_output=True, env=_environment(), timeout=60
             ).returncode:
                 return candidate
-    raise SheetGPTError(f"LibreOffice ({soffice}) is here, but no Python with its uno module: {INSTALL}")
+    raise SheetGPTError(f"LibreOffice is here ({soffice}), but there is no Python with its uno module: {INSTALL}.")

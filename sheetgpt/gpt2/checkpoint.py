@@ -27,7 +27,7 @@ DEFAULT = "fairytale"
 BUNDLED = Path(__file__).parent.parent / "models"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (transformers: save_pretrained)."
+CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # constants that older files carry; c_attn.bias is a weight
@@ -89,7 +89,7 @@ def bundled() -> list[str]:
 def _unknown(name: str) -> SheetGPTError:
     """A name that nothing answers to, with what it may have been meant to be."""
     if name == DEFAULT:
-        return SheetGPTError(f"The bundled model {name!r} is missing from {BUNDLED}: install sheetgpt again.")
+        return SheetGPTError(f"The bundled model {name!r} is missing from {BUNDLED}: reinstall sheetgpt.")
     known = [DEFAULT, *hub.ALIASES]
     path = Path(os.path.expanduser(name))
     beside = os.listdir(path.parent) if os.path.isdir(path.parent) and os.access(path.parent, os.R_OK) else []
@@ -97,16 +97,17 @@ def _unknown(name: str) -> SheetGPTError:
     close = difflib.get_close_matches(name, known, n=2)
     close += [str(path.parent / file) for file in difflib.get_close_matches(path.name, beside, n=2)]
     return SheetGPTError(
-        f"There is no model {name!r}: it is no folder or .safetensors file, nor one of {', '.join(known)}, nor of the "
-        f"hub's form owner/name; {'did you mean ' + ' or '.join(close) + '?' if close else 'check the name.'}"
+        f"There is no model {name!r}: it is neither a folder nor a .safetensors file, nor one of "
+        f"{', '.join(known)}, nor a name on the hub (owner/name). "
+        f"{'Did you mean ' + ' or '.join(close) + '?' if close else 'Check the name.'}"
     )
 
 
 def _checked_file(path: Path) -> Path:
     if path.suffix in PICKLES:
-        raise SheetGPTError(f"{path} is no safetensors file but {path.suffix}, which may run code: {CONVERT}")
+        raise SheetGPTError(f"{path} is a {path.suffix} file, which can run code when it is loaded: {CONVERT}")
     if path.suffix != ".safetensors" and path.name != INDEX:
-        raise SheetGPTError(f"{path} is not a checkpoint: expected a folder or a file that ends in .safetensors.")
+        raise SheetGPTError(f"{path} is not a checkpoint: give a folder or a .safetensors file.")
     return path
 
 
@@ -141,7 +142,7 @@ def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None]) -> Pa
             weights = hub.download(model, INDEX)
             for shard in _shards(weights) if weights else ():
                 if hub.download(model, shard) is None:
-                    raise SheetGPTError(f"{model.repo} has no {shard}, though its {INDEX} names it.")
+                    raise SheetGPTError(f"{model.repo} has no {shard}, though its {INDEX} lists it.")
         if weights is None:
             pickle = "pytorch_model.bin" if hub.has_file(model, "pytorch_model.bin") else ""
             found = f"has its weights only as {pickle}" if pickle else f"has no {WEIGHTS}"
@@ -170,8 +171,8 @@ def _load_files(name: str, weights: Path) -> Checkpoint:
     if found and found.n_vocab > config.n_vocab:
         last = found.n_vocab - 1
         raise SheetGPTError(
-            f"The tokenizer in {folder} goes up to id {last} ({found.token_text(last)!r}), but config.json says "
-            f"vocab_size {config.n_vocab}: expected ids below that, so one of the two belongs to another model."
+            f"The tokenizer in {folder} has ids up to {last} ({found.token_text(last)!r}), but config.json says "
+            f"vocab_size {config.n_vocab}: one of the two belongs to another model."
         )
     return Checkpoint(name, config, params, found)
 
@@ -188,12 +189,14 @@ def _params(
     if missing:
         more = f" (and {len(missing) - 1} more)" if missing[1:] else ""
         shape = list(shapes[names[missing[0]]])
-        raise SheetGPTError(f"{weights} has no tensor {missing[0]!r}{more}; config.json asks for its shape {shape}.")
+        raise SheetGPTError(
+            f"{weights} has no tensor {missing[0]!r}{more}; config.json calls for one of shape {shape}."
+        )
     for name, tensor in tensors.items():
         if name not in names:
             raise SheetGPTError(
-                f"{tensor.file} has the tensor {name!r} of shape {list(tensor.shape)}, which a GPT-2 of "
-                f"{config.n_layer} layers has not: expected only the tensors that config.json gives rise to."
+                f"{tensor.file} has a tensor {name!r} of shape {list(tensor.shape)}, which does not "
+                f"belong to the GPT-2 of {config.n_layer} layers that config.json describes."
             )
     params = {ours: _widened(theirs, tensors[theirs], shapes[ours]) for theirs, ours in names.items()}
     if not config.tied and np.array_equal(params["lm_head"], params["wte"]):
@@ -215,7 +218,7 @@ def _widened(name: str, tensor: Tensor, shape: tuple[int, ...]) -> NDArray[np.fl
     """The tensor as float32, which holds every float16 and bfloat16 exactly."""
     if tensor.shape != shape:
         raise SheetGPTError(
-            f"{tensor.file}: tensor {name!r} has the shape {list(tensor.shape)}; config.json makes it {list(shape)}."
+            f"{tensor.file}: tensor {name!r} has the shape {list(tensor.shape)}; config.json calls for {list(shape)}."
         )
     if tensor.dtype not in ITEM_BYTES:
         raise SheetGPTError(f"{tensor.file}: tensor {name!r} has dtype {tensor.dtype}; expected F32, F16 or BF16.")
@@ -240,7 +243,7 @@ def _shards(index: Path) -> list[str]:
     """File names in an index, which must lie beside it."""
     files = read_json(index).get("weight_map")
     if not isinstance(files, dict) or not files:
-        raise SheetGPTError(f"{index} has no 'weight_map'; expected each tensor's file name.")
+        raise SheetGPTError(f"{index} has no 'weight_map', which gives the file of each tensor.")
     for tensor, file in files.items():
         if not isinstance(file, str) or not re.fullmatch(r"[\w.-]+\.safetensors", file):
             raise SheetGPTError(f"{index} puts {tensor!r} into {file!r}; expected the name of a .safetensors file.")
@@ -251,7 +254,7 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
     paths = [index.parent / file for file in _shards(index)]
     for path in paths:
         if not path.is_file():
-            raise SheetGPTError(f"{path} is missing, though {INDEX} names it; fetch it again.")
+            raise SheetGPTError(f"{path} is missing, though {INDEX} lists it: fetch it again.")
     return _collect(paths)
 
 
@@ -265,7 +268,7 @@ def _collect(paths: list[Path]) -> dict[str, Tensor]:
                 continue
             if name in tensors:
                 raise SheetGPTError(
-                    f"{path} has the tensor {name!r}, which {tensors[name].file} has too; expected one."
+                    f"{path} has the tensor {name!r}, and so does {tensors[name].file}; one of them must go."
                 )
             tensors[name] = tensor
     return tensors
@@ -281,14 +284,16 @@ def _read_safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     except OSError as error:
         raise SheetGPTError(f"{path} can't be read: {error.strerror or error}.") from None
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise SheetGPTError(f"{path} is no safetensors file, or only its beginning; fetch it again.") from None
+        raise SheetGPTError(
+            f"{path} is not a safetensors file, or only the beginning of one: fetch it again."
+        ) from None
     for name, (dtype, shape, start, end) in entries:
         raw = data[8 + length + start : 8 + length + end]
         wanted = int(np.prod(shape, dtype=object)) * ITEM_BYTES.get(dtype, 0)
         if wanted and len(raw) != wanted:
             raise SheetGPTError(
                 f"{path} is cut short or damaged: tensor {name!r} of {dtype} {list(shape)} takes "
-                f"{wanted} bytes, and {len(raw)} are there; fetch it again."
+                f"{wanted} bytes, and only {len(raw)} are there. Fetch it again."
             )
         yield name, Tensor(str(path), dtype, shape, raw)
 

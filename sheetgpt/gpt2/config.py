@@ -33,7 +33,9 @@ class GPT2Config:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise SheetGPTError(f"The config's {field} must be a whole number of at least 1, not {value!r}.")
         if self.n_embd % self.n_head:
-            raise SheetGPTError(f"The config's n_embd {self.n_embd} can't be divided among n_head {self.n_head} heads.")
+            raise SheetGPTError(
+                f"The config's n_embd {self.n_embd} can't be divided among {self.n_head} heads (n_head)."
+            )
         if self.activation_function not in ACTIVATIONS:
             raise SheetGPTError(
                 f"The config's activation_function {self.activation_function!r} is not one of {', '.join(ACTIVATIONS)}."
@@ -104,7 +106,7 @@ class GPT2Config:
         sizes |= {"n_layer": "n_layer", "n_head": "n_head"}
         missing = [key for key in sizes.values() if key not in config]
         if missing:
-            raise SheetGPTError(f"config.json has no {missing[0]!r}, which gives a shape of the model.")
+            raise SheetGPTError(f"config.json has no {missing[0]!r}, which the model's shapes depend on.")
         width: Any = config["n_embd"]
         inner: Any = config.get("n_inner")
         if inner is None and isinstance(width, int):

@@ -109,7 +109,9 @@ def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | 
         return found
     end = stop_id(tokenizer)
     if end is None:
-        raise SheetGPTError(f"The prompt is empty, and {checkpoint.name} has no {END_OF_TEXT} to begin a text with.")
+        raise SheetGPTError(
+            f"The prompt is empty, and {checkpoint.name} has no {END_OF_TEXT} to begin a text with: give a prompt."
+        )
     return [end]
 
 

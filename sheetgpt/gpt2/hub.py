@@ -68,7 +68,9 @@ def open_model(name: str) -> HubModel:
     except (OSError, HTTP_ERROR) as error:
         return _cached(repo, f"{constants.ENDPOINT} doesn't answer ({_brief(error)})")
     if meta is None:
-        raise SheetGPTError(f"{repo} on {constants.ENDPOINT} has no config.json, so it's no model that sheetgpt reads.")
+        raise SheetGPTError(
+            f"{repo} on {constants.ENDPOINT} has no config.json, so it isn't a model that sheetgpt can read."
+        )
     commit = meta.commit_hash or ""
     if not re.fullmatch("[0-9a-f]{40}", commit):
         raise SheetGPTError(f"{constants.ENDPOINT} (HF_ENDPOINT) doesn't answer as a Hugging Face hub does.")
@@ -125,7 +127,7 @@ def has_file(model: HubModel, filename: str) -> bool:
 def by_hand(repo: str, problem: str) -> str:
     """The sentence for a person without a network."""
     return (
-        f"{problem}, so {repo} can't be loaded: where there is a network, download config.json, model.safetensors, "
+        f"{problem}, so {repo} can't be loaded. On a computer with a network, download config.json, model.safetensors, "
         f"vocab.json and merges.txt from {constants.ENDPOINT}/{repo}/tree/main, put them into one folder here, "
         f"and give that folder as the model."
     )
@@ -153,7 +155,7 @@ def _metadata(repo: str, revision: str, filename: str) -> HfFileMetadata | None:
         return None
     except GatedRepoError:
         raise SheetGPTError(
-            f"{repo} is gated: accept its terms at {constants.ENDPOINT}/{repo} and set HF_TOKEN to a token of yours."
+            f"{repo} is gated: accept its terms at {constants.ENDPOINT}/{repo} and set HF_TOKEN to your token."
         ) from None
     except HfHubHTTPError as error:
         if error.response.status_code in (401, 404):
@@ -163,8 +165,8 @@ def _metadata(repo: str, revision: str, filename: str) -> HfFileMetadata | None:
 
 def _not_found(repo: str) -> SheetGPTError:
     return SheetGPTError(
-        f"There is no model {repo} on {constants.ENDPOINT} (or it is private, and HF_TOKEN names no token that may "
-        f"read it), nor a folder {repo} here: check the name."
+        f"There is no model {repo} on {constants.ENDPOINT} (or it is private, and HF_TOKEN is not a token that may "
+        f"read it), and no folder {repo} here: check the name."
     )
 
 
@@ -197,8 +199,8 @@ def _fetch_blob(model: HubModel, filename: str, etag: str, size: int) -> None:
         if found != etag:
             partial.unlink()
             raise SheetGPTError(
-                f"{filename} of {model.repo} arrived damaged: its checksum is {found}, the hub says {etag}; "
-                f"it has been thrown away, so run the same command again."
+                f"{filename} of {model.repo} arrived damaged: its checksum is {found}, and the hub says {etag}. "
+                f"It has been deleted; run the same command again."
             )
         partial.replace(blob)
 
@@ -225,12 +227,12 @@ def _download_rest(model: HubModel, filename: str, partial: Path, size: int) -> 
     if isinstance(broken, HTTP_ERROR):
         raise SheetGPTError(
             f"The download of {filename} from {model.repo} broke off after {done:,} of {size:,} bytes "
-            f"({_brief(broken)}): run the same command again and it resumes there."
+            f"({_brief(broken)}): run the same command again to resume it there."
         )
     partial.unlink()
     raise SheetGPTError(
-        f"{filename} of {model.repo} has {done:,} bytes, but the hub promised {size:,}; "
-        f"it has been thrown away, so run the same command again."
+        f"{filename} of {model.repo} has {done:,} bytes, but the hub promised {size:,}. "
+        f"It has been deleted; run the same command again."
     )
 
 

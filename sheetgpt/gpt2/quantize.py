@@ -34,13 +34,15 @@ WEIGHTS = (EXACT, INT8, *(f"{n} digits" for n in range(1, 10)))  # how weights s
 def mode(weights: str = EXACT, digits: int | None = None) -> str:
     """What the workbook says of its weights: "exact", "int8" or "4 digits". Refuses anything else."""
     if weights not in (EXACT, INT8):
-        raise SheetGPTError(f"--weights is exact or int8, not {weights!r}.")
+        raise SheetGPTError(f"--weights must be exact or int8, not {weights!r}.")
     if digits is None:
         return weights
     if weights == INT8:
         raise SheetGPTError("Give --weights int8 or --digits, not both: int8 rounds in its own way.")
     if digits not in range(1, 10):
-        raise SheetGPTError(f"--digits {digits} is not between 1 and 9, and 9 tell every float32 from its neighbours.")
+        raise SheetGPTError(
+            f"--digits must be between 1 and 9, not {digits}; 9 digits tell every float32 from its neighbours."
+        )
     return f"{digits} digits"
 
 
@@ -188,8 +190,9 @@ class Cost:
     def __str__(self) -> str:
         """A sentence for the Home sheet and the command line."""
         return (
-            f"on the prompt it was built with, logits are at most {self.largest:.2g} from the exact model's (root "
-            f"mean square {self.rms:.2g}); after {self.n_same} of its {self.n_tokens} tokens the same one is likeliest"
+            f"on the prompt at build time, logits differ from the exact model's by at most {self.largest:.2g} "
+            f"(root mean square {self.rms:.2g}), and the likeliest next token is the same after {self.n_same} of "
+            f"{self.n_tokens} tokens"
         )
 
 

@@ -57,10 +57,10 @@ class Sampling:
     def __post_init__(self) -> None:
         heat = self.temperature
         if not (_real(heat) and (heat == 0 or COLDEST <= heat <= HOTTEST)):
-            raise SheetGPTError(f"The temperature {_shown(heat)} is neither 0 nor between {COLDEST:g} and {HOTTEST}.")
+            raise SheetGPTError(f"The temperature must be 0 or between {COLDEST:g} and {HOTTEST}, not {_shown(heat)}.")
         check_whole("top_k", self.top_k, 1, MAX_TOP_K)
         if not (_real(self.top_p) and 0 < self.top_p <= 1):
-            raise SheetGPTError(f"top_p must lie above 0 and be at most 1, not {_shown(self.top_p)}.")
+            raise SheetGPTError(f"top_p must be above 0 and at most 1, not {_shown(self.top_p)}.")
         check_whole("seed", self.seed, 0, MAX_SEED)
 
 

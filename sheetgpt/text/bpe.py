@@ -32,13 +32,13 @@ def sentences(capacity: int, rounds: int, empty_is_a_token: bool) -> dict[str, s
     """What to say of each status, in the words that the Tokenizer sheet and the command line share."""
     empty = "The prompt is empty: type some text."
     if empty_is_a_token:
-        empty = "The prompt is empty, so it becomes <|endoftext|>, the token that stands before every text."
+        empty = "The prompt is empty, so <|endoftext|>, the token between two texts, takes its place."
     return {
-        FITS: "The prompt is read in full.",
+        FITS: "The whole prompt was read.",
         EMPTY: empty,
-        TOO_LONG: f"The prompt has more than the {capacity} bytes that this workbook has rows for: shorten it.",
-        HALF_CHARACTER: "The prompt holds half of a character, which is no text: delete it and type it again.",
-        NO_TOKEN: "The prompt holds a character that this model has no token for: leave it out.",
+        TOO_LONG: f"The prompt has more than the {capacity} bytes that this workbook has room for: shorten it.",
+        HALF_CHARACTER: "The prompt holds half a character, which is not text: delete it and type it again.",
+        NO_TOKEN: "The prompt holds a character for which this model has no token: leave it out.",
         TOO_MANY_ROUNDS: f"A word of the prompt needs more than {rounds} merge rounds: shorten it or put spaces in it.",
     }
 
@@ -92,7 +92,7 @@ def _check_order(tokenizer: Tokenizer, pairs: Sequence[tuple[int, int]], merged:
             a, b = tokenizer.merges[rank]
             raise SheetGPTError(
                 f"Merge {rank + 1}, {a!r} + {b!r}, comes before the merge that makes one of its parts; "
-                f"the Tokenizer sheet needs merges in the order of training."
+                f"the Tokenizer sheet needs the merges in the order in which they were learned."
             )
 
 
@@ -101,10 +101,12 @@ def _check_flags(tokenizer: Tokenizer) -> None:
     for token, flags in tokenizer.flags.items():
         wanted = [flag for flag in ("lstrip", "rstrip", "single_word") if flags.get(flag)]
         if wanted:
-            raise SheetGPTError(f"The added token {token!r} is marked {wanted[0]}, which the Tokenizer sheet can't do.")
+            raise SheetGPTError(
+                f"The added token {token!r} is marked {wanted[0]}, which the Tokenizer sheet doesn't support."
+            )
     if len({flags.get("normalized", False) for flags in tokenizer.flags.values()}) > 1:
         raise SheetGPTError(
-            "Some added tokens are marked normalized and some are not, which the Tokenizer sheet can't do."
+            "Some added tokens are marked normalized and some are not, which the Tokenizer sheet doesn't support."
         )
 
 

@@ -74,14 +74,14 @@ class Tokenizer:
         except UnicodeEncodeError as error:
             raise SheetGPTError(
                 f"The text holds half a surrogate pair, {text[error.start]!r}, as character {error.start + 1}: "
-                f"it is no Unicode character, so take it out."
+                f"it is not a Unicode character, so leave it out."
             ) from None
         ids: list[int] = self._rust.encode(text, add_special_tokens=False).ids
         # BPE drops a letter that its vocabulary lacks without a word; GPT-2's own has all 256.
         if self._missing and b"".join(map(self.token_bytes, ids)) != text.encode():
             for n, character in enumerate(text, 1):
                 if not self._missing.isdisjoint(character.encode()):
-                    raise SheetGPTError(f"The vocabulary can't write {character!r}, character {n} of the text.")
+                    raise SheetGPTError(f"The vocabulary has no token for {character!r}, character {n} of the text.")
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -124,7 +124,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SheetGPTError(f"{path} can't be read: {error.strerror or error}.") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise SheetGPTError(f"{path} is no JSON ({error}); fetch it again.") from None
+        raise SheetGPTError(f"{path} is not JSON ({error}): fetch it again.") from None
     if not isinstance(content, dict):
         raise SheetGPTError(f"{path} must hold a JSON object, not a {type(content).__name__}.")
     return content
@@ -172,15 +172,17 @@ def _check_merges(merges: Iterable[tuple[str, str]], vocab: Mapping[str, int]) -
     for n, (left, right) in enumerate(merges, 1):
         for token in (left, right, left + right):
             if token not in vocab:
-                raise SheetGPTError(f"Merge {n}, {left!r} + {right!r}, needs {token!r}, which the vocabulary lacks.")
+                raise SheetGPTError(
+                    f"Merge {n}, {left!r} + {right!r}, needs {token!r}, which is not in the vocabulary."
+                )
 
 
 def _vocab(content: object, path: Path) -> dict[str, int]:
     if not isinstance(content, dict):
-        raise SheetGPTError(f"{path} has no vocabulary: expected an object of tokens and ids.")
+        raise SheetGPTError(f"{path} has no vocabulary: expected a JSON object of tokens and ids.")
     for token, i in content.items():
         if type(i) is not int or not 0 <= i < MAX_ID:
-            raise SheetGPTError(f"{path} gives token {token!r} the id {i!r}; expected a whole number from 0.")
+            raise SheetGPTError(f"{path} gives token {token!r} the id {i!r}; expected a whole number, 0 or more.")
     return content
 
 
@@ -190,7 +192,7 @@ def _pairs(lines: Iterable[object], path: Path) -> list[tuple[str, str]]:
     for n, line in enumerate(lines, 1):
         parts = line.split(" ") if isinstance(line, str) else line
         if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(p, str) and p for p in parts):
-            raise SheetGPTError(f"{path} has {line!r} as merge {n}; expected two tokens with one space between.")
+            raise SheetGPTError(f"{path} has {line!r} as merge {n}; expected two tokens with one space between them.")
         pairs.append((parts[0], parts[1]))
     return pairs
 
@@ -223,7 +225,7 @@ def _read_tokenizer_json(path: Path) -> tuple[dict[str, int], list[tuple[str, st
     found = _kind(splitter)
     if found != "ByteLevel" or not splitter.get("use_regex", True):
         found += " without its regex" if found == "ByteLevel" else ""
-        raise SheetGPTError(f"{path} has the pre_tokenizer {found}; expected ByteLevel, as GPT-2's.")
+        raise SheetGPTError(f"{path} has the pre_tokenizer {found}; GPT-2's is ByteLevel.")
     _check_prefix_space(splitter, path)
     merges = model.get("merges")
     if not isinstance(merges, list):
@@ -254,9 +256,13 @@ def _read_added(folder: Path, vocab: Mapping[str, int]) -> tuple[dict[str, int],
             if "id" not in entry and i is None:
                 continue
             if not isinstance(token, str) or not token or type(i) is not int or not 0 <= i < MAX_ID:
-                raise SheetGPTError(f"{path} has the added token {token!r} with id {i!r}; expected text and a number.")
+                raise SheetGPTError(
+                    f"{path} has the added token {token!r} with the id {i!r}; expected a text and a number."
+                )
             if added.setdefault(token, i) != i:
-                raise SheetGPTError(f"{path} gives the added token {token!r} the id {i}, another file {added[token]}.")
+                raise SheetGPTError(
+                    f"{path} gives the added token {token!r} the id {i}; another file gives it {added[token]}."
+                )
             flags.setdefault(token, {}).update({key: bool(entry[key]) for key in FLAGS if key in entry})
     return added, flags
 
@@ -278,7 +284,9 @@ def _added_entries(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
             role if isinstance(role, dict) else {"content": role} for role in roles if isinstance(role, dict | str)
         ]
     if not all(isinstance(entry, dict) for entry in entries):
-        raise SheetGPTError(f"{path} describes an added token in a way that sheetgpt doesn't know: {entries!r:.80}.")
+        raise SheetGPTError(
+            f"{path} describes an added token in a way that sheetgpt doesn't understand: {entries!r:.80}."
+        )
     return list(entries)
 
 

@@ -92,7 +92,7 @@ def build(
     check_limits(layout, text)
     target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).name}.xlsx"
     if target.is_dir():
-        raise SheetGPTError(f"{target} is a folder; give -o the name of a file.")
+        raise SheetGPTError(f"{target} is a folder: give -o the name of a file.")
     source = _relative(checkpoint.source or checkpoint.name, target)
     book = make_book(checkpoint, layout, text, inputs, source)
     book.save(target, progress)
@@ -109,7 +109,9 @@ def planned(
 ) -> Layout:
     """The layout of the workbook that `build` would write with these arguments."""
     if prompt_bytes < 0:
-        raise SheetGPTError(f"--prompt-bytes {prompt_bytes} is below 0; 0 makes a workbook that takes token ids.")
+        raise SheetGPTError(
+            f"--prompt-bytes {prompt_bytes} is below 0; 0 builds a workbook whose prompts are token ids."
+        )
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
     end, config = stop_id(checkpoint.tokenizer), checkpoint.config
     columns, mode = n_columns(config, context), quantize.mode(weights, digits)
@@ -142,7 +144,7 @@ def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:
     try:
         tables = tables_of(checkpoint.tokenizer)
     except SheetGPTError as error:
-        raise SheetGPTError(f"{error} --prompt-bytes 0 makes a workbook that takes token ids.") from None
+        raise SheetGPTError(f"{error} --prompt-bytes 0 builds a workbook whose prompts are token ids.") from None
     shown, hexes = layout.vocabulary["vocab_shown"], layout.vocabulary["vocab_hex"]
     tokenizer = TokenizerLayout(tables, layout.home["prompt"], shown, layout.prompt_bytes, layout.merge_rounds)
     decoding = DecodingLayout(layout.home["token_ids"], shown, hexes, "decoded", decoded_bytes(layout.context))

@@ -59,11 +59,13 @@ def parameters(config: GPT2Config) -> Table:
 
 
 def rounding(layout: Layout, cost: Cost) -> Table:
-    table = Table("what rounding the weights costs", "", title="Weights", title_justify="left", box=None)
+    table = Table("what rounding the weights changes", "", title="Weights", title_justify="left", box=None)
     table.add_row("weights", layout.weights)
-    table.add_row("logits, largest difference from the exact model", f"{cost.largest:.3g}")
-    table.add_row("logits, root mean square of the differences", f"{cost.rms:.3g}")
-    table.add_row("same likeliest next token", f"{cost.n_same} of {cost.n_tokens} tokens ({cost.top_1:.1%})")
+    table.add_row("largest difference of a logit from the exact model", f"{cost.largest:.3g}")
+    table.add_row("root mean square of these differences", f"{cost.rms:.3g}")
+    table.add_row(
+        "likeliest next token is the same after", f"{cost.n_same} of {cost.n_tokens} tokens ({cost.top_1:.1%})"
+    )
     return table
 
 

@@ -1,7 +1,7 @@
-"""What stands in a workbook's yellow cells, and which token ids its columns hold for it.
+"""What the yellow cells of a workbook hold, and the token ids that its columns hold because of it.
 
-The twin of the Home sheet's strip: the text through the tokenizer, or ids typed in its place, and of them the last
-ones that the columns have room for.
+The twin of the Home sheet's strip: the ids of the prompt's text, or those typed in its place; of these the last ones
+that fit into the columns.
 """
 
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ def with_prompt(inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequenc
         if prompt is not None:
             raise SheetGPTError("Give --prompt or --ids, not both.")
         if len(ids) > layout.context:
-            columns = f"the workbook {layout.context} columns"
-            raise SheetGPTError(f"The prompt has {len(ids)} tokens and {columns}: build with more --context.")
+            columns = f"the workbook has {layout.context} columns"
+            raise SheetGPTError(f"The prompt has {len(ids)} tokens, and {columns}: build with more --context.")
         check_ids(ids, layout.config)
         return replace(inputs, ids=tuple(ids))
     if prompt is None:
         return inputs
     if not layout.reads_text:
         raise SheetGPTError(
-            "There is no tokenizer in the workbook to read a text with: give the prompt as --ids 1,2,3."
+            "There is no tokenizer in the workbook, so it can't read a text: give the prompt as --ids 1,2,3."
         )
     return replace(inputs, prompt=cell_text(prompt), ids=())
 
@@ -77,7 +77,7 @@ def given_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> Se
     if inputs.ids or not layout.reads_text:
         return inputs.ids
     if tokenizer is None:
-        raise SheetGPTError("The prompt is a text, and there is no tokenizer to read it with: name the checkpoint.")
+        raise SheetGPTError("The prompt is a text, and there is no tokenizer to read it: name the checkpoint.")
     tables = tables_of(tokenizer)
     trace = bpe.run(inputs.prompt, tables, layout.prompt_bytes, layout.merge_rounds)
     if trace.status not in (bpe.FITS, bpe.EMPTY) or not (trace.ids or inputs.prompt):

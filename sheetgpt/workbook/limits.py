@@ -1,4 +1,4 @@
-"""What a workbook may be at most, checked before anything is written, and what opening it takes.
+"""The limits of a workbook, checked before anything is written, and what it takes to open one.
 
 Sources: for rows, columns and formulas "Excel specifications and limits", support.microsoft.com; for the file PKWARE's
 APPNOTE.TXT, section 4.3; for the programs in a browser "File size limits for workbooks in SharePoint" (100 MB) and
@@ -31,7 +31,7 @@ def check_limits(layout: Layout, text: Text | None = None) -> None:
     if length >= MAX_FORMULA:
         raise SheetGPTError(
             f"With --context {layout.context} the prompt's text on Home would need a formula of {length:,} characters; "
-            f"a formula has at most {MAX_FORMULA:,}."
+            f"Excel allows at most {MAX_FORMULA:,}."
         )
 
 
@@ -43,8 +43,8 @@ def check_shapes(layout: Layout) -> None:
         advice = "--weights int8 makes it smaller" if less else "build a smaller model"
         raise SheetGPTError(
             f"A workbook of {layout.config.n_params:,} weights and {layout.context} columns would take about "
-            f"{size / 1e9:.1f} GB, and {memory_bytes(layout) / 1e9:.0f} GB of memory in LibreOffice; a workbook is a "
-            f"zip file, which holds 4 GiB without an extension that not every program reads: {advice}."
+            f"{size / 1e9:.1f} GB, and {memory_bytes(layout) / 1e9:.0f} GB of memory in LibreOffice. A workbook is a "
+            f"zip file, which holds 4 GiB without an extension that some programs can't read: {advice}."
         )
     weights = {name: area for name, areas in layout.params.items() for area in areas}
     for name, area in (layout.tensors | weights | layout.softmax | layout.vocabulary).items():
@@ -66,7 +66,9 @@ def memory_bytes(layout: Layout) -> float:
 def forecast(layout: Layout) -> str:
     """Before it is built: the file's size and LibreOffice's memory, in words."""
     size, memory = file_bytes(layout), memory_bytes(layout)
-    return f"a file of about {size / 1e6:,.0f} MB, and {memory / 1e9:.1f} GB of memory to open it in LibreOffice"
+    cells = f"{layout.config.n_params:,} weights and {layout.context} token columns"
+    needs = f"LibreOffice will need about {memory / 1e9:.1f} GB of memory to open it."
+    return f"{cells} make a file of about {size / 1e6:,.0f} MB. {needs}"
 
 
 def in_browsers(layout: Layout, size: float) -> str:
@@ -76,8 +78,8 @@ def in_browsers(layout: Layout, size: float) -> str:
     if web and google:
         return "It is small enough for Excel for the web and for Google Sheets."
     if web:
-        return "It is small enough for Excel for the web, and too large for Google Sheets (10 million cells)."
-    return "It is too large for Excel for the web and for Google Sheets (100 MB)."
+        return "It is small enough for Excel for the web but too large for Google Sheets (10 million cells)."
+    return "It is too large for Excel for the web and for Google Sheets (100 MB each)."
 
 
 def _formulas(layout: Layout) -> int:
@@ -90,9 +92,10 @@ def _formulas(layout: Layout) -> int:
 def _fits(name: str, area: Area) -> None:
     if area.last_column > MAX_COLUMNS:
         raise SheetGPTError(
-            f"{name} would need {area.last_column:,} columns on the sheet {area.sheet}; a sheet has {MAX_COLUMNS:,}."
+            f"{name} would need {area.last_column:,} columns on the sheet {area.sheet}; a sheet has only "
+            f"{MAX_COLUMNS:,}."
         )
     if area.last_row > MAX_ROWS:
         raise SheetGPTError(
-            f"{name} would need {area.last_row:,} rows on the sheet {area.sheet}; a sheet has {MAX_ROWS:,}."
+            f"{name} would need {area.last_row:,} rows on the sheet {area.sheet}; a sheet has only {MAX_ROWS:,}."
         )

@@ -74,7 +74,7 @@ class Workbook:
             if model is not None:
                 raise
             raise SheetGPTError(
-                f"The checkpoint that {self.path.name} was made from can't be loaded; name it with --model. ({error})"
+                f"The checkpoint that {self.path.name} was built from can't be loaded; name it with --model. ({error})"
             ) from error
 
 
@@ -89,9 +89,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     cells = cached.recalculate(path, {}, [*names, *optional])
     missing = [name for name in names if cells[name] is None]
     if missing:
-        problem = (
-            f"{path} is no workbook of sheetgpt's, or its Model sheet is damaged: there is no range {missing[0]!r}."
-        )
+        problem = f"{path} is not a workbook built by sheetgpt, or its Model sheet is damaged: "
+            f"it has no range {missing[0]!r}."
         raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
     found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in (*names, *ROUNDING)}
     try:
@@ -111,7 +110,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
             cost = Cost(largest, rms, top_1, int(n))
     except (TypeError, ValueError, OverflowError, KeyError, SheetGPTError) as error:
-        raise DamagedWorkbook(f"The Model sheet of {path} holds something else than the config: {error}.") from error
+        raise DamagedWorkbook(f"The Model sheet of {path} doesn't hold a valid config: {error}.") from error
     prompt, ids = cell_text(_text(cells["prompt"])), _ids(cells["prompt_ids"])
     settings = {name: _number(cells[name], DEFAULTS[name]) for name in INPUTS}
     return Workbook(

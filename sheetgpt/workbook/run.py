@@ -1,4 +1,4 @@
-"""Recalculates a workbook in LibreOffice for a prompt and reads what it wrote, and what would come next."""
+"""Recalculates a workbook in LibreOffice for a prompt and reads what it wrote, and what could come next."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,7 +99,7 @@ def run(
         raise SheetGPTError(message or f"{workbook} shows no token ids.")
     next_tokens = _next_tokens(cells)
     if not next_tokens:
-        raise SheetGPTError(f"{workbook} gives no next token; `sheetgpt verify` tells what is wrong.")
+        raise SheetGPTError(f"{workbook} shows no next token; `sheetgpt verify` finds out what is wrong.")
     n_prompt = int(cells["n_prompt"].numbers[0, 0])
     completion = cells["completion"].texts.get((0, 0), "") if "completion" in cells else ""
     text = cells["prompt_text"].texts.get((0, 0), "")
@@ -119,7 +119,8 @@ def _one_by_one(
         given, cell = found["n_given"], found.get("completion")
         if given is not None and given.numbers[0, 0] > room:
             raise SheetGPTError(
-                "The prompt and the new tokens are more than the columns: then nothing can be streamed."
+                "The prompt and the new tokens don't fit into the columns, so they can't be streamed: ask "
+                "for fewer --new-tokens."
             )
         text = ("" if cell is None else cell.texts.get((0, 0), "")).rstrip("\ufffd")
         on_text(text[len(shown) :])
@@ -176,7 +177,7 @@ def evaluate(
     book = open_workbook(workbook)
     checkpoint = book.checkpoint(model)
     if fingerprint(checkpoint) != book.fingerprint:
-        raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was made from.")
+        raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was built from.")
     inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids), **settings)
     start = token_ids(inputs, checkpoint.tokenizer, book.layout)
     params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
