@@ -89,8 +89,10 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     cells = cached.recalculate(path, {}, [*names, *optional])
     missing = [name for name in names if cells[name] is None]
     if missing:
-        problem = f"{path} is not a workbook built by sheetgpt, or its Model sheet is damaged: "
+        problem = (
+            f"{path} is not a workbook built by sheetgpt, or its Model sheet is damaged: "
             f"it has no range {missing[0]!r}."
+        )
         raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
     found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in (*names, *ROUNDING)}
     try:
