@@ -209,7 +209,7 @@ def test_a_missing_bundled_model_says_so(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("name", "guess"),
-    [("fairytail", "fairytale"), ("gpt-2", "gpt2"), ("distillgpt2", "distilgpt2"), ("xyzzy", "check the name")],
+    [("fairytail", "fairytale"), ("gpt-2", "gpt2"), ("distillgpt2", "distilgpt2"), ("xyzzy", "Check the name")],
 )
 def test_an_unknown_name_is_refused_with_the_nearest(name: str, guess: str) -> None:
     sentence = refused(name)
@@ -219,8 +219,8 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str, guess: str) -> N
 
 def test_a_misspelt_path_is_refused_with_the_nearest(write_checkpoint: Write, tmp_path: Path) -> None:
     folder = write_checkpoint("my-model")
-    assert f"did you mean {folder}?" in refused(str(tmp_path / "my_model"))
-    assert f"did you mean {folder / 'model.safetensors'}?" in refused(folder / "modell.safetensors")
+    assert f"Did you mean {folder}?" in refused(str(tmp_path / "my_model"))
+    assert f"Did you mean {folder / 'model.safetensors'}?" in refused(folder / "modell.safetensors")
     assert "There is no model" in refused("a" * 5000)
 
 
@@ -233,7 +233,7 @@ def test_missing_tensors_are_named_with_the_shape_expected(write_checkpoint: Wri
 
 def test_a_missing_head_is_named_when_config_says_untied(write_checkpoint: Write, hf_config: dict[str, Any]) -> None:
     sentence = refused(write_checkpoint(config=hf_config | {"tie_word_embeddings": False}))
-    assert "has no tensor 'lm_head.weight'; config.json asks for its shape [260, 6]" in sentence
+    assert "has no tensor 'lm_head.weight'; config.json calls for one of shape [260, 6]" in sentence
 
 
 def test_the_bias_of_c_attn_is_no_mask_buffer(write_checkpoint: Write, hf_tensors: Tensors) -> None:
@@ -250,14 +250,14 @@ def test_a_misshapen_tensor_is_named_with_both_shapes(
 ) -> None:
     right = list(hf_tensors[name].shape)
     hf_tensors[name] = np.zeros(wrong, np.float32)
-    assert f"tensor {name!r} has the shape {list(wrong)}; config.json makes it {right}." in refused(write_checkpoint())
+    assert f"tensor {name!r} has the shape {list(wrong)}; config.json calls for {right}." in refused(write_checkpoint())
 
 
 @pytest.mark.parametrize("name", ["score.weight", "h.2.ln_1.weight", "h.0.crossattention.c_attn.weight"])
 def test_an_unexpected_tensor_is_named(write_checkpoint: Write, hf_tensors: Tensors, name: str) -> None:
     hf_tensors[name] = np.zeros((2, 6), np.float32)
     sentence = refused(write_checkpoint())
-    assert f"has the tensor {name!r} of shape [2, 6], which a GPT-2 of 2 layers has not" in sentence
+    assert f"has a tensor {name!r} of shape [2, 6], which does not belong to the GPT-2 of 2 layers" in sentence
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_another_architecture_is_refused_by_its_config(write_checkpoint: Write, 
 def test_a_missing_or_broken_config_is_refused(write_checkpoint: Write) -> None:
     folder = write_checkpoint()
     (folder / "config.json").write_text("{")
-    assert "config.json is no JSON" in refused(folder)
+    assert "config.json is not JSON" in refused(folder)
     (folder / "config.json").unlink()
     assert "has no config.json" in refused(folder)
     assert "has no config.json" in refused(folder / "model.safetensors")
@@ -302,7 +302,7 @@ def test_weights_only_as_pickle_are_refused(write_checkpoint: Write) -> None:
     folder = write_checkpoint()
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     assert "has its weights only as pytorch_model.bin: sheetgpt reads only safetensors" in refused(folder)
-    assert "pytorch_model.bin is no safetensors file but .bin" in refused(folder / "pytorch_model.bin")
+    assert "pytorch_model.bin is a .bin file, which can run code" in refused(folder / "pytorch_model.bin")
 
 
 def test_a_folder_without_weights_is_refused(write_checkpoint: Write, tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_a_file_cut_anywhere_is_refused(write_checkpoint: Write) -> None:
     whole = path.read_bytes()
     for length in (0, 5, 8, 200, len(whole) - 4000, len(whole) - 1):
         path.write_bytes(whole[:length])
-        assert "fetch it again" in refused(path)
+        assert "fetch it again" in refused(path).lower()
 
 
 @pytest.mark.parametrize(
@@ -338,12 +338,12 @@ def test_a_header_that_contradicts_itself_is_refused(write_checkpoint: Write, en
     path = write_checkpoint() / "model.safetensors"
     text = json.dumps({"ln_f.bias": entry}).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(24))
-    assert "fetch it again" in refused(path)
+    assert "fetch it again" in refused(path).lower()
 
 
 def test_a_missing_shard_is_named(shards: Path) -> None:
     (shards / "model-00002-of-00002.safetensors").unlink()
-    assert "model-00002-of-00002.safetensors is missing, though model.safetensors.index.json names it" in refused(
+    assert "model-00002-of-00002.safetensors is missing, though model.safetensors.index.json lists it" in refused(
         shards
     )
 
@@ -368,7 +368,7 @@ def test_an_index_without_a_map_is_refused(shards: Path, index: str) -> None:
 def test_a_tokenizer_larger_than_the_model_is_refused(write_checkpoint: Write, hf_vocab: dict[str, int]) -> None:
     hf_vocab["<x>"] = 260
     sentence = refused(write_checkpoint())
-    assert "goes up to id 260 ('<x>'), but config.json says vocab_size 260" in sentence
+    assert "has ids up to 260 ('<x>'), but config.json says vocab_size 260" in sentence
 
 
 def test_a_tokenizer_smaller_than_the_model_is_fine(

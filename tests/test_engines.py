@@ -303,7 +303,7 @@ def test_a_damaged_sheet_is_refused_in_a_sentence(workbook, tmp_path) -> None:
 
 def test_a_range_that_is_none_is_refused(workbook) -> None:
     for recalculate in [*RECALCULATORS, cached.recalculate]:
-        with pytest.raises(SheetGPTError, match="is no range of cells"):
+        with pytest.raises(SheetGPTError, match="is not a range of cells"):
             recalculate(workbook, {}, ["My sheet!B2,D2"])
 
 

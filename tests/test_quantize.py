@@ -260,8 +260,8 @@ def test_rounding_that_does_not_exist_is_refused(micro: Checkpoint, tmp_path: Pa
     target = tmp_path / "w.xlsx"
     refusals: tuple[tuple[dict[str, object], str], ...] = (
         ({"weights": "int4"}, "not 'int4'"),
-        ({"digits": 0}, "--digits 0"),
-        ({"digits": 10}, "--digits 10"),
+        ({"digits": 0}, "not 0"),
+        ({"digits": 10}, "not 10"),
         ({"weights": "int8", "digits": 4}, "not both"),
     )
     for arguments, words in refusals:
@@ -285,11 +285,11 @@ def test_the_commands_tell_the_cost(
 
     said = command("build", micro.source, "-o", target, "--ids", "5,9,33", "--context", 4, "--weights", "int8")
     cost = open_workbook(target).cost
-    assert f"weights int8: {cost}" in said
+    assert f"Weights (int8): {cost}" in said
     assert cost is not None
     assert f"{cost.n_same} of 3 tokens" in command("info", target)
     said = command("build", micro.source, "-o", target, "--ids", "5", "--context", 4, "--digits", "3")
-    assert "weights 3 digits: " in said
+    assert "Weights (3 digits): " in said
     assert open_workbook(target).layout == replace(Layout(micro.config, 4), weights="3 digits")
 
 

@@ -309,11 +309,11 @@ def test_bad_input_is_refused_in_a_sentence(micro_workbook: Path, tmp_path: Path
     for arguments, words in refusals:
         with pytest.raises(SheetGPTError, match=words):
             verify(micro_workbook, **arguments)  # type: ignore[arg-type]
-    with pytest.raises(SheetGPTError, match="not there"):
+    with pytest.raises(SheetGPTError, match="There is no file"):
         verify(tmp_path / "nothing.xlsx")
     foreign = tmp_path / "foreign.xlsx"
     openpyxl.Workbook().save(foreign)
-    with pytest.raises(SheetGPTError, match="no workbook of sheetgpt's"):
+    with pytest.raises(SheetGPTError, match="not a workbook built by sheetgpt"):
         verify(foreign)
 
 

@@ -268,7 +268,7 @@ def _collect(paths: list[Path]) -> dict[str, Tensor]:
                 continue
             if name in tensors:
                 raise SheetGPTError(
-                    f"{path} has the tensor {name!r}, and so does {tensors[name].file}; one of them must go."
+                    f"{path} has the tensor {name!r}, which {tensors[name].file} has too; there must be only one."
                 )
             tensors[name] = tensor
     return tensors
