@@ -13,6 +13,7 @@ from rich.table import Table
 import sheetgpt
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml.book import Progress, Written
 from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.workbook.build import load_fitting, planned
@@ -109,8 +110,7 @@ def build(
     """
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits)
-    if not quiet:
-        err.print(f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}", highlight=False, soft_wrap=True)
+    room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         target = sheetgpt.build(
@@ -124,7 +124,7 @@ def build(
             merge_rounds=merge_rounds,
             weights=weights,
             digits=digits,
-            progress=advance,
+            progress=_saying_first(room, advance),
         )
     if not quiet:
         size = target.stat().st_size
@@ -136,6 +136,17 @@ def build(
         if weights != "exact" or digits is not None:
             book = open_workbook(target)
             out.print(f"Weights ({book.layout.weights}): {book.cost}.", highlight=False, soft_wrap=True)
+
+
+def _saying_first(sentences: list[str], advance: Progress) -> Progress:
+    """Prints the sentences as soon as the writing begins: by then every input has been found right."""
+
+    def tell(written: Written) -> None:
+        while sentences:
+            err.print(sentences.pop(0), highlight=False, soft_wrap=True)
+        advance(written)
+
+    return tell
 
 
 @app.command()

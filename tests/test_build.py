@@ -145,12 +145,12 @@ def test_limits_are_named_before_anything_is_written(
     refusals: tuple[tuple[dict[str, object], str], ...] = (
         ({"context": 17}, "--context 17"),
         ({"context": 0}, "--context 0"),
-        ({"context": 2, "ids": [1, 2, 3]}, "3 tokens and the workbook 2 columns"),
+        ({"context": 2, "ids": [1, 2, 3]}, "3 tokens, and the workbook has 2 columns"),
         ({"ids": [64]}, "Token id 64"),
         ({"ids": []}, "prompt is empty"),
         ({"prompt": "hello"}, "no tokenizer"),
-        ({"temperature": -0.5}, "temperature -0.5"),
-        ({"temperature": float("nan")}, "temperature nan"),
+        ({"temperature": -0.5}, "temperature must be 0 or .*, not -0.5"),
+        ({"temperature": float("nan")}, "temperature must be 0 or .*, not nan"),
     )
     for arguments, words in refusals:
         with pytest.raises(SheetGPTError, match=words):
