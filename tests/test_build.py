@@ -22,7 +22,7 @@ from patching import patch, set_formula, set_value
 from rich.console import Console
 
 import sheetgpt
-from sheetgpt.engines import libreoffice, rectangle
+from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
 from sheetgpt.gpt2.checkpoint import Checkpoint
@@ -108,9 +108,9 @@ def test_every_tensor_and_every_parameter_has_its_name(workbook: str, request: p
 
 
 def n_cells(reference: str) -> int:
-    area = rectangle(reference)
+    area = Area.parse(reference)
     assert area is not None, reference
-    return area.n_rows * area.n_columns
+    return area.n_cells
 
 
 def test_tokens_that_begin_like_a_formula_stay_text(write_checkpoint: Callable[..., Path], tmp_path: Path) -> None:

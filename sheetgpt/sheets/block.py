@@ -19,11 +19,8 @@ from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.token_sheet import (
     Prompt,
     Section,
-    at,
     colour_probability,
     colour_signed,
-    down,
-    key_column,
     letter,
     sheet_rows,
     token_sheet,
@@ -52,7 +49,7 @@ def linear(x: Area, weights: Area, o: int, t: int, row: int, sheet: str, scaled:
     6 ns a multiply-add in LibreOffice, against 20+ for MMULT.
     """
     scale = f"*$E${row}" if scaled else ""
-    return f"SUMPRODUCT({weights.stripe(o).reference},{down(x, t, sheet)}){scale}+$D${row}"
+    return f"SUMPRODUCT({weights.stripe(o).reference},{x.down(t, sheet)}){scale}+$D${row}"
 
 
 def layer_norm(
@@ -68,7 +65,7 @@ def layer_norm(
             name,
             words,
             trace[name + ".mean"],
-            lambda i, t: f"AVERAGE({down(x, t, sheet)})",
+            lambda i, t: f"AVERAGE({x.down(t, sheet)})",
             lambda i: "mean",
         ),
         Section(
@@ -76,7 +73,7 @@ def layer_norm(
             name,
             words,
             trace[name + ".rstd"],
-            lambda i, t: f"1/SQRT(DEVSQ({down(x, t, sheet)})/{x.n_rows}+{epsilon})",
+            lambda i, t: f"1/SQRT(DEVSQ({x.down(t, sheet)})/{x.n_rows}+{epsilon})",
             lambda i: "rstd = 1/√(variance+ε)",
             titled=False,
         ),
@@ -86,7 +83,7 @@ def layer_norm(
             "(x − mean) × rstd × gain + bias: columns on one scale, then each row stretched and moved.  [n_embd, T]",
             trace[name],
             lambda i, t: (
-                f"({at(x, i, t, sheet)}-{at(mean, 0, t, sheet)})*{at(rstd, 0, t, sheet)}*$C${y.row + i}+$D${y.row + i}"
+                f"({x.at(i, t, sheet)}-{mean.at(0, t, sheet)})*{rstd.at(0, t, sheet)}*$C${y.row + i}+$D${y.row + i}"
             ),
             lambda i: name.split(".")[-1],
             gain=params[name + ".g"],
@@ -126,7 +123,7 @@ def add(y: Area, a: Area, b: Area, title: str, words: str, values: NDArray[Any])
         title,
         words,
         values,
-        lambda i, t: f"{at(a, i, t, y.sheet)}+{at(b, i, t, y.sheet)}",
+        lambda i, t: f"{a.at(i, t, y.sheet)}+{b.at(i, t, y.sheet)}",
         lambda i: title.split(".")[-1],
     )
 
@@ -135,7 +132,7 @@ def attention_head(areas: Mapping[str, Area], config: GPT2Config, name: str, j: 
     """probs[k, q] = softmax over keys k <= q of key_k . query_q / sqrt(head).  [T, T], row key, column query"""
     size, d = config.head_size, config.n_embd
     qkv = areas[name + "qkv"]
-    query, key = qkv.rows_of(j * size, size), qkv.rows_of(d + j * size, size)
+    query, key = qkv.lines(j * size, size), qkv.lines(d + j * size, size)
     scores, largest = areas[f"{name}scores.{j}"], areas[f"{name}max.{j}"]
     e, total, probs = areas[f"{name}exp.{j}"], areas[f"{name}sum.{j}"], areas[f"{name}probs.{j}"]
     sheet = scores.sheet
@@ -149,7 +146,7 @@ def attention_head(areas: Mapping[str, Area], config: GPT2Config, name: str, j: 
             f"attn.scores, head {j}",
             f"The column's query × the row's key / √{size}: how well they fit. A token sees only what came before.",
             s,
-            lambda k, t: f"SUMPRODUCT({key_column(key, k)},{down(query, t, sheet)})/SQRT({size})",
+            lambda k, t: f"SUMPRODUCT({key.stripe(k).local},{query.down(t, sheet)})/SQRT({size})",
             lambda k: "",
             causal=True,
         ),
@@ -158,7 +155,7 @@ def attention_head(areas: Mapping[str, Area], config: GPT2Config, name: str, j: 
             "",
             "",
             peak,
-            lambda i, t: f"MAX({down(scores, t, sheet)})",
+            lambda i, t: f"MAX({scores.down(t, sheet)})",
             lambda i: "largest score",
             titled=False,
         ),
@@ -167,7 +164,7 @@ def attention_head(areas: Mapping[str, Area], config: GPT2Config, name: str, j: 
             f"exp(score), head {j}",
             "exp(score − largest score of the column): all positive, the best fit 1.",
             exps,
-            lambda k, t: f"EXP({at(scores, k, t, sheet)}-{at(largest, 0, t, sheet)})",
+            lambda k, t: f"EXP({scores.at(k, t, sheet)}-{largest.at(0, t, sheet)})",
             lambda k: "",
             causal=True,
         ),
@@ -176,7 +173,7 @@ def attention_head(areas: Mapping[str, Area], config: GPT2Config, name: str, j: 
             "",
             "",
             np.nansum(exps, axis=0, keepdims=True),
-            lambda i, t: f"SUM({down(e, t, sheet)})",
+            lambda i, t: f"SUM({e.down(t, sheet)})",
             lambda i: "sum",
             titled=False,
         ),
@@ -185,7 +182,7 @@ def attention_head(areas: Mapping[str, Area], config: GPT2Config, name: str, j: 
             f"attn.probs, head {j}",
             "Each over their sum: how much attention the column's token pays to the row's. A column adds up to 1.",
             p,
-            lambda k, t: f"{at(e, k, t, sheet)}/{at(total, 0, t, sheet)}",
+            lambda k, t: f"{e.at(k, t, sheet)}/{total.at(0, t, sheet)}",
             lambda k: "",
             causal=True,
             style="number",
@@ -204,9 +201,9 @@ def mix_values(areas: Mapping[str, Area], config: GPT2Config, name: str, trace: 
 
     def formula(i: int, t: int) -> str:
         value = qkv.row + 2 * config.n_embd + i
-        probs = areas[f"{name}probs.{i // size}"].rows_of(0, t + 1)
+        probs = areas[f"{name}probs.{i // size}"].lines(0, t + 1)
         values = f"${letter(0)}${value}:{letter(t)}${value}"
-        return f"SUMPRODUCT(MMULT({values},{down(probs, t, z.sheet)}))"
+        return f"SUMPRODUCT(MMULT({values},{probs.down(t, z.sheet)}))"
 
     return Section(
         z,
@@ -281,7 +278,7 @@ def block_sections(layout: Layout, i: int, params: Params, trace: Trace) -> Sequ
             "mlp.act",
             f"{config.activation_function}: neurons that found nothing are silenced.  [n_inner, T]",
             trace[mlp + "act"],
-            lambda n, t: activation.format(x=at(fc, n, t, act.sheet)),
+            lambda n, t: activation.format(x=fc.at(n, t, act.sheet)),
             lambda n: "mlp.act",
         )
     )

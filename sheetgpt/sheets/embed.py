@@ -10,7 +10,7 @@ from sheetgpt.sheets.block import Params
 from sheetgpt.sheets.layout import BAND, EMBED, ID_ROW, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, letter, sheet_rows, token_sheet
+from sheetgpt.sheets.token_sheet import Prompt, Section, colour_signed, letter, sheet_rows, token_sheet
 
 
 def lookup(layout: Layout, i: int, t: int) -> str:
@@ -43,7 +43,7 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
     tok, pos, both = areas["embed_tok"], areas["embed_pos"], areas["embed"]
 
     def scaled(source: str, scale: Area | None, t: int) -> str:
-        return source if scale is None else f"{source}*{at(scale, 0, t, EMBED)}"
+        return source if scale is None else f"{source}*{scale.at(0, t, EMBED)}"
 
     scale_of_tok = areas.get("embed_scale")
     scale_of_pos = layout.params["wpe.scale"][0] if layout.scaled else None
@@ -62,7 +62,7 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
             "embed_pos",
             "The position's embedding: the same column of the sheet wpe.  [n_embd, T]",
             trace["embed_pos"],
-            lambda i, t: scaled(at(wpe, i, t, EMBED), scale_of_pos, t),
+            lambda i, t: scaled(wpe.at(i, t, EMBED), scale_of_pos, t),
             lambda i: "embed_pos",
         ),
         Section(
@@ -70,7 +70,7 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
             "embed",
             "Their sum is what the first block reads: what is said, and where.  [n_embd, T]",
             trace["embed"],
-            lambda i, t: f"{at(tok, i, t, EMBED)}+{at(pos, i, t, EMBED)}",
+            lambda i, t: f"{tok.at(i, t, EMBED)}+{pos.at(i, t, EMBED)}",
             lambda i: "embed",
         ),
     ]

@@ -21,7 +21,7 @@ from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.token_sheet import Prompt, at, down, guarded, header, letter, token_sheet
+from sheetgpt.sheets.token_sheet import Prompt, guarded, header, letter, token_sheet
 
 Table = tuple[str, str, str, str]  # name, title, words, style
 Line = tuple[str, str, str, tuple[str, str] | None]  # name, label, style, the bar above it: title and words
@@ -62,12 +62,12 @@ EXACT = ("choosing", "state", "uniform", "chosen_id", "ids", "wins", "logits")  
 
 def cell(layout: Layout, name: str, t: int = 0, i: int = 0) -> str:
     """Row i of a table on this sheet, at position t."""
-    return at(layout.sample[f"sample_{name}"], i, t, SAMPLE)
+    return layout.sample[f"sample_{name}"].at(i, t, SAMPLE)
 
 
 def column(layout: Layout, name: str) -> str:
     """The whole of a table, at the first position."""
-    return down(layout.sample[f"sample_{name}"], 0, SAMPLE)
+    return layout.sample[f"sample_{name}"].down(0, SAMPLE)
 
 
 def warm_up(layout: Layout) -> str:
@@ -79,7 +79,7 @@ def line_formula(layout: Layout, name: str) -> str:
     """The formula of a single row, at the first position; it stands behind the row's guard."""
     home = {name: area.reference for name, area in layout.home.items()}
     position, token = f"{letter(0)}${POSITION_ROW}", f"{letter(0)}${ID_ROW}"
-    logits = down(layout.tensors["logits"], 0, SAMPLE)
+    logits = layout.tensors["logits"].down(0, SAMPLE)
     ids, wins = column(layout, "ids"), column(layout, "wins")
     written = f"AND({position}>={home['n_prompt']},{token}={layout.model_cells['end_of_text'].reference})"
     before = f"IF({position}={home['n_prompt']}-1,{warm_up(layout)},{letter(-1)}${layout.sample['sample_state'].row})"
@@ -106,7 +106,7 @@ def table_formula(layout: Layout, name: str, i: int) -> str:
     """The formula of rank i, at the first position; it stands behind the rank's guard."""
     home = {name: area.reference for name, area in layout.home.items()}
     heat, area, n_vocab = home["temperature"], layout.tensors["logits"], layout.config.n_vocab
-    logits = down(area, 0, SAMPLE)
+    logits = area.down(0, SAMPLE)
     ids = Area(OUTPUT, area.row, 2, area.n_rows).reference
 
     def here(name: str, back: int = 0) -> str:

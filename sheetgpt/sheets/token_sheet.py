@@ -89,22 +89,6 @@ def letter(t: int) -> str:
     return get_column_letter(FIRST_TOKEN + t)
 
 
-def down(area: Area, t: int, sheet: str) -> str:
-    """The whole column of `area` at position t, as a formula on `sheet` writes it: `F$21:F$788`."""
-    first = f"{'' if area.sheet == sheet else quoted(area.sheet) + '!'}{letter(t)}${area.row}"
-    return first if area.n_rows == 1 else f"{first}:{letter(t)}${area.last_row}"
-
-
-def at(area: Area, i: int, t: int, sheet: str) -> str:
-    """Row i of `area` at position t: `F$21`."""
-    return down(area.rows_of(i, 1), t, sheet)
-
-
-def key_column(area: Area, k: int) -> str:
-    """The column of `area` that belongs to the key at position k, whatever column asks: `$H$100:$H$131`."""
-    return f"${letter(k)}${area.row}:${letter(k)}${area.last_row}"
-
-
 def token_sheet(
     layout: Layout,
     title: str,
@@ -161,14 +145,14 @@ def header(
         (TOKEN_ROW, "token", home["token_text"], [*prompt.shown, *idle], "token"),
     ]
     for number, title, area, values, style in strips:
-        source = guarded(down(area, 0, ""), 0)
+        source = guarded(area.down(0, ""), 0)
         cells = rows.fill_right(FIRST_TOKEN, source, values, palette[style])
         yield rows.row(number, rows.text(INDEX, title, palette["label"]), cells)
     columns = rows.text(LABEL, "tensor", palette["header"])
     own = {INDEX: "row", GAIN: "gain", BIAS: "bias"} | ({SCALE: "scale"} if layout.scaled else {})
     for column, head in (heads or own).items():
         columns += rows.text(column, head, palette["header"])
-    flags = rows.fill_right(FIRST_TOKEN, down(home["active"], 0, ""), active, palette["flag"])
+    flags = rows.fill_right(FIRST_TOKEN, home["active"].down(0, ""), active, palette["flag"])
     yield rows.row(ACTIVE_ROW, columns, flags)
 
 

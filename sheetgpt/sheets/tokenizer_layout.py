@@ -6,11 +6,8 @@ The sheet holds `capacity` bytes and `rounds` merge rounds; both and the tokeniz
 from dataclasses import dataclass
 from functools import cached_property
 
-from openpyxl.utils import get_column_letter
-
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.layout import MAX_COLUMNS, MAX_ROWS
+from sheetgpt.ooxml.area import MAX_COLUMNS, MAX_ROWS, Area
 from sheetgpt.text.bpe import Tables
 
 TOKENIZER, MERGES, CHARACTERS = "Tokenizer", "Merges", "Characters"
@@ -101,13 +98,3 @@ class TokenizerLayout:
 def ids_column(capacity: int) -> Area:
     """The prompt's ids, one below the other."""
     return Area(TOKENIZER, FIRST_BYTE, COLUMNS.index("id") + 1, capacity)
-
-
-def local(area: Area) -> str:
-    """`$B$5`, for formulas on the area's own sheet."""
-    return area.reference.rpartition("!")[2]
-
-
-def at(area: Area, i: int) -> str:
-    """Row i of a column, counting from 1; 0 is the row above it. The row is absolute: nothing fills down."""
-    return f"{get_column_letter(area.column)}${area.row + i - 1}"

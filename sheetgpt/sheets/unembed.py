@@ -21,7 +21,7 @@ from sheetgpt.sheets.formulas import sum_exp
 from sheetgpt.sheets.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, down, letter, sheet_rows, token_sheet
+from sheetgpt.sheets.token_sheet import Prompt, Section, colour_signed, letter, sheet_rows, token_sheet
 
 Floats = NDArray[Any]
 
@@ -37,7 +37,7 @@ def logit(layout: Layout, token: int, t: int) -> str:
     """The token's column of `wte` . ln_f(x), times the token's scale where that column holds whole numbers."""
     y = layout.tensors["logits"]
     scale = f"*$E${y.row + token}" if layout.scaled else ""
-    return f"SUMPRODUCT({unembedding(layout, token).reference},{down(layout.tensors['ln_f'], t, OUTPUT)}){scale}"
+    return f"SUMPRODUCT({unembedding(layout, token).reference},{layout.tensors['ln_f'].down(t, OUTPUT)}){scale}"
 
 
 def wanted(layout: Layout, t: int) -> str:
@@ -77,7 +77,7 @@ def output_sections(
             "",
             "",
             peak,
-            lambda i, t: f"MAX({down(logits, t, OUTPUT)})",
+            lambda i, t: f"MAX({logits.down(t, OUTPUT)})",
             lambda i: "largest logit",
             titled=False,
             guard=flags.row,
@@ -87,7 +87,7 @@ def output_sections(
             "",
             "",
             peak + np.log(np.exp(every - peak).sum(axis=0, keepdims=True)),
-            lambda i, t: log_sum_exp(down(logits, t, OUTPUT), at(top, 0, t, OUTPUT)),
+            lambda i, t: log_sum_exp(logits.down(t, OUTPUT), top.at(0, t, OUTPUT)),
             lambda i: "log of the sum of exp",
             titled=False,
             guard=flags.row,

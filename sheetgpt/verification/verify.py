@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, rectangle
+from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
@@ -163,7 +163,7 @@ def _name_problems(sheet: Sheet, references: Mapping[str, str]) -> Iterator[tupl
         reference = references.get(defined_name(name).upper())
         if reference is None:
             yield name, f"the name {defined_name(name)} is gone"
-        elif [rectangle(one) for one in _parts(reference)] != [rectangle(area.reference) for area in areas]:
+        elif [Area.parse(one) for one in _parts(reference)] != [*areas]:
             yield name, f"the name {defined_name(name)} refers to {reference}"
 
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.quantize import EXACT, INT8
-from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.area import MAX_COLUMNS, MAX_ROWS, Area
 from sheetgpt.sheets.home_prompt import Text, prompt_text
-from sheetgpt.sheets.layout import MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Layout
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, ROUND
 
+MAX_FORMULA = 8_192  # characters
 MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every spreadsheet program reads
 
 # Measured on normal numbers and GPT-2 small's shapes, one block, 16 columns.
