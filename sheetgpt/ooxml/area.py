@@ -63,7 +63,7 @@ class Area:
         """Column j."""
         return Area(self.sheet, self.row, self.column + j, self.n_rows, 1)
 
-    def lines(self, first: int, n: int) -> "Area":
+    def rows_of(self, first: int, n: int) -> "Area":
         """n rows from row `first` on."""
         return Area(self.sheet, self.row + first, self.column, n, self.n_columns)
 

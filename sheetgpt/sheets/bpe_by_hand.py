@@ -15,7 +15,7 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import code_point
-from sheetgpt.sheets.layout import HOME
+from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout

@@ -12,7 +12,7 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
-from sheetgpt.sheets.layout import HOME
+from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.text.utf8 import decode
@@ -80,7 +80,7 @@ def byte_formulas(layout: DecodingLayout, i: int) -> dict[str, str]:
     """The formulas of byte i. `need`: bytes that its character still lacks, -1 where it fits nowhere."""
     row, of, nth, byte, need, code = (layout.column(name).at(i) for name in BYTE_COLUMNS[:-1])
     above, before, code_above, text_above = (layout.column(n).at(i - 1) for n in ("byte", "need", "code", "text"))
-    ends, total = layout.column("end").lines(-1, layout.n_tokens + 1).local, layout.total.local
+    ends, total = layout.column("end").rows_of(-1, layout.n_tokens + 1).local, layout.total.local
     high = f"IF({above}=237,159,IF({above}=244,143,191))"
     low = f"IF({above}=224,160,IF({above}=240,144,128))"
     goes_on = f"AND({before}>0,{byte}>={low},{byte}<={high})" if i > 0 else "FALSE"

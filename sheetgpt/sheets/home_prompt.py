@@ -16,8 +16,9 @@ from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.decoding import DecodingLayout
+from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
-from sheetgpt.sheets.layout import FIRST_TOKEN, INPUTS, Layout
+from sheetgpt.sheets.layout import INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt
 from sheetgpt.sheets.tokenizer import messages
@@ -161,19 +162,20 @@ def _facts(
     bits = -float(np.sum(probs[probs > 0] * np.log2(probs[probs > 0])))
     mean_bits = f'IF({scored},{total}/({n_prompt}-1),"")'
     loss, some = home["loss"].local, f"{home['n_tokens'].local}*{home['settings_ok'].local}>0"
-    lines: tuple[tuple[str, str, str, float | str], ...] = (
-        ("n_given", "Tokens of the prompt", typed, now.n_given),
-        ("n_dropped", "of them dropped, no room", f"MAX(0,{given}-({room}))", now.n_given - prompt.n_prompt),
-        ("n_prompt", "Prompt tokens in the columns", f"{given}-{dropped}", prompt.n_prompt),
-        ("n_tokens", "With those that are written", f"SUM({home['active'].local})", prompt.n),
-        ("loss", "Prompt's surprise, bits a token", mean_bits, bits_each if known else ""),
-        ("perplexity", "Prompt's perplexity", f'IF(ISNUMBER({loss}),2^{loss},"")', 2**bits_each if known else ""),
-        ("entropy", "Next token's entropy, bits", f'IF({some},{entropy},"")', bits),
+    perplexity = f'IF(ISNUMBER({loss}),2^{loss},"")'
+    lines: tuple[tuple[str, str, str, float | str, str], ...] = (
+        ("n_given", "Tokens of the prompt", typed, now.n_given, "id"),
+        ("n_dropped", "of them dropped, no room", f"MAX(0,{given}-({room}))", now.n_given - prompt.n_prompt, "id"),
+        ("n_prompt", "Prompt tokens in the columns", f"{given}-{dropped}", prompt.n_prompt, "id"),
+        ("n_tokens", "With those that are written", f"SUM({home['active'].local})", prompt.n, "id"),
+        ("loss", "Prompt's surprise, bits a token", mean_bits, bits_each if known else "", "share"),
+        ("perplexity", "Prompt's perplexity", perplexity, 2**bits_each if known else "", "share"),
+        ("entropy", "Next token's entropy, bits", f'IF({some},{entropy},"")', bits, "share"),
     )
     hot = float(sampling.doubt(now.logits, now.inputs.sampling.temperature))
     by_name = {"loss": now.doubt, "perplexity": now.doubt, "entropy": max(now.doubt, hot)}
-    for name, title, source, value in lines:
-        area, style = home[name], "id" if name.startswith("n_") else "share"
+    for name, title, source, value, style in lines:
+        area = home[name]
         label = rows.text(area.column - 4, title, palette["name"])
         yield area.row, label + rows.formula(area.column, source, value, palette[style], by_name.get(name, 0.0))
 
@@ -250,13 +252,13 @@ DIFFERS = "✗ the ten largest logits differ from NumPy's at build time, by more
 def self_check(layout: Layout, text: Text | None) -> str:
     """The workbook's own numbers against the evaluator's, while the inputs are those of the build."""
     home, built = layout.home, {name: area.reference for name, area in layout.built.items()}
-    settings = home["new_tokens"].lines(0, layout.built["built_settings"].n_rows)
+    settings = home["new_tokens"].rows_of(0, layout.built["built_settings"].n_rows)
     position, n_prompt, ids = (home[name].local for name in ("positions", "n_prompt", "token_ids"))
     same = [f"SUMPRODUCT(1*({settings.local}<>{built['built_settings']}))=0", f"{n_prompt}={built['built_n_prompt']}"]
     same.append(f"SUMPRODUCT(({position}<{n_prompt})*({ids}<>{built['built_ids']}))=0")
     if text is not None:
         same.append(f"OR({home['n_ids'].local}>0,EXACT({home['prompt'].local},{built['built_prompt']}))")
-    top = home["top_logits"].lines(0, layout.built["built_logits"].n_rows).local
+    top = home["top_logits"].rows_of(0, layout.built["built_logits"].n_rows).local
     theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
     difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
     power = f"INT(LN({difference})/LN(10))"  # TEXT would take its format in the user's language

@@ -10,8 +10,9 @@ import numpy as np
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
 from sheetgpt.sheets.home_prompt import Now, Text, bar
-from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, Layout
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt
 

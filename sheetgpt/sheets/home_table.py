@@ -19,8 +19,9 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
+from sheetgpt.sheets.grid import FIRST_TOKEN, SOFTMAX
 from sheetgpt.sheets.home_prompt import Now
-from sheetgpt.sheets.layout import FIRST_TOKEN, SOFTMAX, Layout
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 

@@ -17,7 +17,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.layout import (
+from sheetgpt.sheets.grid import (
     ACTIVE_ROW,
     BIAS,
     FIRST_TOKEN,
@@ -30,8 +30,8 @@ from sheetgpt.sheets.layout import (
     SCALE,
     TITLE_ROW,
     TOKEN_ROW,
-    Layout,
 )
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 

@@ -128,7 +128,7 @@ class Steps:
             return "1"
         kind, above, short = self.cell("kind", i), self.cell("kind", i - 1), self.cell("short", i - 1)
         area = self.layout.column("kind")
-        kinds = area.lines(0, area.n_rows + 4).local  # what follows the last byte is blank
+        kinds = area.rows_of(0, area.n_rows + 4).local  # what follows the last byte is blank
         after = f"N(INDEX({kinds},{self.cell('row', i)}+{self.cell('n_bytes', i)}))"
         space = f"IF({above}<>1,1,IF({after}>1,1,0))"
         other = f"IF({self.cell('code', i - 1)}=32,0,IF({above}={kind},0,1))"
@@ -171,7 +171,7 @@ class Steps:
 
     def at(self, i: int) -> str:
         """The row where the count reaches this number: a binary search in a column that never falls."""
-        counts = self.layout.column("count").lines(-1, self.layout.capacity + 1).local  # from the 0 above on
+        counts = self.layout.column("count").rows_of(-1, self.layout.capacity + 1).local  # from the 0 above on
         found = f"MATCH({self.cell('number', i)}-0.5,{counts},1)"
         return self.listed(i, found if i > 0 else f'IF({self.length}=0,"",{found})')
 

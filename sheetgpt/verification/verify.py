@@ -185,7 +185,7 @@ def weights(path: Path, layout: Layout) -> tuple[dict[str, Array], list[TensorRe
             problem = "the sheet is gone" if gone else "holds cells that are no numbers"
             unread.append(TensorResult(name, ", ".join(keys[name]), None, None, problem=problem))
         else:
-            params[name] = layout.oriented(name, np.concatenate(whole, axis=1))
+            params[name] = layout.tensor(name).own_shape(np.concatenate(whole, axis=1))
     return params, unread
 
 

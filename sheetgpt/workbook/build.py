@@ -24,9 +24,10 @@ from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets import sheets
 from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.decoding import DecodingLayout, decoded_bytes
+from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.home_prompt import Text
 from sheetgpt.sheets.inputs import Inputs
-from sheetgpt.sheets.layout import HOME, Layout, defined_name
+from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.state import Origin

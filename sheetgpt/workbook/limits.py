@@ -47,9 +47,9 @@ def check_shapes(layout: Layout) -> None:
             f"{size / 1e9:.1f} GB, and {memory_bytes(layout) / 1e9:.0f} GB of memory in LibreOffice; a workbook is a "
             f"zip file, which holds 4 GiB without an extension that not every program reads: {advice}."
         )
-    weights = {name: area for name, areas in layout.params.items() for area in areas}
-    for name, area in (layout.tensors | weights | layout.softmax | layout.vocabulary).items():
-        _fits(name, area)
+    for tensor in layout.records.values():
+        for area in tensor.areas:
+            _fits(tensor.name, area)
 
 
 def file_bytes(layout: Layout) -> float:
@@ -82,10 +82,9 @@ def in_browsers(layout: Layout, size: float) -> str:
 
 
 def _formulas(layout: Layout) -> int:
-    """Formula cells, nearly all: the network's, and those of the sheets Tokenizer, Sample and Softmax."""
-    network = [*layout.tensors.values(), *layout.sample.values(), *layout.softmax.values()]
+    """Formula cells, nearly all: whatever has a name and is computed, and the Tokenizer sheet's."""
     text = layout.prompt_bytes * (len(COLUMNS) + len(ROUND) * layout.merge_rounds)
-    return text + sum(area.n_rows * area.n_columns for area in network)
+    return text + sum(tensor.area.n_cells for tensor in layout.records.values() if tensor.computed)
 
 
 def _fits(name: str, area: Area) -> None:
