@@ -21,8 +21,9 @@ from sheetgpt.sheets.inputs import Inputs, prompt_cell
 from sheetgpt.sheets.layout import INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt
-from sheetgpt.sheets.tokenizer import messages
+from sheetgpt.sheets.tokenizer import PROBLEM, messages
 from sheetgpt.sheets.tokenizer_layout import LINE_BREAK, TokenizerLayout
+from sheetgpt.text import bpe
 
 FINE = "Everything is in order."
 NOTE = "Note: "
@@ -230,7 +231,7 @@ def message_formula(layout: Layout, text: Text | None) -> str:
         checks.append((f"IF(ISNUMBER({cell}),NOT(AND({_in_range(layout, name)})),TRUE)", f'"{sentence}"'))
     checks.append((f"{home['n_dropped'].local}>0", f'"{SLID}"'))
     if text is not None:
-        checks.append((f"AND({n_ids}=0,{problem}=1)", f'"{NOTE}"&{words}'))
+        checks.append((f"AND({n_ids}=0,{problem}={PROBLEM[bpe.EMPTY]})", f'"{NOTE}"&{words}'))
     formula = f'"{FINE}"'
     for condition, sentence in reversed(checks):
         formula = f"IF({condition},{sentence},{formula})"
@@ -241,7 +242,7 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     if now.n_given > layout.context - now.inputs.new_tokens:
         return SLID
     if text is not None and not now.inputs.prompt and not now.inputs.ids:
-        return NOTE + messages(text.tokenizer)[1]
+        return NOTE + messages(text.tokenizer)[PROBLEM[bpe.EMPTY]]
     return FINE
 
 

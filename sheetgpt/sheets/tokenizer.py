@@ -133,11 +133,12 @@ def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
     missing, still_open = f'COUNTIF({ids},"<0")>0', f"{layout.open_pairs(layout.rounds - 1).local}>0"
     # LibreOffice keeps a tab as U+0001 in a cell of several lines; Excel, which counts in UTF-16, doesn't.
     tabs = f"AND({cells['unit']}=1,ISNUMBER(FIND(CHAR(10),{prompt})))"
-    problem = "0"
-    checks = (f"{cells['length']}=0", too_long, half, missing, still_open)
-    for number, check in reversed(list(enumerate(checks, 1))):
-        problem = f"IF({check},{number},{problem})"
-    empty = 0 if layout.tables.end_of_text is None else 1
+    checks = {bpe.EMPTY: f"{cells['length']}=0", bpe.TOO_LONG: too_long, bpe.HALF_CHARACTER: half}
+    checks |= {bpe.NO_TOKEN: missing, bpe.TOO_MANY_ROUNDS: still_open}
+    problem = f"{PROBLEM[bpe.FITS]}"
+    for status, check in reversed(checks.items()):
+        problem = f"IF({check},{PROBLEM[status]},{problem})"
+    fits, empty = f"{cells['problem']}={PROBLEM[bpe.FITS]}", 0 if layout.tables.end_of_text is None else 1
     typed = f'IF({tabs},SUBSTITUTE({prompt},CHAR(1),CHAR(9)),{prompt}&"")'
     return {
         "text": f'IF(ISERROR({prompt}),"",SUBSTITUTE({typed},"{LINE_BREAK}",CHAR(10)))',
@@ -147,7 +148,7 @@ def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
         "n_bytes": f"COUNT({layout.column('byte').local})",
         "n_words": f"MAX({layout.column('word').local})",
         "n_rounds": f"SUM({layout.runs().local})",
-        "n_tokens": f"IF({cells['problem']}=0,{steps.cell('count', last)},IF({cells['problem']}=1,{empty},0))",
+        "n_tokens": f"IF({fits},{steps.cell('count', last)},IF({cells['problem']}={PROBLEM[bpe.EMPTY]},{empty},0))",
         "problem": problem,
     }
 
@@ -159,10 +160,11 @@ def messages(layout: TokenizerLayout) -> tuple[str, ...]:
 
 
 STATUSES = (bpe.FITS, bpe.EMPTY, bpe.TOO_LONG, bpe.HALF_CHARACTER, bpe.NO_TOKEN, bpe.TOO_MANY_ROUNDS)
+PROBLEM = {status: number for number, status in enumerate(STATUSES)}  # as the sheet writes it
 
 
 def _summary_values(layout: TokenizerLayout, text: str, trace: Trace) -> dict[str, int | str]:
-    problem = STATUSES.index(trace.status)
+    problem = PROBLEM[trace.status]
     return {
         "text": text,
         "message": messages(layout)[problem],
