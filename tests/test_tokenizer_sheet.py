@@ -17,9 +17,9 @@ from sheetgpt.sheets import bpe_by_hand, tokenizer_tables
 from sheetgpt.sheets import decoding as decoding_sheet
 from sheetgpt.sheets import tokenizer as tokenizer_sheet
 from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, learn, values
-from sheetgpt.sheets.decoding import DecodingLayout
 from sheetgpt.sheets.inputs import cell_text
 from sheetgpt.sheets.palette import registered
+from sheetgpt.sheets.text_layout import DecodingLayout
 from sheetgpt.sheets.tokenizer import FINE, cached_columns, messages
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, TokenizerLayout
 from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps

@@ -4,61 +4,22 @@ Twin: `utf8.decode`. A token can hold half a character, so decoding works on the
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.text_layout import BYTE_COLUMNS, DECODING, FIRST, TOKEN_COLUMNS, DecodingLayout
 from sheetgpt.text.utf8 import decode
 
-DECODING = "Decoding"
-FIRST = 8
-TOKEN_COLUMNS = ("number", "id", "token", "hex", "size", "end")
-BYTE_COLUMNS = ("row", "of", "nth", "byte", "need", "code", "text")
 TOKEN_HEADS = ("no.", "id", "token", "bytes, hexadecimal", "bytes", "ends at")
 BYTE_HEADS = ("byte", "of token", "byte no.", "byte", "still needs", "code point", "text so far")
 MORE = "…"  # the text goes on, but the sheet doesn't
-
-
-def decoded_bytes(n_tokens: int) -> int:
-    """The bytes that the sheet has rows for: 16 a token, which is four times what text needs."""
-    return min(max(512, 16 * n_tokens), 4096)
-
-
-@dataclass(frozen=True)
-class DecodingLayout:
-    """`ids`: a row or column of cells, blank after the last id. `vocab_hex`: each token's bytes, by id."""
-
-    ids: Area
-    vocab_shown: Area
-    vocab_hex: Area
-    name: str = "completion"  # of the cell with the text
-    capacity: int = 512  # bytes
-
-    @property
-    def n_tokens(self) -> int:
-        return self.ids.n_rows * self.ids.n_columns
-
-    @property
-    def text(self) -> Area:
-        return Area(DECODING, 3, 4)
-
-    @property
-    def total(self) -> Area:
-        """The number of bytes."""
-        return Area(DECODING, 4, 4)
-
-    def column(self, name: str) -> Area:
-        """One of the tokens' columns, or of the bytes'."""
-        if name in TOKEN_COLUMNS:
-            return Area(DECODING, FIRST, TOKEN_COLUMNS.index(name) + 1, self.n_tokens)
-        return Area(DECODING, FIRST, BYTE_COLUMNS.index(name) + len(TOKEN_COLUMNS) + 2, self.capacity)
 
 
 def token_formulas(layout: DecodingLayout, k: int) -> dict[str, str]:

@@ -15,12 +15,13 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
-from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, Text, bar, inputs_rows, ranges
+from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, bar, inputs_rows, ranges
 from sheetgpt.sheets.home_strip import strip_rows
 from sheetgpt.sheets.home_table import add_charts, table_rows
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
 LINKS_ROW = 44

@@ -1,6 +1,6 @@
 """The top of the Home sheet: prompt, completion, the controls, what is wrong in words, and the workbook's self-check.
 
-Twin of what the yellow cells mean: `inputs.py`.
+Twin of what the yellow cells mean: `workbook/inputs.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,14 +15,14 @@ from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.decoding import DecodingLayout
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
 from sheetgpt.sheets.layout import INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt
 from sheetgpt.sheets.tokenizer import PROBLEM, messages
-from sheetgpt.sheets.tokenizer_layout import LINE_BREAK, TokenizerLayout
+from sheetgpt.sheets.tokenizer_layout import LINE_BREAK
 from sheetgpt.text import bpe
 
 FINE = "Everything is in order."
@@ -34,14 +34,6 @@ NEW_LINE = (
     "one; LibreOffice 26 loses those.)"
 )
 WIDE = FIRST_TOKEN + 11  # the prompt's box ends here
-
-
-@dataclass(frozen=True)
-class Text:
-    """The sheets that turn text into ids and ids into text."""
-
-    tokenizer: TokenizerLayout
-    decoding: DecodingLayout
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The strip of the Home sheet: every token a column, with its id, its string and how much of a surprise it was.
 
-Twin: `inputs.token_ids` and `inputs.all_ids`. The id in column t is the prompt's, or the one that column t - 1 chose.
+Twin: `token_ids` in `workbook/inputs.py`, `all_ids` in `workbook/state.py`. The id in column t is the prompt's, or the
+one that column t - 1 chose.
 """
 
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
-from sheetgpt.sheets.home_prompt import Now, Text, bar
+from sheetgpt.sheets.home_prompt import Now, bar
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt
 
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.quantize import EXACT, INT8
 from sheetgpt.ooxml.area import MAX_COLUMNS, MAX_ROWS, Area
-from sheetgpt.sheets.home_prompt import Text, prompt_text
+from sheetgpt.sheets.home_prompt import prompt_text
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, ROUND
 
 MAX_FORMULA = 8_192  # characters
