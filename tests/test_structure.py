@@ -20,7 +20,7 @@ MAY_USE: dict[str, set[str]] = {
     "errors": set(),
     "text": set(),
     "ooxml": set(),
-    "excel_rules": set(),
+    "excel_rules": {"ooxml"},
     "gpt2": {"text"},
     "engines": {"ooxml"},
     "progress": {"ooxml"},

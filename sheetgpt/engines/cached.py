@@ -30,7 +30,7 @@ class Package:
 
     sheets: dict[str, str]  # title -> part
     names: dict[str, Area | None]  # upper-case defined name -> its cells; None: not one rectangle of a sheet
-    references: dict[str, str]  # upper-case defined name -> what it refers to, as it stands in the file
+    references: dict[str, str]  # defined name -> what it refers to, both as they stand in the file
 
 
 def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
@@ -75,10 +75,9 @@ def package(workbook: Path) -> Package:
     references: dict[str, str] = {}
     for name in root.iterfind("./{*}definedNames/{*}definedName"):
         if name.get("localSheetId") is None:
-            key = name.get("name", "").upper()
-            references[key] = (name.text or "").strip().removeprefix("=")
-            found = Area.parse(references[key])
-            names[key] = found if found and found.sheet.casefold() in titles else None
+            key, reference = name.get("name", ""), (name.text or "").strip().removeprefix("=")
+            references[key], found = reference, Area.parse(reference)
+            names[key.upper()] = found if found and found.sheet.casefold() in titles else None
     return Package(sheets, names, references)
 
 

@@ -53,6 +53,7 @@ class Reading:
     names: list[str] = field(default_factory=list)
     strings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
     depth: int = 0
     shape: str = ""  # the kinds of the tokens: formulas of one shape are parsed alike
     tokens: list[tuple[str, str]] = field(default_factory=list)  # kind, text; space left out

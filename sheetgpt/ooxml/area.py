@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from openpyxl.utils import column_index_from_string, get_column_letter
 
-MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384  # of a sheet: "Excel specifications and limits", support.microsoft.com
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
 
 _CORNER = r"\$?([A-Za-z]{1,3})\$?([1-9][0-9]{0,6})"
 _CELLS = re.compile(f"{_CORNER}(?::{_CORNER})?")
@@ -37,7 +37,7 @@ class Area:
         left, top, right, bottom = found.groups()
         columns = sorted(column_index_from_string(letters) for letters in (left, right or left))
         rows = sorted(int(digits) for digits in (top, bottom or top))
-        if columns[1] > MAX_COLUMNS or rows[1] > MAX_ROWS:
+        if columns[1] > MAX_COLUMN or rows[1] > MAX_ROW:
             return None
         return cls(sheet, rows[0], columns[0], rows[1] - rows[0] + 1, columns[1] - columns[0] + 1)
 

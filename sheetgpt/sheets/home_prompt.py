@@ -14,6 +14,7 @@ from sheetgpt.gpt2 import sampling
 from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
 from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
@@ -190,7 +191,7 @@ def prompt_text(layout: Layout, text: Text | None) -> str:
 
 def completion_formula(layout: Layout, text: Text) -> str:
     """What the written tokens add to the text."""
-    return f"MID({text.decoding.text.reference},LEN({layout.home['prompt_text'].local})+1,32767)"
+    return f"MID({text.decoding.text.reference},LEN({layout.home['prompt_text'].local})+1,{MAX_TEXT})"
 
 
 def settings_ok(layout: Layout) -> str:

@@ -134,7 +134,7 @@ def _report(path: Path, engine: str, expected: Sequence[Sheet], found: Found, pr
     """Each sheet against its cells, and the workbook's formulas against those that were compared."""
     tensors: list[TensorResult] = []
     places, compared = formula_cells(path), 0
-    references = cached.package(path).references
+    references = {name.upper(): place for name, place in cached.package(path).references.items()}
     for sheet in expected:
         wrong_names = dict(_name_problems(sheet, references))
         got = found[sheet.title]
