@@ -143,7 +143,7 @@ def test_a_rounded_workbook_breaks_no_rule_and_passes_in_libreoffice(
 
 
 def test_tokens_in_several_bands_pass_too(micro: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "BAND", 25)
+    monkeypatch.setattr(weights_layout, "BAND", 25)
     monkeypatch.setattr(embed, "BAND", 25)
     path = sheetgpt.build(micro, tmp_path / "w.xlsx", ids=[0, 24, 25, 63], context=4, weights="int8")
     report = verify(path)
