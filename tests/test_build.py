@@ -22,7 +22,7 @@ from patching import patch, set_formula, set_value
 from rich.console import Console
 
 import sheetgpt
-from sheetgpt.engines import libreoffice, rectangle
+from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
 from sheetgpt.gpt2.checkpoint import Checkpoint
@@ -108,9 +108,9 @@ def test_every_tensor_and_every_parameter_has_its_name(workbook: str, request: p
 
 
 def n_cells(reference: str) -> int:
-    area = rectangle(reference)
+    area = Area.parse(reference)
     assert area is not None, reference
-    return area.n_rows * area.n_columns
+    return area.n_cells
 
 
 def test_tokens_that_begin_like_a_formula_stay_text(write_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
@@ -207,7 +207,8 @@ def test_progress_adds_up_to_every_cell_and_names_every_sheet(micro: Checkpoint,
     check_progress(seen, target)
     assert {written.sheet for written in seen} == set(openpyxl.load_workbook(target, read_only=True).sheetnames)
     steps = dict(zip((w.sheet for w in seen), np.diff([0, *(w.cells for w in seen)]), strict=True))
-    assert steps["wte"] == micro.config.n_vocab * micro.config.n_embd  # a sheet counts for its cells
+    (wte,) = Layout(micro.config, 6).params["wte"]
+    assert steps["wte"] == wte.last_row * wte.last_column  # a sheet counts for its cells
 
 
 def test_progress_advances_inside_a_sheet_that_another_process_writes(
@@ -305,8 +306,8 @@ def test_build_command_writes_and_says_where(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["build", "{micro}", "-o", "{tmp}/w.xlsx", "--ids", "1,x"], "--ids takes whole numbers"),
-        (["build", "{micro}", "-o", "{tmp}/w.xlsx", "--prompt", "hello"], "no tokenizer"),
+        (["build", "{micro}", "-o", "{tmp}/w.xlsx", "--ids", "1,x", "--quiet"], "--ids takes whole numbers"),
+        (["build", "{micro}", "-o", "{tmp}/w.xlsx", "--prompt", "hello", "--quiet"], "no tokenizer"),
         (["build", "{micro}", "-o", "{tmp}/w.xlsx", "--context", "99"], "--context 99"),
         (["build", "{tmp}/nowhere", "-o", "{tmp}/w.xlsx"], "There is no model"),
         (["verify", "{tmp}/nowhere.xlsx"], "There is no file"),

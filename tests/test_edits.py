@@ -55,8 +55,8 @@ def edits(micro: Checkpoint, layout: Layout) -> list[Edit]:
             heat = float(rng.choice([h for h in (0.0, 0.0, 0.3, 1.0, 2.5) if h != heat]))
             done.append({"temperature": heat})
         else:
-            endings = (".w", "wte", "wpe") if kind == "weight" else (".b", ".g")
-            param = str(rng.choice([name for name in layout.params if name.endswith(endings)]))
+            n_axes = 2 if kind == "weight" else 1
+            param = str(rng.choice([name for name in layout.params if len(layout.tensor(name).axes) == n_axes]))
             (area,) = layout.params[param]
             used = min(area.n_columns, len(ids)) if param == "wpe" else area.n_columns
             cell = area.line(int(rng.integers(area.n_rows))).stripe(

@@ -26,8 +26,6 @@ TEXTS = (
     "=1+1",
     "x" * 49,
 )
-# sums of EXP over the vocabulary, which Gnumeric can't do: no token is chosen by them
-BEYOND: set[str] = set()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +70,7 @@ def test_every_tensor_and_the_tokens_that_are_written_are_numpys(
     report = verify(workbook, ids=[60, 2, 2, 17], new_tokens=3, temperature=temperature, top_k=7, top_p=0.9, seed=3)
     results = {t.name: t for t in report.tensors}
     differing = {name for name, t in results.items() if not t.passed and not (t.max_rel and t.max_rel < 2**-52)}
-    assert differing <= BEYOND  # a weight's last bit may be another
+    assert not differing  # but for a last bit of a weight
     assert results["token_text"].passed
     assert results["sample_chosen_id"].passed
     assert len(results) > 60

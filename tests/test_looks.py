@@ -17,10 +17,11 @@ import pytest
 from patching import patch, set_formula, sheet_part
 
 import sheetgpt
-from sheetgpt.engines import Step, cached, libreoffice, rectangle
+from sheetgpt.engines import Step, cached, libreoffice
 from sheetgpt.excel_rules import check
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import NO_HINTS, Book
 from sheetgpt.sheets.home import LINKS_ROW
 from sheetgpt.sheets.home_prompt import AGREES
@@ -138,9 +139,9 @@ def test_excel_gives_no_hint_on_texts_that_look_like_numbers(numbers_workbook: P
 
 
 def holds(cells: str, row: int, column: int) -> bool:
-    area = rectangle(f"x!{cells}")
+    area = Area.parse(f"x!{cells}")
     assert area is not None
-    return area.row <= row - 1 < area.row + area.n_rows and area.column <= column - 1 < area.column + area.n_columns
+    return area.row <= row <= area.last_row and area.column <= column <= area.last_column
 
 
 def test_hints_in_the_wrong_place_are_named(micro_workbook: Path, tmp_path: Path) -> None:
@@ -219,9 +220,7 @@ def test_white_space_at_a_cached_texts_ends_is_kept(tmp_path: Path) -> None:
     texts = (*SPACED, *PLAIN)
 
     def stream() -> list[bytes]:
-        one = [
-            rows.row(i, rows.formula(1, f"$B${i}", text), rows.text(2, text)) for i, text in enumerate(texts, 1)
-        ]
+        one = [rows.row(i, rows.formula(1, f"$B${i}", text), rows.text(2, text)) for i, text in enumerate(texts, 1)]
         n = len(texts) + 1
         return [*one, rows.row(n, rows.fill_right(1, "B$1", [" x", "y", "z "]))]
 

@@ -17,9 +17,9 @@ from sheetgpt.sheets import bpe_by_hand, tokenizer_tables
 from sheetgpt.sheets import decoding as decoding_sheet
 from sheetgpt.sheets import tokenizer as tokenizer_sheet
 from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, learn, values
-from sheetgpt.sheets.decoding import DecodingLayout
 from sheetgpt.sheets.inputs import cell_text
 from sheetgpt.sheets.palette import registered
+from sheetgpt.sheets.text_layout import DecodingLayout
 from sheetgpt.sheets.tokenizer import FINE, cached_columns, messages
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, TokenizerLayout
 from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
@@ -174,8 +174,8 @@ def test_no_formula_fills_down(layout: TokenizerLayout) -> None:
     for formula in [steps.step(name) for name in COLUMNS if name not in ("row", "number")] + [
         RoundSteps(steps, r).step(name) for r in (0, 1) for name in ROUND
     ]:
-        assert formula(7).replace("$16", "$17").replace("$15", "$16") != formula(7)
-        assert len({formula(i) for i in range(2, CAPACITY)}) == CAPACITY - 2
+        assert formula(6).replace("$16", "$17").replace("$15", "$16") != formula(6)
+        assert len({formula(i) for i in range(1, CAPACITY - 1)}) == CAPACITY - 2
 
 
 def test_the_sheets_break_no_rule_of_excel(workbook: Path) -> None:
@@ -226,9 +226,9 @@ def test_bpe_by_hand_follows_what_is_typed(workbook: Path) -> None:
     for text, answer in zip(texts, libreoffice.run(workbook, steps), strict=True):
         cells = answer["BPE by hand!A1:AA60"]
         for r, this in enumerate(learn(text)):
-            for p in range(1, WIDTH + 1):
+            for p in range(WIDTH):
                 wanted = values(this, p)
-                found = {line: value(cells, _row(r, line) - 1, FIRST + p - 2) for line in LINES}
+                found = {line: value(cells, _row(r, line) - 1, FIRST + p - 1) for line in LINES}
                 assert found == wanted, (text, r, p)
 
 

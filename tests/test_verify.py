@@ -17,7 +17,8 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.layout import BIAS, FIRST_WEIGHT, Layout
+from sheetgpt.sheets.grid import BIAS, FIRST_WEIGHT
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.report import TOLERANCE, Report
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build

@@ -6,30 +6,27 @@ name or by a range such as `Block 0 weights!C4:NP771` (quotes around the sheet a
 
 import datetime
 import math
-import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from openpyxl import Workbook as OpenpyxlWorkbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE as _CONTROL
 from openpyxl.cell.cell import MergedCell
-from openpyxl.utils import column_index_from_string
 
 from sheetgpt.engines._uno_worker import Refused, grid
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml.area import Area
 
 Value = float | int | str | None  # None clears the cell
 Inputs = Mapping[str, Value | Sequence[Value]]
 
 _EPOCH = datetime.datetime(1899, 12, 30)  # day 0 of Excel's calendar, right from March 1900 on
-_CORNER = r"\$?([A-Za-z]{1,3})\$?([1-9][0-9]{0,6})"
-_CELLS = re.compile(f"{_CORNER}(?::{_CORNER})?")
 
 
 @dataclass(frozen=True)
@@ -51,32 +48,6 @@ class Step:
     set: Inputs
     read: Sequence[str]
     hard: bool = True
-
-
-class Rectangle(NamedTuple):
-    """A range of one sheet; row and column count from 0."""
-
-    sheet: str
-    row: int
-    column: int
-    n_rows: int
-    n_columns: int
-
-
-def rectangle(reference: str) -> Rectangle | None:
-    """`Sheet!B7:K7` or `'Sheet'!$B$7`; None when it is anything else, such as a union or a broken reference."""
-    sheet, _, cells = reference.rpartition("!")
-    if sheet.startswith("'") and sheet.endswith("'"):
-        sheet = sheet[1:-1].replace("''", "'")
-    found = _CELLS.fullmatch(cells)
-    if not sheet or found is None:
-        return None
-    left, top, right, bottom = found.groups()
-    columns = [column_index_from_string(letters) for letters in (left, right or left)]
-    rows = [int(digits) for digits in (top, bottom or top)]
-    if max(columns) > 16_384 or max(rows) > 1_048_576:
-        return None
-    return Rectangle(sheet, min(rows) - 1, min(columns) - 1, max(rows) - min(rows) + 1, max(columns) - min(columns) + 1)
 
 
 def plain(key: str, value: Value | Sequence[Value]) -> float | str | list[float | str | None] | None:
@@ -101,12 +72,12 @@ def _single(key: str, value: object) -> float | str | None:
 
 
 def edits(
-    inputs: Inputs, names: Mapping[str, Rectangle | None], titles: Iterable[str], workbook: Path
+    inputs: Inputs, names: Mapping[str, Area | None], titles: Iterable[str], workbook: Path
 ) -> Iterator[tuple[str, int, int, float | str | None]]:
-    """Every cell that the inputs name: sheet, row and column from 0, and what goes into it."""
+    """Every cell that the inputs name: sheet, row and column from 1, and what goes into it."""
     own = {title.casefold(): title for title in titles}
     for key, value in inputs.items():
-        place = rectangle(key) if "!" in key else names.get(key.upper())
+        place = Area.parse(key) if "!" in key else names.get(key.upper())
         if place is None or place.sheet.casefold() not in own:
             raise SheetGPTError(f"{workbook.name} has no cells named {key} for this input.")
         try:
@@ -123,10 +94,10 @@ def edits(
                 yield own[place.sheet.casefold()], i, j, single
 
 
-def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Rectangle | None], workbook: Path) -> None:
+def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Area | None], workbook: Path) -> None:
     """Puts the inputs into an openpyxl workbook, for the engines that have no cells of their own to set."""
     for title, row, column, single in edits(inputs, names, book.sheetnames, workbook):
-        cell = book[title].cell(row + 1, column + 1)
+        cell = book[title].cell(row, column)
         if isinstance(cell, MergedCell):
             raise SheetGPTError(
                 f"An input reaches into merged cells of {workbook.name} ({title}!{cell.coordinate}): name "

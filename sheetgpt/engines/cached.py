@@ -16,8 +16,9 @@ from xml.etree import ElementTree
 import numpy as np
 import python_calamine
 
-from sheetgpt.engines import Cells, Inputs, Rectangle, number, rectangle, require_workbook
+from sheetgpt.engines import Cells, Inputs, number, require_workbook
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml.area import Area
 
 _CHUNK = 1 << 20
 _DOCUMENT = "/officeDocument"  # how the relationship's type ends, in the transitional and the strict namespace
@@ -28,8 +29,8 @@ class Package:
     """A workbook's own table of contents."""
 
     sheets: dict[str, str]  # title -> part
-    names: dict[str, Rectangle | None]  # upper-case defined name -> its cells; None: not one rectangle of a sheet
-    references: dict[str, str]  # upper-case defined name -> what it refers to, as it stands in the file
+    names: dict[str, Area | None]  # upper-case defined name -> its cells; None: not one rectangle of a sheet
+    references: dict[str, str]  # defined name -> what it refers to, both as they stand in the file
 
 
 def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
@@ -43,11 +44,11 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
     return cells(workbook, {key: place(key, names) for key in read})
 
 
-def place(key: str, names: Mapping[str, Rectangle | None]) -> Rectangle | None:
+def place(key: str, names: Mapping[str, Area | None]) -> Area | None:
     """Where a defined name or a range is."""
     if "!" not in key:
         return names.get(key.upper())
-    found = rectangle(key)
+    found = Area.parse(key)
     if found is None:
         raise SheetGPTError(f"{key} is not a range of cells: write it like Home!B7 or Home!B7:K7.")
     return found
@@ -70,14 +71,13 @@ def package(workbook: Path) -> Package:
         identity = next((value for name, value in sheet.attrib.items() if name.endswith("}id")), "")
         sheets[sheet.get("name", "")] = related.get(identity, ("", ""))[1]
     titles = {title.casefold() for title in sheets}
-    names: dict[str, Rectangle | None] = {}
+    names: dict[str, Area | None] = {}
     references: dict[str, str] = {}
     for name in root.iterfind("./{*}definedNames/{*}definedName"):
         if name.get("localSheetId") is None:
-            key = name.get("name", "").upper()
-            references[key] = (name.text or "").strip().removeprefix("=")
-            found = rectangle(references[key])
-            names[key] = found if found and found.sheet.casefold() in titles else None
+            key, reference = name.get("name", ""), (name.text or "").strip().removeprefix("=")
+            references[key], found = reference, Area.parse(reference)
+            names[key.upper()] = found if found and found.sheet.casefold() in titles else None
     return Package(sheets, names, references)
 
 
@@ -91,11 +91,11 @@ def _relationships(archive: zipfile.ZipFile, part: str) -> dict[str, tuple[str, 
     }
 
 
-def cells(workbook: Path, places: Mapping[str, Rectangle | None]) -> dict[str, Cells | None]:
+def cells(workbook: Path, places: Mapping[str, Area | None]) -> dict[str, Cells | None]:
     """The cells as saved; each sheet is gone through once."""
     contents = package(workbook)
     parts = {title.casefold(): (title, part) for title, part in contents.sheets.items()}
-    by_sheet: dict[str, dict[str, Rectangle]] = {}
+    by_sheet: dict[str, dict[str, Area]] = {}
     for key, found in places.items():
         if found is not None and found.sheet.casefold() in parts:
             by_sheet.setdefault(found.sheet.casefold(), {})[key] = found
@@ -114,22 +114,22 @@ def cells(workbook: Path, places: Mapping[str, Rectangle | None]) -> dict[str, C
     return results
 
 
-def _sheet(sheet: Any, wanted: Mapping[str, Rectangle]) -> dict[str, Cells]:
+def _sheet(sheet: Any, wanted: Mapping[str, Area]) -> dict[str, Cells]:
     """Numbers and texts of one sheet. Calamine's rows begin at row 1, but at the first column that holds anything."""
     found = {key: Cells(np.full((w.n_rows, w.n_columns), np.nan), {}) for key, w in wanted.items()}
     shift = sheet.start[1] if sheet.start else 0
     waiting = sorted(wanted.items(), key=lambda item: item[1].row, reverse=True)
-    active: list[tuple[str, Rectangle]] = []
-    for i, row in enumerate(sheet.iter_rows()):
+    active: list[tuple[str, Area]] = []
+    for i, row in enumerate(sheet.iter_rows(), 1):
         while waiting and waiting[-1][1].row <= i:
             active.append(waiting.pop())
-        active = [item for item in active if i < item[1].row + item[1].n_rows]
+        active = [item for item in active if i <= item[1].last_row]
         if not active and not waiting:
             break
         for key, area in active:
-            first = max(area.column - shift, 0)
-            part = row[first : max(area.column + area.n_columns - shift, 0)]
-            offset = first + shift - area.column
+            first = max(area.column - 1 - shift, 0)
+            part = row[first : max(area.last_column - shift, 0)]
+            offset = first + shift - (area.column - 1)
             _fill(found[key], i - area.row, offset, part)
     return found
 
@@ -166,8 +166,8 @@ def _errors(archive: zipfile.ZipFile, part: str) -> dict[tuple[int, int], str]:
                 row = int(element.get("r", next(rows) + 1)) - 1
                 rows, columns = count(row + 1), count()
             elif event == "start" and tag == "c":
-                at = rectangle(f"x!{element.get('r', '')}")
-                column = at.column if at else next(columns)
+                at = Area.parse(f"x!{element.get('r', '')}")
+                column = at.column - 1 if at else next(columns)
                 columns = count(column + 1)
             elif event == "end" and tag == "c" and element.get("t") == "e":
                 found[row, column] = element.findtext("{*}v") or "#N/A"
@@ -176,12 +176,10 @@ def _errors(archive: zipfile.ZipFile, part: str) -> dict[tuple[int, int], str]:
     return found
 
 
-def _add_errors(
-    errors: Mapping[tuple[int, int], str], wanted: Mapping[str, Rectangle], found: Mapping[str, Cells]
-) -> None:
+def _add_errors(errors: Mapping[tuple[int, int], str], wanted: Mapping[str, Area], found: Mapping[str, Cells]) -> None:
     for key, area in wanted.items() if errors else ():
         for (row, column), text in errors.items():
-            i, j = row - area.row, column - area.column
+            i, j = row + 1 - area.row, column + 1 - area.column
             if 0 <= i < area.n_rows and 0 <= j < area.n_columns:
                 found[key].texts[i, j] = text
                 found[key].numbers[i, j] = np.nan

@@ -54,7 +54,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _values(workbook: Path, inputs: Inputs, names: Any) -> dict[str, dict[tuple[int, int], Any]]:
-    """Upper-case sheet title -> (row, column) from 0 -> value of each cell that holds something."""
+    """Upper-case sheet title -> (row, column) from 1 -> value of each cell that holds something."""
     import schedula  # type: ignore[import-untyped, unused-ignore]
 
     model_class = _model_class()
@@ -76,7 +76,7 @@ def _values(workbook: Path, inputs: Inputs, names: Any) -> dict[str, dict[tuple[
         sheet = values.setdefault(area["sheet"].upper(), {})
         for i, j in np.ndindex(grid.shape):
             if grid[i, j] is not schedula.EMPTY:
-                sheet[int(area["r1"]) - 1 + i, area["n1"] - 1 + j] = grid[i, j]
+                sheet[int(area["r1"]) + i, area["n1"] + j] = grid[i, j]
     return values
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Inputs, Rectangle, edits, number
+from sheetgpt.engines import Cells, Inputs, edits, number
 from sheetgpt.engines.cached import package, place
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml.area import Area
 
 
 def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
@@ -31,7 +32,7 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
         model = ironcalc.load_from_xlsx(str(workbook.absolute()))
         sheets = {sheet["name"].casefold(): i for i, sheet in enumerate(model.get_worksheets_properties())}
         for title, row, column, value in edits(inputs or {}, names, sheets, workbook):
-            where = sheets[title.casefold()], row + 1, column + 1
+            where = sheets[title.casefold()], row, column
             if value is None or value == "":
                 model.clear_cell_contents(*where)
             elif isinstance(value, str):
@@ -51,13 +52,13 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
         raise SheetGPTError(f"IronCalc can't compute {workbook.name} ({said}): use another engine.") from error
 
 
-def _cells(model: Any, sheet: int, area: Rectangle) -> Cells:
+def _cells(model: Any, sheet: int, area: Area) -> Cells:
     """The range's values; what lies past the sheet's used cells is blank."""
     cells = Cells(np.full((area.n_rows, area.n_columns), np.nan), {})
     _, last_row, _, last_column = model.get_sheet_dimensions(sheet)
-    shape = min(area.n_rows, last_row - area.row), min(area.n_columns, last_column - area.column)
+    shape = min(area.n_rows, last_row + 1 - area.row), min(area.n_columns, last_column + 1 - area.column)
     for i, j in np.ndindex(max(shape[0], 0), max(shape[1], 0)):
-        value = model.get_cell_value(sheet, area.row + i + 1, area.column + j + 1)
+        value = model.get_cell_value(sheet, area.row + i, area.column + j)
         if (single := number(value)) is not None:
             cells.numbers[i, j] = single
         elif value:

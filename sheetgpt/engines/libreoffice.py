@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Inputs, Step, plain, rectangle, require_workbook
+from sheetgpt.engines import Cells, Inputs, Step, plain, require_workbook
 from sheetgpt.engines._uno_worker import CANT_LOAD
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml.area import Area
 
 INSTALL = (
     "install it (Debian, Ubuntu: sudo apt install libreoffice-calc python3-uno; Fedora: sudo dnf install"
@@ -149,10 +150,11 @@ def _target(key: str) -> dict[str, Any]:
     """A defined name holds no "!", a range always does."""
     if "!" not in key:
         return {"key": key, "name": key}
-    found = rectangle(key)
+    found = Area.parse(key)
     if found is None:
         raise SheetGPTError(f"{key} is not a range of cells: write it like Home!B7 or Home!B7:K7.")
-    return {"key": key, "rectangle": found}
+    first = found.row - 1, found.column - 1  # UNO counts from 0
+    return {"key": key, "rectangle": (found.sheet, *first, found.n_rows, found.n_columns)}
 
 
 def _cells(numbers: Path, answer: dict[str, Any] | None) -> Cells | None:

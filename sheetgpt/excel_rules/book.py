@@ -28,9 +28,6 @@ class Book:
     n_dxfs: int
     n_strings: int
 
-    def has_sheet(self, title: str) -> bool:
-        return title.lower() in {t.lower() for t in self.titles.values()}
-
 
 def token_sheets(names: dict[str, list[Reference]]) -> frozenset[str]:
     """Sheets into which a tensor of the trace points; Home shows some of them, but is no token sheet."""

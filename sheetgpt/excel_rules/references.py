@@ -1,4 +1,7 @@
-"""Cells and ranges in A1 notation, and what lies inside a worksheet of 1,048,576 rows and 16,384 columns."""
+"""Cells and ranges in A1 notation, and what lies inside a worksheet of 1,048,576 rows and 16,384 columns.
+
+Not `ooxml.area.Area`, on purpose: these read files of any origin, and must not share a mistake with what writes ours.
+"""
 
 import re
 from functools import lru_cache

@@ -12,6 +12,8 @@ from sheetgpt.errors import SheetGPTError
 
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh", "gelu", "relu")
 
+LOOKED_UP = ("wte", "wpe", "lm_head")  # matrices of which a row is a token or a position, not a column a neuron
+
 
 @dataclass(frozen=True)
 class GPT2Config:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.config import LOOKED_UP
 from sheetgpt.gpt2.mapped import OneAtATime, release
 from sheetgpt.gpt2.model import as_cells
 
@@ -67,27 +68,32 @@ def stored(params: Params, weights: str) -> dict[str, Array]:
     cells = dict(params)
     for name, tensor in OneAtATime(params).items():
         if tensor.ndim == 2:
-            cells[name], scales = quantize(tensor, 1 if _has_tokens(name) else 0)
+            cells[name], scales = quantize(tensor, 1 if name in LOOKED_UP else 0)
             cells[scale_name(name)] = as_cells(scales)
     return cells
 
 
 def evaluated(cells: Params) -> Params:
     """The numbers that the evaluator computes with, float64: what stands in the cells, times its scale."""
-    if _many(cells) or any(name.endswith(".scale") for name in cells):
+    if _many(cells) or _scaled(cells):
         return _Scaled(cells)
     return {name: as_cells(tensor) for name, tensor in cells.items()}
 
 
 def draft(cells: Params) -> Params:
     """Nearly the same numbers, at hand: float32 as it is, without a look at its decimals."""
-    if any(name.endswith(".scale") for name in cells):
+    if _scaled(cells):
         return _Scaled(cells)
     return OneAtATime(cells) if _many(cells) else cells
 
 
 def _many(cells: Params) -> bool:
     return sum(tensor.size for tensor in cells.values()) > _MANY
+
+
+def _scaled(cells: Params) -> bool:
+    """Whether matrices are whole numbers, with their scales beside them."""
+    return any(scale_name(name) in cells for name in cells)
 
 
 def scale_name(matrix: str) -> str:
@@ -129,7 +135,7 @@ class _Scaled(Mapping[str, Array]):
 
     def __getitem__(self, name: str) -> Array:
         tensor, scales = self._cells[name], self._cells.get(scale_name(name))
-        if _has_tokens(name):
+        if name in LOOKED_UP:
             rows: Any = _Rows(tensor, scales)  # all that the evaluator asks of it is rows
             return rows  # type: ignore[no-any-return]
         numbers = as_cells(tensor) if scales is None else np.multiply(tensor, scales, dtype=np.float64)
@@ -167,11 +173,6 @@ class _Rows:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self[:], dtype)
-
-
-def _has_tokens(name: str) -> bool:
-    """Whether a row of the matrix is a token or a position; else a column is a neuron."""
-    return name in ("wte", "wpe", "lm_head")
 
 
 @dataclass(frozen=True)

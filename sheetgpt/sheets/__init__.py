@@ -48,13 +48,11 @@ REGISTRY: list[Maker] = [
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read.n, len(s.read.ids))]),
     lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)],
-    lambda s, p: [
-        vocabulary.sheet(s.layout, p, s.shown, s.hexes, None if s.layout.config.tied else s.params.get("wte.scale"))
-    ],
+    lambda s, p: [vocabulary.sheet(s.layout, p, s.shown, s.hexes, own_scales(s))],
     of_text(lambda s, p: tokenizer_tables.sheets(s.text.tokenizer, p, s.shown)),
-    lambda s, p: [weights.tokens(s.layout, p, "wte", s.params["wte"], s.shown)],
+    lambda s, p: [weights.embedding(s.layout, p, s.params["wte"], s.shown)],
     lambda s, p: [weights.positions(s.layout, p, s.params)],
-    lambda s, p: [weights.tokens(s.layout, p, name, s.params[name], s.shown) for name in own_head(s)],
+    lambda s, p: [] if s.layout.config.tied else [weights.unembedding(s.layout, p, s.params["lm_head"], s.shown)],
     lambda s, p: [weights.block(s.layout, p, i, s.params) for i in range(s.layout.config.n_layer)],
 ]
 
@@ -67,10 +65,6 @@ def doubts(state: State) -> NDArray[Any]:
 def own_scales(state: State) -> NDArray[Any] | None:
     """The scales of `wte` in int8, where the Output sheet has those of `lm_head`."""
     return None if state.layout.config.tied else state.params.get("wte.scale")
-
-
-def own_head(state: State) -> list[str]:
-    return [] if state.layout.config.tied else ["lm_head"]
 
 
 def sheets(state: State, palette: Palette = PLAIN) -> list[Sheet]:

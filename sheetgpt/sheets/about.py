@@ -13,8 +13,9 @@ from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, MODEL
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
-from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, INPUTS, MODEL, ROUNDING, Layout
+from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 

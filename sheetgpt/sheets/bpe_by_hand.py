@@ -15,10 +15,10 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import code_point
-from sheetgpt.sheets.layout import HOME
+from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.tokenizer_layout import TokenizerLayout, local
+from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
 
 BY_HAND = "BPE by hand"
 WIDTH, ROUNDS, CHARACTERS = 24, 6, 12  # letters of the text, rounds, characters of the UTF-8 example
@@ -26,6 +26,7 @@ FIRST = 4  # column D: the first letter
 NEW = -1  # the number of Z; Y is one less. No code point is negative
 PAIR = 100  # a pair's number is left * PAIR + right, where left and right are the places where its letters first stand
 INPUT, UTF8_INPUT = Area(BY_HAND, 4, 2), Area(BY_HAND, 9 + 8 * ROUNDS, 2)
+POSITIONS = Area(BY_HAND, 7, FIRST, 1, WIDTH)
 EXAMPLE, UTF8_EXAMPLE = "aaabdaaabac", "Me我"
 UNIT = "LEN(_xlfn.UNICHAR(128512))"  # 2 where the program counts in UTF-16, as Excel does
 LINES = ("letter", "number", "pair", "count", "candidate", "joins", "so far")
@@ -71,25 +72,25 @@ def _row(r: int, line: str) -> int:
 
 
 def _cell(r: int, line: str, p: int) -> str:
-    """Line of round r at position p, which counts from 1; p = 0 is the column before."""
-    return f"{rows.letters(FIRST + p - 1)}${_row(r, line)}"
+    """A line of round r at position p, which counts from 0."""
+    return Area(BY_HAND, _row(r, line), FIRST).at(0, p)
 
 
 def _line(r: int, line: str, before: int = 0) -> str:
-    first, last = (rows.letters(c) for c in (FIRST - before, FIRST + WIDTH - 1))
-    return f"${first}${_row(r, line)}:${last}${_row(r, line)}"
+    """A whole line of round r, with so many columns before it."""
+    return Area(BY_HAND, _row(r, line), FIRST - before, 1, WIDTH + before).local
 
 
 def formulas(r: int, p: int) -> dict[str, str]:
     """Round r at position p."""
     number, after, pair, count = (_cell(r, *at) for at in (("number", p), ("number", p + 1), ("pair", p), ("count", p)))
     top, chosen = f"$B${_row(r, 'count')}", f"$B${_row(r, 'candidate')}"
-    position = f"{rows.letters(FIRST + p - 1)}$7"
+    position = POSITIONS.at(0, p)
     if r == 0:
-        text = local(INPUT)
+        text = INPUT.local
         place = position  # of the character in the text: those before it may be two units long
-        if p > 1:
-            place = f'({position}+({UNIT}-1)*COUNTIF(${_cell(0, "number", 1)}:{_cell(0, "number", p - 1)},">65535"))'
+        if p > 0:
+            place = f'({position}+({UNIT}-1)*COUNTIF(${_cell(0, "number", 0)}:{_cell(0, "number", p - 1)},">65535"))'
         symbol = f'IF({place}>LEN({text}),"",IFERROR({code_point(text, place, f"LEN({text})")},65533))'
     else:
         there = f"MATCH({position}-0.5,{_line(r - 1, 'so far', 1)},1)"
@@ -97,11 +98,11 @@ def formulas(r: int, p: int) -> dict[str, str]:
         symbol = f'IF({position}>MAX({_line(r - 1, "so far")}),"",{new})'
     shown = f"IF({number}<0,CHAR({ord('Z') - NEW}+{number}),_xlfn.UNICHAR({number}))"
     left, right = (f"MATCH({cell},{_line(r, 'number')},0)" for cell in (number, after))
-    gone = f"N({_cell(r, 'joins', p - 1)})=1" if p > 1 else "FALSE"
+    gone = f"N({_cell(r, 'joins', p - 1)})=1" if p > 0 else "FALSE"
     return {
         "letter": f'IF({number}="","",{shown})',
         "number": symbol,
-        "pair": f'IF({number}="","",IF({after}="","",{left}*{PAIR}+{right}))' if p < WIDTH else '""',
+        "pair": f'IF({number}="","",IF({after}="","",{left}*{PAIR}+{right}))' if p < WIDTH - 1 else '""',
         "count": f'IF({pair}="","",COUNTIF({_line(r, "pair")},{pair}))',
         "candidate": f'IF({pair}="","",IF({top}>1,IF({count}={top},{pair},""),""))',
         "joins": f'IF({number}="","",IF({gone},0,IF({chosen}=0,0,IF({pair}={chosen},1,0))))',
@@ -111,16 +112,16 @@ def formulas(r: int, p: int) -> dict[str, str]:
 
 def values(this: Learned, p: int) -> dict[str, int | str]:
     """The cached twin of `formulas`."""
-    i, n = p - 1, len(this.symbols)
-    inside, pair = i < n, i < len(this.keys)
-    kept = sum(1 for q in range(min(p, n)) if not (q and this.joins[q - 1]))
+    n = len(this.symbols)
+    inside, pair = p < n, p < len(this.keys)
+    kept = sum(1 for q in range(min(p + 1, n)) if not (q and this.joins[q - 1]))
     return {
-        "letter": letter_of(this.symbols[i]) if inside else "",
-        "number": this.symbols[i] if inside else "",
-        "pair": this.keys[i] if pair else "",
-        "count": this.counts[i] if pair else "",
-        "candidate": this.keys[i] if pair and this.best > 1 and this.counts[i] == this.best else "",
-        "joins": this.joins[i] if inside else "",
+        "letter": letter_of(this.symbols[p]) if inside else "",
+        "number": this.symbols[p] if inside else "",
+        "pair": this.keys[p] if pair else "",
+        "count": this.counts[p] if pair else "",
+        "candidate": this.keys[p] if pair and this.best > 1 and this.counts[p] == this.best else "",
+        "joins": this.joins[p] if inside else "",
         "so far": kept,
     }
 
@@ -161,7 +162,7 @@ def _rows(
     yield rows.row(5, rows.text(4, words, palette["note"]))
     learned = learn(text)
     numbers = rows.joined(rows.number(FIRST + p, p + 1, palette["index"]) for p in range(WIDTH))
-    yield rows.row(7, rows.text(1, "position", palette["label"]), numbers)
+    yield rows.row(POSITIONS.row, rows.text(1, "position", palette["label"]), numbers)
     for r, this in enumerate(learned):
         yield from _round_rows(palette, r, this)
     yield from _utf8_rows(palette, utf8_text)
@@ -170,8 +171,8 @@ def _rows(
 
 def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[Row]:
     sources, cached = (
-        [formulas(r, p) for p in range(1, WIDTH + 1)],
-        [values(this, p) for p in range(1, WIDTH + 1)],
+        [formulas(r, p) for p in range(WIDTH)],
+        [values(this, p) for p in range(WIDTH)],
     )
     labels = {
         "letter": "The text" if r == 0 else f"Round {r}: the text now",
@@ -215,7 +216,7 @@ def _beside(palette: Palette, r: int, line: str, this: Learned) -> Cells:
 
 def _utf8_rows(palette: Palette, example_text: str) -> Iterator[Row]:
     """Code points and bytes, a character a column; characters beyond U+FFFF are two positions wide in Excel."""
-    top, text = UTF8_INPUT.row, local(UTF8_INPUT)
+    top, text = UTF8_INPUT.row, UTF8_INPUT.local
     bar = "UTF-8: the bytes of a text"
     yield rows.row(top - 1, *(rows.text(c, bar if c == 1 else "", palette["section"]) for c in range(1, 16)))
     words = f"Up to {CHARACTERS} characters, each one to four bytes."

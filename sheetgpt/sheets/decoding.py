@@ -4,67 +4,27 @@ Twin: `utf8.decode`. A token can hold half a character, so decoding works on the
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
-from sheetgpt.sheets.layout import HOME
+from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.tokenizer_layout import at, local
+from sheetgpt.sheets.text_layout import BYTE_COLUMNS, DECODING, FIRST, TOKEN_COLUMNS, DecodingLayout
 from sheetgpt.text.utf8 import decode
 
-DECODING = "Decoding"
-FIRST = 8
-TOKEN_COLUMNS = ("number", "id", "token", "hex", "size", "end")
-BYTE_COLUMNS = ("row", "of", "nth", "byte", "need", "code", "text")
 TOKEN_HEADS = ("no.", "id", "token", "bytes, hexadecimal", "bytes", "ends at")
 BYTE_HEADS = ("byte", "of token", "byte no.", "byte", "still needs", "code point", "text so far")
 MORE = "…"  # the text goes on, but the sheet doesn't
 
 
-def decoded_bytes(n_tokens: int) -> int:
-    """The bytes that the sheet has rows for: 16 a token, which is four times what text needs."""
-    return min(max(512, 16 * n_tokens), 4096)
-
-
-@dataclass(frozen=True)
-class DecodingLayout:
-    """`ids`: a row or column of cells, blank after the last id. `vocab_hex`: each token's bytes, by id."""
-
-    ids: Area
-    vocab_shown: Area
-    vocab_hex: Area
-    name: str = "completion"  # of the cell with the text
-    capacity: int = 512  # bytes
-
-    @property
-    def n_tokens(self) -> int:
-        return self.ids.n_rows * self.ids.n_columns
-
-    @property
-    def text(self) -> Area:
-        return Area(DECODING, 3, 4)
-
-    @property
-    def total(self) -> Area:
-        """The number of bytes."""
-        return Area(DECODING, 4, 4)
-
-    def column(self, name: str) -> Area:
-        """One of the tokens' columns, or of the bytes'."""
-        if name in TOKEN_COLUMNS:
-            return Area(DECODING, FIRST, TOKEN_COLUMNS.index(name) + 1, self.n_tokens)
-        return Area(DECODING, FIRST, BYTE_COLUMNS.index(name) + len(TOKEN_COLUMNS) + 2, self.capacity)
-
-
 def token_formulas(layout: DecodingLayout, k: int) -> dict[str, str]:
-    """The formulas of the k-th token's row."""
-    number, token, size = (at(layout.column(name), k) for name in ("number", "id", "size"))
+    """The formulas of token k's row."""
+    number, token, size = (layout.column(name).at(k) for name in ("number", "id", "size"))
     row = "1," if layout.ids.n_rows == 1 else ""  # Gnumeric takes a lone number for a row, along a line too
     id_cell = f"INDEX({layout.ids.reference},{row}{number})"
     shown, hexes = (text_at(area.reference, f"{token}+1") for area in (layout.vocab_shown, layout.vocab_hex))
@@ -72,32 +32,31 @@ def token_formulas(layout: DecodingLayout, k: int) -> dict[str, str]:
         "id": f'IF(ISNUMBER({id_cell}),{id_cell},"")',
         "token": f'IF({token}="","",{shown})',
         "hex": f'IF({token}="","",{hexes})',
-        "size": f"LEN({at(layout.column('hex'), k)})/2",
-        "end": f"{at(layout.column('end'), k - 1)}+{size}",
+        "size": f"LEN({layout.column('hex').at(k)})/2",
+        "end": f"{layout.column('end').at(k - 1)}+{size}",
     }
 
 
 def byte_formulas(layout: DecodingLayout, i: int) -> dict[str, str]:
     """The formulas of byte i. `need`: bytes that its character still lacks, -1 where it fits nowhere."""
-    row, of, nth, byte, need, code = (at(layout.column(name), i) for name in BYTE_COLUMNS[:-1])
-    above, before, code_above, text_above = (at(layout.column(n), i - 1) for n in ("byte", "need", "code", "text"))
-    end, total = layout.column("end"), local(layout.total)
-    ends = local(Area(end.sheet, end.row - 1, end.column, end.n_rows + 1))
+    row, of, nth, byte, need, code = (layout.column(name).at(i) for name in BYTE_COLUMNS[:-1])
+    above, before, code_above, text_above = (layout.column(n).at(i - 1) for n in ("byte", "need", "code", "text"))
+    ends, total = layout.column("end").rows_of(-1, layout.n_tokens + 1).local, layout.total.local
     high = f"IF({above}=237,159,IF({above}=244,143,191))"
     low = f"IF({above}=224,160,IF({above}=240,144,128))"
-    goes_on = f"AND({before}>0,{byte}>={low},{byte}<={high})" if i > 1 else "FALSE"
+    goes_on = f"AND({before}>0,{byte}>={low},{byte}<={high})" if i > 0 else "FALSE"
     lead = f"IF({byte}<128,0,IF(OR({byte}<194,{byte}>244),-1,IF({byte}<224,1,IF({byte}<240,2,3))))"
     bits = f"{byte}-CHOOSE(MAX({need},0)+1,0,192,224,240)"
-    broken = f'IF(AND({before}>0,NOT({goes_on})),"\ufffd","")&' if i > 1 else ""
+    broken = f'IF(AND({before}>0,NOT({goes_on})),"\ufffd","")&' if i > 0 else ""
     shown = f'IF({code}=0,"␀",IFERROR(_xlfn.UNICHAR({code}),"\ufffd"))'
     out = f'{broken}IF(OR({need}=-1,AND({need}>0,{row}={total})),"\ufffd",IF({need}=0,{shown},""))'
     sources = {
         "of": f"MATCH({row}-0.5,{ends},1)",
         "nth": f"{row}-INDEX({ends},{of})",
-        "byte": f"HEX2DEC(MID(INDEX({local(layout.column('hex'))},{of}),2*{nth}-1,2))",
-        "need": f"IF({goes_on},{before}-1,{lead})" if i > 1 else lead,
-        "code": f"IF({goes_on},{code_above}*64+{byte}-128,{bits})" if i > 1 else bits,
-        "text": f"{text_above}&{out}" if i > 1 else out,
+        "byte": f"HEX2DEC(MID(INDEX({layout.column('hex').local},{of}),2*{nth}-1,2))",
+        "need": f"IF({goes_on},{before}-1,{lead})" if i > 0 else lead,
+        "code": f"IF({goes_on},{code_above}*64+{byte}-128,{bits})" if i > 0 else bits,
+        "text": f"{text_above}&{out}" if i > 0 else out,
     }
     return {name: f'IF({row}>{total},"",{source})' for name, source in sources.items()}
 
@@ -173,11 +132,11 @@ def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -
     title = rows.text(1, "Decoding", palette["title"]), rows.text(4, note, palette["note"])
     yield rows.row(1, *title, height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
-    texts, total, capacity = local(layout.column("text")), local(layout.total), layout.capacity
+    texts, total, capacity = layout.column("text").local, layout.total.local, layout.capacity
     seen = f'INDEX({texts},MIN({total},{capacity}))&IF({total}>{capacity},"{MORE}","")'
     whole = rows.formula(4, f'IF({total}=0,"",{seen})', values["whole"][0], palette["quote"])
     yield rows.row(3, rows.text(1, "text", palette["name"]), whole)
-    count = rows.formula(4, at(layout.column("end"), layout.n_tokens), values["total"][0], palette["total"])
+    count = rows.formula(4, layout.column("end").at(layout.n_tokens - 1), values["total"][0], palette["total"])
     room = rows.text(5, f"of the {capacity:,} that this sheet has room for", palette["note"])
     yield rows.row(4, rows.text(1, "bytes", palette["name"]), count, room)
     bars = {1: "1 Tokens and their bytes", len(TOKEN_COLUMNS) + 2: "2 Bytes and their characters"}
@@ -185,19 +144,19 @@ def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -
     heads = [*enumerate(TOKEN_HEADS, 1), *enumerate(BYTE_HEADS, len(TOKEN_COLUMNS) + 2)]
     yield rows.row(6, *(rows.text(c, head, palette["header"]) for c, head in heads))
     yield rows.row(FIRST - 1, rows.number(layout.column("end").column, 0, palette["index"]))
-    for i in range(1, max(layout.n_tokens, layout.capacity) + 1):
+    for i in range(max(layout.n_tokens, layout.capacity)):
         cells: list[Cells] = []
-        if i <= layout.n_tokens:
+        if i < layout.n_tokens:
             cells += _line(layout, palette, "number", i, token_formulas(layout, i), values)
-        if i <= layout.capacity:
+        if i < layout.capacity:
             cells += _line(layout, palette, "row", i, byte_formulas(layout, i), values)
-        yield rows.row(FIRST + i - 1, *cells)
+        yield rows.row(FIRST + i, *cells)
 
 
 def _line(
     layout: DecodingLayout, palette: Palette, first: str, i: int, formulas: dict[str, str], values: dict[str, Column]
 ) -> Iterator[Cells]:
-    yield rows.number(layout.column(first).column, i, palette["index"])
+    yield rows.number(layout.column(first).column, i + 1, palette["index"])
     for name, source in formulas.items():
         style = palette[{"token": "token", "text": "quote", "hex": "label"}.get(name, "id")]
-        yield rows.formula(layout.column(name).column, source, values[name][i - 1], style)
+        yield rows.formula(layout.column(name).column, source, values[name][i], style)

@@ -6,16 +6,17 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.block import Params
-from sheetgpt.sheets.layout import BAND, EMBED, ID_ROW, Layout
+from sheetgpt.sheets.grid import BAND, EMBED, ID_ROW
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.parts import Params
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, letter, sheet_rows, token_sheet
+from sheetgpt.sheets.token_sheet import Prompt, Section, colour_signed, letter, sheet_rows, token_sheet
 
 
 def lookup(layout: Layout, i: int, t: int) -> str:
     """wte[token id][i]: the id's column, in row i of the band of 10,000 tokens that holds it."""
-    rows = [band.line(i).reference for band in layout.params["wte"]]
+    rows = [band.line(i).reference for band in layout.tensor("wte").areas]
     if len(rows) == 1:
         return f"INDEX({rows[0]},1,{letter(t)}${ID_ROW}+1)"
     bands = ",".join(f"INDEX({row},1,MOD({letter(t)}${ID_ROW},{BAND})+1)" for row in rows)
@@ -24,7 +25,7 @@ def lookup(layout: Layout, i: int, t: int) -> str:
 
 def token_scale(layout: Layout, prompt: Prompt, params: Params) -> list[Section]:
     """The scale of the token's whole numbers, looked up once for its whole column.  [1, T]"""
-    (scales,) = layout.params["wte.scale"]
+    scales = layout.tensor("wte.scale").area
     return [
         Section(
             layout.tensors["embed_scale"],
@@ -39,14 +40,14 @@ def token_scale(layout: Layout, prompt: Prompt, params: Params) -> list[Section]
 
 
 def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace) -> Sequence[Section]:
-    areas, wpe = layout.tensors, layout.params["wpe"][0]
+    areas, wpe = layout.tensors, layout.tensor("wpe")
     tok, pos, both = areas["embed_tok"], areas["embed_pos"], areas["embed"]
 
     def scaled(source: str, scale: Area | None, t: int) -> str:
-        return source if scale is None else f"{source}*{at(scale, 0, t, EMBED)}"
+        return source if scale is None else f"{source}*{scale.at(0, t, EMBED)}"
 
     scale_of_tok = areas.get("embed_scale")
-    scale_of_pos = layout.params["wpe.scale"][0] if layout.scaled else None
+    scale_of_pos = layout.tensor(wpe.scales).area if wpe.scales else None
     return [
         *(token_scale(layout, prompt, params) if layout.scaled else ()),
         Section(
@@ -62,7 +63,7 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
             "embed_pos",
             "The position's embedding: the same column of the sheet wpe.  [n_embd, T]",
             trace["embed_pos"],
-            lambda i, t: scaled(at(wpe, i, t, EMBED), scale_of_pos, t),
+            lambda i, t: scaled(wpe.area.at(i, t, EMBED), scale_of_pos, t),
             lambda i: "embed_pos",
         ),
         Section(
@@ -70,7 +71,7 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
             "embed",
             "Their sum is what the first block reads: what is said, and where.  [n_embd, T]",
             trace["embed"],
-            lambda i, t: f"{at(tok, i, t, EMBED)}+{at(pos, i, t, EMBED)}",
+            lambda i, t: f"{tok.at(i, t, EMBED)}+{pos.at(i, t, EMBED)}",
             lambda i: "embed",
         ),
     ]

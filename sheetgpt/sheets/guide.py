@@ -8,7 +8,8 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.about import parameter_parts
-from sheetgpt.sheets.layout import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, Layout
+from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER

@@ -14,12 +14,14 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Row
-from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, Text, bar, inputs_rows, local, ranges
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
+from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, bar, inputs_rows, ranges
 from sheetgpt.sheets.home_strip import strip_rows
 from sheetgpt.sheets.home_table import add_charts, table_rows
-from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, Layout
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
 LINKS_ROW = 44
@@ -60,7 +62,7 @@ def _dress(frame: Worksheet, layout: Layout, text: Text | None) -> None:
     add_charts(frame, layout)
     message = layout.home["message"]
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
-    note = FormulaRule([f'LEFT({local(message)},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
+    note = FormulaRule([f'LEFT({message.local},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
     for rule in (fine, note):
         frame.conditional_formatting.add(message.cells, rule)
     if text is not None:
@@ -85,7 +87,7 @@ def _validate(frame: Worksheet, layout: Layout) -> None:
 def _colour(frame: Worksheet, layout: Layout) -> None:
     """The strip: what the model wrote in orange, and the redder the more of a surprise."""
     home = layout.home
-    strings, written = home["token_text"], f"{letter(0)}${home['positions'].row}>={local(home['n_prompt'])}"
+    strings, written = home["token_text"], f"{letter(0)}${home['positions'].row}>={home['n_prompt'].local}"
     blank = FormulaRule([f'{letter(0)}${strings.row}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
     orange = FormulaRule([written], font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="C55A11"))
     for rule in (blank, orange):

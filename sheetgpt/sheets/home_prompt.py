@@ -1,6 +1,6 @@
 """The top of the Home sheet: prompt, completion, the controls, what is wrong in words, and the workbook's self-check.
 
-Twin of what the yellow cells mean: `inputs.py`.
+Twin of what the yellow cells mean: `workbook/inputs.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,17 @@ from sheetgpt.gpt2 import sampling
 from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
 from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.decoding import DecodingLayout
+from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
-from sheetgpt.sheets.layout import FIRST_TOKEN, INPUTS, Layout
+from sheetgpt.sheets.layout import INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.token_sheet import Prompt, letter
-from sheetgpt.sheets.tokenizer import messages
-from sheetgpt.sheets.tokenizer_layout import LINE_BREAK, TokenizerLayout
+from sheetgpt.sheets.text_layout import Text
+from sheetgpt.sheets.token_sheet import Prompt
+from sheetgpt.sheets.tokenizer import PROBLEM, messages
+from sheetgpt.sheets.tokenizer_layout import LINE_BREAK
+from sheetgpt.text import bpe
 
 FINE = "Everything is in order."
 NOTE = "Note: "
@@ -33,14 +35,6 @@ NEW_LINE = (
     "one; LibreOffice 26 loses those.)"
 )
 WIDE = FIRST_TOKEN + 11  # the prompt's box ends here
-
-
-@dataclass(frozen=True)
-class Text:
-    """The sheets that turn text into ids and ids into text."""
-
-    tokenizer: TokenizerLayout
-    decoding: DecodingLayout
 
 
 @dataclass(frozen=True)
@@ -58,11 +52,6 @@ class Now:
     cost: Cost | None = None  # what rounding the weights changed
     doubt: float = 0.0  # how well a probability can be known, relative: of all tokens, at temperature 1
     as_built: bool = True  # whether the inputs are those of the build
-
-
-def local(area: Area, t: int | None = None) -> str:
-    """A reference on the Home sheet: absolute, or to the row of the strip at position t."""
-    return area.reference.split("!")[-1] if t is None else f"{letter(t)}${area.row}"
 
 
 def bar(number: int, palette: Palette) -> Cells:
@@ -150,15 +139,15 @@ def _facts(
 ) -> Iterator[tuple[int, Cells]]:
     """On the right of the controls, by row: how many tokens there are, and how surprising."""
     home, soft = layout.home, layout.softmax
-    given, dropped, n_prompt = (local(home[name]) for name in ("n_given", "n_dropped", "n_prompt"))
-    typed = f"SUM({local(home['ids_typed'])})"
+    given, dropped, n_prompt = (home[name].local for name in ("n_given", "n_dropped", "n_prompt"))
+    typed = f"SUM({home['ids_typed'].local})"
     if text is not None:
-        typed = f"IF({local(home['n_ids'])}>0,{typed},{text.tokenizer.cells['n_tokens'].reference})"
-    room = f"{layout.context}-IF({local(home['settings_ok'])}=1,{local(home['new_tokens'])},0)"
-    surprise = local(home["surprisal"])
-    total = f'SUMIF({local(home["positions"])},"<"&{n_prompt},{surprise})'
-    scored = f"AND({local(home['score_prompt'])}=1,{n_prompt}>1)"
-    heat, sums = local(home["temperature"]), soft["next_sum"].reference
+        typed = f"IF({home['n_ids'].local}>0,{typed},{text.tokenizer.cells['n_tokens'].reference})"
+    room = f"{layout.context}-IF({home['settings_ok'].local}=1,{home['new_tokens'].local},0)"
+    surprise = home["surprisal"].local
+    total = f'SUMIF({home["positions"].local},"<"&{n_prompt},{surprise})'
+    scored = f"AND({home['score_prompt'].local}=1,{n_prompt}>1)"
+    heat, sums = home["temperature"].local, soft["next_sum"].reference
     mean = f"SUMPRODUCT({soft['next_probs'].reference},{soft['next_logits'].reference}-{soft['next_max'].reference})"
     entropy = f"IF({heat}=0,0,(LN({sums})-{mean}/{heat})/LN(2))"
     known = now.inputs.score_prompt and prompt.n_prompt > 1
@@ -166,20 +155,21 @@ def _facts(
     probs = sampling.probabilities(now.logits, now.inputs.sampling.temperature)
     bits = -float(np.sum(probs[probs > 0] * np.log2(probs[probs > 0])))
     mean_bits = f'IF({scored},{total}/({n_prompt}-1),"")'
-    loss, some = local(home["loss"]), f"{local(home['n_tokens'])}*{local(home['settings_ok'])}>0"
-    lines: tuple[tuple[str, str, str, float | str], ...] = (
-        ("n_given", "Tokens of the prompt", typed, now.n_given),
-        ("n_dropped", "of them dropped, no room", f"MAX(0,{given}-({room}))", now.n_given - prompt.n_prompt),
-        ("n_prompt", "Prompt tokens in the columns", f"{given}-{dropped}", prompt.n_prompt),
-        ("n_tokens", "With those that are written", f"SUM({local(home['active'])})", prompt.n),
-        ("loss", "Prompt's surprise, bits a token", mean_bits, bits_each if known else ""),
-        ("perplexity", "Prompt's perplexity", f'IF(ISNUMBER({loss}),2^{loss},"")', 2**bits_each if known else ""),
-        ("entropy", "Next token's entropy, bits", f'IF({some},{entropy},"")', bits),
+    loss, some = home["loss"].local, f"{home['n_tokens'].local}*{home['settings_ok'].local}>0"
+    perplexity = f'IF(ISNUMBER({loss}),2^{loss},"")'
+    lines: tuple[tuple[str, str, str, float | str, str], ...] = (
+        ("n_given", "Tokens of the prompt", typed, now.n_given, "id"),
+        ("n_dropped", "of them dropped, no room", f"MAX(0,{given}-({room}))", now.n_given - prompt.n_prompt, "id"),
+        ("n_prompt", "Prompt tokens in the columns", f"{given}-{dropped}", prompt.n_prompt, "id"),
+        ("n_tokens", "With those that are written", f"SUM({home['active'].local})", prompt.n, "id"),
+        ("loss", "Prompt's surprise, bits a token", mean_bits, bits_each if known else "", "share"),
+        ("perplexity", "Prompt's perplexity", perplexity, 2**bits_each if known else "", "share"),
+        ("entropy", "Next token's entropy, bits", f'IF({some},{entropy},"")', bits, "share"),
     )
     hot = float(sampling.doubt(now.logits, now.inputs.sampling.temperature))
     by_name = {"loss": now.doubt, "perplexity": now.doubt, "entropy": max(now.doubt, hot)}
-    for name, title, source, value in lines:
-        area, style = home[name], "id" if name.startswith("n_") else "share"
+    for name, title, source, value, style in lines:
+        area = home[name]
         label = rows.text(area.column - 4, title, palette["name"])
         yield area.row, label + rows.formula(area.column, source, value, palette[style], by_name.get(name, 0.0))
 
@@ -187,42 +177,42 @@ def _facts(
 def decoded_prompt(layout: Layout, text: Text) -> str:
     """The text up to the last byte of the prompt's tokens."""
     end = text.decoding.column("end").reference
-    n_bytes = f"INDEX({end},{local(layout.home['n_prompt'])})"
+    n_bytes = f"INDEX({end},{layout.home['n_prompt'].local})"
     seen = f"INDEX({text.decoding.column('text').reference},MIN({n_bytes},{text.decoding.capacity}))"
-    return f'IF({local(layout.home["n_prompt"])}=0,"",IF({n_bytes}=0,"",{seen}))'
+    return f'IF({layout.home["n_prompt"].local}=0,"",IF({n_bytes}=0,"",{seen}))'
 
 
 def prompt_text(layout: Layout, text: Text | None) -> str:
     """What the prompt's tokens spell; without a tokenizer all tokens' numbers, strung together."""
     if text is not None:
         return decoded_prompt(layout, text)
-    return "&".join(local(layout.home["token_text"], t) for t in range(layout.context))
+    return "&".join(layout.home["token_text"].at(0, t) for t in range(layout.context))
 
 
 def completion_formula(layout: Layout, text: Text) -> str:
     """What the written tokens add to the text."""
-    return f"MID({text.decoding.text.reference},LEN({local(layout.home['prompt_text'])})+1,32767)"
+    return f"MID({text.decoding.text.reference},LEN({layout.home['prompt_text'].local})+1,{MAX_TEXT})"
 
 
 def settings_ok(layout: Layout) -> str:
     """1 when every setting is a number in its range: only then does the workbook choose tokens."""
-    home = {name: local(layout.home[name]) for name in INPUTS}
+    home = {name: layout.home[name].local for name in INPUTS}
     numbers = ",".join(f"ISNUMBER({cell})" for cell in home.values())
     return f"IF(AND({numbers}),IF(AND({','.join(_in_range(layout, name) for name in INPUTS)}),1,0),0)"
 
 
 def _in_range(layout: Layout, name: str) -> str:
-    cell, (least, most, whole, _) = local(layout.home[name]), ranges(layout)[name]
+    cell, (least, most, whole, _) = layout.home[name].local, ranges(layout)[name]
     low = {"temperature": f"OR({cell}=0,{cell}>={COLDEST})", "top_p": f"{cell}>0"}.get(name, f"{cell}>={least:g}")
     return f"{low},{cell}<={most:.0f}" + (f",INT({cell})={cell}" if whole else "")
 
 
 def message_formula(layout: Layout, text: Text | None) -> str:
     home = layout.home
-    n_ids, given = local(home["n_ids"]), local(home["n_given"])
+    n_ids, given = home["n_ids"].local, home["n_given"].local
     last = layout.config.n_vocab - 1
     gap = f"The token ids have a gap, or something that is no id (0 to {last})."
-    checks = [(f"{n_ids}>SUM({local(home['ids_typed'])})", f'"{gap}"')]
+    checks = [(f"{n_ids}>SUM({home['ids_typed'].local})", f'"{gap}"')]
     if text is None:
         nothing = f"Put a token id between 0 and {last} into the first yellow cell of the strip below."
         checks.append((f"{given}=0", f'"{nothing}"'))
@@ -230,11 +220,11 @@ def message_formula(layout: Layout, text: Text | None) -> str:
         problem, words = (text.tokenizer.cells[name].reference for name in ("problem", "message"))
         checks.append((f"{given}=0", words))
     for name, (*_, sentence) in ranges(layout).items():
-        cell = local(home[name])
+        cell = home[name].local
         checks.append((f"IF(ISNUMBER({cell}),NOT(AND({_in_range(layout, name)})),TRUE)", f'"{sentence}"'))
-    checks.append((f"{local(home['n_dropped'])}>0", f'"{SLID}"'))
+    checks.append((f"{home['n_dropped'].local}>0", f'"{SLID}"'))
     if text is not None:
-        checks.append((f"AND({n_ids}=0,{problem}=1)", f'"{NOTE}"&{words}'))
+        checks.append((f"AND({n_ids}=0,{problem}={PROBLEM[bpe.EMPTY]})", f'"{NOTE}"&{words}'))
     formula = f'"{FINE}"'
     for condition, sentence in reversed(checks):
         formula = f"IF({condition},{sentence},{formula})"
@@ -245,7 +235,7 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     if now.n_given > layout.context - now.inputs.new_tokens:
         return SLID
     if text is not None and not now.inputs.prompt and not now.inputs.ids:
-        return NOTE + messages(text.tokenizer)[1]
+        return NOTE + messages(text.tokenizer)[PROBLEM[bpe.EMPTY]]
     return FINE
 
 
@@ -256,16 +246,16 @@ DIFFERS = "✗ the ten largest logits differ from NumPy's at build time, by more
 def self_check(layout: Layout, text: Text | None) -> str:
     """The workbook's own numbers against the evaluator's, while the inputs are those of the build."""
     home, built = layout.home, {name: area.reference for name, area in layout.built.items()}
-    settings = Area(home["new_tokens"].sheet, home["new_tokens"].row, 3, 5)
-    position, n_prompt, ids = (local(home[name]) for name in ("positions", "n_prompt", "token_ids"))
-    same = [f"SUMPRODUCT(1*({local(settings)}<>{built['built_settings']}))=0", f"{n_prompt}={built['built_n_prompt']}"]
+    settings = home["new_tokens"].rows_of(0, layout.built["built_settings"].n_rows)
+    position, n_prompt, ids = (home[name].local for name in ("positions", "n_prompt", "token_ids"))
+    same = [f"SUMPRODUCT(1*({settings.local}<>{built['built_settings']}))=0", f"{n_prompt}={built['built_n_prompt']}"]
     same.append(f"SUMPRODUCT(({position}<{n_prompt})*({ids}<>{built['built_ids']}))=0")
     if text is not None:
-        same.append(f"OR({local(home['n_ids'])}>0,EXACT({local(home['prompt'])},{built['built_prompt']}))")
-    top = local(Area("", home["top_logits"].row, home["top_logits"].column, layout.built["built_logits"].n_rows))
+        same.append(f"OR({home['n_ids'].local}>0,EXACT({home['prompt'].local},{built['built_prompt']}))")
+    top = home["top_logits"].rows_of(0, layout.built["built_logits"].n_rows).local
     theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
     difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
     power = f"INT(LN({difference})/LN(10))"  # TEXT would take its format in the user's language
     no = f'"{DIFFERS}"&{power}&": was a weight or a formula changed?"'
     verdict = f'IF({difference}<0.000000001,"{AGREES}",{no})'
-    return f'IF({local(home["settings_ok"])}=0,"",IF(AND({",".join(same)}),{verdict},"{OTHER_INPUTS}"))'
+    return f'IF({home["settings_ok"].local}=0,"",IF(AND({",".join(same)}),{verdict},"{OTHER_INPUTS}"))'

@@ -1,6 +1,7 @@
 """The strip of the Home sheet: every token a column, with its id, its string and how much of a surprise it was.
 
-Twin: `inputs.token_ids` and `inputs.all_ids`. The id in column t is the prompt's, or the one that column t - 1 chose.
+Twin: `token_ids` in `workbook/inputs.py`, `all_ids` in `workbook/state.py`. The id in column t is the prompt's, or the
+one that column t - 1 chose.
 """
 
 from collections.abc import Iterator
@@ -8,13 +9,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
-from sheetgpt.sheets.home_prompt import Now, Text, bar, local
-from sheetgpt.sheets.layout import FIRST_TOKEN, HOME, Layout
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
+from sheetgpt.sheets.home_prompt import Now, bar
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.token_sheet import Prompt, at, letter
+from sheetgpt.sheets.text_layout import Text
+from sheetgpt.sheets.token_sheet import Prompt
 
 
 def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
@@ -33,7 +35,7 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
 
     yield line("positions", "position", "", rows.numbers(FIRST_TOKEN, np.arange(layout.context), palette["id"]))
     n, typed = home["prompt_ids"].row, now.inputs.ids
-    cells = rows.formula(5, f"COUNTA({local(home['prompt_ids'])})", len(typed), palette["flag"])
+    cells = rows.formula(5, f"COUNTA({home['prompt_ids'].local})", len(typed), palette["flag"])
     if typed:
         cells += rows.numbers(FIRST_TOKEN, np.array(typed), palette["input"])
     cells += rows.joined(rows.blank(FIRST_TOKEN + t, palette["input"]) for t in range(len(typed), layout.context))
@@ -45,12 +47,12 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
     ids = np.array([*prompt.ids, *[np.nan] * idle], float)
     yield line("token_ids", "token id", "", formulas("token_ids", _token_id(layout, text), ids, "id"))
     vocabulary = layout.vocabulary["vocab_shown"].reference
-    token = text_at(vocabulary, f"{local(home['token_ids'], 0)}+1")
-    source = f'IF({local(home["active"], 0)},{token},"")'
+    token = text_at(vocabulary, f"{home['token_ids'].at(0)}+1")
+    source = f'IF({home["active"].at(0)},{token},"")'
     shown = [*prompt.shown, *[""] * idle]
     yield line("token_text", "token", "· is a space", formulas("token_text", source, shown, "token"))
     flags = np.array([1.0] * prompt.n + [0.0] * idle)
-    source = f"IF(ISNUMBER({local(home['token_ids'], 0)}),1,0)"
+    source = f"IF(ISNUMBER({home['token_ids'].at(0)}),1,0)"
     yield line("active", "active", "", formulas("active", source, flags, "flag"))
     bits = np.concatenate([now.surprisal, np.full(idle, np.nan)])
     yield line("surprisal", "surprise in bits", "", formulas("surprisal", _surprisal(layout), bits, "bits", now.doubt))
@@ -58,7 +60,7 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
 
 def _typed(layout: Layout) -> str:
     """1 while every column so far holds a typed token id: a whole number below n_vocab."""
-    token, before = local(layout.home["prompt_ids"], 0), f"{letter(-1)}${layout.home['ids_typed'].row}"
+    token, before = layout.home["prompt_ids"].at(0), layout.home["ids_typed"].at(0, -1)
     valid = f"AND({token}>=0,{token}<{layout.config.n_vocab},INT({token})={token})"
     return f"IF(ISNUMBER({token}),IF({valid},{before},0),0)"
 
@@ -66,22 +68,20 @@ def _typed(layout: Layout) -> str:
 def _token_id(layout: Layout, text: Text | None) -> str:
     """The prompt's ids, from the first that is not dropped; then what the column before has chosen."""
     home = layout.home
-    position, n_prompt = local(home["positions"], 0), local(home["n_prompt"])
-    place = f"{position}+1+{local(home['n_dropped'])}"
-    source = f"INDEX({local(home['prompt_ids'])},1,{place})"
+    position, n_prompt = home["positions"].at(0), home["n_prompt"].local
+    place = f"{position}+1+{home['n_dropped'].local}"
+    source = f"INDEX({home['prompt_ids'].local},1,{place})"
     if text is not None:
-        source = f"IF({local(home['n_ids'])}>0,{source},INDEX({text.tokenizer.column('id').reference},{place}))"
-    chosen = at(layout.sample["sample_chosen_id"], 0, -1, HOME)
-    written = f"IF({n_prompt}*{local(home['settings_ok'])}>0,{position}-{n_prompt}<{local(home['new_tokens'])},FALSE)"
+        source = f"IF({home['n_ids'].local}>0,{source},INDEX({text.tokenizer.column('id').reference},{place}))"
+    chosen = layout.sample["sample_chosen_id"].at(0, -1, HOME)
+    written = f"IF({n_prompt}*{home['settings_ok'].local}>0,{position}-{n_prompt}<{home['new_tokens'].local},FALSE)"
     return f'IF({position}<{n_prompt},{source},IF({written},{chosen},""))'
 
 
 def _surprisal(layout: Layout) -> str:
     """-log2 of the probability that the model gave this token, at temperature 1, where its logits are computed."""
     home, logits = layout.home, layout.tensors["logits"]
-    before = f"{quoted(logits.sheet)}!{letter(-1)}${{}}"
-    column = f"{before.format(logits.row)}:{letter(-1)}${logits.last_row}"
-    wanted, log_sum = (before.format(layout.tensors[name].row) for name in ("logits_wanted", "logits_lse"))
-    bits = f"({log_sum}-INDEX({column},{local(home['token_ids'], 0)}+1))/LN(2)"
-    known = f'IF({local(home["active"], 0)},IF({wanted}=1,{bits},""),"")'
-    return f'IF({local(home["positions"], 0)}=0,"",{known})'
+    wanted, log_sum = (layout.tensors[name].at(0, -1, HOME) for name in ("logits_wanted", "logits_lse"))
+    bits = f"({log_sum}-INDEX({logits.down(-1, HOME)},{home['token_ids'].at(0)}+1))/LN(2)"
+    known = f'IF({home["active"].at(0)},IF({wanted}=1,{bits},""),"")'
+    return f'IF({home["positions"].at(0)}=0,"",{known})'

@@ -19,8 +19,9 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
-from sheetgpt.sheets.home_prompt import Now, local
-from sheetgpt.sheets.layout import FIRST_TOKEN, SOFTMAX, Layout
+from sheetgpt.sheets.grid import FIRST_TOKEN, SOFTMAX
+from sheetgpt.sheets.home_prompt import Now
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
@@ -33,8 +34,8 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
     """The k-th largest logit, and its token: the lowest id that has it and is not in the table yet."""
     home, soft = layout.home, layout.softmax
     first, n_vocab = home["top_ids"].row, layout.config.n_vocab
-    some = f"{local(home['n_tokens'])}*{local(home['settings_ok'])}>0"
-    last = f"INDEX({local(home['token_text'])},1,{local(home['n_tokens'])})"
+    some = f"{home['n_tokens'].local}*{home['settings_ok'].local}>0"
+    last = f"INDEX({home['token_text'].local},1,{home['n_tokens'].local})"
     title = f'"What comes next? The ten most likely tokens"&IF({some}," after “"&{last}&"”","")'
     heading = rows.formula(1, title, heading_now(prompt), palette["section"])
     over = f"softmax(logit / T) over all {n_vocab:,} tokens, for these temperatures T:"

@@ -1,42 +1,34 @@
 """Where every tensor lives: sheet, rows, columns, defined name. The sheets, the verifier and `info` all read it here.
 
-Position t stands in column F + t of every token sheet; features run down the rows; columns A to E hold the label,
-the index and the neuron's own gain, bias and scale. Weights are [in, out]: one column of a weight sheet is one neuron.
+A `Layout` makes a record of each (`tensor.Tensor`), and maps from names to cells for those who write formulas.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import EXACT, INT8, WEIGHTS
 from sheetgpt.gpt2.sampling import MAX_TOP_K
 from sheetgpt.ooxml.area import Area
-
-LABEL, INDEX, GAIN, BIAS, SCALE, FIRST_TOKEN = 1, 2, 3, 4, 5, 6  # columns of a token sheet
-TITLE_ROW, POSITION_ROW, ID_ROW, TOKEN_ROW, ACTIVE_ROW = 1, 2, 3, 4, 5  # header rows of a token sheet
-FIRST_WEIGHT = 3  # column C of a weight sheet
-BAND = 10_000  # tokens side by side in one band of wte
+from sheetgpt.sheets.grid import (
+    EMBED,
+    FIRST_TOKEN,
+    HOME,
+    LM_HEAD,
+    MODEL,
+    OUTPUT,
+    SAMPLE,
+    SOFTMAX,
+    VOCABULARY,
+    WTE,
+    Cursor,
+)
+from sheetgpt.sheets.tensor import Kind, Tensor, by_name, places
+from sheetgpt.sheets.weights_layout import VOCABULARY_AXIS, parameters
 
 INPUTS = ("new_tokens", "temperature", "top_k", "top_p", "seed", "score_prompt")  # yellow cells with a number
-MAX_ROWS, MAX_COLUMNS, MAX_FORMULA = 1_048_576, 16_384, 8_192  # Excel's
-
-HOME, GUIDE, MODEL, EMBED, OUTPUT, SOFTMAX, SAMPLE, VOCABULARY, WTE, WPE = (
-    "Home",
-    "Guide",
-    "Model",
-    "Embed",
-    "Output",
-    "Softmax",
-    "Sample",
-    "Vocabulary",
-    "wte",
-    "wpe",
-)
-LM_HEAD = "lm_head"
 
 # how the weights were rounded and what that changes; only in a workbook whose weights are not exact
 ROUNDING = ("weights", "logits_max_difference", "logits_rms_difference", "top_1_agreement", "compared_tokens")
@@ -45,25 +37,6 @@ ROUNDING = ("weights", "logits_max_difference", "logits_rms_difference", "top_1_
 def defined_name(tensor: str) -> str:
     """`h0.attn.probs.3` -> `h0_attn_probs_3`"""
     return tensor.replace(".", "_")
-
-
-@dataclass
-class _Cursor:
-    """Hands out rows down one sheet: a title row for each section, a blank row after it."""
-
-    sheet: str
-    row: int
-    width: int
-    areas: dict[str, Area] = field(default_factory=dict)
-
-    def section(self, name: str, n_rows: int) -> None:
-        self.areas[name] = Area(self.sheet, self.row + 1, FIRST_TOKEN, n_rows, self.width)
-        self.row += n_rows + 2
-
-    def below(self, name: str) -> None:
-        """One more row of the section before, without a title of its own."""
-        self.areas[name] = Area(self.sheet, self.row - 1, FIRST_TOKEN, 1, self.width)
-        self.row += 1
 
 
 @dataclass(frozen=True)
@@ -99,231 +72,231 @@ class Layout:
         """The tensors `h0.…` are on "Block 0": a sheet h1 looks like a cell to a tool that doesn't quote."""
         return f"Block {i}"
 
-    def weight_sheet(self, i: int) -> str:
-        return f"Block {i} weights"
-
-    def header_tokens(self, sheet: str) -> Area:
-        """The row of a token sheet that shows the tokens."""
-        return Area(sheet, TOKEN_ROW, FIRST_TOKEN, 1, self.context)
-
-    @cached_property
-    def tensors(self) -> dict[str, Area]:
-        """Every tensor of the trace, and the helper rows beside them, under its dotted name."""
-        cfg, width = self.config, self.context
-        d = cfg.n_embd
-        embed = _Cursor(EMBED, ACTIVE_ROW + 2, width)
-        if self.scaled:
-            embed.section("embed_scale", 1)
-        for name in ("embed_tok", "embed_pos", "embed"):
-            embed.section(name, d)
-        areas = {"token_ids": self.home["token_ids"], **embed.areas}
-        for i in range(cfg.n_layer):
-            block = _Cursor(self.block_sheet(i), ACTIVE_ROW + 2, width)
-            h = f"h{i}."
-            _layer_norm(block, h + "ln_1", d)
-            block.section(h + "attn.qkv", 3 * d)
-            for j in range(cfg.n_head):
-                block.section(f"{h}attn.scores.{j}", width)
-                block.below(f"{h}attn.max.{j}")
-                block.section(f"{h}attn.exp.{j}", width)
-                block.below(f"{h}attn.sum.{j}")
-                block.section(f"{h}attn.probs.{j}", width)
-            block.section(h + "attn.z", d)
-            block.section(h + "attn.out", d)
-            block.section(h + "resid_mid", d)
-            _layer_norm(block, h + "ln_2", d)
-            block.section(h + "mlp.fc", cfg.n_inner)
-            block.section(h + "mlp.act", cfg.n_inner)
-            block.section(h + "mlp.out", d)
-            block.section(h + "resid_post", d)
-            areas |= block.areas
-        output = _Cursor(OUTPUT, ACTIVE_ROW + 2, width)
-        _layer_norm(output, "ln_f", d)
-        output.section("logits_wanted", 1)
-        output.below("logits_max")
-        output.below("logits_lse")
-        output.section("logits", cfg.n_vocab)
-        return areas | output.areas
-
-    @cached_property
-    def trace(self) -> dict[str, Area]:
-        """Only what the evaluator's trace holds too."""
-        helpers = (".attn.exp.", ".attn.max.", ".attn.sum.", "embed_scale", "logits_wanted", "logits_max", "logits_lse")
-        return {name: area for name, area in self.tensors.items() if not any(h in name for h in helpers)}
-
-    @cached_property
-    def params(self) -> dict[str, list[Area]]:
-        """Every tensor of the checkpoint. `wte` and `lm_head` are [in, out] bands, a token a column, side by side.
-
-        In int8 each matrix has its scales, `h0.mlp.c_fc.scale`: one a neuron, token or position.
-        """
-        cfg, d = self.config, self.config.n_embd
-        areas = {"wte": self._bands(WTE), "wpe": [Area(WPE, 4 + self.scaled, FIRST_TOKEN, d, cfg.n_positions)]}
-        for i in range(cfg.n_layer):
-            h, sheet, row = f"h{i}.", self.weight_sheet(i), 4
-            for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"):
-                n_in, n_out = cfg.parameter_shapes()[f"{h}{name}.w"]
-                areas[f"{h}{name}.w"] = [Area(sheet, row, FIRST_WEIGHT, n_in, n_out)]
-                row += n_in + 3
-            for weight, tensor in self._vectors(h).items():
-                areas[h + weight] = [self._beside(tensor, BIAS if weight.endswith(".b") else GAIN)]
-        areas["ln_f.g"] = [self._beside("ln_f", GAIN)]
-        areas["ln_f.b"] = [self._beside("ln_f", BIAS)]
-        if not cfg.tied:
-            areas[LM_HEAD] = self._bands(LM_HEAD)
-        return areas | (self._scales() if self.scaled else {})
-
-    def _scales(self) -> dict[str, list[Area]]:
-        """A neuron's scale stands in its row, a position's above it; a token's in its row of the Output sheet."""
-        cfg = self.config
-        areas = {"wpe.scale": [Area(WPE, 4, FIRST_TOKEN, 1, cfg.n_positions)]}
-        areas[cfg.head + ".scale"] = [self._beside("logits", SCALE)]
-        if not cfg.tied:
-            areas["wte.scale"] = [Area(VOCABULARY, self.vocabulary["vocab_shown"].row, 4, cfg.n_vocab)]
-        for i in range(cfg.n_layer):
-            h = f"h{i}."
-            areas |= {
-                h + weight.replace(".b", ".scale"): [self._beside(tensor, SCALE)]
-                for weight, tensor in self._vectors(h).items()
-                if weight.endswith(".b") and "ln_" not in weight
-            }
-        return areas
-
-    def _vectors(self, h: str) -> dict[str, str]:
-        """A block's gains and biases, and the tensor beside which each stands."""
-        return {
-            "ln_1.g": h + "ln_1",
-            "ln_1.b": h + "ln_1",
-            "attn.c_attn.b": h + "attn.qkv",
-            "attn.c_proj.b": h + "attn.out",
-            "ln_2.g": h + "ln_2",
-            "ln_2.b": h + "ln_2",
-            "mlp.c_fc.b": h + "mlp.fc",
-            "mlp.c_proj.b": h + "mlp.out",
-        }
-
-    def oriented(self, name: str, cells: NDArray[Any]) -> NDArray[Any]:
-        """A parameter in its own shape, from its cells: `wte`, `wpe` and `lm_head` lie on their side in the sheets."""
-        shapes = self.config.parameter_shapes()
-        if name not in shapes or len(shapes[name]) == 1:
-            return cells.ravel()
-        return cells.T if name in (WTE, WPE, LM_HEAD) else cells
-
-    def _beside(self, tensor: str, column: int) -> Area:
-        area = self.tensors[tensor]
-        return Area(area.sheet, area.row, column, area.n_rows, 1)
-
-    def _bands(self, sheet: str) -> list[Area]:
-        """Each band stands under two rows, its tokens' ids and strings."""
-        cfg = self.config
-        return [
-            Area(sheet, 5 + b * (cfg.n_embd + 3), FIRST_WEIGHT, cfg.n_embd, min(BAND, cfg.n_vocab - first))
-            for b, first in enumerate(range(0, cfg.n_vocab, BAND))
-        ]
-
     @property
     def reads_text(self) -> bool:
         """Whether the workbook has a tokenizer, and so a cell for the prompt's text."""
         return self.prompt_bytes > 0
 
     @cached_property
+    def records(self) -> dict[str, Tensor]:
+        """Everything that has a name: tensors, parameters, inputs and outputs."""
+        groups = self._network, self._weights, self._home, self._softmax, self._sample, self._vocabulary
+        return by_name(tensor for group in (*groups, self._model, self._built) for tensor in group)
+
+    def tensor(self, name: str) -> Tensor:
+        """The record of one name."""
+        return self.records[name]
+
+    # Names and the cells that they refer to, as formulas want them
+
+    @cached_property
+    def tensors(self) -> dict[str, Area]:
+        """Every tensor of the trace, and the helper rows beside them."""
+        return places(self._network)
+
+    @cached_property
+    def trace(self) -> dict[str, Area]:
+        """Only what the evaluator's trace holds too."""
+        return places(tensor for tensor in self._network if tensor.traced)
+
+    @cached_property
+    def params(self) -> dict[str, list[Area]]:
+        """Every tensor of the checkpoint; those of `wte` and `lm_head` are bands, side by side."""
+        return {tensor.name: [*tensor.areas] for tensor in self._weights}
+
+    @cached_property
     def home(self) -> dict[str, Area]:
         """Inputs and outputs of the Home sheet."""
-
-        def cell(row: int, n_rows: int = 1, column: int = 3) -> Area:
-            return Area(HOME, row, column, n_rows)
-
-        def strip(row: int) -> Area:
-            return Area(HOME, row, FIRST_TOKEN, 1, self.context)
-
-        text = {"prompt": cell(4), "completion": cell(5)} if self.reads_text else {}
-        facts = ("n_given", "n_dropped", "n_prompt", "n_tokens", "loss", "perplexity", "entropy")
-        return (
-            text
-            | {"message": cell(6), "prompt_text": cell(7)}
-            | {name: cell(10 + i) for i, name in enumerate(INPUTS)}
-            | {"settings_ok": cell(16), "self_check": cell(17)}
-            | {name: cell(10 + i, column=FIRST_TOKEN + 9) for i, name in enumerate(facts)}
-            | {"positions": strip(20), "prompt_ids": strip(21), "n_ids": Area(HOME, 21, FIRST_TOKEN - 1)}
-            | {"ids_typed": strip(22), "token_ids": strip(23), "token_text": strip(24), "active": strip(25)}
-            | {"surprisal": strip(26)}
-            | {"top_ids": cell(30, 10, 2), "top_tokens": cell(30, 10, 3)}
-            | {"top_logits": cell(30, 10, 4), "top_probs": cell(30, 10, 5)}
-            | {"next_token": cell(30)}
-        )
+        return places(self._home)
 
     @cached_property
     def sample(self) -> dict[str, Area]:
-        """The Sample sheet: for each column the choice of the token after it, `ranks` rows a table."""
-        cursor = _Cursor(SAMPLE, ACTIVE_ROW + 2, self.context)
-        ranks = min(MAX_TOP_K, self.config.n_vocab)
-        cursor.section("choosing", 1)
-        cursor.section("state", 1)
-        for name in ("uniform", "draw"):
-            cursor.below(name)
-        cursor.section("chosen_id", 1)
-        for name in ("chosen_token", "chosen_prob"):
-            cursor.below(name)
-        cursor.section("top_k_mass", 1)
-        for name in ("kept_mass", "kept_share", "left_out", "weight_sum", "vocab_sum"):
-            cursor.below(name)
-        for name in ("tokens", "probs", "ids", "logits", "scaled", "weights", "cumulative", "kept", "wins"):
-            cursor.section(name, ranks)
-        return {f"sample_{name}": area for name, area in cursor.areas.items()}
+        """The Sample sheet: for each column the choice of the token after it, a rank a row."""
+        return places(self._sample)
 
     @cached_property
     def softmax(self) -> dict[str, Area]:
-        n = self.config.n_vocab
-        return {
-            "next_logits": Area(SOFTMAX, 6, 3, n),
-            "next_exp": Area(SOFTMAX, 6, 4, n),
-            "next_probs": Area(SOFTMAX, 6, 5, n),
-            "next_max": Area(SOFTMAX, 3, 3),
-            "next_sum": Area(SOFTMAX, 3, 4),
-        }
+        return places(self._softmax)
 
     @cached_property
     def vocabulary(self) -> dict[str, Area]:
-        n = self.config.n_vocab
-        return {"vocab_shown": Area(VOCABULARY, 4, 2, n), "vocab_hex": Area(VOCABULARY, 4, 3, n)}
+        return places(self._vocabulary)
 
     @cached_property
     def model_cells(self) -> dict[str, Area]:
         """The config's own cells on the Model sheet."""
-        fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
-        names = ("model", "fingerprint", *fields, "activation_function", "tied")
-        sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
-        rounding = () if self.weights == EXACT else ROUNDING
-        return {name: Area(MODEL, 4 + i, 2) for i, name in enumerate((*names, *sizes, *rounding))}
+        return places(self._model)
 
     @cached_property
     def built(self) -> dict[str, Area]:
         """On the Model sheet: the inputs of the build, and the evaluator's ten largest logits for them."""
-        column = FIRST_TOKEN
-        return {
-            "built_ids": Area(MODEL, 4, column, 1, self.context),
-            "built_n_prompt": Area(MODEL, 5, column),
-            "built_prompt": Area(MODEL, 6, column),
-            "built_settings": Area(MODEL, 7, column, 5),
-            "built_logits": Area(MODEL, 12, column, min(10, self.config.n_vocab)),
-        }
+        return places(self._built)
 
     @cached_property
     def names(self) -> dict[str, list[Area]]:
-        """Every tensor, parameter, input and output, and what it refers to (several areas: the bands of `wte`)."""
-        found = {tensor: [area] for tensor, area in self.tensors.items()} | self.params
+        """What each defined name refers to: everything in the records, and each band of `wte` and `lm_head`."""
+        found = {name: [*tensor.areas] for name, tensor in self.records.items()}
         for param in (WTE, LM_HEAD):
             found |= {f"{param}_{b}": [area] for b, area in enumerate(self.params.get(param, []))}
-        for group in (self.home, self.softmax, self.sample, self.vocabulary, self.model_cells, self.built):
-            found |= {name: [area] for name, area in group.items()}
         return found
 
     def names_on(self, sheet: str) -> dict[str, list[Area]]:
         """Those whose cells stand on one sheet."""
         return {name: areas for name, areas in self.names.items() if areas[0].sheet == sheet}
 
+    # The records, in the order of the sheets' rows
 
-def _layer_norm(cursor: _Cursor, name: str, n_embd: int) -> None:
-    cursor.section(name + ".mean", 1)
-    cursor.below(name + ".rstd")
-    cursor.section(name, n_embd)
+    @cached_property
+    def _network(self) -> list[Tensor]:
+        """From the token ids to the logits."""
+        embed = Cursor(EMBED, self.context)
+        if self.scaled:
+            embed.section("embed_scale", 1)
+        for name in ("embed_tok", "embed_pos", "embed"):
+            embed.section(name, self.config.n_embd, "feature", traced=True)
+        ids = by_name(self._home)["token_ids"]
+        blocks = [tensor for i in range(self.config.n_layer) for tensor in self._block(i)]
+        output = Cursor(OUTPUT, self.context)
+        _layer_norm(output, "ln_f", self.config.n_embd)
+        output.section("logits_wanted", 1)
+        output.below("logits_max")
+        output.below("logits_lse")
+        output.section("logits", self.config.n_vocab, VOCABULARY_AXIS, traced=True)
+        return [ids, *embed.tensors, *blocks, *output.tensors]
+
+    def _block(self, i: int) -> list[Tensor]:
+        config, d, width, h = self.config, self.config.n_embd, self.context, f"h{i}."
+        block = Cursor(self.block_sheet(i), width)
+        _layer_norm(block, h + "ln_1", d)
+        block.section(h + "attn.qkv", 3 * d, "feature", traced=True)
+        for j in range(config.n_head):
+            block.section(f"{h}attn.scores.{j}", width, "key", traced=True)
+            block.below(f"{h}attn.max.{j}")
+            block.section(f"{h}attn.exp.{j}", width, "key")
+            block.below(f"{h}attn.sum.{j}")
+            block.section(f"{h}attn.probs.{j}", width, "key", traced=True)
+        for name in ("attn.z", "attn.out", "resid_mid"):
+            block.section(h + name, d, "feature", traced=True)
+        _layer_norm(block, h + "ln_2", d)
+        for name in ("mlp.fc", "mlp.act"):
+            block.section(h + name, config.n_inner, "neuron", traced=True)
+        for name in ("mlp.out", "resid_post"):
+            block.section(h + name, d, "feature", traced=True)
+        return block.tensors
+
+    @cached_property
+    def _weights(self) -> list[Tensor]:
+        own = Area(VOCABULARY, self.vocabulary["vocab_shown"].row, 4, self.config.n_vocab)
+        return [*parameters(self.config, self.scaled, self.tensors, own)]
+
+    @cached_property
+    def _home(self) -> list[Tensor]:
+        return [*self._controls(), *self._strip(), *self._table()]
+
+    def _controls(self) -> Iterator[Tensor]:
+        """The yellow cells, what is wrong with them in words, and on the right of them what they come to."""
+
+        def cell(name: str, row: int, kind: Kind, column: int = 3) -> Tensor:
+            return Tensor(name, (Area(HOME, row, column),), kind)
+
+        if self.reads_text:
+            yield cell("prompt", 4, Kind.INPUT)
+            yield cell("completion", 5, Kind.TEXTS)
+        yield cell("message", 6, Kind.TEXTS)
+        yield cell("prompt_text", 7, Kind.TEXTS)
+        for i, name in enumerate(INPUTS):
+            yield cell(name, 10 + i, Kind.INPUT)
+        yield cell("settings_ok", 16, Kind.NUMBERS)
+        yield cell("self_check", 17, Kind.TEXTS)
+        facts = ("n_given", "n_dropped", "n_prompt", "n_tokens", "loss", "perplexity", "entropy")
+        for i, name in enumerate(facts):
+            yield cell(name, 10 + i, Kind.NUMBERS, FIRST_TOKEN + 9)
+
+    def _strip(self) -> Iterator[Tensor]:
+        """A token a column, as on the token sheets."""
+
+        def line(name: str, row: int, kind: Kind, traced: bool = False) -> Tensor:
+            return Tensor(name, (Area(HOME, row, FIRST_TOKEN, 1, self.context),), kind, ("token",), traced)
+
+        yield line("positions", 20, Kind.CONSTANT)
+        yield line("prompt_ids", 21, Kind.INPUT)
+        yield Tensor("n_ids", (Area(HOME, 21, FIRST_TOKEN - 1),), Kind.NUMBERS)
+        yield line("ids_typed", 22, Kind.NUMBERS)
+        yield line("token_ids", 23, Kind.NUMBERS, traced=True)
+        yield line("token_text", 24, Kind.TEXTS)
+        yield line("active", 25, Kind.NUMBERS)
+        yield line("surprisal", 26, Kind.NUMBERS)
+
+    def _table(self) -> Iterator[Tensor]:
+        """The ten likeliest next tokens, a rank a row."""
+
+        def column(name: str, column: int, kind: Kind = Kind.NUMBERS) -> Tensor:
+            return Tensor(name, (Area(HOME, 30, column, 10),), kind, ("rank",))
+
+        yield column("top_ids", 2)
+        yield column("top_tokens", 3, Kind.TEXTS)
+        yield column("top_logits", 4)
+        yield column("top_probs", 5)
+        yield Tensor("next_token", (Area(HOME, 30, 3),), Kind.TEXTS)
+
+    @cached_property
+    def _sample(self) -> list[Tensor]:
+        cursor = Cursor(SAMPLE, self.context)
+        ranks = min(MAX_TOP_K, self.config.n_vocab)
+        cursor.section("sample_choosing", 1)
+        cursor.section("sample_state", 1)
+        for name in ("uniform", "draw"):
+            cursor.below(f"sample_{name}")
+        cursor.section("sample_chosen_id", 1)
+        cursor.below("sample_chosen_token", kind=Kind.TEXTS)
+        cursor.below("sample_chosen_prob")
+        cursor.section("sample_top_k_mass", 1)
+        for name in ("kept_mass", "kept_share", "left_out", "weight_sum", "vocab_sum"):
+            cursor.below(f"sample_{name}")
+        cursor.section("sample_tokens", ranks, "rank", kind=Kind.TEXTS)
+        for name in ("probs", "ids", "logits", "scaled", "weights", "cumulative", "kept", "wins"):
+            cursor.section(f"sample_{name}", ranks, "rank")
+        return cursor.tensors
+
+    @cached_property
+    def _softmax(self) -> list[Tensor]:
+        n = self.config.n_vocab
+        columns = (("next_logits", 3), ("next_exp", 4), ("next_probs", 5))
+        return [
+            *(Tensor(name, (Area(SOFTMAX, 6, c, n),), Kind.NUMBERS, (VOCABULARY_AXIS,)) for name, c in columns),
+            Tensor("next_max", (Area(SOFTMAX, 3, 3),), Kind.NUMBERS),
+            Tensor("next_sum", (Area(SOFTMAX, 3, 4),), Kind.NUMBERS),
+        ]
+
+    @cached_property
+    def _vocabulary(self) -> list[Tensor]:
+        return [
+            Tensor(name, (Area(VOCABULARY, 4, column, self.config.n_vocab),), Kind.CONSTANT, (VOCABULARY_AXIS,))
+            for column, name in ((2, "vocab_shown"), (3, "vocab_hex"))
+        ]
+
+    @cached_property
+    def _model(self) -> list[Tensor]:
+        fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
+        names = ("model", "fingerprint", *fields, "activation_function", "tied")
+        sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
+        rounding = () if self.weights == EXACT else ROUNDING
+        names = (*names, *sizes, *rounding)
+        return [Tensor(name, (Area(MODEL, 4 + i, 2),), Kind.CONSTANT) for i, name in enumerate(names)]
+
+    @cached_property
+    def _built(self) -> list[Tensor]:
+        column = FIRST_TOKEN
+        return [
+            Tensor("built_ids", (Area(MODEL, 4, column, 1, self.context),), Kind.CONSTANT, ("token",)),
+            Tensor("built_n_prompt", (Area(MODEL, 5, column),), Kind.CONSTANT),
+            Tensor("built_prompt", (Area(MODEL, 6, column),), Kind.CONSTANT),
+            Tensor("built_settings", (Area(MODEL, 7, column, 5),), Kind.CONSTANT, ("setting",)),
+            Tensor("built_logits", (Area(MODEL, 12, column, min(10, self.config.n_vocab)),), Kind.CONSTANT, ("rank",)),
+        ]
+
+
+def _layer_norm(cursor: Cursor, name: str, n_embd: int) -> None:
+    cursor.section(name + ".mean", 1, traced=True)
+    cursor.below(name + ".rstd", traced=True)
+    cursor.section(name, n_embd, "feature", traced=True)

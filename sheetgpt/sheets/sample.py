@@ -1,7 +1,8 @@
 """The Sample sheet: in each column the token after it is chosen, from the likeliest candidates down.
 
 The rules stand in `sampling.py`, the NumPy twin: the `top_k` largest logits, over the temperature, to shares of 1, of
-those as many as reach `top_p`, and among them a uniform number decides.
+those as many as reach `top_p`, and among them a uniform number decides. Each row is a record
+(`sample_lines.py`, `sample_tables.py`) of what it says, its formula and its value.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,167 +14,38 @@ from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2.sampling import ALL_OF_IT, MARGIN, MODULUS, MULTIPLIER, Choice, Sampling, states
+from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, WARM_UP, Choice, Sampling, states
 from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
-from sheetgpt.sheets.layout import FIRST_TOKEN, ID_ROW, INDEX, OUTPUT, POSITION_ROW, SAMPLE, SCALE, Layout
+from sheetgpt.ooxml.rows import Cells, Row, Values
+from sheetgpt.sheets.grid import ACTIVE_ROW, FIRST_TOKEN, INDEX, SAMPLE
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sample_lines import LINES, STATE
+from sheetgpt.sheets.sample_records import Chosen, Here, Line, Table
+from sheetgpt.sheets.sample_tables import CANDIDATES, TABLES
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.token_sheet import Prompt, at, down, guarded, header, letter, token_sheet
+from sheetgpt.sheets.token_sheet import Prompt, guarded, header, letter, token_sheet
 
-Table = tuple[str, str, str, str]  # name, title, words, style
-Line = tuple[str, str, str, tuple[str, str] | None]  # name, label, style, the bar above it: title and words
-
-CHANCE = ("The seed's next number between 1 and 2147483646: the one before × 16807, the rest of the division by "
-          "2147483647. The three before the first stand on its left.")  # fmt: skip
-LINES: tuple[Line, ...] = (
-    ("choosing", "chooses?", "flag",
-     ("Where?", "1 where the token after this one is chosen: from the prompt's last token on.")),
-    ("state", "by chance", "id", ("A number by chance", CHANCE)),
-    ("uniform", "as a share of 1", "share", None),
-    ("draw", "× what is kept", "share", None),
-    ("chosen_id", "token id", "id", ("The choice", "The first candidate whose running total exceeds the draw.")),
-    ("chosen_token", "token", "token", None),
-    ("chosen_prob", "its probability", "prob", None),
-    ("top_k_mass", "the candidates' (top_k)", "prob",
-     ("How much is left out", "Of the whole vocabulary's probability: what the candidates hold, and top_p's part.")),
-    ("kept_mass", "of that kept by top_p", "prob", None),
-    ("kept_share", "kept of everything", "prob", None),
-    ("left_out", "left out", "prob", None),
-    ("weight_sum", "sum of their weights", "number", None),
-    ("vocab_sum", "over all tokens", "number", None),
-)  # fmt: skip
-TABLES: tuple[Table, ...] = (
-    ("tokens", "candidates", "The likeliest next tokens, the best first; the one that is chosen is marked.", "token"),
-    ("probs", "probability", "Weight over the sum of the weights: shares of 1 among the candidates.", "prob"),
-    ("ids", "token ids", "Where that logit stands; on a tie the lowest id that is not in the list yet.", "id"),
-    ("logits", "logits", "The top_k largest logits of the Output sheet.", "number"),
-    ("scaled", "scaled", "(logit − largest) / temperature; at temperature 0 there is one candidate.", "number"),
-    ("weights", "weight", "exp(scaled).", "share"),
-    ("cumulative", "running total", "This probability and all above it.", "share"),
-    ("kept", "kept by top_p", "The running total, down to the first candidate that reaches top_p.", "share"),
-    ("wins", "wins", "1 where the draw falls: not below the total before, and below this one.", "flag"),
-)
-
-EXACT = ("choosing", "state", "uniform", "chosen_id", "ids", "wins", "logits")  # what no logit's rounding reaches
+IN_USE = 3  # column C
 
 
-def cell(layout: Layout, name: str, t: int = 0, i: int = 0) -> str:
-    """Row i of a table on this sheet, at position t."""
-    return at(layout.sample[f"sample_{name}"], i, t, SAMPLE)
-
-
-def column(layout: Layout, name: str) -> str:
-    """The whole of a table, at the first position."""
-    return down(layout.sample[f"sample_{name}"], 0, SAMPLE)
-
-
-def warm_up(layout: Layout) -> str:
-    """The last of the three numbers that are thrown away."""
-    return f"${letter(-1)}${layout.sample['sample_state'].row}"
-
-
-def line_formula(layout: Layout, name: str) -> str:
-    """The formula of a single row, at the first position; it stands behind the row's guard."""
-    home = {name: area.reference for name, area in layout.home.items()}
-    position, token = f"{letter(0)}${POSITION_ROW}", f"{letter(0)}${ID_ROW}"
-    logits = down(layout.tensors["logits"], 0, SAMPLE)
-    ids, wins = column(layout, "ids"), column(layout, "wins")
-    written = f"AND({position}>={home['n_prompt']},{token}={layout.model_cells['end_of_text'].reference})"
-    before = f"IF({position}={home['n_prompt']}-1,{warm_up(layout)},{letter(-1)}${layout.sample['sample_state'].row})"
-    heat, largest = home["temperature"], cell(layout, "logits")
-    chosen = cell(layout, "chosen_id")
-    return {
-        "choosing": f"IF({home['settings_ok']}=1,IF({position}<{home['n_prompt']}-1,0,IF({written},0,1)),0)",
-        "state": f"MOD({MULTIPLIER}*{before},{MODULUS})",
-        "uniform": f"{cell(layout, 'state')}/{MODULUS}",
-        "draw": f"{cell(layout, 'uniform')}*{cell(layout, 'kept_mass')}",
-        "chosen_id": f"INDEX({ids},MATCH(1,{wins},0))",
-        "chosen_token": text_at(layout.vocabulary["vocab_shown"].reference, f"{chosen}+1"),
-        "chosen_prob": f"INDEX({column(layout, 'probs')},MATCH(1,{wins},0))",
-        "weight_sum": f"SUM({column(layout, 'weights')})",
-        "vocab_sum": f"IF({heat}=0,1,{sum_exp(logits, largest, heat)})",
-        "top_k_mass": f"{cell(layout, 'weight_sum')}/{cell(layout, 'vocab_sum')}",
-        "kept_mass": f"MAX({column(layout, 'kept')})",
-        "kept_share": f"{cell(layout, 'top_k_mass')}*{cell(layout, 'kept_mass')}",
-        "left_out": f"1-{cell(layout, 'kept_share')}",
-    }[name]
-
-
-def table_formula(layout: Layout, name: str, i: int) -> str:
-    """The formula of rank i, at the first position; it stands behind the rank's guard."""
-    home = {name: area.reference for name, area in layout.home.items()}
-    heat, area, n_vocab = home["temperature"], layout.tensors["logits"], layout.config.n_vocab
-    logits = down(area, 0, SAMPLE)
-    ids = Area(OUTPUT, area.row, 2, area.n_rows).reference
-
-    def here(name: str, back: int = 0) -> str:
-        return cell(layout, name, 0, i - back)
-
-    above = (here("logits", 1), here("ids", 1)) if i else None
-    total = here("cumulative", 1) if i else "0"
-    draw = cell(layout, "draw")
-    inside = f"IF({draw}<{here('cumulative')},1,0)"
-    return {
-        "tokens": text_at(layout.vocabulary["vocab_shown"].reference, f"{here('ids')}+1"),
-        "probs": f"{here('weights')}/{cell(layout, 'weight_sum')}",
-        "ids": rank_id(here("logits"), logits, ids, n_vocab, above),
-        "logits": f"LARGE({logits},{i + 1})",
-        "scaled": f"IF({heat}=0,0,({here('logits')}-{cell(layout, 'logits')})/{heat})",
-        "weights": f"EXP({here('scaled')})",
-        "cumulative": f"{total}+{here('probs')}" if i else here("probs"),
-        "kept": f'IF({total}<{top_p_limit(home["top_p"])},{here("cumulative")},"")' if i else here("cumulative"),
-        "wins": f"IF(ISNUMBER({here('kept')}),IF({draw}>={total},{inside},0),0)" if i else inside,
-    }[name]
-
-
-def top_p_limit(top_p: str) -> str:
-    """What the running total must not reach before a rank that is kept: the twin's `sampling.top_p_limit`."""
-    return f"IF({top_p}>{ALL_OF_IT:.10f},2,{top_p}-{MARGIN:.9f})"
-
-
-def rank_in_use(layout: Layout, i: int) -> str:
-    """1 where there is a rank i: `top_k` of them, at temperature 0 one. In column C, once for all tables."""
+def rank_in_use(layout: Layout, j: int) -> str:
+    """1 where there is a rank j: `top_k` of them, at temperature 0 one. In column C, once for all tables."""
     home = layout.home
-    return f"IF({i}<IF({home['temperature'].reference}=0,1,{home['top_k'].reference}),1,0)"
+    return f"IF({j}<IF({home['temperature'].reference}=0,1,{home['top_k'].reference}),1,0)"
 
 
-def rank_guard(layout: Layout, i: int) -> str:
-    """What each table's formula of rank i asks first: does its column choose, and is there such a rank?"""
-    chooses = f"{letter(0)}${layout.sample['sample_choosing'].row}"
-    return f"{chooses}*$C${layout.sample['sample_tokens'].row + i}"
+def rank_guard(layout: Layout, j: int) -> str:
+    """What each table's formula of rank j asks first: does its column choose, and is there such a rank?"""
+    used = layout.sample["sample_tokens"].row + j
+    return f"{layout.sample['sample_choosing'].at(0)}*$C${used}"
 
 
-def cached_values(layout: Layout, prompt: Prompt, choices: Sequence[Choice], shown: Sequence[str]) -> dict[str, Any]:
-    """What the rows hold: a list a row; the first choice is that of column n_prompt - 1."""
-    width, ranks = layout.context, layout.sample["sample_ids"].n_rows
+def across(layout: Layout, prompt: Prompt, found: Sequence[float | str], idle: float | str) -> Values:
+    """A row's values in all columns: the first choice is that of column n_prompt - 1."""
     first = prompt.n_prompt - 1
-    values: dict[str, Any] = {name: np.full(width, np.nan) for name, *_ in LINES}
-    values |= {name: np.full((ranks, width), np.nan) for name, *_ in TABLES}
-    values["choosing"][:] = 0
-    values["chosen_token"] = [""] * width
-    values["tokens"] = [[""] * width for _ in range(ranks)]
-    for k, (choice, state) in enumerate(zip(choices, states(prompt.seed, len(choices)), strict=True)):
-        t, n = first + k, len(choice.ids)
-        weights = np.exp(choice.scaled)
-        single = {"choosing": 1, "state": state, "uniform": choice.uniform, "draw": choice.draw}
-        single |= {"chosen_id": choice.id, "chosen_prob": choice.probs[choice.winner]}
-        single |= {"top_k_mass": choice.top_k_mass, "kept_mass": choice.kept_mass, "kept_share": choice.kept_share}
-        single |= {"left_out": 1 - choice.kept_share}
-        single |= {"weight_sum": weights.sum(), "vocab_sum": weights.sum() / choice.top_k_mass}
-        for name, value in single.items():
-            values[name][t] = value
-        values["chosen_token"][t] = shown[choice.id]
-        for name in ("probs", "ids", "logits", "scaled", "cumulative"):
-            values[name][:n, t] = getattr(choice, name)
-        values["weights"][:n, t] = weights
-        values["kept"][: choice.kept, t] = choice.cumulative[: choice.kept]
-        values["wins"][:n, t] = np.arange(n) == choice.winner
-        for i, token in enumerate(choice.ids):
-            values["tokens"][i][t] = shown[token]
-    return values
+    values = [*[idle] * first, *found, *[idle] * (layout.context - first - len(found))]
+    return [str(value) for value in values] if isinstance(idle, str) else np.array(values, float)
 
 
 def sheet(
@@ -219,45 +91,63 @@ def sample_rows(
     shown: Sequence[str],
     doubts: NDArray[Any],
 ) -> Iterator[Row]:
-    values = cached_values(layout, prompt, choices, shown)
+    numbers = states(prompt.seed, len(choices))
+    chosen = [Chosen(choice, state, shown) for choice, state in zip(choices, numbers, strict=True)]
     inherited = np.pad(doubts, (0, layout.context - len(doubts)))
     note = "In each column the token after it is chosen; the column after reads it."
+    yield from header(layout, palette, prompt, "Sample", note, {INDEX: "rank", IN_USE: "in use"})
+    for line in LINES:
+        yield from _line_rows(layout, palette, prompt, line, chosen, 0.0 if line.exact else inherited)
     ranks = sampling.top_k if sampling.temperature else 1
-    yield from header(layout, palette, prompt, "Sample", note, {INDEX: "rank", 3: "in use"})
-    for name, label, style, above in LINES:
-        area = layout.sample[f"sample_{name}"]
-        if above:
-            yield _bar(layout, palette, area.row - 1, *above)
-        source = guarded(line_formula(layout, name), 0, idle="0")
-        if name != "choosing":
-            source = guarded(line_formula(layout, name), 0, layout.sample["sample_choosing"].row)
-        doubt = 0.0 if name in EXACT else inherited
-        cells = rows.fill_right(FIRST_TOKEN, source, values[name], palette[style], doubt)
-        before = _warm_up_cells(layout, palette, prompt.seed) if name == "state" else ()
-        yield rows.row(area.row, rows.text(1, label, palette["label"]), before, cells)
-    for name, title, words, style in TABLES:
-        area = layout.sample[f"sample_{name}"]
-        yield _bar(layout, palette, area.row - 1, title, words)
-        for i in range(area.n_rows):
-            n = area.row + i
-            source = f'IF({rank_guard(layout, i)},{table_formula(layout, name, i)},"")'
-            doubt = 0.0 if name in EXACT else inherited
-            cells = rows.fill_right(FIRST_TOKEN, source, values[name][i], palette[style], doubt)
-            head = rows.text(1, title, palette["label"]) + rows.number(2, i, palette["index"])
-            if name == "tokens":
-                head += rows.formula(3, rank_in_use(layout, i), float(i < ranks), palette["flag"])
-            yield rows.row(n, head, cells)
+    for table in TABLES:
+        yield from _table_rows(layout, palette, prompt, table, chosen, 0.0 if table.exact else inherited, ranks)
+
+
+def _line_rows(
+    layout: Layout, palette: Palette, prompt: Prompt, line: Line, chosen: Sequence[Chosen], doubt: float | NDArray[Any]
+) -> Iterator[Row]:
+    area, guard = layout.sample[f"sample_{line.name}"], layout.sample["sample_choosing"].row
+    if line.title:
+        yield _bar(layout, palette, area.row - 1, line.title, line.words)
+    source = line.formula(Here(layout))
+    source = guarded(source, 0, ACTIVE_ROW, "0") if line.every else guarded(source, 0, guard)
+    values = across(layout, prompt, [line.value(now) for now in chosen], line.idle)
+    before = _warm_up_cells(layout, palette, prompt.seed) if line is STATE else ()
+    cells = rows.fill_right(FIRST_TOKEN, source, values, palette[line.style], doubt)
+    yield rows.row(area.row, rows.text(1, line.label, palette["label"]), before, cells)
+
+
+def _table_rows(
+    layout: Layout,
+    palette: Palette,
+    prompt: Prompt,
+    table: Table,
+    chosen: Sequence[Chosen],
+    doubt: float | NDArray[Any],
+    ranks: int,
+) -> Iterator[Row]:
+    """`ranks`: how many are in use."""
+    area, here = layout.sample[f"sample_{table.name}"], Here(layout)
+    yield _bar(layout, palette, area.row - 1, table.title, table.words)
+    found = [table.values(now) for now in chosen]
+    for j in range(area.n_rows):
+        source = f'IF({rank_guard(layout, j)},{table.formula(here, j)},"")'
+        values = across(layout, prompt, [of[j] if j < len(of) else table.idle for of in found], table.idle)
+        head = rows.text(1, table.title, palette["label"]) + rows.number(INDEX, j, palette["index"])
+        if table is CANDIDATES:
+            head += rows.formula(IN_USE, rank_in_use(layout, j), float(j < ranks), palette["flag"])
+        yield rows.row(area.row + j, head, rows.fill_right(FIRST_TOKEN, source, values, palette[table.style], doubt))
 
 
 def _warm_up_cells(layout: Layout, palette: Palette, seed: int) -> Cells:
     """Columns C to E: the three numbers before the first that is used."""
-    n, source, state = layout.sample["sample_state"].row, f"({layout.home['seed'].reference}+1)", seed + 1
+    own, source, state = layout.sample["sample_state"], f"({layout.home['seed'].reference}+1)", seed + 1
     cells: Cells = ()
-    for c in range(SCALE - 2, SCALE + 1):
+    for t in range(-WARM_UP, 0):
         state = MULTIPLIER * state % MODULUS
         ok = f'IF({layout.home["settings_ok"].reference}=1,MOD({MULTIPLIER}*{source},{MODULUS}),"")'
-        cells += rows.formula(c, ok, state, palette["id"])
-        source = f"${letter(c - FIRST_TOKEN)}${n}"
+        cells += rows.formula(own.column + t, ok, state, palette["id"])
+        source = f"${own.at(0, t)}"
     return cells
 
 

@@ -17,7 +17,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.layout import (
+from sheetgpt.sheets.grid import (
     ACTIVE_ROW,
     BIAS,
     FIRST_TOKEN,
@@ -30,8 +30,8 @@ from sheetgpt.sheets.layout import (
     SCALE,
     TITLE_ROW,
     TOKEN_ROW,
-    Layout,
 )
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 
@@ -87,22 +87,6 @@ class Section:
 def letter(t: int) -> str:
     """The column of position t."""
     return get_column_letter(FIRST_TOKEN + t)
-
-
-def down(area: Area, t: int, sheet: str) -> str:
-    """The whole column of `area` at position t, as a formula on `sheet` writes it: `F$21:F$788`."""
-    first = f"{'' if area.sheet == sheet else quoted(area.sheet) + '!'}{letter(t)}${area.row}"
-    return first if area.n_rows == 1 else f"{first}:{letter(t)}${area.last_row}"
-
-
-def at(area: Area, i: int, t: int, sheet: str) -> str:
-    """Row i of `area` at position t: `F$21`."""
-    return down(area.rows_of(i, 1), t, sheet)
-
-
-def key_column(area: Area, k: int) -> str:
-    """The column of `area` that belongs to the key at position k, whatever column asks: `$H$100:$H$131`."""
-    return f"${letter(k)}${area.row}:${letter(k)}${area.last_row}"
 
 
 def token_sheet(
@@ -161,14 +145,14 @@ def header(
         (TOKEN_ROW, "token", home["token_text"], [*prompt.shown, *idle], "token"),
     ]
     for number, title, area, values, style in strips:
-        source = guarded(down(area, 0, ""), 0)
+        source = guarded(area.down(0, ""), 0)
         cells = rows.fill_right(FIRST_TOKEN, source, values, palette[style])
         yield rows.row(number, rows.text(INDEX, title, palette["label"]), cells)
     columns = rows.text(LABEL, "tensor", palette["header"])
     own = {INDEX: "row", GAIN: "gain", BIAS: "bias"} | ({SCALE: "scale"} if layout.scaled else {})
     for column, head in (heads or own).items():
         columns += rows.text(column, head, palette["header"])
-    flags = rows.fill_right(FIRST_TOKEN, down(home["active"], 0, ""), active, palette["flag"])
+    flags = rows.fill_right(FIRST_TOKEN, home["active"].down(0, ""), active, palette["flag"])
     yield rows.row(ACTIVE_ROW, columns, flags)
 
 

@@ -13,7 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.layout import HOME
+from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import (
@@ -33,7 +33,6 @@ from sheetgpt.sheets.tokenizer_layout import (
     WORDS_ROW,
     ZERO_ROW,
     TokenizerLayout,
-    local,
 )
 from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
 from sheetgpt.text import bpe
@@ -124,31 +123,32 @@ def _dress(frame: Worksheet, layout: TokenizerLayout) -> None:
 
 def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
     """The single cells above the columns."""
-    steps, n = Steps(layout), layout.capacity
-    cells = {name: local(area) for name, area in layout.cells.items()}
-    prompt, end = layout.prompt.reference, steps.cell("position", n)
-    more = f"{end}+{steps.width(n)}<={cells['length']}"
-    too_long = f'IF({end}="",FALSE,OR({steps.cell("nth", n)}<{steps.cell("n_bytes", n)},{more}))'
-    code, ids = local(layout.column("code")), local(layout.round(0, "id"))
+    steps, last = Steps(layout), layout.capacity - 1
+    cells = {name: area.local for name, area in layout.cells.items()}
+    prompt, end = layout.prompt.reference, steps.cell("position", last)
+    more = f"{end}+{steps.width(last)}<={cells['length']}"
+    too_long = f'IF({end}="",FALSE,OR({steps.cell("nth", last)}<{steps.cell("n_bytes", last)},{more}))'
+    code, ids = layout.column("code").local, layout.round(0, "id").local
     half = f'OR(COUNTIF({code},"<0")>0,COUNTIFS({code},">=55296",{code},"<=57343")>0)'
-    missing, still_open = f'COUNTIF({ids},"<0")>0', f"{local(layout.open_pairs(layout.rounds - 1))}>0"
+    missing, still_open = f'COUNTIF({ids},"<0")>0', f"{layout.open_pairs(layout.rounds - 1).local}>0"
     # LibreOffice keeps a tab as U+0001 in a cell of several lines; Excel, which counts in UTF-16, doesn't.
     tabs = f"AND({cells['unit']}=1,ISNUMBER(FIND(CHAR(10),{prompt})))"
-    problem = "0"
-    checks = (f"{cells['length']}=0", too_long, half, missing, still_open)
-    for number, check in reversed(list(enumerate(checks, 1))):
-        problem = f"IF({check},{number},{problem})"
-    empty = 0 if layout.tables.end_of_text is None else 1
+    checks = {bpe.EMPTY: f"{cells['length']}=0", bpe.TOO_LONG: too_long, bpe.HALF_CHARACTER: half}
+    checks |= {bpe.NO_TOKEN: missing, bpe.TOO_MANY_ROUNDS: still_open}
+    problem = f"{PROBLEM[bpe.FITS]}"
+    for status, check in reversed(checks.items()):
+        problem = f"IF({check},{PROBLEM[status]},{problem})"
+    fits, empty = f"{cells['problem']}={PROBLEM[bpe.FITS]}", 0 if layout.tables.end_of_text is None else 1
     typed = f'IF({tabs},SUBSTITUTE({prompt},CHAR(1),CHAR(9)),{prompt}&"")'
     return {
         "text": f'IF(ISERROR({prompt}),"",SUBSTITUTE({typed},"{LINE_BREAK}",CHAR(10)))',
         "message": f"CHOOSE({cells['problem']}+1," + ",".join(f'"{words}"' for words in messages(layout)) + ")",
         "length": f"LEN({cells['text']})",
         "unit": "LEN(_xlfn.UNICHAR(128512))",
-        "n_bytes": f"COUNT({local(layout.column('byte'))})",
-        "n_words": f"MAX({local(layout.column('word'))})",
-        "n_rounds": f"SUM({local(layout.runs())})",
-        "n_tokens": f"IF({cells['problem']}=0,{steps.cell('count', n)},IF({cells['problem']}=1,{empty},0))",
+        "n_bytes": f"COUNT({layout.column('byte').local})",
+        "n_words": f"MAX({layout.column('word').local})",
+        "n_rounds": f"SUM({layout.runs().local})",
+        "n_tokens": f"IF({fits},{steps.cell('count', last)},IF({cells['problem']}={PROBLEM[bpe.EMPTY]},{empty},0))",
         "problem": problem,
     }
 
@@ -160,10 +160,11 @@ def messages(layout: TokenizerLayout) -> tuple[str, ...]:
 
 
 STATUSES = (bpe.FITS, bpe.EMPTY, bpe.TOO_LONG, bpe.HALF_CHARACTER, bpe.NO_TOKEN, bpe.TOO_MANY_ROUNDS)
+PROBLEM = {status: number for number, status in enumerate(STATUSES)}  # as the sheet writes it
 
 
 def _summary_values(layout: TokenizerLayout, text: str, trace: Trace) -> dict[str, int | str]:
-    problem = STATUSES.index(trace.status)
+    problem = PROBLEM[trace.status]
     return {
         "text": text,
         "message": messages(layout)[problem],
@@ -186,18 +187,17 @@ def tokenizer_rows(
     rounds = [RoundSteps(steps, r) for r in range(layout.rounds)]
     formulas = [(name, palette[_STYLES.get(name, "id")], steps.step(name)) for name in COLUMNS[1:] if name != "number"]
     columns = cached_columns(layout, trace, shown)
-    for i in range(1, layout.capacity + 1):
-        n = FIRST_BYTE + i - 1
-        cells = [rows.number(1, i, palette["index"])]
+    for i in range(layout.capacity):
+        cells = [rows.number(1, i + 1, palette["index"])]
         cells += [
-            rows.formula(COLUMNS.index(name) + 1, formula(i), columns[name][i - 1], style)
+            rows.formula(COLUMNS.index(name) + 1, formula(i), columns[name][i], style)
             for name, style, formula in formulas
         ]
-        cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, i, palette["index"]))
+        cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"]))
         for r, round_steps in enumerate(rounds):
             done = trace.rounds[r] if r < len(trace.rounds) else Round()
             cells.append(_round_cells(round_steps, palette, done, shown, i))
-        yield rows.row(n, *cells)
+        yield rows.row(FIRST_BYTE + i, *cells)
 
 
 def _round_cells(steps: RoundSteps, palette: Palette, done: Round, shown: Sequence[str], i: int) -> Cells:
@@ -205,7 +205,7 @@ def _round_cells(steps: RoundSteps, palette: Palette, done: Round, shown: Sequen
     for name in ROUND:
         area = steps.layout.round(steps.r, name)
         values = [_shown(shown, token) for token in done.id] if name == "token" else getattr(done, name)
-        value = values[i - 1] if i <= len(values) else ""
+        value = values[i] if i < len(values) else ""
         style = palette[_ROUND_STYLES.get(name, "id")]
         cells.append(rows.formula(area.column, steps.step(name)(i), value, style))
     return rows.joined(cells)
@@ -288,11 +288,11 @@ def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[
 def _open_pairs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> Cells:
     area, count = layout.open_pairs(r), trace.rounds[r].n_open if r < len(trace.rounds) else 0
     label = rows.text(area.column - 1, "pairs:", palette["label"])
-    source = f'COUNTIF({local(layout.round(r, "rank"))},"<{bpe.NO_PAIR}")'
+    source = f'COUNTIF({layout.round(r, "rank").local},"<{bpe.NO_PAIR}")'
     return label + rows.formula(area.column, source, count, palette["id"])
 
 
 def _runs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> Cells:
     """1 while the round before left something to merge."""
-    source = f"IF({local(layout.open_pairs(r - 1))}>0,1,0)" if r else f"IF({local(layout.cells['length'])}=0,0,1)"
+    source = f"IF({layout.open_pairs(r - 1).local}>0,1,0)" if r else f"IF({layout.cells['length'].local}=0,0,1)"
     return rows.formula(layout.runs(r).column, source, int(r < len(trace.rounds)), palette["flag"])

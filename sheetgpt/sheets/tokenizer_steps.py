@@ -1,4 +1,4 @@
-"""The Tokenizer sheet's formulas, a function a column: each gives the formula for byte i, counting from 1.
+"""The Tokenizer sheet's formulas, a function a column: each gives the formula for byte i, counting from 0.
 
 Twin: `bpe.py`, where the same columns are computed in Python under the same names. Every formula stands behind one
 guard, so that rows past the end of the text cost next to nothing.
@@ -8,10 +8,14 @@ from collections.abc import Callable
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.formulas import code_point, text_at
-from sheetgpt.sheets.tokenizer_layout import ROUND, ZERO_ROW, TokenizerLayout, at, local
+from sheetgpt.sheets.tokenizer_layout import ROUND, TokenizerLayout
 from sheetgpt.text.bpe import NO_PAIR
+from sheetgpt.text.characters import ADDED, LETTER, NAMES, SPACE
 
 Formula = Callable[[int], str]
+
+BLANK, APOSTROPHE = ord(" "), ord("'")
+WIDE = 0xFFFF  # characters beyond are two units in UTF-16
 
 
 class Steps:
@@ -19,11 +23,11 @@ class Steps:
 
     def __init__(self, layout: TokenizerLayout) -> None:
         self.layout = layout
-        self.text, self.length, self.unit = (local(layout.cells[name]) for name in ("text", "length", "unit"))
+        self.text, self.length, self.unit = (layout.cells[name].local for name in ("text", "length", "unit"))
         self.tables = {name: area.reference for name, area in layout.lookups.items()}
 
     def cell(self, name: str, i: int) -> str:
-        return at(self.layout.column(name), i)
+        return self.layout.column(name).at(i)
 
     @property
     def only_one(self) -> bool:
@@ -48,7 +52,7 @@ class Steps:
 
     def position(self, i: int) -> str:
         """Where this byte's character stands in the text: the byte above's, or the next one's."""
-        if i == 1:
+        if i == 0:
             return f'IF({self.length}=0,"",1)'
         here = self.cell("position", i - 1)
         following = f"{here}+{self.width(i - 1)}"
@@ -57,7 +61,7 @@ class Steps:
 
     def width(self, i: int) -> str:
         """Characters beyond U+FFFF are two units long where a spreadsheet counts in UTF-16, as Excel does."""
-        return f"IF({self.cell('code', i)}>65535,{self.unit},1)"
+        return f"IF({self.cell('code', i)}>{WIDE},{self.unit},1)"
 
     def character(self, i: int) -> str:
         """To look at: control characters as their symbols, the space as ␣, which more fonts have than its own."""
@@ -69,15 +73,17 @@ class Steps:
     def code(self, i: int) -> str:
         """-1 where UNICODE refuses half a character that stands alone."""
         found = f"IFERROR({code_point(self.text, self.cell('position', i), self.length)},-1)"
-        return found if i == 1 else f"IF({self.cell('nth', i)}>1,{self.cell('code', i - 1)},{found})"
+        return found if i == 0 else f"IF({self.cell('nth', i)}>1,{self.cell('code', i - 1)},{found})"
 
     def n_bytes(self, i: int) -> str:
+        """UTF-8 (RFC 3629): one byte up to U+007F, two up to U+07FF, three up to U+FFFF, four beyond."""
         code = self.cell("code", i)
         return f"IF({code}<128,1,IF({code}<2048,2,IF({code}<65536,3,4)))"
 
     def nth(self, i: int) -> str:
+        """1, 2, … up to the character's number of bytes, then 1 again for the next character."""
         above, size = self.cell("nth", i - 1), self.cell("n_bytes", i - 1)
-        return "1" if i == 1 else f"IF({above}<{size},{above}+1,1)"
+        return "1" if i == 0 else f"IF({above}<{size},{above}+1,1)"
 
     def byte(self, i: int) -> str:
         """Six bits a byte, the first with as many leading ones as the character has bytes."""
@@ -98,56 +104,70 @@ class Steps:
         same = f"EXACT(MID({self.text},{self.cell('position', i)},{lengths}),{texts})"
         # Gnumeric can't compare with a whole table, so the one token that nearly every model has goes without.
         found = f"IF({same},{numbers},0)" if self.only_one else f"SUMPRODUCT(MAX({same}*{numbers}))"
-        if i == 1:
+        if i == 0:
             return found
         return f"IF({self.cell('nth', i)}>1,0,IF({self.cell('left', i - 1)}>1,0,{found}))"
 
     def left(self, i: int) -> str:
+        """Bytes that are left of an added token, this one included; 0 outside of one."""
         if "added_texts" not in self.tables:
             return "0"
         added, above = self.cell("added", i), self.cell("left", i - 1)
         first = f"IF({added}>0,{self.of_added('added_bytes', added)},0)"
-        return first if i == 1 else f"IF({above}>1,{above}-1,{first})"
+        return first if i == 0 else f"IF({above}>1,{above}-1,{first})"
 
     def kind(self, i: int) -> str:
-        """A binary search in the table of ranges."""
+        """ADDED inside an added token, else what the table of ranges says of the code point: a binary search."""
         kinds, starts = self.tables["kinds"], self.tables["kind_starts"]
         found = f"INDEX({kinds},MATCH(MAX({self.cell('code', i)},0),{starts},1))"
-        if i > 1:
+        if i > 0:
             found = f"IF({self.cell('nth', i)}>1,{self.cell('kind', i - 1)},{found})"
-        return f"IF({self.cell('left', i)}>0,0,{found})"
+        return f"IF({self.cell('left', i)}>0,{ADDED},{found})"
 
     def kind_name(self, i: int) -> str:
-        return f'CHOOSE({self.cell("kind", i)}+1,"added token","space","letter","number","other")'
+        """The kind in words."""
+        names = ",".join(f'"{name}"' for name in NAMES)
+        return f"CHOOSE({self.cell('kind', i)}+1,{names})"
 
     # Words
 
     def start(self, i: int) -> str:
-        """1 where a piece of GPT-2's pattern starts."""
-        if i == 1:
+        """1 where a piece of GPT-2's pattern starts: 's|'t|'re|… | ?letters | ?numbers | ?others | spaces.
+
+        Of a character's bytes only the first can. An added token is a piece by itself, and so is a short ending: the
+        byte after either starts one, a byte inside does not. A space starts one after anything but a space; after a
+        space only if it is the last before something else, to which it then belongs. Anything else starts one unless a
+        space stands before it, or a character of its own kind.
+        """
+        if i == 0:
             return "1"
         kind, above, short = self.cell("kind", i), self.cell("kind", i - 1), self.cell("short", i - 1)
         area = self.layout.column("kind")
-        kinds = local(Area(area.sheet, area.row, area.column, area.n_rows + 4))  # what follows the last byte is blank
+        kinds = area.rows_of(0, area.n_rows + 4).local  # what follows the last byte is blank
         after = f"N(INDEX({kinds},{self.cell('row', i)}+{self.cell('n_bytes', i)}))"
-        space = f"IF({above}<>1,1,IF({after}>1,1,0))"
-        other = f"IF({self.cell('code', i - 1)}=32,0,IF({above}={kind},0,1))"
-        inside = f"IF({above}=0,1,IF({short}=1,1,IF({short}>1,0,IF({kind}=1,{space},{other}))))"
+        space = f"IF({above}<>{SPACE},1,IF({after}>{SPACE},1,0))"
+        other = f"IF({self.cell('code', i - 1)}={BLANK},0,IF({above}={kind},0,1))"
+        inside = f"IF({above}={ADDED},1,IF({short}=1,1,IF({short}>1,0,IF({kind}={SPACE},{space},{other}))))"
         added = f"IF({self.cell('added', i)}>0,1,0)"
-        return f"IF({self.cell('nth', i)}>1,0,IF({kind}=0,{added},{inside}))"
+        return f"IF({self.cell('nth', i)}>1,0,IF({kind}={ADDED},{added},{inside}))"
 
     def short(self, i: int) -> str:
-        """Bytes that are left of 's 't 'm 'd 're 've 'll, this one included."""
+        """Bytes that are left of 's 't 'm 'd 're 've 'll, this one included; 0 outside of one.
+
+        One begins where a piece starts with an apostrophe that is in no added token, and letters follow that fit.
+        """
+        # 0 where no piece starts, or one of kind ADDED, which is 0
         above, begins = self.cell("short", i - 1), f"{self.cell('start', i)}*{self.cell('kind', i)}"
         (b1, k1), (b2, k2) = ((self.cell("byte", i + n), self.cell("kind", i + n)) for n in (1, 2))
         long = ",".join(f"AND({b1}={ord(a)},{b2}={ord(b)})" for a, b in ("re", "ve", "ll"))
         two = ",".join(f"{b1}={ord(a)}" for a in "stmd")
-        found = f"IF({k1}<>2,0,IF(OR({two}),2,IF({k2}<>2,0,IF(OR({long}),3,0))))"
-        first = f"IF({self.cell('byte', i)}<>39,0,IF({begins}=0,0,{found}))"
-        return first if i == 1 else f"IF({above}>1,{above}-1,{first})"
+        found = f"IF({k1}<>{LETTER},0,IF(OR({two}),2,IF({k2}<>{LETTER},0,IF(OR({long}),3,0))))"
+        first = f"IF({self.cell('byte', i)}<>{APOSTROPHE},0,IF({begins}=0,0,{found}))"
+        return first if i == 0 else f"IF({above}>1,{above}-1,{first})"
 
     def word(self, i: int) -> str:
-        return "1" if i == 1 else f"{self.cell('word', i - 1)}+{self.cell('start', i)}"
+        """The number of the piece: one more wherever one starts."""
+        return "1" if i == 0 else f"{self.cell('word', i - 1)}+{self.cell('start', i)}"
 
     def last(self, i: int) -> str:
         """The row of the word's last byte, handed up from below."""
@@ -159,26 +179,28 @@ class Steps:
     def final(self, i: int) -> str:
         """The id after the last round that ran."""
         first, end = self.layout.round(0, "id"), self.layout.round(self.layout.rounds - 1, ROUND[-1])
-        line = local(Area(first.sheet, first.row + i - 1, first.column, 1, end.column - first.column + 1))
-        return f"INDEX({line},1,{len(ROUND)}*{local(self.layout.cells['n_rounds'])}-{len(ROUND) - 1})"
+        line = Area(first.sheet, first.row + i, first.column, 1, end.column - first.column + 1).local
+        return f"INDEX({line},1,{len(ROUND)}*{self.layout.cells['n_rounds'].local}-{len(ROUND) - 1})"
 
     def count(self, i: int) -> str:
+        """Tokens that have started down to this byte."""
         above = self.cell("count", i - 1)
         return f'IF({self.cell("final", i)}="",{above},{above}+1)'
 
     def listed(self, i: int, source: str) -> str:
-        return f'IF({self.cell("number", i)}>{local(self.layout.cells["n_tokens"])},"",{source})'
+        """Blank past the last token."""
+        return f'IF({self.cell("number", i)}>{self.layout.cells["n_tokens"].local},"",{source})'
 
     def at(self, i: int) -> str:
         """The row where the count reaches this number: a binary search in a column that never falls."""
-        area = self.layout.column("count")
-        counts = local(Area(area.sheet, ZERO_ROW, area.column, area.n_rows + 1))
+        counts = self.layout.column("count").rows_of(-1, self.layout.capacity + 1).local  # from the 0 above on
         found = f"MATCH({self.cell('number', i)}-0.5,{counts},1)"
-        return self.listed(i, found if i > 1 else f'IF({self.length}=0,"",{found})')
+        return self.listed(i, found if i > 0 else f'IF({self.length}=0,"",{found})')
 
     def id(self, i: int) -> str:
-        found, end = f"INDEX({local(self.layout.column('final'))},{self.cell('at', i)})", self.layout.tables.end_of_text
-        return self.listed(i, found if i > 1 or end is None else f"IF({self.length}=0,{end},{found})")
+        """The id of token i; of an empty text <|endoftext|>, where there is one."""
+        found, end = f"INDEX({self.layout.column('final').local},{self.cell('at', i)})", self.layout.tables.end_of_text
+        return self.listed(i, found if i > 0 or end is None else f"IF({self.length}=0,{end},{found})")
 
     def token(self, i: int) -> str:
         return self.listed(i, text_at(self.layout.vocab_shown.reference, f"{self.cell('id', i)}+1"))
@@ -191,12 +213,12 @@ class RoundSteps:
         self.steps, self.layout, self.tables, self.r = steps, steps.layout, steps.tables, r
 
     def cell(self, name: str, i: int, back: int = 0) -> str:
-        return at(self.layout.round(self.r - back, name), i)
+        return self.layout.round(self.r - back, name).at(i)
 
     @property
     def runs(self) -> str:
         """The cell that says whether this round has anything to do."""
-        return local(self.layout.runs(self.r))
+        return self.layout.runs(self.r).local
 
     def guarded(self, i: int, source: str) -> str:
         return f'IF({self.runs}=0,"",{self.steps.guarded(i, source)})'
@@ -217,7 +239,7 @@ class RoundSteps:
             return f'IF({left}=0,{first},IF({added}>0,{self.steps.of_added("added_ids", added)},""))'
         before, merged = self.cell("id", i, 1), f"INDEX({self.tables['merged']},{self.cell('rank', i, 1)}+1)"
         kept = f"IF({self.cell('merge', i, 1)}=1,{merged},{before})"
-        if i > 1:  # swallowed by the token before it
+        if i > 0:  # swallowed by the token before it
             kept = f'IF({self.cell("merge", i - 1, 1)}=1,"",{kept})'
         return f'IF({before}="","",{kept})'
 
@@ -226,28 +248,32 @@ class RoundSteps:
         return f'IF({token}<0,"?",{text_at(self.layout.vocab_shown.reference, f"{token}+1")})'
 
     def n_bytes(self, i: int) -> str:
+        """The length of the token that starts here; of one that has just joined, that of both."""
         if self.r == 0:
             return f"MAX({self.steps.cell('left', i)},1)"
         size = self.cell("n_bytes", i, 1)
-        swallowed = f"INDEX({local(self.layout.round(self.r - 1, 'n_bytes'))},{self.steps.cell('row', i)}+{size})"
+        swallowed = f"INDEX({self.layout.round(self.r - 1, 'n_bytes').local},{self.steps.cell('row', i)}+{size})"
         return f"IF({self.cell('merge', i, 1)}=1,{size}+{swallowed},{size})"
 
     def rank(self, i: int) -> str:
         """left id * n_vocab + right id, looked up by binary search among the sorted keys of all merges."""
         after = f"{self.steps.cell('row', i)}+{self.cell('n_bytes', i)}"
-        right = f"INDEX({local(self.layout.round(self.r, 'id'))},{after})"
+        right = f"INDEX({self.layout.round(self.r, 'id').local},{after})"
         key = f"{self.cell('id', i)}*{self.layout.tables.n_vocab}+{right}"
         place = f"MATCH({key},{self.tables['keys']},1)"
         found = f"IF(INDEX({self.tables['keys']},{place})={key},INDEX({self.tables['ranks']},{place}),{NO_PAIR})"
         return f"IF({after}>{self.steps.cell('last', i)},{NO_PAIR},{found})"
 
     def best(self, i: int) -> str:
+        """The smallest rank in the word down to this byte; at the word's last byte, that of the whole word."""
         rank, above = self.cell("rank", i), self.cell("best", i - 1)
-        return rank if i == 1 else f"IF({self.steps.cell('start', i)}=1,{rank},MIN({above},{rank}))"
+        return rank if i == 0 else f"IF({self.steps.cell('start', i)}=1,{rank},MIN({above},{rank}))"
 
     def merge(self, i: int) -> str:
-        """1 on every byte of a token that joins with the next one."""
+        """1 on every byte of a token that joins with the next one: its pair has the word's smallest rank, and the token
+        before it has not just taken it in.
+        """
         rank, above = self.cell("rank", i), self.cell("merge", i - 1)
-        best = f"INDEX({local(self.layout.round(self.r, 'best'))},{self.steps.cell('last', i)})"
+        best = f"INDEX({self.layout.round(self.r, 'best').local},{self.steps.cell('last', i)})"
         wins = f"IF({rank}={NO_PAIR},0,IF({rank}={best},1,0))"
-        return wins if i == 1 else f'IF({rank}="",{above},IF({above}=1,0,{wins}))'
+        return wins if i == 0 else f'IF({rank}="",{above},IF({above}=1,0,{wins}))'

@@ -16,19 +16,20 @@ from sheetgpt.gpt2.model import Trace
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Row
-from sheetgpt.sheets.block import Params, layer_norm
 from sheetgpt.sheets.formulas import sum_exp
-from sheetgpt.sheets.layout import HOME, OUTPUT, POSITION_ROW, SOFTMAX, Layout
+from sheetgpt.sheets.grid import HOME, OUTPUT, POSITION_ROW, SOFTMAX
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.parts import Network, Params, layer_norm
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.token_sheet import Prompt, Section, at, colour_signed, down, letter, sheet_rows, token_sheet
+from sheetgpt.sheets.token_sheet import Prompt, Section, colour_signed, letter, sheet_rows, token_sheet
 
 Floats = NDArray[Any]
 
 
 def unembedding(layout: Layout, token: int) -> Area:
     """The token's own column of `wte` (or of `lm_head`, when the model has one)."""
-    bands = layout.params[layout.config.head]
+    bands = layout.tensor(layout.config.head).areas
     width = bands[0].n_columns
     return bands[token // width].stripe(token % width)
 
@@ -37,7 +38,7 @@ def logit(layout: Layout, token: int, t: int) -> str:
     """The token's column of `wte` . ln_f(x), times the token's scale where that column holds whole numbers."""
     y = layout.tensors["logits"]
     scale = f"*$E${y.row + token}" if layout.scaled else ""
-    return f"SUMPRODUCT({unembedding(layout, token).reference},{down(layout.tensors['ln_f'], t, OUTPUT)}){scale}"
+    return f"SUMPRODUCT({unembedding(layout, token).reference},{layout.tensors['ln_f'].down(t, OUTPUT)}){scale}"
 
 
 def wanted(layout: Layout, t: int) -> str:
@@ -59,9 +60,8 @@ def output_sections(
     flags, logits = areas["logits_wanted"], areas["logits"]
     every, top = np.where(wanted_now > 0, trace["logits"], np.nan), areas["logits_max"]
     peak = every.max(axis=0, keepdims=True)
-    epsilon = layout.model_cells["layer_norm_epsilon"].reference
     return [
-        *layer_norm(x, areas, "ln_f", params, trace, epsilon),
+        *layer_norm(Network(layout, params, trace), x, "ln_f"),
         Section(
             flags,
             "logits wanted?",
@@ -77,7 +77,7 @@ def output_sections(
             "",
             "",
             peak,
-            lambda i, t: f"MAX({down(logits, t, OUTPUT)})",
+            lambda i, t: f"MAX({logits.down(t, OUTPUT)})",
             lambda i: "largest logit",
             titled=False,
             guard=flags.row,
@@ -87,7 +87,7 @@ def output_sections(
             "",
             "",
             peak + np.log(np.exp(every - peak).sum(axis=0, keepdims=True)),
-            lambda i, t: log_sum_exp(down(logits, t, OUTPUT), at(top, 0, t, OUTPUT)),
+            lambda i, t: log_sum_exp(logits.down(t, OUTPUT), top.at(0, t, OUTPUT)),
             lambda i: "log of the sum of exp",
             titled=False,
             guard=flags.row,
@@ -100,7 +100,7 @@ def output_sections(
             every,
             lambda v, t: logit(layout, v, t),
             lambda v: shown[v],
-            scale=params.get(f"{config.head}.scale"),
+            scale=params.get(layout.tensor(config.head).scales),
             guard=flags.row,
         ),
     ]

@@ -10,7 +10,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Row
-from sheetgpt.sheets.layout import HOME, VOCABULARY, Layout
+from sheetgpt.sheets.grid import HOME, VOCABULARY
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.text.tokenizer import Tokenizer

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Row
-from sheetgpt.sheets.block import Params
-from sheetgpt.sheets.layout import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, WPE, WTE, Layout
+from sheetgpt.sheets.grid import FIRST_TOKEN, FIRST_WEIGHT, HOME, LABEL, LM_HEAD, WPE, WTE
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.parts import Params
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.weights_layout import LAYERS, block_weights
 
 TAB = "548235"
 MANY_CELLS = 50_000_000  # from here on whole numbers stand in cells without addresses: GPT-2 small's in 287 MB, not 608
@@ -65,32 +66,42 @@ def _matrix(layout: Layout, area: Area, values: NDArray[Any], label: str, palett
 
 def block(layout: Layout, palette: Palette, i: int, params: Params) -> Sheet:
     """The four matrices of block i, below one another."""
-    title = layout.weight_sheet(i)
-    names = [f"h{i}.{name}" for name in ("attn.c_attn.w", "attn.c_proj.w", "mlp.c_fc.w", "mlp.c_proj.w")]
+    title = block_weights(i)
 
     def stream() -> Iterator[Row]:
         note = "A column is one neuron: the weights with which it reads its inputs."
         scaled = f" Whole numbers, each times the neuron's scale: column E of the sheet {layout.block_sheet(i)}."
         yield from _top(palette, title, note + (scaled if layout.scaled else ""), FIRST_WEIGHT)
-        for name in names:
-            (area,) = layout.params[name]
+        for layer in LAYERS:
+            name, area = f"{layer}.w", layout.tensor(f"h{i}.{layer}.w").area
             n = area.row - 1
             heads = rows.numbers(area.column, np.arange(area.n_columns), palette["header"])
-            yield rows.row(n, rows.text(LABEL, name.split(".", 1)[1], palette["section"]), heads)
-            yield from _matrix(layout, area, params[name], name.split(".", 1)[1], palette)
+            yield rows.row(n, rows.text(LABEL, name, palette["section"]), heads)
+            yield from _matrix(layout, area, params[f"h{i}.{name}"], name, palette)
 
-    last = layout.params[names[-1]][0]
+    last = layout.tensor(f"h{i}.mlp.c_proj.w").area
     return _sheet(layout, title, f"the four matrices of block {i}", stream, last, Area(title, 3, FIRST_WEIGHT))
 
 
-def tokens(layout: Layout, palette: Palette, name: str, weights: NDArray[Any], shown: Sequence[str]) -> Sheet:
-    """`wte` or `lm_head`: a token a column, in bands of 10,000 below one another, each under its ids and strings."""
-    bands = layout.params[name]
-    note = {
-        WTE: "A column is one token of the vocabulary: the numbers that stand for it, going in and coming out.",
-    }.get(name, "A column is one token of the vocabulary: what a last state must look like for it to come next.")
-    if layout.scaled:
-        (scales,) = layout.params[scale_name(name)]
+def embedding(layout: Layout, palette: Palette, weights: NDArray[Any], shown: Sequence[str]) -> Sheet:
+    """`wte`."""
+    note = "A column is one token of the vocabulary: the numbers that stand for it, going in and coming out."
+    return _tokens(layout, palette, WTE, "token embeddings", note, weights, shown)
+
+
+def unembedding(layout: Layout, palette: Palette, weights: NDArray[Any], shown: Sequence[str]) -> Sheet:
+    """`lm_head`, of a model that has one."""
+    note = "A column is one token of the vocabulary: what a last state must look like for it to come next."
+    return _tokens(layout, palette, LM_HEAD, "the unembedding's own matrix", note, weights, shown)
+
+
+def _tokens(
+    layout: Layout, palette: Palette, name: str, words: str, note: str, weights: NDArray[Any], shown: Sequence[str]
+) -> Sheet:
+    """A token a column, in bands of 10,000 below one another, each under its ids and strings."""
+    bands, scaled = layout.tensor(name).areas, layout.tensor(name).scales
+    if scaled:
+        scales = layout.tensor(scaled).area
         column = get_column_letter(scales.column)
         note += f" Whole numbers, each times the token's scale: column {column} of the sheet {scales.sheet}."
 
@@ -107,22 +118,21 @@ def tokens(layout: Layout, palette: Palette, name: str, weights: NDArray[Any], s
             yield from _matrix(layout, area, weights[first:last].T, name, palette)
             first = last
 
-    words = {WTE: "token embeddings"}.get(name, "the unembedding's own matrix")
     return _sheet(layout, name, words, stream, bands[-1], Area(name, 3, FIRST_WEIGHT))
 
 
 def positions(layout: Layout, palette: Palette, params: Params) -> Sheet:
     """`wpe`: position t in column F + t, as on every token sheet; in int8 each under its scale."""
-    (area,), weights = layout.params[WPE], params[WPE]
+    area, weights, scaled = layout.tensor(WPE).area, params[WPE], layout.tensor(WPE).scales
 
     def stream() -> Iterator[Row]:
         note = "A column is one position: the numbers that say where a token stands."
-        scaled = " Whole numbers, each times the scale above it."
-        yield from _top(palette, WPE, note + (scaled if layout.scaled else ""), FIRST_TOKEN)
+        more = " Whole numbers, each times the scale above it."
+        yield from _top(palette, WPE, note + (more if scaled else ""), FIRST_TOKEN)
         heads = rows.numbers(area.column, np.arange(area.n_columns), palette["header"])
         yield rows.row(3, rows.text(LABEL, "position", palette["section"]), heads)
-        if layout.scaled:
-            scales = rows.numbers(area.column, params["wpe.scale"], palette["tiny"])
+        if scaled:
+            scales = rows.numbers(area.column, params[scaled], palette["tiny"])
             yield rows.row(4, rows.text(LABEL, "scale", palette["label"]), scales)
         yield from _matrix(layout, area, weights.T, WPE, palette)
 

@@ -16,7 +16,6 @@ from sheetgpt.text.tokenizer import END_OF_TEXT, Tokenizer, byte_to_unicode
 Cell = int | Literal[""]  # a blank cell is the empty text, as a formula gives it
 NO_PAIR = 999_999  # the rank of what doesn't merge: above that of every merge
 NO_KEY = -1_000_000_000_000  # below every key, so that the binary search always lands somewhere
-BLANK_KEY = -1  # a byte that the vocabulary can't write
 
 FITS, EMPTY, TOO_LONG, TOO_MANY_ROUNDS, HALF_CHARACTER, NO_TOKEN = (
     "fits",
@@ -156,7 +155,7 @@ class Trace:
     def in_utf16(self) -> "Trace":
         """The same in a program that counts in UTF-16: only the positions differ."""
         wide = [code > 0xFFFF and nth == 1 for code, nth in zip(self.code, self.nth, strict=True)]
-        before = [sum(wide[:i]) - wide[i] * 0 for i in range(self.n)]
+        before = [sum(wide[:i]) for i in range(self.n)]
         return replace(self, unit=2, position=[p + b for p, b in zip(self.position, before, strict=True)])
 
 

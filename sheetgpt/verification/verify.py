@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, rectangle
+from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
@@ -134,7 +134,7 @@ def _report(path: Path, engine: str, expected: Sequence[Sheet], found: Found, pr
     """Each sheet against its cells, and the workbook's formulas against those that were compared."""
     tensors: list[TensorResult] = []
     places, compared = formula_cells(path), 0
-    references = cached.package(path).references
+    references = {name.upper(): place for name, place in cached.package(path).references.items()}
     for sheet in expected:
         wrong_names = dict(_name_problems(sheet, references))
         got = found[sheet.title]
@@ -163,7 +163,7 @@ def _name_problems(sheet: Sheet, references: Mapping[str, str]) -> Iterator[tupl
         reference = references.get(defined_name(name).upper())
         if reference is None:
             yield name, f"the name {defined_name(name)} is gone"
-        elif [rectangle(one) for one in _parts(reference)] != [rectangle(area.reference) for area in areas]:
+        elif [Area.parse(one) for one in _parts(reference)] != [*areas]:
             yield name, f"the name {defined_name(name)} refers to {reference}"
 
 
@@ -185,7 +185,7 @@ def weights(path: Path, layout: Layout) -> tuple[dict[str, Array], list[TensorRe
             problem = "the sheet is gone" if gone else "holds cells that are no numbers"
             unread.append(TensorResult(name, ", ".join(keys[name]), None, None, problem=problem))
         else:
-            params[name] = layout.oriented(name, np.concatenate(whole, axis=1))
+            params[name] = layout.tensor(name).own_shape(np.concatenate(whole, axis=1))
     return params, unread
 
 

@@ -23,14 +23,13 @@ from sheetgpt.ooxml.book import Book, Progress
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets import sheets
 from sheetgpt.sheets.about import Built
-from sheetgpt.sheets.decoding import DecodingLayout, decoded_bytes
-from sheetgpt.sheets.home_prompt import Text
+from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.inputs import Inputs
-from sheetgpt.sheets.layout import HOME, Layout, defined_name
+from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.state import Origin
-from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
+from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text.tokenizer import stop_id
 from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
@@ -145,10 +144,7 @@ def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:
         tables = tables_of(checkpoint.tokenizer)
     except SheetGPTError as error:
         raise SheetGPTError(f"{error} --prompt-bytes 0 builds a workbook whose prompts are token ids.") from None
-    shown, hexes = layout.vocabulary["vocab_shown"], layout.vocabulary["vocab_hex"]
-    tokenizer = TokenizerLayout(tables, layout.home["prompt"], shown, layout.prompt_bytes, layout.merge_rounds)
-    decoding = DecodingLayout(layout.home["token_ids"], shown, hexes, "decoded", decoded_bytes(layout.context))
-    return Text(tokenizer, decoding)
+    return Text.of(layout, tables)
 
 
 def _relative(source: str, target: Path) -> str:

@@ -11,8 +11,9 @@ from sheetgpt.gpt2.checkpoint import load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.sheets.about import parameter_parts
+from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.home import WORDS as HOME_WORDS
-from sheetgpt.sheets.layout import HOME, Layout
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.workbook.reopen import open_workbook
 
 

@@ -1,8 +1,8 @@
 """The limits of a workbook, checked before anything is written, and what it takes to open one.
 
-Sources: for rows, columns and formulas "Excel specifications and limits", support.microsoft.com; for the file PKWARE's
-APPNOTE.TXT, section 4.3; for the programs in a browser "File size limits for workbooks in SharePoint" (100 MB) and
-"Files you can store in Google Drive" (10 million cells, 100 MB for an Excel file).
+Sources: for rows, columns and formulas see `ooxml.limits`; for the file PKWARE's APPNOTE.TXT, section 4.3; for the
+programs in a browser "File size limits for workbooks in SharePoint" (100 MB) and "Files you can store in Google Drive"
+(10 million cells, 100 MB for an Excel file).
 """
 
 from dataclasses import replace
@@ -10,8 +10,10 @@ from dataclasses import replace
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.quantize import EXACT, INT8
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.home_prompt import Text, prompt_text
-from sheetgpt.sheets.layout import MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Layout
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
+from sheetgpt.sheets.home_prompt import prompt_text
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, ROUND
 
 MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every spreadsheet program reads
@@ -46,9 +48,9 @@ def check_shapes(layout: Layout) -> None:
             f"{size / 1e9:.1f} GB, and {memory_bytes(layout) / 1e9:.0f} GB of memory in LibreOffice. A workbook is a "
             f"zip file, which holds 4 GiB without an extension that some programs can't read: {advice}."
         )
-    weights = {name: area for name, areas in layout.params.items() for area in areas}
-    for name, area in (layout.tensors | weights | layout.softmax | layout.vocabulary).items():
-        _fits(name, area)
+    for tensor in layout.records.values():
+        for area in tensor.areas:
+            _fits(tensor.name, area)
 
 
 def file_bytes(layout: Layout) -> float:
@@ -83,19 +85,18 @@ def in_browsers(layout: Layout, size: float) -> str:
 
 
 def _formulas(layout: Layout) -> int:
-    """Formula cells, nearly all: the network's, and those of the sheets Tokenizer, Sample and Softmax."""
-    network = [*layout.tensors.values(), *layout.sample.values(), *layout.softmax.values()]
+    """Formula cells, nearly all: whatever has a name and is computed, and the Tokenizer sheet's."""
     text = layout.prompt_bytes * (len(COLUMNS) + len(ROUND) * layout.merge_rounds)
-    return text + sum(area.n_rows * area.n_columns for area in network)
+    return text + sum(tensor.area.n_cells for tensor in layout.records.values() if tensor.computed)
 
 
 def _fits(name: str, area: Area) -> None:
-    if area.last_column > MAX_COLUMNS:
+    if area.last_column > MAX_COLUMN:
         raise SheetGPTError(
             f"{name} would need {area.last_column:,} columns on the sheet {area.sheet}; a sheet has only "
-            f"{MAX_COLUMNS:,}."
+            f"{MAX_COLUMN:,}."
         )
-    if area.last_row > MAX_ROWS:
+    if area.last_row > MAX_ROW:
         raise SheetGPTError(
-            f"{name} would need {area.last_row:,} rows on the sheet {area.sheet}; a sheet has only {MAX_ROWS:,}."
+            f"{name} would need {area.last_row:,} rows on the sheet {area.sheet}; a sheet has only {MAX_ROW:,}."
         )

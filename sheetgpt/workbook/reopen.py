@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -189,14 +188,15 @@ def read(path: str | os.PathLike[str], tensor: str) -> pd.DataFrame:
         frame = frame.astype(object)
         for (i, j), text in found.texts.items():
             frame.iat[i, j] = text
-    areas = {defined_name(name): area for name, area in workbook.layout.tensors.items()}
-    if defined_name(tensor) in areas:
-        labels = _labels(cells, len(workbook.ids))
+    layout = workbook.layout
+    axes = {defined_name(name): layout.tensor(name).axes for name in layout.tensors}.get(defined_name(tensor), ())
+    labels = _labels(cells, len(workbook.ids))
+    if axes[-1:] == ("token",):
         frame = frame.iloc[:, : len(labels)]
         frame.columns = pd.Index(labels, name="token")
-        if re.search(r"[._]attn[._](scores|exp|probs)[._]", tensor):
-            frame = frame.iloc[: len(labels)]
-            frame.index = pd.Index(labels, name="key")
+    if axes[:1] == ("key",):
+        frame = frame.iloc[: len(labels)]
+        frame.index = pd.Index(labels, name="key")
     return frame
 
 

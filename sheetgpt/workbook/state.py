@@ -10,10 +10,11 @@ from sheetgpt.gpt2.sampling import Choice, choose, doubt, surprisal, uniforms
 from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.decoding import split_text
-from sheetgpt.sheets.home_prompt import Now, Text
+from sheetgpt.sheets.home_prompt import Now
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.state import Origin, State
+from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt
 from sheetgpt.text import bpe
 
