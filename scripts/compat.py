@@ -30,7 +30,7 @@ from typing import Any
 import openpyxl
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetgpt.engines import Cells, cached, gnumeric, libreoffice, number
+from sheetgpt.engines import Cells, cached, gnumeric, number, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
@@ -141,8 +141,8 @@ ENGINES |= {"Gnumeric": in_gnumeric, "HyperFormula": in_hyperformula, "formualiz
 
 def sofficees(named: Sequence[str]) -> list[str]:
     """Every LibreOffice that is named or stands in a usual place."""
-    found = [os.environ.get(libreoffice.NAMED), *named, shutil.which("soffice")]
-    found += [path for place in libreoffice.USUAL_PLACES for path in sorted(glob.glob(place))]
+    found = [os.environ.get(office.NAMED), *named, shutil.which("soffice")]
+    found += [path for place in office.USUAL_PLACES for path in sorted(glob.glob(place))]
     real = [str(Path(path).resolve()) for path in found if path and shutil.which(path)]
     return list(dict.fromkeys(real))
 
@@ -164,7 +164,7 @@ def engines(args: argparse.Namespace) -> list[tuple[str, str, dict[str, str]]]:
         except importlib.metadata.PackageNotFoundError:
             return NOT_HERE
 
-    offices = [("libreoffice", version_of([s, "--version"]), {libreoffice.NAMED: s}) for s in sofficees(args.soffice)]
+    offices = [("libreoffice", version_of([s, "--version"]), {office.NAMED: s}) for s in sofficees(args.soffice)]
     hyper = args.hyperformula / "node_modules" / "hyperformula"
     there = hyper.is_dir() and shutil.which("node")
     hyper_version = json.loads((hyper / "package.json").read_text())["version"] if there else NOT_HERE

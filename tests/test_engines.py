@@ -1,15 +1,9 @@
 """The engines against small workbooks whose answers are known by hand; cached values are stale on purpose."""
 
-import contextlib
-import os
 import re
-import signal
-import subprocess
 import sys
-import threading
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +11,7 @@ import openpyxl
 import pytest
 from openpyxl.workbook.defined_name import DefinedName
 
-from sheetgpt.engines import Cells, Step, cached, formulas, gnumeric, ironcalc, libreoffice
+from sheetgpt.engines import Cells, Step, cached, formulas, gnumeric, ironcalc, libreoffice, office
 from sheetgpt.errors import SheetGPTError
 
 STALE = 999.0
@@ -86,7 +80,7 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def session(workbook: Path) -> libreoffice.Session:
-    return libreoffice.session(workbook, list(STEPS.values()))
+    return libreoffice.session(workbook, list(STEPS.values()), alone=True)
 
 
 @pytest.fixture(scope="module")
@@ -159,20 +153,6 @@ def test_a_session_tells_what_it_cost(session) -> None:
 def test_the_workbook_is_left_alone(workbook, session) -> None:
     assert [path.name for path in workbook.parent.iterdir()] == [workbook.name]
     assert cached.recalculate(workbook, {}, ["doubled"])["doubled"].numbers == STALE
-
-
-def test_two_engines_at_once_do_not_collide(workbook) -> None:
-    found: dict[int, object] = {}
-
-    def ask(x: int) -> None:
-        found[x] = libreoffice.recalculate(workbook, {"x": x}, ["doubled"])["doubled"].numbers.item()
-
-    threads = [threading.Thread(target=ask, args=(x,)) for x in (7, 8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == {7: 14, 8: 16}
 
 
 @pytest.mark.parametrize(
@@ -309,11 +289,11 @@ def test_a_range_that_is_none_is_refused(workbook) -> None:
 
 def test_missing_programs_and_packages_are_named(workbook, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(libreoffice, "USUAL_PLACES", ())
+    monkeypatch.setattr(office, "USUAL_PLACES", ())
     for package in ("formulas", "ironcalc"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SheetGPTError, match="apt install libreoffice-calc"):
-        libreoffice._installed.__wrapped__()
+        office._installed.__wrapped__()
     with pytest.raises(SheetGPTError, match="apt install gnumeric"):
         gnumeric.recalculate(workbook, {}, ["x"])
     for engine in (formulas, ironcalc):
@@ -321,124 +301,8 @@ def test_missing_programs_and_packages_are_named(workbook, monkeypatch) -> None:
             engine.recalculate(workbook, {}, ["x"])
 
 
-def test_a_named_soffice_is_the_one_that_is_used(workbook, tmp_path, monkeypatch) -> None:
-    own = tmp_path / "my office"
-    own.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/calls"\nexec "{libreoffice.find_soffice()}" "$@"\n')
-    own.chmod(0o755)
-    python = libreoffice.find_python(libreoffice.find_soffice())
-    monkeypatch.setattr(libreoffice, "find_python", lambda _: python)
-    monkeypatch.setenv("SHEETGPT_SOFFICE", str(own))
-    assert libreoffice.recalculate(workbook, {"x": 6}, ["doubled"])["doubled"].numbers == 12
-    assert "--headless" in (tmp_path / "calls").read_text()
-    monkeypatch.setenv("SHEETGPT_SOFFICE", str(tmp_path / "nowhere/soffice"))
-    with pytest.raises(SheetGPTError, match=r"SHEETGPT_SOFFICE names .*nowhere/soffice, and there is no such program"):
-        libreoffice.recalculate(workbook, {"x": 6}, ["doubled"])
-
-
 def test_chosen_sheets_become_a_pdf(workbook, tmp_path) -> None:
     libreoffice.export_pdf(workbook, tmp_path / "é 1.pdf", ["Größe"], {"x": 4})
     pdf = (tmp_path / "é 1.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
-
-
-ENDLESS = """
-import sys
-from pathlib import Path
-from sheetgpt.engines import Step, libreoffice
-libreoffice.run(Path(sys.argv[1]), [Step({}, ["x"])] * 50_000)
-"""
-
-
-def family(root: int) -> dict[int, str]:
-    """The living descendants of a process, by the sessions that its children opened: pid -> program."""
-    living = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            name, _, rest = status.read_text().partition("(")[2].rpartition(")")
-            state, parent, _, session = rest.split()[:4]
-            if state != "Z":
-                living[int(status.parent.name)] = (name, int(parent), int(session))
-    workers = {pid for pid, (_, parent, session) in living.items() if parent == root and session == pid}
-    return {pid: name for pid, (name, _, session) in living.items() if session in workers}
-
-
-def alive(pids: set[int]) -> set[int]:
-    found = set()
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                found.add(pid)
-    return found
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert condition()
-
-
-@pytest.fixture
-def endless(workbook) -> Iterator["subprocess.Popen[str]"]:
-    """Another process whose LibreOffice never comes to an end."""
-    process = subprocess.Popen([sys.executable, "-c", ENDLESS, str(workbook)], stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: "soffice.bin" in family(process.pid).values() or process.poll() is not None)
-    yield process
-    process.kill()
-    process.communicate()
-
-
-def test_a_killed_command_takes_libreoffice_with_it(endless) -> None:
-    pids = set(family(endless.pid))
-    (office,) = (pid for pid, name in family(endless.pid).items() if name == "soffice.bin")
-    command = Path(f"/proc/{office}/cmdline").read_text().replace("\0", " ")
-    profile = re.search("UserInstallation=(file://(/[^ ]*)/profile)", command)
-    traces = [*libreoffice._sockets(re.search("name=(sheetgpt[0-9a-f]+)", command)[1], profile[1]), profile[2]]
-    wait_for(lambda: all(map(os.path.exists, traces)))
-    endless.kill()
-    endless.wait()
-    wait_for(lambda: not alive(pids) and not any(map(os.path.exists, traces)))
-
-
-def test_libreoffice_s_own_socket_is_named_as_libreoffice_names_it() -> None:
-    seen_in_libreoffice_7_4 = (
-        "SingleOfficeIPC_3e13d8af2ab5bd33ba7577527b328c"  # its bytes in hexadecimal, zeros dropped
-    )
-    assert libreoffice._sockets("p", "file:///tmp/sg-sae2w0ct/profile")[1].endswith(seen_in_libreoffice_7_4)
-
-
-def test_the_death_of_libreoffice_is_told_in_a_sentence(endless) -> None:
-    for pid, name in family(endless.pid).items():
-        if name == "soffice.bin":
-            os.kill(pid, signal.SIGKILL)
-    assert re.search("SheetGPTError: LibreOffice stopped while .*memory", endless.communicate(timeout=60)[1])
-
-
-def test_a_timeout_ends_every_process(workbook, tmp_path, monkeypatch) -> None:
-    seen: set[int] = set()
-    sockets: set[str] = set()
-    expected: list[str] = []
-    name_sockets = libreoffice._sockets
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.is_set():
-            seen.update(family(os.getpid()))
-            sockets.update(path for path in expected if os.path.exists(path))
-            time.sleep(0.05)
-
-    monkeypatch.setattr(libreoffice, "_sockets", lambda *key: expected.extend(name_sockets(*key)) or list(expected))
-    monkeypatch.setattr(libreoffice.tempfile, "tempdir", str(tmp_path))
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        with pytest.raises(SheetGPTError, match=r"had not finished with .* after 5 seconds .* raise the limit"):
-            libreoffice.run(workbook, [Step({}, ["x"])] * 50_000, timeout=5)
-    finally:
-        done.set()
-        watcher.join()
-    assert len(seen) >= 2
-    wait_for(lambda: not alive(seen))
-    assert not list(tmp_path.iterdir())
-    assert not [path for path in sockets if os.path.exists(path)]

@@ -18,7 +18,7 @@ from test_prompt import FINE, ids_of, word
 from texts import random_texts, typed
 
 import sheetgpt
-from sheetgpt.engines import Cells, Step, libreoffice
+from sheetgpt.engines import Cells, Step, libreoffice, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.model import as_cells
@@ -281,7 +281,7 @@ def test_openpyxl_opens_and_saves_it_whole(reader_workbook: Path, tmp_path: Path
 
 def test_libreoffice_opens_and_saves_it_whole(reader_workbook: Path, reader: Checkpoint, tmp_path: Path) -> None:
     profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
-    soffice = str(libreoffice.find_soffice())
+    soffice = str(office.find_soffice())
     command = [soffice, profile, "--headless", "--convert-to", "xlsx", "--outdir", str(tmp_path), str(reader_workbook)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     saved = tmp_path / reader_workbook.name
