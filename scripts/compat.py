@@ -30,7 +30,7 @@ from typing import Any
 import openpyxl
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetgpt.engines import Cells, cached, gnumeric, number, office
+from sheetgpt.engines import Cells, cached, edit, gnumeric, number, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
@@ -55,7 +55,7 @@ Found = dict[str, Cells | None]
 def refilled(workbook: Path, inputs: Mapping[str, Any], folder: str) -> Path:
     """A copy with the inputs in it and not one cached value: openpyxl drops them all."""
     book = openpyxl.load_workbook(workbook)
-    gnumeric.edit(book, inputs, cached.package(workbook).names, workbook)
+    edit(book, inputs, cached.package(workbook).names, workbook)
     target = Path(folder, "refilled.xlsx")
     book.save(target)
     return target
@@ -248,7 +248,7 @@ def row(name: str, version: str, which: str, result: Mapping[str, Any]) -> str:
     agree = f"{result['agree']} of {result['tensors']}" if result.get("loads") else ""
     difference = f"{result['max_rel']:.1e}" if result.get("loads") else ""
     seconds = f"{result['seconds']:.0f}" if "seconds" in result else ""
-    loads = {True: "yes", False: "no"}.get(result.get("loads"), "")  # type: ignore[call-overload]
+    loads = {True: "yes", False: "no", None: ""}[result.get("loads")]
     cells = (name, version, which, loads, agree, difference, seconds, result.get("recalculates", ""))
     return "| " + " | ".join([*cells, result.get("failure", "")]) + " |"
 
@@ -275,7 +275,8 @@ def main() -> None:
     print("| " + " | ".join(HEADS) + " |\n|" + "---|" * len(HEADS))
     lines, unsound = [], 0
     with tempfile.TemporaryDirectory() as scratch:
-        made, bad = {}, {}
+        made: dict[str, Path] = {}
+        bad: dict[str, Path] = {}
         for which in args.workbook or WORKBOOKS:
             checkpoint = micro(Path(scratch, "micro")) if which == "micro" else load("fairytale")
             start: dict[str, Any] = {"ids": [5, 9, 33], "context": 8} if which == "micro" else {}

@@ -87,13 +87,13 @@ NOT_TESTED = {
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped, loud = terminalreporter.stats.get("skipped", []), {"yellow": True, "bold": True}
+    skipped = terminalreporter.stats.get("skipped", [])
     for marker, (title, *lines) in NOT_TESTED.items():
         not_run = [report.nodeid for report in skipped if marker in report.keywords]
         if not_run:
-            terminalreporter.section(title, **loud)
+            terminalreporter.section(title, yellow=True, bold=True)
             for line in [*lines, *(f"  {name}" for name in not_run)]:
-                terminalreporter.line(line, **loud)
+                terminalreporter.line(line, yellow=True, bold=True)
 
 
 @pytest.fixture

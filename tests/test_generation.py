@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 from conftest import Command
 from safetensors.numpy import load_file, save_file
-from test_prompt import FINE, ids_of, word
+from test_prompt import ids_of, word
 from texts import random_texts, typed
 
 import sheetgpt
@@ -22,7 +22,7 @@ from sheetgpt.engines import Cells, Step, libreoffice, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.model import as_cells
-from sheetgpt.sheets.home_prompt import OTHER_INPUTS, SLID
+from sheetgpt.sheets.home_prompt import FINE, OTHER_INPUTS, SLID
 from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.workbook.build import build
@@ -102,7 +102,7 @@ def test_200_combinations_are_verified(
     layout = open_workbook(workbook).layout
     texts = [text for text in random_texts(400, 21, 3) if fits(text, checkpoint, layout)][:n]
     combinations = [chosen | {"prompt": text} for text, chosen in zip(texts, settings(n, 1, 11), strict=True)]
-    book, steps, logits = open_workbook(workbook), [], []
+    book, steps, logits = open_workbook(workbook), list[Step](), list[Any]()
 
     def ask(_path: Path, inputs: dict[str, Any], areas: list[str], _timeout: float) -> None:
         steps.append(Step(inputs, [*areas, "message", "logits"], hard=len(steps) % 2 == 0))
@@ -160,7 +160,7 @@ def test_after_60_edits_nothing_is_stale(reader_workbook: Path) -> None:
         "top_probs",
         "completion",
     ]
-    steps = []
+    steps: list[Step] = []
     for text, chosen in zip(random_texts(60, 32, 2), settings(60, 33, 11), strict=True):
         key = rng.choice(["prompt", *chosen])
         edits = [{"prompt": typed(text)} if key == "prompt" else {key: chosen[key]}]
@@ -219,7 +219,7 @@ def test_a_setting_out_of_range_is_said_in_words_and_nothing_is_written(
 
 def test_the_self_check_sees_a_changed_weight_and_other_inputs(reader_workbook: Path) -> None:
     weight = {"h0_mlp_c_fc_b": [0.5, 0.5, 0.5, 0.5]}
-    edits = ({}, {"seed": 3}, {"seed": 0} | weight)
+    edits: tuple[dict[str, Any], ...] = ({}, {"seed": 3}, {"seed": 0} | weight)
     fine, other, broken = libreoffice.run(reader_workbook, [Step(edit, ["self_check"]) for edit in edits])
     assert word(fine["self_check"]).startswith("✓")
     assert word(other["self_check"]) == OTHER_INPUTS
@@ -265,7 +265,7 @@ def names_and_rules(path: Path) -> Sequence[Any]:
         for cell in row
         if cell.data_type == "f"
     }
-    home = book["Home"]
+    home: Any = book["Home"]
     rules = sorted(str(rule.sqref) for rule in home.data_validations.dataValidation)
     return set(book.defined_names), rules, len(home._charts), cells
 
