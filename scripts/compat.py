@@ -258,9 +258,9 @@ HEADS = ("engine", "version", "workbook", "loads", "tensors", "difference", "sec
 
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
-        engine, workbook, inputs, limit = sys.argv[2:]
+        engine, path, inputs, limit = sys.argv[2:]
         with contextlib.redirect_stdout(io.StringIO()):
-            result = one(engine, Path(workbook), json.loads(inputs), float(limit))
+            result = one(engine, Path(path), json.loads(inputs), float(limit))
         print(json.dumps(result))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
