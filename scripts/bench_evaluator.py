@@ -79,7 +79,7 @@ def measure_one(program: str, shape: str, dtype: str) -> dict[str, float]:
             token = step([token], False)
 
     taken = [(timed(read), timed(write)) for _ in range(REPEAT)]
-    result = {}
+    result: dict[str, Any] = {}
     for part, n, times in zip(PARTS, (PROMPT, NEW), zip(*taken, strict=True), strict=True):
         wall, cpu = map(min, zip(*times, strict=True))
         result |= {f"ms_per_{part}_token": wall / n * 1e3, f"cpu_ms_per_{part}_token": cpu / n * 1e3}

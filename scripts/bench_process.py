@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sheetgpt.engines import libreoffice
+from sheetgpt.engines import office
 from sheetgpt.errors import SheetGPTError
 
 SHEETGPT = (sys.executable, "-c", "from sheetgpt.cli import main; main()")  # the command of this very environment
@@ -86,7 +86,7 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 def office_version() -> str | None:
     """`7.4.7.2`; None where there is no LibreOffice."""
     try:
-        said = run([libreoffice.find_soffice(), "--version"]).output
+        said = run([office.find_soffice(), "--version"]).output
     except (SheetGPTError, OSError):
         return None
     found = re.search(r"\d+(\.\d+)+", said)

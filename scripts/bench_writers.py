@@ -27,7 +27,7 @@ def ours(matrix: np.ndarray, target: Path) -> None:
     book = Book("bench")
     frame = book.frame("Sheet")
 
-    def stream() -> Iterator[bytes]:
+    def stream() -> Iterator[rows.Row]:
         for i, values in enumerate(matrix, 1):
             yield rows.row(i, rows.numbers(1, values))
 

@@ -30,7 +30,7 @@ from typing import Any
 import openpyxl
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetgpt.engines import Cells, cached, gnumeric, libreoffice, number
+from sheetgpt.engines import Cells, cached, edit, gnumeric, number, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
@@ -55,7 +55,7 @@ Found = dict[str, Cells | None]
 def refilled(workbook: Path, inputs: Mapping[str, Any], folder: str) -> Path:
     """A copy with the inputs in it and not one cached value: openpyxl drops them all."""
     book = openpyxl.load_workbook(workbook)
-    gnumeric.edit(book, inputs, cached.package(workbook).names, workbook)
+    edit(book, inputs, cached.package(workbook).names, workbook)
     target = Path(folder, "refilled.xlsx")
     book.save(target)
     return target
@@ -141,8 +141,8 @@ ENGINES |= {"Gnumeric": in_gnumeric, "HyperFormula": in_hyperformula, "formualiz
 
 def sofficees(named: Sequence[str]) -> list[str]:
     """Every LibreOffice that is named or stands in a usual place."""
-    found = [os.environ.get(libreoffice.NAMED), *named, shutil.which("soffice")]
-    found += [path for place in libreoffice.USUAL_PLACES for path in sorted(glob.glob(place))]
+    found = [os.environ.get(office.NAMED), *named, shutil.which("soffice")]
+    found += [path for place in office.USUAL_PLACES for path in sorted(glob.glob(place))]
     real = [str(Path(path).resolve()) for path in found if path and shutil.which(path)]
     return list(dict.fromkeys(real))
 
@@ -164,7 +164,7 @@ def engines(args: argparse.Namespace) -> list[tuple[str, str, dict[str, str]]]:
         except importlib.metadata.PackageNotFoundError:
             return NOT_HERE
 
-    offices = [("libreoffice", version_of([s, "--version"]), {libreoffice.NAMED: s}) for s in sofficees(args.soffice)]
+    offices = [("libreoffice", version_of([s, "--version"]), {office.NAMED: s}) for s in sofficees(args.soffice)]
     hyper = args.hyperformula / "node_modules" / "hyperformula"
     there = hyper.is_dir() and shutil.which("node")
     hyper_version = json.loads((hyper / "package.json").read_text())["version"] if there else NOT_HERE
@@ -248,7 +248,7 @@ def row(name: str, version: str, which: str, result: Mapping[str, Any]) -> str:
     agree = f"{result['agree']} of {result['tensors']}" if result.get("loads") else ""
     difference = f"{result['max_rel']:.1e}" if result.get("loads") else ""
     seconds = f"{result['seconds']:.0f}" if "seconds" in result else ""
-    loads = {True: "yes", False: "no"}.get(result.get("loads"), "")  # type: ignore[call-overload]
+    loads = {True: "yes", False: "no", None: ""}[result.get("loads")]
     cells = (name, version, which, loads, agree, difference, seconds, result.get("recalculates", ""))
     return "| " + " | ".join([*cells, result.get("failure", "")]) + " |"
 
@@ -258,9 +258,9 @@ HEADS = ("engine", "version", "workbook", "loads", "tensors", "difference", "sec
 
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
-        engine, workbook, inputs, limit = sys.argv[2:]
+        engine, path, inputs, limit = sys.argv[2:]
         with contextlib.redirect_stdout(io.StringIO()):
-            result = one(engine, Path(workbook), json.loads(inputs), float(limit))
+            result = one(engine, Path(path), json.loads(inputs), float(limit))
         print(json.dumps(result))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -275,7 +275,8 @@ def main() -> None:
     print("| " + " | ".join(HEADS) + " |\n|" + "---|" * len(HEADS))
     lines, unsound = [], 0
     with tempfile.TemporaryDirectory() as scratch:
-        made, bad = {}, {}
+        made: dict[str, Path] = {}
+        bad: dict[str, Path] = {}
         for which in args.workbook or WORKBOOKS:
             checkpoint = micro(Path(scratch, "micro")) if which == "micro" else load("fairytale")
             start: dict[str, Any] = {"ids": [5, 9, 33], "context": 8} if which == "micro" else {}

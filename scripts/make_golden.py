@@ -153,7 +153,7 @@ def case(name: str, ids: list[int], blocks: NDArray[np.float64], logits: NDArray
 
 
 def write(target: Path, cases: Arrays) -> None:
-    np.savez_compressed(target, **cases)
+    np.savez_compressed(target, allow_pickle=False, **cases)
     print(f"{target}  {target.stat().st_size:,} bytes, {len(cases)} arrays")
 
 

@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from openpyxl import Workbook
@@ -111,9 +112,15 @@ def sound_parts() -> Parts:
     for name, (dimension, rows) in SHEETS.items():
         xml = re.sub(rb'<dimension ref="[^"]*"', f'<dimension ref="{dimension}"'.encode(), parts[name])
         parts[name] = re.sub(
-            rb"<sheetData ?/>|<sheetData>.*</sheetData>", lambda _, r=rows: f"<sheetData>{r}</sheetData>".encode(), xml
+            rb"<sheetData ?/>|<sheetData>.*</sheetData>",
+            partial(_literally, f"<sheetData>{rows}</sheetData>".encode()),
+            xml,
         )
     return parts | _with_strings(parts)
+
+
+def _literally(xml: bytes, _: object) -> bytes:
+    return xml
 
 
 def _furnish(home: Worksheet) -> None:
@@ -134,6 +141,7 @@ def _furnish(home: Worksheet) -> None:
     choice = DataValidation("list", formula1='"yes,no"')
     choice.add("D4")
     home.add_data_validation(choice)
+    assert home.oddHeader
     home.oddHeader.center.text = "page"
     home["A2"].hyperlink = Hyperlink(ref="A2", location="'h0'!F7")
     home["B2"].hyperlink = Hyperlink(ref="B2", location="h0_ln_1")

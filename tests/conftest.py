@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 import sheetgpt
 from sheetgpt import cli
+from sheetgpt.engines import libreoffice, office
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.text.tokenizer import byte_to_unicode
@@ -28,6 +29,20 @@ Tensors = dict[str, np.ndarray]
 
 MICRO_IDS = (5, 9, 33)
 Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_libreoffice() -> Iterator[None]:
+    """Starting LibreOffice takes 1.2 seconds of processor time, one more workbook in a resident one 0.07."""
+    with libreoffice.resident():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_libreoffice(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of it: the tests of starting, killing, profiles and memory."""
+    if request.node.get_closest_marker("own_libreoffice"):
+        monkeypatch.setattr(office, "_keeper", None)
 
 
 @pytest.fixture
@@ -72,13 +87,13 @@ NOT_TESTED = {
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped, loud = terminalreporter.stats.get("skipped", []), {"yellow": True, "bold": True}
+    skipped = terminalreporter.stats.get("skipped", [])
     for marker, (title, *lines) in NOT_TESTED.items():
         not_run = [report.nodeid for report in skipped if marker in report.keywords]
         if not_run:
-            terminalreporter.section(title, **loud)
+            terminalreporter.section(title, yellow=True, bold=True)
             for line in [*lines, *(f"  {name}" for name in not_run)]:
-                terminalreporter.line(line, **loud)
+                terminalreporter.line(line, yellow=True, bold=True)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def formula_of(sheet: str, cell: str) -> str:
     assert index
     master = re.search(rf'<c r="([A-Z]+\d+)"[^>]*><f t="shared" ref="[^"]*" si="{index[1]}">(.*?)</f>', sheet)
     assert master
-    return Translator("=" + unescape(master[2]), origin=master[1]).translate_formula(cell)[1:]
+    return str(Translator("=" + unescape(master[2]), origin=master[1]).translate_formula(cell))[1:]
 
 
 def set_formula(cell: str, change: Change) -> Change:

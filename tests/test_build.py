@@ -219,7 +219,7 @@ def test_progress_advances_inside_a_sheet_that_another_process_writes(
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     book = xlsx.Book("slow")
 
-    def slowly() -> Iterator[bytes]:
+    def slowly() -> Iterator[rows.Row]:
         for i in range(1, 41):
             time.sleep(0.005)
             yield rows.row(i, rows.numbers(1, np.arange(10.0)))
@@ -234,8 +234,9 @@ def test_progress_advances_inside_a_sheet_that_another_process_writes(
 
 def check_progress(seen: list[Written], target: Path) -> None:
     """Never backwards, and all of it in the end."""
-    for key in (lambda w: w.cells, lambda w: w.n_bytes):
-        assert [key(w) for w in seen] == sorted(key(w) for w in seen)
+    for key in ("cells", "n_bytes"):
+        values = [getattr(written, key) for written in seen]
+        assert values == sorted(values)
     assert len({w.all_cells for w in seen}) == 1
     assert seen[-1].cells == seen[-1].all_cells
     assert seen[0].n_bytes < seen[-1].n_bytes < target.stat().st_size
@@ -421,7 +422,7 @@ def test_a_worker_that_is_ended_from_outside_is_an_error_and_leaves_no_file(
     monkeypatch.setattr(xlsx, "MANY_CELLS", 0)
     book = xlsx.Book("ended")
     for title in ("one", "two", "three"):
-        book.add(book.frame(title), lambda: os.kill(os.getpid(), signal.SIGKILL), "A1", 1)  # type: ignore[arg-type]
+        book.add(book.frame(title), lambda: os.kill(os.getpid(), signal.SIGKILL), "A1", 1)  # type: ignore[arg-type, return-value]
     with pytest.raises(SheetGPTError, match="ended from outside"):
         book.save(tmp_path / "ended.xlsx")
     assert list(tmp_path.iterdir()) == []

@@ -112,7 +112,7 @@ def test_mask_buffers_are_ignored_whatever_their_type(
     tensors = {f"{prefix}{name}": values for name, values in hf_tensors.items()}
     for i in range(2):
         tensors[f"{prefix}h.{i}.attn.bias"] = np.tril(np.ones((1, 1, 10, 10), dtype=np.uint8))
-        tensors[f"{prefix}h.{i}.attn.masked_bias"] = np.float32([-1e4])
+        tensors[f"{prefix}h.{i}.attn.masked_bias"] = np.array([-1e4], np.float32)
     loaded = load(write_checkpoint(tensors=tensors))
     assert list(loaded.params) == list(loaded.config.parameter_shapes())
     assert_params(loaded.params, hf_tensors)
@@ -120,13 +120,13 @@ def test_mask_buffers_are_ignored_whatever_their_type(
 
 def test_float16_is_widened_exactly(write_checkpoint: Write, hf_tensors: Tensors) -> None:
     half = {name: values.astype(np.float16) for name, values in hf_tensors.items()}
-    half["ln_f.bias"] = np.float16([0, -0.0, 6e-8, 65504, -1 / 3, 1])
+    half["ln_f.bias"] = np.array([0, -0.0, 6e-8, 65504, -1 / 3, 1], np.float16)
     assert_params(load(write_checkpoint(tensors=half)).params, {n: v.astype(np.float32) for n, v in half.items()})
 
 
 def test_bfloat16_is_widened_exactly(write_checkpoint: Write, hf_tensors: Tensors) -> None:
     folder = write_checkpoint()
-    hf_tensors["ln_f.bias"] = np.float32([0, -0.0, 1e-40, 3e38, -1 / 3, 1])
+    hf_tensors["ln_f.bias"] = np.array([0, -0.0, 1e-40, 3e38, -1 / 3, 1], np.float32)
     upper = {name: (values.view(np.uint32) >> 16).astype("<u2") for name, values in hf_tensors.items()}
     write_raw(folder / "model.safetensors", {n: ("BF16", v.shape, v.tobytes()) for n, v in upper.items()})
     truncated = {n: (v.view(np.uint32) & 0xFFFF0000).view(np.float32) for n, v in hf_tensors.items()}
@@ -170,7 +170,7 @@ def shards(write_checkpoint: Write, hf_tensors: Tensors) -> Path:
     folder = write_checkpoint()
     (folder / "model.safetensors").unlink()
     names = list(hf_tensors)
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for n, part in enumerate((names[:9], names[9:]), 1):
         file = f"model-0000{n}-of-00002.safetensors"
         save_file({f"transformer.{name}": hf_tensors[name] for name in part}, folder / file)
@@ -264,7 +264,7 @@ def test_an_unexpected_tensor_is_named(write_checkpoint: Write, hf_tensors: Tens
     ("value", "dtype"), [(np.nan, np.float32), (-np.inf, np.float32), (np.inf, np.float16), (np.nan, np.float16)]
 )
 def test_a_number_that_is_not_finite_is_named_with_its_place(
-    write_checkpoint: Write, hf_tensors: Tensors, value: float, dtype: type
+    write_checkpoint: Write, hf_tensors: Tensors, value: float, dtype: type[np.floating[Any]]
 ) -> None:
     hf_tensors["h.1.mlp.c_proj.weight"][3, 4] = value
     tensors = {name: values.astype(dtype) for name, values in hf_tensors.items()}

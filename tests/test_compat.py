@@ -1,6 +1,7 @@
 """scripts/compat.py: what it says of an engine that computes right, and of one that gives back what the file held."""
 
 from pathlib import Path
+from typing import Any
 
 import compat
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from sheetgpt.engines import cached
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.verification.verify import ENGINES
 
 
 @pytest.fixture
@@ -24,8 +26,8 @@ def test_an_engine_that_recalculates_passes_and_sees_the_broken_formula(micro_wo
 def test_an_engine_that_keeps_cached_values_is_found_out(
     micro_workbook: Path, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine: compat.Any = lambda path, _inputs, names, _timeout: cached.recalculate(path, {}, names)  # noqa: E731
-    monkeypatch.setitem(compat.ENGINES, "lazy", engine)
+    engine: Any = lambda path, _inputs, names, _timeout: cached.recalculate(path, {}, names)  # noqa: E731
+    monkeypatch.setitem(ENGINES, "lazy", engine)
     assert compat.one("lazy", broken, {}, 60)["failed"] == []
     assert len(compat.one("lazy", micro_workbook, {"ids": [60, 2, 17]}, 60)["failed"]) > 20
 

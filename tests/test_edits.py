@@ -124,6 +124,7 @@ def in_one_step(edits: list[Edit], layout: Layout) -> Edit:
     return whole | {"prompt_ids": ids}
 
 
+@pytest.mark.own_libreoffice
 @pytest.mark.parametrize("n", [7, 19, 28, N_EDITS - 1])
 def test_a_fresh_process_agrees(
     micro_workbook: Path, layout: Layout, edits: list[Edit], reads: list[str], incremental: list[State], n: int

@@ -19,6 +19,8 @@ from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
 
 GOLDEN = Path(__file__).parent / "golden"
 
+FUNCTIONS: tuple[Any, ...] = (generate, stream)
+
 
 def in_cells(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     return {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
@@ -33,7 +35,7 @@ def model(request: pytest.FixtureRequest) -> Checkpoint:
 @pytest.mark.parametrize("parts", [(4, 1, 1, 1), (1, 1, 5), (2, 3, 2), (7,)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-4)])
 def test_the_cache_gives_the_full_forward_s_logits(
-    model: Checkpoint, parts: tuple[int, ...], dtype: type, tolerance: float
+    model: Checkpoint, parts: tuple[int, ...], dtype: type[np.floating[Any]], tolerance: float
 ) -> None:
     ids = [5, 9, 33, 0, 9, 36, 1]
     params = {name: tensor.astype(dtype) for name, tensor in in_cells(model).items()}
@@ -92,7 +94,7 @@ def test_the_bundled_model_continues_a_prompt() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_token_copies_no_matrix(dtype: type) -> None:
+def test_a_token_copies_no_matrix(dtype: type[np.floating[Any]]) -> None:
     checkpoint = load("fairytale")
     params = {name: tensor.astype(dtype) for name, tensor in checkpoint.params.items()}
     cache = Cache(checkpoint.config, 4, dtype)
@@ -189,16 +191,16 @@ def test_streamed_text_waits_for_whole_characters() -> None:
 def test_bad_input_is_refused_before_anything_is_computed(
     micro: Checkpoint, settings: dict[str, Any], words: str
 ) -> None:
-    for function in (generate, stream):
+    for function in FUNCTIONS:
         with pytest.raises(SheetGPTError, match=words):
-            function(micro, **{"ids": [1], "new_tokens": 2} | settings)  # type: ignore[operator]
+            function(micro, **{"ids": [1], "new_tokens": 2} | settings)
 
 
 @pytest.mark.parametrize("prompt", [[1, 2], b"a", 5])
 def test_a_prompt_that_is_no_text_is_refused(prompt: Any) -> None:
-    for function in (generate, stream):
+    for function in FUNCTIONS:
         with pytest.raises(SheetGPTError, match=r"The prompt is a .*give a text, or token ids as ids="):
-            function("fairytale", prompt)  # type: ignore[operator]
+            function("fairytale", prompt)
 
 
 def test_more_tokens_than_the_model_or_the_cache_has_are_refused(micro: Checkpoint) -> None:

@@ -1,5 +1,6 @@
 """The workbook writes, in LibreOffice: its choices against the NumPy twin's, over settings, edits, stops, windows."""
 
+import functools
 import random
 import shutil
 import subprocess
@@ -14,15 +15,15 @@ import openpyxl
 import pytest
 from conftest import Command
 from safetensors.numpy import load_file, save_file
-from test_prompt import FINE, ids_of, word
+from test_prompt import ids_of, word
 from texts import random_texts, typed
 
 import sheetgpt
-from sheetgpt.engines import Cells, Step, libreoffice
+from sheetgpt.engines import Cells, Step, libreoffice, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.model import as_cells
-from sheetgpt.sheets.home_prompt import OTHER_INPUTS, SLID
+from sheetgpt.sheets.home_prompt import FINE, OTHER_INPUTS, SLID
 from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.workbook.build import build
@@ -102,7 +103,7 @@ def test_200_combinations_are_verified(
     layout = open_workbook(workbook).layout
     texts = [text for text in random_texts(400, 21, 3) if fits(text, checkpoint, layout)][:n]
     combinations = [chosen | {"prompt": text} for text, chosen in zip(texts, settings(n, 1, 11), strict=True)]
-    book, steps, logits = open_workbook(workbook), [], []
+    book, steps, logits = open_workbook(workbook), list[Step](), list[Any]()
 
     def ask(_path: Path, inputs: dict[str, Any], areas: list[str], _timeout: float) -> None:
         steps.append(Step(inputs, [*areas, "message", "logits"], hard=len(steps) % 2 == 0))
@@ -110,6 +111,7 @@ def test_200_combinations_are_verified(
 
     verification = sys.modules["sheetgpt.verification.verify"]
     monkeypatch.setattr(verification, "open_workbook", lambda _: book)
+    monkeypatch.setattr(verification, "formula_cells", functools.cache(verification.formula_cells))
     monkeypatch.setitem(verification.ENGINES, "libreoffice", ask)
     for chosen in combinations:
         with pytest.raises(Asked):
@@ -160,7 +162,7 @@ def test_after_60_edits_nothing_is_stale(reader_workbook: Path) -> None:
         "top_probs",
         "completion",
     ]
-    steps = []
+    steps: list[Step] = []
     for text, chosen in zip(random_texts(60, 32, 2), settings(60, 33, 11), strict=True):
         key = rng.choice(["prompt", *chosen])
         edits = [{"prompt": typed(text)} if key == "prompt" else {key: chosen[key]}]
@@ -194,23 +196,32 @@ def test_nothing_is_written_after_the_end_of_text(reader_workbook: Path, reader:
     assert len(ids_of(found["token_ids"])) < len(free)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("new_tokens", 12, "New tokens must be"),
-        ("new_tokens", 1.5, "New tokens must be"),
-        ("temperature", "hot", "The temperature must be"),
-        ("temperature", 1e-9, "The temperature must be"),
-        ("top_k", 65, "top_k must be"),
-        ("top_p", 0, "top_p must be"),
-        ("seed", -1, "The seed must be"),
-        ("score_prompt", 2, "Score the prompt must be"),
-    ],
-)
+OUT_OF_RANGE: list[tuple[str, Any, str]] = [
+    ("new_tokens", 12, "New tokens must be"),
+    ("new_tokens", 1.5, "New tokens must be"),
+    ("temperature", "hot", "The temperature must be"),
+    ("temperature", 1e-9, "The temperature must be"),
+    ("top_k", 65, "top_k must be"),
+    ("top_p", 0, "top_p must be"),
+    ("seed", -1, "The seed must be"),
+    ("score_prompt", 2, "Score the prompt must be"),
+]
+
+
+@pytest.fixture(scope="module")
+def out_of_range(reader_workbook: Path) -> dict[tuple[str, Any], dict[str, Any]]:
+    """What the workbook says of each, all other inputs being right."""
+    right = Inputs("the king", new_tokens=3).cells(open_workbook(reader_workbook).layout)
+    steps = [Step({**right, name: value}, [*READ, "top_ids", "self_check"]) for name, value, _ in OUT_OF_RANGE]
+    answers = libreoffice.run(reader_workbook, steps)
+    return {(name, value): found for (name, value, _), found in zip(OUT_OF_RANGE, answers, strict=True)}
+
+
+@pytest.mark.parametrize(("name", "value", "said"), OUT_OF_RANGE)
 def test_a_setting_out_of_range_is_said_in_words_and_nothing_is_written(
-    reader_workbook: Path, name: str, value: Any, said: str
+    out_of_range: dict[tuple[str, Any], dict[str, Any]], name: str, value: Any, said: str
 ) -> None:
-    [found] = libreoffice.run(reader_workbook, [Step({"new_tokens": 3, name: value}, [*READ, "top_ids", "self_check"])])
+    found = out_of_range[name, value]
     assert said in word(found["message"])
     assert len(ids_of(found["token_ids"])) == int(ids_of(found["n_prompt"])[0])
     assert ids_of(found["top_ids"]) == []
@@ -219,7 +230,7 @@ def test_a_setting_out_of_range_is_said_in_words_and_nothing_is_written(
 
 def test_the_self_check_sees_a_changed_weight_and_other_inputs(reader_workbook: Path) -> None:
     weight = {"h0_mlp_c_fc_b": [0.5, 0.5, 0.5, 0.5]}
-    edits = ({}, {"seed": 3}, {"seed": 0} | weight)
+    edits: tuple[dict[str, Any], ...] = ({}, {"seed": 3}, {"seed": 0} | weight)
     fine, other, broken = libreoffice.run(reader_workbook, [Step(edit, ["self_check"]) for edit in edits])
     assert word(fine["self_check"]).startswith("✓")
     assert word(other["self_check"]) == OTHER_INPUTS
@@ -265,7 +276,7 @@ def names_and_rules(path: Path) -> Sequence[Any]:
         for cell in row
         if cell.data_type == "f"
     }
-    home = book["Home"]
+    home: Any = book["Home"]
     rules = sorted(str(rule.sqref) for rule in home.data_validations.dataValidation)
     return set(book.defined_names), rules, len(home._charts), cells
 
@@ -281,7 +292,7 @@ def test_openpyxl_opens_and_saves_it_whole(reader_workbook: Path, tmp_path: Path
 
 def test_libreoffice_opens_and_saves_it_whole(reader_workbook: Path, reader: Checkpoint, tmp_path: Path) -> None:
     profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
-    soffice = str(libreoffice.find_soffice())
+    soffice = str(office.find_soffice())
     command = [soffice, profile, "--headless", "--convert-to", "xlsx", "--outdir", str(tmp_path), str(reader_workbook)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     saved = tmp_path / reader_workbook.name

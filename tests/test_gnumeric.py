@@ -8,7 +8,7 @@ import pytest
 from test_prompt import READ, word, wrong
 
 import sheetgpt
-from sheetgpt.engines import Cells, gnumeric
+from sheetgpt.engines import Cells, Inputs, gnumeric
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.verification.verify import verify
@@ -61,7 +61,7 @@ def test_bpe_by_hand_and_the_self_check_work(workbook: Path) -> None:
 def test_every_tensor_and_the_tokens_that_are_written_are_numpys(
     micro: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temperature: float
 ) -> None:
-    def recalculate(path: Path, inputs: gnumeric.Inputs, areas: list[str], _timeout: float) -> object:
+    def recalculate(path: Path, inputs: Inputs, areas: list[str], _timeout: float) -> object:
         found: dict[str, Cells | None] = gnumeric.recalculate(path, inputs, areas)
         return found
 

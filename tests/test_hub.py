@@ -13,7 +13,7 @@ import pytest
 from conftest import Command
 from hub_server import COMMIT, Hub
 from huggingface_hub import constants
-from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 from safetensors.numpy import save_file
 
 from sheetgpt.errors import SheetGPTError

@@ -13,6 +13,7 @@ from sheetgpt.engines import cached, ironcalc
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.sheets.layout import Layout, defined_name
+from sheetgpt.verification.report import TOLERANCE
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
@@ -36,8 +37,8 @@ def test_the_tensors_are_those_of_the_changed_prompt(micro_workbook: Path, micro
     for name in ("token_ids", "embed", "h0.attn.z", "h0.mlp.act", "h1.resid_post", "ln_f", "logits"):
         want = trace[name].reshape(layout.trace[name].n_rows, len(ids))
         cells = found[defined_name(name)]
-        assert cells is not None, name
-        np.testing.assert_allclose(cells.numbers, want, rtol=1e-9, atol=1e-12, err_msg=name)
+        assert cells
+        np.testing.assert_allclose(cells.numbers, want, rtol=TOLERANCE, atol=1e-12, err_msg=name)
 
 
 def test_text_becomes_ids_and_text_again(reader_workbook: Path, reader: Checkpoint) -> None:

@@ -160,13 +160,13 @@ def test_text_edits_leave_nothing_stale(reader_workbook: Path, reader: Checkpoin
             edit = {"prompt_ids": [rng.randrange(2048) for _ in range(rng.randrange(4))]}
         steps += [Step(edit, names, hard=False), Step({}, names)]
     answers = libreoffice.run(reader_workbook, steps)
-    for edit, soft, hard in zip(steps[::2], answers[::2], answers[1::2], strict=True):
+    for step, soft, hard in zip(steps[::2], answers[::2], answers[1::2], strict=True):
         for name in names:
             a, b = soft[name], hard[name]
             assert a, name
             assert b, name
-            assert a.texts == b.texts, (edit.set, name)
-            np.testing.assert_array_equal(a.numbers, b.numbers, err_msg=f"{edit.set} {name}")
+            assert a.texts == b.texts, (step.set, name)
+            np.testing.assert_array_equal(a.numbers, b.numbers, err_msg=f"{step.set} {name}")
 
 
 def test_a_prompt_past_the_capacity_is_refused(reader_workbook: Path, reader: Checkpoint, tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets import embed, layout, weights
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.verification.verify import Report, verify
+from sheetgpt.verification.report import Report
+from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.reopen import open_workbook
 
 ODD_IDS = (36, 0, 0, 7)

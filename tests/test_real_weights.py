@@ -18,7 +18,7 @@ from hub_server import Hub
 
 import sheetgpt
 from sheetgpt.gpt2.checkpoint import load
-from sheetgpt.verification.verify import Report, TensorResult
+from sheetgpt.verification.report import Report, TensorResult
 
 GPT2 = "openai-community/gpt2"
 Write = Callable[..., Path]

@@ -164,7 +164,8 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any], words: str)
 
 
 def test_numpy_s_own_numbers_are_taken() -> None:
-    assert uniforms(Sampling(np.float64(0.5), np.int64(3), np.float32(0.5), np.int32(5)).seed, 1) == uniforms(5, 1)
+    numbers: tuple[Any, ...] = (np.float64(0.5), np.int64(3), np.float32(0.5), np.int32(5))
+    assert uniforms(Sampling(*numbers).seed, 1) == uniforms(5, 1)
 
 
 def test_logits_and_uniforms_that_choose_nothing_are_refused() -> None:

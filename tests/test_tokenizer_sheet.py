@@ -185,7 +185,7 @@ def test_the_sheets_break_no_rule_of_excel(workbook: Path) -> None:
 def test_ids_become_text_again(workbook: Path, tokenizer: Tokenizer) -> None:
     rng = random.Random(5)
     letters = byte_to_unicode()
-    broken = (
+    broken: tuple[bytes, ...] = (
         b"\xed\xa0\x80",
         b"\xed\x9f\xbf",
         b"\xe0\x9f\x80",

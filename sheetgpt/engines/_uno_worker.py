@@ -1,8 +1,9 @@
 """Drives LibreOffice through UNO; started by libreoffice.py under the Python that owns the `uno` module.
 
-Standard library and uno only, Python 3.8 or later. It finds job.json in the folder given as its argument, and leaves
-answer.json beside the numbers of each range, raw little-endian float64 in files named by step and range. It kills
-its process group, LibreOffice included, as soon as its standard input closes: whoever started it is gone.
+Standard library and uno only, Python 3.8 or later. Its argument is a folder. Each line of standard input names a folder
+in there with a job.json; it leaves answer.json beside the numbers of each range, raw little-endian float64 in files
+named by step and range. An empty line ends it. It kills its process group, LibreOffice included, as soon as standard
+input closes: whoever started it is gone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -24,6 +26,7 @@ from typing import Any
 CELLS_A_CALL = 200_000  # getDataArray answers in one message: this keeps it at some megabytes
 LOCATED_ERRORS = 1_000  # asking for one cell's error takes 1 to 4 ms; a wholly broken workbook has millions
 NAN = float("nan")
+DESKTOP = "com.sun.star.frame.Desktop"
 CANT_LOAD = "LibreOffice can't load {workbook}: it may be damaged, so build or copy it again."
 ERRORS = {503: "#NUM!", 519: "#VALUE!", 524: "#REF!", 525: "#NAME?", 532: "#DIV/0!", 32767: "#N/A"}
 
@@ -43,13 +46,13 @@ def grid(values: Any, n_rows: int, n_columns: int) -> list[list[Any]]:
     return [cells[i : i + n_columns] for i in range(0, len(cells), n_columns)]
 
 
-def start(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> Any:
+def start(setup: dict[str, Any], folder: Path, state: dict[str, Any]) -> Any:
     """LibreOffice's component context; its process goes into the state."""
     import uno  # type: ignore[import-not-found, unused-ignore]
     from com.sun.star.connection import NoConnectException  # type: ignore[import-not-found, unused-ignore]
 
-    command = [job["soffice"], "--headless", "--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
-    command += [f"--accept=pipe,name={job['pipe']};urp;", f"-env:UserInstallation={job['profile']}"]
+    command = [setup["soffice"], "--headless", "--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
+    command += [f"--accept=pipe,name={setup['pipe']};urp;", f"-env:UserInstallation={setup['profile']}"]
     environment = dict(os.environ, TMPDIR=str(folder))  # its scratch files go away with the folder
     for name in ("PYTHONPATH", "PYTHONHOME"):
         environment.pop(name, None)
@@ -58,7 +61,7 @@ def start(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> Any:
     resolver = local.ServiceManager.createInstanceWithContext("com.sun.star.bridge.UnoUrlResolver", local)
     while True:
         try:
-            return resolver.resolve(f"uno:pipe,name={job['pipe']};urp;StarOffice.ComponentContext")
+            return resolver.resolve(f"uno:pipe,name={setup['pipe']};urp;StarOffice.ComponentContext")
         except NoConnectException:
             if state["office"].poll() is not None:
                 raise
@@ -77,7 +80,7 @@ def properties(**values: Any) -> tuple[Any, ...]:
 
 def load(context: Any, job: dict[str, Any]) -> Any:
     """The document, untitled: a template's copy takes no lock beside the file and can't be saved over it."""
-    desktop = context.ServiceManager.createInstanceWithContext("com.sun.star.frame.Desktop", context)
+    desktop = context.ServiceManager.createInstanceWithContext(DESKTOP, context)
     options: dict[str, Any] = {"Hidden": True, "AsTemplate": True, "MacroExecutionMode": 0, "UpdateDocMode": 0}
     if job["workbook"].lower().endswith(".xlsx"):
         options["FilterName"] = "Calc MS Excel 2007 XML"  # else a damaged one might be read as text
@@ -186,8 +189,8 @@ def export(document: Any, pdf: dict[str, Any]) -> None:
     document.storeToURL(pdf["url"], properties(FilterName="calc_pdf_Export"))
 
 
-def peak_bytes() -> int | None:
-    """The most memory LibreOffice has held, where the system tells."""
+def memory() -> tuple[int | None, int]:
+    """The most bytes that LibreOffice has held, and those that it holds now, where the system tells."""
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             group = int((status.parent / "stat").read_text().rpartition(")")[2].split()[2])
@@ -195,15 +198,16 @@ def peak_bytes() -> int | None:
         except (OSError, ValueError, IndexError):
             continue  # it ended meanwhile
         if group == os.getpgid(0) and lines["Name"].strip() == "soffice.bin" and "VmHWM" in lines:
-            return int(lines["VmHWM"].split()[0]) * 1024
-    return None
+            most, now = (int(lines[key].split()[0]) * 1024 for key in ("VmHWM", "VmRSS"))
+            return most, now
+    return None, 0
 
 
 def work(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> dict[str, Any]:
-    context = start(job, folder, state)
+    """The job's steps, one after the other, on a document that stays open in the state."""
     state["doing"] = "loading"
     begun = time.perf_counter()
-    document = load(context, job)
+    document = state["document"] = load(state["context"], job)
     load_seconds, step_seconds, steps, budget = time.perf_counter() - begun, [], [], [LOCATED_ERRORS]
     for i, step in enumerate(job["steps"]):
         state["doing"] = "recalculating"
@@ -226,8 +230,20 @@ def work(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> dict[str, 
     if job.get("pdf"):
         state["doing"] = "exporting"
         export(document, job["pdf"])
-    state["context"] = context
-    return {"load_seconds": load_seconds, "step_seconds": step_seconds, "peak_bytes": peak_bytes(), "steps": steps}
+    return {"load_seconds": load_seconds, "step_seconds": step_seconds, "peak_bytes": memory()[0], "steps": steps}
+
+
+def tidy(state: dict[str, Any]) -> bool:
+    """Closes the document; tells whether LibreOffice is as it was before, with nothing open."""
+    try:
+        document = state.pop("document", None)
+        if document is not None:
+            document.close(True)
+        desktop = state["context"].ServiceManager.createInstanceWithContext(DESKTOP, state["context"])
+        return not desktop.getComponents().createEnumeration().hasMoreElements() and state["office"].poll() is None
+    except Exception as error:
+        print(error, file=sys.stderr)
+        return False
 
 
 def failure(error: Exception, state: dict[str, Any]) -> str:
@@ -252,24 +268,37 @@ def failure(error: Exception, state: dict[str, Any]) -> str:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    job = json.loads((folder / "job.json").read_text("utf-8"))
-    threading.Thread(target=follow_parent, args=(folder, job["sockets"]), daemon=True).start()
-    state: dict[str, Any] = {"doing": "starting up for"}
+    setup = json.loads((folder / "setup.json").read_text("utf-8"))
+    jobs: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=follow_parent, args=(folder, setup["sockets"], jobs), daemon=True).start()
+    state: dict[str, Any] = {}
+    while name := jobs.get():
+        answer = attempt(setup, folder, folder / name, state)
+        (folder / name / "answer.part").write_text(json.dumps(answer), "utf-8")
+        (folder / name / "answer.part").replace(folder / name / "answer.json")
+    leave(state)
+
+
+def attempt(setup: dict[str, Any], folder: Path, place: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a job, or the sentence that says why there is none; `fit`: LibreOffice can take another."""
+    state["doing"] = "starting up for"
+    expected = True
     try:
-        answer = work(job, folder, state)
+        if "context" not in state:
+            state["context"] = start(setup, folder, state)
+        answer = work(json.loads((place / "job.json").read_text("utf-8")), place, state)
     except Exception as error:
         answer = {"error": failure(error, state)}
-    (folder / "answer.part").write_text(json.dumps(answer), "utf-8")
-    (folder / "answer.part").replace(folder / "answer.json")
-    leave(state)
+        expected = isinstance(error, Refused) or answer["error"] == CANT_LOAD
+    fit = expected and (not setup["shared"] or tidy(state))  # closing takes its time: not where all is killed anyway
+    return {**answer, "fit": fit, "bytes": memory()[1]}
 
 
 def leave(state: dict[str, Any]) -> None:
     """Asks LibreOffice to go, and does not insist: the process group is killed in a moment."""
     if "context" in state:
         try:
-            name = "com.sun.star.frame.Desktop"
-            state["context"].ServiceManager.createInstanceWithContext(name, state["context"]).terminate()
+            state["context"].ServiceManager.createInstanceWithContext(DESKTOP, state["context"]).terminate()
             state["office"].wait(5)
         except Exception as error:
             print(error, file=sys.stderr)
@@ -277,9 +306,10 @@ def leave(state: dict[str, Any]) -> None:
     os._exit(0)
 
 
-def follow_parent(folder: Path, sockets: list[str]) -> None:
-    """Waits for standard input to close, which nothing is ever written to, then leaves no trace."""
-    sys.stdin.buffer.read()
+def follow_parent(folder: Path, sockets: list[str], jobs: queue.Queue[str]) -> None:
+    """Hands on the lines of standard input, and leaves no trace when it closes."""
+    for line in sys.stdin.buffer:
+        jobs.put(line.decode().strip())
     for path in sockets:
         with contextlib.suppress(OSError):
             os.unlink(path)
