@@ -23,6 +23,7 @@ from openpyxl.utils import column_index_from_string
 
 from sheetgpt.engines._uno_worker import Refused, grid
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
 
 Value = float | int | str | None  # None clears the cell
 Inputs = Mapping[str, Value | Sequence[Value]]
@@ -74,7 +75,7 @@ def rectangle(reference: str) -> Rectangle | None:
     left, top, right, bottom = found.groups()
     columns = [column_index_from_string(letters) for letters in (left, right or left)]
     rows = [int(digits) for digits in (top, bottom or top)]
-    if max(columns) > 16_384 or max(rows) > 1_048_576:
+    if max(columns) > MAX_COLUMN or max(rows) > MAX_ROW:
         return None
     return Rectangle(sheet, min(rows) - 1, min(columns) - 1, max(rows) - min(rows) + 1, max(columns) - min(columns) + 1)
 

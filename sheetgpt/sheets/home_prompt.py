@@ -15,6 +15,7 @@ from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.decoding import DecodingLayout
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
@@ -201,7 +202,7 @@ def prompt_text(layout: Layout, text: Text | None) -> str:
 
 def completion_formula(layout: Layout, text: Text) -> str:
     """What the written tokens add to the text."""
-    return f"MID({text.decoding.text.reference},LEN({local(layout.home['prompt_text'])})+1,32767)"
+    return f"MID({text.decoding.text.reference},LEN({local(layout.home['prompt_text'])})+1,{MAX_TEXT})"
 
 
 def settings_ok(layout: Layout) -> str:

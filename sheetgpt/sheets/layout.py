@@ -22,7 +22,6 @@ FIRST_WEIGHT = 3  # column C of a weight sheet
 BAND = 10_000  # tokens side by side in one band of wte
 
 INPUTS = ("new_tokens", "temperature", "top_k", "top_p", "seed", "score_prompt")  # yellow cells with a number
-MAX_ROWS, MAX_COLUMNS, MAX_FORMULA = 1_048_576, 16_384, 8_192  # Excel's
 
 HOME, GUIDE, MODEL, EMBED, OUTPUT, SOFTMAX, SAMPLE, VOCABULARY, WTE, WPE = (
     "Home",

@@ -10,7 +10,7 @@ from openpyxl.utils import get_column_letter
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.layout import MAX_COLUMNS, MAX_ROWS
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW, MAX_TEXT
 from sheetgpt.text.bpe import Tables
 
 TOKENIZER, MERGES, CHARACTERS = "Tokenizer", "Merges", "Characters"
@@ -40,14 +40,14 @@ class TokenizerLayout:
     rounds: int = 48
 
     def __post_init__(self) -> None:
-        if not 1 <= self.capacity <= 32_767:
+        if not 1 <= self.capacity <= MAX_TEXT:
             raise SheetGPTError(
-                f"--prompt-bytes {self.capacity} is not between 1 and 32767, the characters that a cell holds."
+                f"--prompt-bytes {self.capacity} is not between 1 and {MAX_TEXT}, the characters that a cell holds."
             )
-        if not 1 <= self.rounds <= (MAX_COLUMNS - FIRST_ROUND) // len(ROUND):
-            raise SheetGPTError(f"{self.rounds} merge rounds don't fit on a sheet of {MAX_COLUMNS:,} columns.")
-        if len(self.tables.keys) > MAX_ROWS - FIRST_ENTRY:
-            raise SheetGPTError(f"The {len(self.tables.merged):,} merges don't fit on a sheet of {MAX_ROWS:,} rows.")
+        if not 1 <= self.rounds <= (MAX_COLUMN - FIRST_ROUND) // len(ROUND):
+            raise SheetGPTError(f"{self.rounds} merge rounds don't fit on a sheet of {MAX_COLUMN:,} columns.")
+        if len(self.tables.keys) > MAX_ROW - FIRST_ENTRY:
+            raise SheetGPTError(f"The {len(self.tables.merged):,} merges don't fit on a sheet of {MAX_ROW:,} rows.")
 
     def column(self, name: str) -> Area:
         """A column of the Tokenizer sheet, its `capacity` rows."""

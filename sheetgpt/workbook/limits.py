@@ -1,8 +1,8 @@
 """What a workbook may be at most, checked before anything is written, and what opening it takes.
 
-Sources: for rows, columns and formulas "Excel specifications and limits", support.microsoft.com; for the file PKWARE's
-APPNOTE.TXT, section 4.3; for the programs in a browser "File size limits for workbooks in SharePoint" (100 MB) and
-"Files you can store in Google Drive" (10 million cells, 100 MB for an Excel file).
+Sources: for rows, columns and formulas see `ooxml.limits`; for the file PKWARE's APPNOTE.TXT, section 4.3; for the
+programs in a browser "File size limits for workbooks in SharePoint" (100 MB) and "Files you can store in Google Drive"
+(10 million cells, 100 MB for an Excel file).
 """
 
 from dataclasses import replace
@@ -10,8 +10,9 @@ from dataclasses import replace
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.quantize import EXACT, INT8
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
 from sheetgpt.sheets.home_prompt import Text, prompt_text
-from sheetgpt.sheets.layout import MAX_COLUMNS, MAX_FORMULA, MAX_ROWS, Layout
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, ROUND
 
 MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every spreadsheet program reads
@@ -88,11 +89,11 @@ def _formulas(layout: Layout) -> int:
 
 
 def _fits(name: str, area: Area) -> None:
-    if area.last_column > MAX_COLUMNS:
+    if area.last_column > MAX_COLUMN:
         raise SheetGPTError(
-            f"{name} would need {area.last_column:,} columns on the sheet {area.sheet}; a sheet has {MAX_COLUMNS:,}."
+            f"{name} would need {area.last_column:,} columns on the sheet {area.sheet}; a sheet has {MAX_COLUMN:,}."
         )
-    if area.last_row > MAX_ROWS:
+    if area.last_row > MAX_ROW:
         raise SheetGPTError(
-            f"{name} would need {area.last_row:,} rows on the sheet {area.sheet}; a sheet has {MAX_ROWS:,}."
+            f"{name} would need {area.last_row:,} rows on the sheet {area.sheet}; a sheet has {MAX_ROW:,}."
         )
