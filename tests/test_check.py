@@ -271,11 +271,11 @@ SHARED_FORMULAS = [
     _shared('ref="F7:H7"', 'ref="F7:H8"', "F7", "fills down"),
     _shared('ref="F7:H7"', 'ref="H7:F7"', "F7", "no range"),
     _shared('<c r="G7"><f t="shared" si="0"/>', '<c r="G7"><f t="shared" si="0">F7</f>', "G7", "carries its text"),
-    _shared("F$11*$D7", "XFC$11*$D7", "F7", "2 columns further right leaves"),
+    _shared("F$11*$D$7", "XFC$11*$D7", "F7", "2 columns further right leaves"),
     _shared("<f>SUM($F$7:F$7)</f>", '<f t="dataTable">F7</f>', "F9", "dataTable"),
     _shared("<f>SUM($F$7:F$7)</f>", '<f t="array" ref="F9:G0">F7</f>', "F9", "no range"),
     _shared("<f>SUM($F$7:F$7)</f>", "<f/>", "F9", "no text"),
-    *(_shared('IF(F$5,F$11*$D7,"")', formula, "F7", word) for formula, word in UNSHARED),
+    *(_shared('IF(F$5,F$11*$D$7,"")', formula, "F7", word) for formula, word in UNSHARED),
     _shared("<f>SUM($F$7:F$7)</f>", '<f colour="red">1</f>', "F9", "no attribute"),
 ]
 
@@ -327,11 +327,46 @@ CAUSALITY = [
     _block_formula("SUM($F$7:H$7)", "right of the formula"),
     _block_formula("'h0'!H7*2", "right of the formula"),
     _block_formula("SUM(h0_ln_1)", "right of the formula"),
-    _block_formula("Home!H11", "right of the formula"),
+    _block_formula("Home!H$10", "right of the formula"),
     _block_formula("SUM(token_ids)", "right of the formula"),
-    _shared("F$11*$D7", "G$11*$D7", "F7", "right of the formula"),
-    _block_formula("LEN($A7)", "labels of column A"),
-    Break(BLOCK, '<c r="D7"><v>0.25</v>', '<c r="D7"><f>G11</f><v>0.25</v>', "D7", "right of the formula"),
+    _shared("F$11*$D$7", "G$11*$D7", "F7", "right of the formula"),
+    _block_formula("LEN($A$9)", "A9 depends on the tokens up to column H"),
+    _block_formula("$A$9:$B$9", "A9 depends on the tokens up to column H"),
+    _block_formula("$B$9", "B9 depends on the tokens up to column H"),
+    Break(BLOCK, '<c r="D7"><v>0.25</v>', '<c r="D7"><f>G11</f><v>0.25</v>', "F7", "D7 depends on the tokens up to"),
+]
+
+FILLING_RIGHT = [
+    _block_formula("SUM($F$7:G7)", "no $ before its row"),
+    _block_formula("SUM(F$7,$F$8:G9)", "$F$8:G9 has no $ before its row"),
+    _block_formula("Home!G10", "no $ before its row"),
+    _shared("F$11*$D$7", "F$11*$D7", "F7", "no $ before its row"),
+    Break(BLOCK, '<c r="R13"><f t="shared" si="2"/>', '<c r="R13"><f>Q$11</f>', "R13", "fills the rest of its row"),
+    Break(
+        BLOCK, '<c r="F13"><f t="shared" ref="F13:Y13" si="2">F$11', '<c r="F13"><f>G$11-G$11+F$11', "F13", "right of"
+    ),
+    Break(BLOCK, "IF(K$11&lt;2", "IF(K$11&lt;3", "K14", "fills the rest of its row"),
+    Break(BLOCK, "IF(Y$11&lt;2", "IF(X$11&lt;2", "Y14", "fills the rest of its row"),
+    Break(BLOCK, "IF(F$11&lt;2", "IF(G$5&lt;2", "F14", "right of the formula"),
+    Break(BLOCK, "IF(F$11&lt;2", "IF(F$5&lt;2", "F14", "fills the rest of its row"),
+]
+
+POSITIONS = [
+    Break(
+        WORKBOOK,
+        _name("positions_Home") + "'Home'!$F$10",
+        _name("positions_Home") + "'Home'!$G$10",
+        "positions_home",
+        "begin in column G, on another sheet in column F",
+    ),
+    Break(WORKBOOK, _name("positions_Home") + "'Home'", _name("positions_Home") + "'h0'", "positions_h0", "Two names"),
+    Break(
+        WORKBOOK,
+        _name("positions_Home") + "'Home'!$F$10:$H$10",
+        _name("positions_Home") + "2",
+        "positions_home",
+        "one rectangle of one sheet",
+    ),
 ]
 
 FURNITURE = [
@@ -469,7 +504,7 @@ SCHEMA = [
 ]  # fmt: skip
 
 ALL = [
-    *(ROWS_AND_CELLS + VALUES + TEXTS + SHARED_FORMULAS + FORMULAS + CAUSALITY),
+    *(ROWS_AND_CELLS + VALUES + TEXTS + SHARED_FORMULAS + FORMULAS + CAUSALITY + FILLING_RIGHT + POSITIONS),
     *(FURNITURE + WORKBOOK_RULES + STYLE_RULES + PACKAGE + SCHEMA),
 ]
 
@@ -615,9 +650,9 @@ def test_sound_formulas_are_clean(formula: str, sound: Parts, tmp_path: Path) ->
 
 
 def test_a_formula_may_name_another_sheet_where_it_is_not_shared(sound: Parts, tmp_path: Path) -> None:
-    shared = replaced(sound, BLOCK, "F$11*$D7", 'F$11&amp;"Home!"')
+    shared = replaced(sound, BLOCK, "F$11*$D$7", 'F$11&amp;"Home!"')
     assert check(write(shared, tmp_path / "text.xlsx")) == []
-    named = replaced(sound, BLOCK, "F$11*$D7", "F$11*temperature")
+    named = replaced(sound, BLOCK, "F$11*$D$7", "F$11*temperature")
     assert check(write(named, tmp_path / "name.xlsx")) == []
 
 
@@ -700,7 +735,7 @@ def test_no_function_is_both_allowed_and_volatile() -> None:
 
 
 def test_what_is_sound_in_one_row_is_not_taken_for_granted_in_another() -> None:
-    book = Book({"part": "Home"}, {}, frozenset(), {}, 1, 0, 0)
+    book = Book({"part": "Home"}, {}, {}, 1, 0, 0)
     formulas = FormulaCheck(book)
     for sound, broken in [
         ("A5*2", "A1048577*2"),
