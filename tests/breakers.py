@@ -3,9 +3,12 @@
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
+import pytest
 from openpyxl import Workbook
 from openpyxl.chart import BarChart, Reference
 from openpyxl.formatting.rule import CellIsRule, ColorScaleRule, FormulaRule
@@ -15,6 +18,8 @@ from openpyxl.workbook.properties import CalcProperties
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt.excel_rules import check
 
 Parts = dict[str, bytes]
 
@@ -174,3 +179,36 @@ def write(parts: Parts, path: Path) -> Path:
         for name, data in parts.items():
             archive.writestr(name, data)
     return path
+
+
+TITLES = {HOME: "Home", BLOCK: "h0", WEIGHTS: "h0 weights"}
+
+
+@dataclass(frozen=True)
+class Break:
+    """`old` in the part becomes `new`; then a problem at `where` has `word` in its rule."""
+
+    part: str
+    old: str
+    new: str
+    where: str
+    word: str
+
+    @property
+    def label(self) -> str:
+        return f"{TITLES.get(self.part, self.part)}: {self.word}"
+
+
+def labels(cases: Sequence[Break]) -> list[str]:
+    return [f"{i} {case.label}" for i, case in enumerate(cases)]
+
+
+def named_where_it_is_broken(
+    case: Break, sound: Parts, folder: Path, monkeypatch: pytest.MonkeyPatch, with_schema: bool = False
+) -> None:
+    if not with_schema:  # the schema must not be what names it, and takes most of the time
+        monkeypatch.setattr(import_module("sheetgpt.excel_rules"), "schema_problems", lambda archive, skeletons: ())
+    problems = check(write(replaced(sound, case.part, case.old, case.new), folder / "broken.xlsx"))
+    part = TITLES.get(case.part, case.part)
+    at = [p.rule for p in problems if p.part in (part, case.part) and p.where.startswith(case.where)]
+    assert any(case.word in rule for rule in at), problems
