@@ -9,6 +9,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import openpyxl
@@ -49,6 +50,13 @@ def workbooks(
         "int8": build(micro, folder / "int8.xlsx", ids=(5, 9, 33), context=6, weights="int8"),
         "ids": build(reader, folder / "ids.xlsx", ids=(36, 5), context=7, new_tokens=3, prompt_bytes=0),
     }
+
+
+@pytest.fixture(autouse=True)
+def _no_schema(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a check's time goes into the order of the elements, which no formula changes."""
+    if "sound_workbook" not in request.node.name:
+        monkeypatch.setattr(import_module("sheetgpt.excel_rules"), "schema_problems", lambda archive, skeletons: ())
 
 
 @dataclass(frozen=True)
@@ -211,7 +219,7 @@ ROUND_ABOUT = [
     ("Block 0", "F170", "LEN('Block 0'!$A$81)", "A81"),  # "key: …" of the second token
     ("Embed", "F12", "SUM('Block 0'!$A$80:$A$81)", "A81"),
     ("Output", "G40", "LEN('Home'!$A$28)", "A28"),
-    ("Block 1", "H60", "LEN(completion)", ""),
+    ("Block 1", "H60", "n_tokens", "O13"),
 ]
 
 
@@ -312,7 +320,7 @@ def test_a_run_elsewhere_is_followed_column_by_column(micro_workbook: Path, tmp_
     sound = patch(micro_workbook, tmp_path / "sound.xlsx", dimension)
     assert check(sound) == []
     own = {"Block 0": set_formula("G170", lambda old: f"{old}+G$300")}
-    assert {p.where for p in check(patch(sound, tmp_path / "own.xlsx", own))} == {"G170"}
-    assert not any("leads to" in p.rule for p in check(tmp_path / "own.xlsx"))
+    rules = {(p.where, p.rule) for p in check(patch(sound, tmp_path / "own.xlsx", own))}
+    assert rules == {("G170", "The formula is not the one that fills the rest of its row.")}
     later = {"Block 0": set_formula("G170", lambda old: f"{old}+H$300")}
     assert any("leads to" in p.rule for p in check(patch(sound, tmp_path / "later.xlsx", later)))
