@@ -52,21 +52,19 @@ class Causality:
 
     def __init__(self, book: Book) -> None:
         self.book = book
-        self.reach = Reach(book.positions)
+        self.reach = Reach(book.positions, book.names)
         self.elsewhere: dict[str, list[Elsewhere]] = defaultdict(list)  # sheet that is used -> by which formulas
         self.row: list[_Filled] = []  # the row of positions that is being read
 
     def take(self, title: str, column: int, row: int, width: int, text: str) -> Iterator[str]:
         """A formula and how many columns it fills; what is wrong with it in itself."""
         sheet = title.lower()
-        found = uses(text, sheet, self.book.names)
         area = self.book.positions.get(sheet)
         if area is None or not area.holds(Box(column, row, column, row)):
-            for i in range(width):
-                self.reach.take(sheet, (column + i, row), [(use.sheet, use.moved(i)) for use in found])
+            self.reach.take(sheet, column, row, width, text)
             return
         problems = []
-        for use in found:
+        for use in uses(text, sheet, self.book.names):
             if use.rows_move:
                 problems.append(f"The reference {use.text} has no $ before its row; formulas here fill right only.")
             target = self.book.positions.get(use.sheet)
@@ -81,9 +79,8 @@ class Causality:
         """An array formula: every cell of it uses all that the formula names."""
         yield from self.take(title, area.left, area.top, 1, text)
         cells = ((c, r) for r in range(area.top, area.bottom + 1) for c in range(area.left, area.right + 1))
-        found = [(use.sheet, use.box) for use in uses(text, title.lower(), self.book.names)]
-        for _, cell in zip(range(MAX_ARRAY), cells, strict=False):
-            self.reach.take(title.lower(), cell, found)
+        for _, (column, row) in zip(range(MAX_ARRAY), cells, strict=False):
+            self.reach.take(title.lower(), column, row, 1, text)
 
     def end_of_row(self) -> Iterator[tuple[int, str]]:
         """(column, rule): formulas that are not the one that fills the rest of their row."""
