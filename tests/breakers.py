@@ -3,10 +3,13 @@
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
+import pytest
 from openpyxl import Workbook
 from openpyxl.chart import BarChart, Reference
 from openpyxl.formatting.rule import CellIsRule, ColorScaleRule, FormulaRule
@@ -17,6 +20,8 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.worksheet import Worksheet
 
+from sheetgpt.excel_rules import check
+
 Parts = dict[str, bytes]
 
 WORKBOOK, STYLES, STRINGS = "xl/workbook.xml", "xl/styles.xml", "xl/sharedStrings.xml"
@@ -26,7 +31,9 @@ CHART, DRAWING = "xl/charts/chart1.xml", "xl/drawings/drawing1.xml"
 
 NAMES = {
     "temperature": "'Home'!$C$4",
-    "token_ids": "'Home'!$F$11:$H$11",
+    "token_ids": "'Home'!$F$10:$H$10",
+    "positions_Home": "'Home'!$F$10:$H$10",
+    "positions_h0": "'h0'!$F$5:$Z$14",
     "h0_ln_1": "'h0'!$F$7:$H$8",
     "wte": "'h0 weights'!$C$4:$E$5,'h0 weights'!$C$8:$E$9",
 }
@@ -56,13 +63,16 @@ HOME_ROWS = {
     5: '<c r="A5"><f>IF(temperature&gt;0,UPPER("x"),NA())</f><v>1</v></c>',
     6: '<c r="A6"><f>_xlfn.UNICODE("a")</f><v>97</v></c>' + _text("B6", "_x005F_x0041_ and _x0007_"),
     7: '<c r="A7" t="str"><f>IF(C4=0,"a","_x0001_")</f><v>b</v></c>',
+    10: '<c r="F10"><v>0</v></c><c r="G10"><v>1</v></c><c r="H10"><v>2</v></c>',
     11: '<c r="F11"><v>3</v></c><c r="G11"><v>4</v></c><c r="H11"><f>G11+F11</f><v>7</v></c>',
 }
 BLOCK_ROWS = {
     5: '<c r="F5"><v>1</v></c><c r="G5"><v>1</v></c><c r="H5"><v>0</v></c>',
-    7: _text("A7", "ln_1") + '<c r="D7"><v>0.25</v></c>' + _filled(7, 'IF(F$5,F$11*$D7,"")', 0),
+    7: _text("A7", "ln_1") + '<c r="D7"><v>0.25</v></c>' + _filled(7, 'IF(F$5,F$11*$D$7,"")', 0),
     8: _filled(8, 'IF(F$5,SUMPRODUCT($D$7:$D$8,F$11:F$12),"")', 1),
-    9: '<c r="F9"><f>SUM($F$7:F$7)</f><v>1</v></c><c r="G9"><f>SUM($F$7:G$7)</f><v>2</v></c>',
+    # what stands in A and B shows a later token
+    9: '<c r="A9" t="str"><f>"key: "&amp;$H$5</f><v>key: 0</v></c><c r="B9"><f>LEN(A9)</f><v>6</v></c>'
+    '<c r="F9"><f>SUM($F$7:F$7)</f><v>1</v></c><c r="G9"><f>SUM($F$7:G$7)</f><v>2</v></c>',
     11: '<c r="F11"><v>1</v></c><c r="G11"><v>1</v></c><c r="H11"><v>1</v></c>',
 }
 # long enough to be checked as a run
@@ -177,3 +187,36 @@ def write(parts: Parts, path: Path) -> Path:
         for name, data in parts.items():
             archive.writestr(name, data)
     return path
+
+
+TITLES = {HOME: "Home", BLOCK: "h0", WEIGHTS: "h0 weights"}
+
+
+@dataclass(frozen=True)
+class Break:
+    """`old` in the part becomes `new`; then a problem at `where` has `word` in its rule."""
+
+    part: str
+    old: str
+    new: str
+    where: str
+    word: str
+
+    @property
+    def label(self) -> str:
+        return f"{TITLES.get(self.part, self.part)}: {self.word}"
+
+
+def labels(cases: Sequence[Break]) -> list[str]:
+    return [f"{i} {case.label}" for i, case in enumerate(cases)]
+
+
+def named_where_it_is_broken(
+    case: Break, sound: Parts, folder: Path, monkeypatch: pytest.MonkeyPatch, with_schema: bool = False
+) -> None:
+    if not with_schema:  # the schema must not be what names it, and takes most of the time
+        monkeypatch.setattr(import_module("sheetgpt.excel_rules"), "schema_problems", lambda archive, skeletons: ())
+    problems = check(write(replaced(sound, case.part, case.old, case.new), folder / "broken.xlsx"))
+    part = TITLES.get(case.part, case.part)
+    at = [p.rule for p in problems if p.part in (part, case.part) and p.where.startswith(case.where)]
+    assert any(case.word in rule for rule in at), problems

@@ -1,7 +1,8 @@
 """Excel's rules, checked without Excel: `check(workbook)` walks every part of the package and names what is broken.
 
 One module a kind of part: `package` (zip, content types, relationships), `workbook` (sheets, names), `styles`,
-`sheet` and `furniture` (cells and what stands around them), `formulas`, `charts`, `schema` (element order).
+`sheet` and `furniture` (cells and what stands around them), `formulas`, `causality` (formulas in the columns that are
+positions), `charts`, `schema` (element order).
 """
 
 import os
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sheetgpt.excel_rules.book import Book
+from sheetgpt.excel_rules.causality import Causality
 from sheetgpt.excel_rules.charts import drawing_problems
 from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.furniture import furniture_problems
@@ -28,6 +30,7 @@ from sheetgpt.excel_rules.package import (
     root_problems,
     zip_problems,
 )
+from sheetgpt.excel_rules.positions import positions_problems
 from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.schema import schema_problems
 from sheetgpt.excel_rules.sheet import SheetScan, string_problems
@@ -69,6 +72,8 @@ def _contents(
     formulas = FormulaCheck(book)
     for where, rule in workbook_problems(trees[main], links.get(main, {}), titles, formulas):
         yield Problem(main, where, rule)
+    for where, rule in positions_problems(book.names):
+        yield Problem(main, where, rule)
     if styles is None:
         yield Problem(main, "", "The workbook has no stylesheet.")
     else:
@@ -80,8 +85,10 @@ def _contents(
         if part.startswith(("xl/charts/", "xl/drawings/")) and part.endswith(".xml"):
             yield from (Problem(part, where, rule) for where, rule in drawing_problems(tree, formulas))
     skeletons: dict[str, Element] = {}
+    causality = Causality(book)
     for part, title in titles.items():
-        yield from _sheet(archive, part, title, book, formulas, skeletons)
+        yield from _sheet(archive, part, title, book, formulas, causality, skeletons)
+    yield from causality.round_about()
     yield from link_problems(skeletons, links)
     yield from schema_problems(archive, skeletons)
 
@@ -92,12 +99,13 @@ def _sheet(
     title: str,
     book: Book,
     formulas: FormulaCheck,
+    causality: Causality,
     skeletons: dict[str, Element],
 ) -> Iterator[Problem]:
     """One worksheet; its skeleton goes into `skeletons` for the checks of the package as a whole."""
     try:
         with archive.open(part) as stream:
-            scan = SheetScan(title, stream, book, formulas)
+            scan = SheetScan(title, stream, book, formulas, causality)
     except KeyError:
         return  # the relationship without a target is reported already
     except READ_ERRORS as error:

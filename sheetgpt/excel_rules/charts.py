@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.number_format import number_format_fault
 from sheetgpt.excel_rules.places import Place
-from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW
 from sheetgpt.excel_rules.xmlns import CHART, SPREADSHEET_DRAWING, Element, local, number
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
 
 
 def drawing_problems(tree: Element, formulas: FormulaCheck) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,5 @@
 """The rules of a formula: what Excel would refuse (syntax, limits, functions, references) and what sheetgpt promises
-(plain functions, no other workbook, nothing to the right of the formula's own token)."""
+(plain functions, no other workbook). What its place among the positions asks of it is in `causality.py`."""
 
 import importlib
 import re
@@ -10,15 +10,14 @@ from typing import Any
 
 from openpyxl.formula.tokenizer import Tokenizer, TokenizerError
 
-from sheetgpt.excel_rules.book import FIRST_TOKEN, LABEL, Book
+from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.functions import function_problem
 from sheetgpt.excel_rules.grammar import Reading, Reference, read
 from sheetgpt.excel_rules.intersection import cut_to_one, is_area
 from sheetgpt.excel_rules.places import Place, place_problems
-from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW, Box
 from sheetgpt.excel_rules.texts import escape_problems
+from sheetgpt.ooxml.limits import MAX_ARGUMENTS, MAX_COLUMN, MAX_DEPTH, MAX_FORMULA, MAX_ROW, MAX_STRING
 
-MAX_FORMULA, MAX_STRING, MAX_DEPTH, MAX_ARGUMENTS = 8_192, 255, 64, 255
 MAX_PARSED = 1_000  # and far more for a long one: 8,000 characters took it 10 s
 MAX_SHAPES = 300  # the `formulas` parser takes 17 ms a formula; the bundled workbook has some dozens of shapes
 
@@ -37,28 +36,24 @@ class FormulaCheck:
 
     book: Book
     shapes: dict[str, str | None] = field(default_factory=dict)  # shape -> a parser's complaint
-    sound: set[tuple[str, str, int, int, Place]] = field(default_factory=set)
+    sound: set[tuple[str, int, Place]] = field(default_factory=set)
     cuts: dict[tuple[str, frozenset[int]], int | None] = field(default_factory=dict)  # shape, ranges -> what is cut
 
     @cached_property
     def sheets(self) -> frozenset[str]:
         return frozenset(title.lower() for title in self.book.titles.values())
 
-    def problems(
-        self, text: str, sheet: str = "", column: int = 0, n_columns: int = 1, place: Place = Place.CELL
-    ) -> Iterator[str]:
-        """`column`: where the formula stands, 0 outside the cells; `n_columns`: how far it fills to the right."""
-        if sheet.lower() not in self.book.token_sheets:
-            sheet, column = "", 0  # nothing depends on them there
-        key = _ROWS.sub(r"\1\2#", text), sheet, column, n_columns, place
+    def problems(self, text: str, n_columns: int = 1, place: Place = Place.CELL) -> Iterator[str]:
+        """`n_columns`: how far the formula fills to the right."""
+        key = _ROWS.sub(r"\1\2#", text), n_columns, place
         if key in self.sound and len(text) <= MAX_FORMULA:
             return
-        found = list(self._problems(text, sheet, column, n_columns, place))
+        found = list(self._problems(text, n_columns, place))
         if not found:
             self.sound.add(key)
         yield from found
 
-    def _problems(self, text: str, sheet: str, column: int, n_columns: int, place: Place) -> Iterator[str]:
+    def _problems(self, text: str, n_columns: int, place: Place) -> Iterator[str]:
         yield from _text_problems(text)
         reading = read(text, self.book.names, place.takes_unions)
         if reading.fault:
@@ -70,10 +65,6 @@ class FormulaCheck:
             yield from self._intersection_problems(reading)
         for reference in reading.references:
             yield from self._reference_problems(reference, n_columns)
-        if column > LABEL and sheet.lower() in self.book.token_sheets:
-            named = [r for name in reading.names for r in self.book.names.get(name.lower(), [])]
-            for reference in (*reading.references, *named):
-                yield from self._causality_problems(reference, sheet, column)
         if complaint := self._parsers_complaint(text, reading.shape):
             yield complaint
 
@@ -130,19 +121,6 @@ class FormulaCheck:
         if kind == "name":
             return any(is_area(r.text) for r in self.book.names.get(text.lower(), []))
         return kind in ("reference", "sheet") and ":" in text and is_area(text)
-
-    def _causality_problems(self, reference: Reference, sheet: str, column: int) -> Iterator[str]:
-        """A relative column keeps its distance when the formula fills right and an absolute one falls behind,
-        so that the first cell of a shared formula speaks for all."""
-        target = (reference.sheet or sheet).lower()
-        right = max(reference.left, reference.right)
-        if target in self.book.token_sheets and reference.left == LABEL:
-            yield f"The reference {reference.text} takes in the labels of column A, which may show later tokens."
-        if reference.whole or right < FIRST_TOKEN or right <= column:
-            return
-        area = Box(reference.left, reference.top, reference.right, reference.bottom)
-        if target in self.book.token_sheets or any(area.meets(strip) for strip in self.book.strips.get(target, [])):
-            yield f"The reference {reference.text} reaches to the right of the formula's own token column."
 
     def _parsers_complaint(self, text: str, shape: str) -> str | None:
         """openpyxl's tokenizer and the `formulas` parser, where it is installed, must read every shape of formula."""

@@ -10,12 +10,10 @@ from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.grammar import read
 from sheetgpt.excel_rules.places import Place
-from sheetgpt.excel_rules.references import MAX_COLUMN, Box, box, boxes, cell
+from sheetgpt.excel_rules.references import Box, box, boxes, cell
 from sheetgpt.excel_rules.xmlns import MAIN, RELATION, Element, local, number
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_HEADER, MAX_HEIGHT, MAX_LINKS, MAX_WIDTH
 
-MAX_LINKS = 65_530
-MAX_WIDTH, MAX_HEIGHT = 255, 409.5
-MAX_HEADER = 255
 PROMPT_LIMITS = {"promptTitle": 32, "errorTitle": 32, "prompt": 255, "error": 225}
 RULES_WITH_FORMULA = frozenset(("expression", "cellIs"))
 VALIDATIONS = frozenset(("none", "whole", "decimal", "list", "date", "time", "textLength", "custom"))

@@ -9,7 +9,8 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sheetgpt.excel_rules.references import MAX_COLUMN, begins_like_r1c1, column_number
+from sheetgpt.excel_rules.references import begins_like_r1c1, column_number
+from sheetgpt.ooxml.limits import MAX_COLUMN
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)

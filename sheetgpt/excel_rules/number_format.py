@@ -8,7 +8,9 @@ often a letter may stand) it lets things pass.
 
 import re
 
-MAX_LENGTH, MAX_SECTIONS, MAX_CONDITIONS = 255, 4, 2
+from sheetgpt.ooxml.limits import MAX_NUMBER_FORMAT
+
+MAX_SECTIONS, MAX_CONDITIONS = 4, 2
 
 _TOKEN = re.compile(
     r"""(?P<literal>"[^"]*"|\\.|_.|\*.|[-+$():!^&'~{}<>=\ ]|[^\x00-\x7f])
@@ -34,8 +36,8 @@ Token = tuple[str, str]  # kind, text
 
 def number_format_fault(code: str) -> str | None:
     """What is wrong with it, as the end of a sentence; None for a sound one."""
-    if not 1 <= len(code) <= MAX_LENGTH:
-        return f"it has {len(code)} characters, not 1 to {MAX_LENGTH}"
+    if not 1 <= len(code) <= MAX_NUMBER_FORMAT:
+        return f"it has {len(code)} characters, not 1 to {MAX_NUMBER_FORMAT}"
     sections: list[list[Token]] = [[]]
     position = 0
     while position < len(code):

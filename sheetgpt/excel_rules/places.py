@@ -11,6 +11,7 @@ from enum import Enum
 
 from sheetgpt.excel_rules.grammar import Reading
 from sheetgpt.excel_rules.intersection import is_area
+from sheetgpt.ooxml.limits import MAX_LIST
 
 
 class Place(Enum):
@@ -30,9 +31,6 @@ class Place(Enum):
     @property
     def takes_unions(self) -> bool:
         return self in (Place.NAME, Place.CHART)
-
-
-MAX_LIST = 255
 
 
 def place_problems(reading: Reading, place: Place) -> Iterator[str]:

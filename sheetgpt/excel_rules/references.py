@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-MAX_ROW, MAX_COLUMN = 1_048_576, 16_384
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
 
 _CELL = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
 _R1C1 = re.compile(r"(?:(R)C?|(C))(\d+)", re.IGNORECASE)

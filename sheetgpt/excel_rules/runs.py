@@ -13,7 +13,8 @@ from typing import IO
 
 from openpyxl.utils import get_column_letter
 
-from sheetgpt.excel_rules.references import MAX_COLUMN, column_number
+from sheetgpt.excel_rules.references import column_number
+from sheetgpt.ooxml.limits import MAX_COLUMN
 
 BLOCK = 1 << 20
 
@@ -40,8 +41,9 @@ _COLUMN = re.compile(
 )
 
 
-def thinned(stream: IO[bytes], n_styles: int) -> Iterator[bytes]:
-    """The XML, block by block, with every sound run cut to its ends."""
+def thinned(stream: IO[bytes], n_styles: int, runs: dict[str, int] | None = None) -> Iterator[bytes]:
+    """The XML, block by block, with every sound run cut to its ends. `runs` gets the lengths of those that are one
+    formula written out, by the address of the first cell, before the block with it comes."""
 
     def cut(run: re.Match[bytes]) -> bytes:
         text = run[0]
@@ -53,8 +55,11 @@ def thinned(stream: IO[bytes], n_styles: int) -> Iterator[bytes]:
             return text
         if any(int(style) >= n_styles for style in set(_STYLE.findall(text))) or len(set(_INDEX.findall(text))) > 1:
             return text
-        if not _is_one_formula(_FORMULA.findall(text)):
+        sources = _FORMULA.findall(text)
+        if not _is_one_formula(sources):
             return text
+        if sources and runs is not None:
+            runs[addresses[0].decode()] = len(sources)
         start, end = text[: text.index(b"</c>") + 4], text[text.rindex(b"<c") :]
         if not end.startswith(b"<c>"):
             return start + end

@@ -13,13 +13,15 @@ from lxml import etree
 from openpyxl.utils import get_column_letter
 
 from sheetgpt.excel_rules.book import Book
+from sheetgpt.excel_rules.causality import Causality
 from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.places import Place
 from sheetgpt.excel_rules.problem import Problem
-from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW, Box, box
+from sheetgpt.excel_rules.references import Box, box
 from sheetgpt.excel_rules.runs import COLUMNS, thinned
 from sheetgpt.excel_rules.texts import loses_space, text_problems
 from sheetgpt.excel_rules.xmlns import MAIN, SPACE, Element, local, number
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
 
 KEPT_ROWS, KEPT_CELLS = 60, 40  # what the skeleton keeps for the schema check
 MAX_PROBLEMS = 50  # a sheet; the first ones show what is wrong with all
@@ -38,13 +40,15 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 class SheetScan:
     """Reads one worksheet from `stream`; afterwards `problems`, and `skeleton`, the sheet with a few of its rows."""
 
-    def __init__(self, title: str, stream: IO[bytes], book: Book, formulas: FormulaCheck) -> None:
-        self.title, self.book, self.formulas = title, book, formulas
+    def __init__(self, title: str, stream: IO[bytes], book: Book, formulas: FormulaCheck, causality: Causality) -> None:
+        self.title, self.book, self.formulas, self.causality = title, book, formulas, causality
         self.problems: list[Problem] = []
         self.skeleton: Element | None = None
         self.row = self.column = 0
         self.used: Box | None = None
         self.masters: dict[str, Box] = {}
+        self.runs: dict[str, int] = {}  # first cell of a run of one formula -> how many cells it has
+        self.run_end = 0
         try:
             self._read(stream)
         except etree.XMLSyntaxError as error:
@@ -62,7 +66,7 @@ class SheetScan:
             ("end",), tag=MAIN + "row", resolve_entities=False, no_network=True, huge_tree=True
         )
         kept = 0
-        for block in thinned(stream, self.book.n_styles):
+        for block in thinned(stream, self.book.n_styles, self.runs):
             try:
                 parser.feed(block)
             finally:  # of a sheet that breaks off, too, the rows before are read
@@ -84,7 +88,7 @@ class SheetScan:
         where = f"row {row.get('r')}"
         if given is None or not self.row < given <= MAX_ROW:
             self._report(where, f"The row's number is not one above {self.row} and at most {MAX_ROW:,}.")
-        self.row, self.column = given if given is not None else self.row + 1, 0
+        self.row, self.column, self.run_end = given if given is not None else self.row + 1, 0, 0
         for key, value in row.items():
             if key not in ROW_KEYS and key[0] != "{":
                 self._report(where, f"A row has no attribute {key!r}.")
@@ -96,6 +100,8 @@ class SheetScan:
                 self._cell(child, digits)
             elif local(child) not in ("extLst", ""):
                 self._report(where, f"A row holds cells, not {local(child)!r}.")
+        for column, rule in self.causality.end_of_row():
+            self._report(f"{get_column_letter(column)}{digits}", rule)
 
     def _is_style(self, text: str) -> bool:
         return (i := number(text)) is not None and i < self.book.n_styles
@@ -178,7 +184,7 @@ class SheetScan:
         if kind == "shared" and "ref" not in attributes:
             self._child(where, column, attributes.get("si", ""), text)
             return
-        width = 1
+        width, area = 1, None
         if kind in ("shared", "array"):
             area = box(attributes.get("ref"))
             if area is None:
@@ -195,7 +201,17 @@ class SheetScan:
             self._report(where, "The formula has no text.")
             return
         place = _PLACES.get(kind, Place.CELL)
-        for rule in self.formulas.problems(text, self.title, column, width, place):
+        for rule in self.formulas.problems(text, width, place):
+            self._report(where, rule)
+        if kind == "array" and area is not None:
+            found = self.causality.array(self.title, area, text)
+        elif column == self.run_end:
+            return  # the last of a run
+        else:
+            n = self.runs.pop(where, 1)
+            self.run_end = column + n - 1
+            found = self.causality.take(self.title, column, self.row, max(width, n), text)
+        for rule in found:
             self._report(where, rule)
 
     def _master(self, where: str, attributes: dict[str, str], area: Box) -> None:

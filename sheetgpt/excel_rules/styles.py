@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from sheetgpt.excel_rules.number_format import number_format_fault
 from sheetgpt.excel_rules.xmlns import MAIN, Element, local, number
+from sheetgpt.ooxml.limits import MAX_STYLES
 
-MAX_STYLES = 64_000
 FIRST_CUSTOM_FORMAT = 164
 _FONT = "b i strike condense extend outline shadow u vertAlign sz color name family charset scheme"
 FONT_CHILDREN = frozenset(_FONT.split())

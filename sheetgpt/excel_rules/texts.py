@@ -4,7 +4,7 @@ ST_Xstring), and the space at its ends."""
 import re
 from collections.abc import Iterator
 
-MAX_TEXT = 32_767
+from sheetgpt.ooxml.limits import MAX_TEXT
 
 ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 

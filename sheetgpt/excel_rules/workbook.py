@@ -4,17 +4,17 @@ import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from sheetgpt.excel_rules import book
 from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.grammar import Reference, read
 from sheetgpt.excel_rules.package import WORKSHEET
 from sheetgpt.excel_rules.places import Place
-from sheetgpt.excel_rules.references import MAX_COLUMN, MAX_ROW, begins_like_r1c1, column_number
+from sheetgpt.excel_rules.positions import positions
+from sheetgpt.excel_rules.references import begins_like_r1c1, column_number
 from sheetgpt.excel_rules.styles import size
 from sheetgpt.excel_rules.xmlns import MAIN, RELATION, Element, is_true, local, number
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_NAME, MAX_ROW, MAX_SHEETS, MAX_TITLE
 
-MAX_TITLE, MAX_NAME, MAX_SHEETS = 31, 255, 65_534
 CURRENT_CALC_ID = 191_029  # Excel 2019 and later; an older number makes Excel calculate everything on opening
 
 _R1C1_OR_TRUTH = re.compile(r"R|C|RC|TRUE|FALSE", re.IGNORECASE)
@@ -36,13 +36,24 @@ def sheet_titles(tree: Element, relations: Mapping[str, tuple[str, str]]) -> dic
 
 
 def read_book(titles: dict[str, str], tree: Element, styles: Element | None, strings: Element | None) -> Book:
-    names: dict[str, list[Reference]] = {}
-    for entry in tree.iterfind(f"{MAIN}definedNames/{MAIN}definedName"):
-        names[(entry.get("name") or "").lower()] = read(entry.text or "", union=True).references
-    whole = book.token_sheets(names)
+    names = _names(tree)
     n_strings = 0 if strings is None else len(strings.findall(MAIN + "si"))
     sizes = (size(styles, "cellXfs"), size(styles, "dxfs"), n_strings)
-    return Book(titles, names, whole, book.strips(names, whole), *sizes)
+    return Book(titles, names, positions(names), *sizes)
+
+
+def _names(tree: Element) -> dict[str, list[Reference]]:
+    """Every name in lower case -> what it refers to, by way of other names, too."""
+    entries = tree.iterfind(f"{MAIN}definedNames/{MAIN}definedName")
+    readings = {(entry.get("name") or "").lower(): read(entry.text or "", union=True) for entry in entries}
+
+    def references(name: str, above: frozenset[str] = frozenset()) -> list[Reference]:
+        if name in above or name not in readings:
+            return []
+        others = {other.lower() for other in readings[name].names}
+        return readings[name].references + [r for other in sorted(others) for r in references(other, above | {name})]
+
+    return {name: references(name) for name in readings}
 
 
 def workbook_problems(
