@@ -219,9 +219,7 @@ def test_white_space_at_a_cached_texts_ends_is_kept(tmp_path: Path) -> None:
     texts = (*SPACED, *PLAIN)
 
     def stream() -> list[bytes]:
-        one = [
-            rows.row(i, rows.formula(1, f"$B${i}", text), rows.text(2, text)) for i, text in enumerate(texts, 1)
-        ]
+        one = [rows.row(i, rows.formula(1, f"$B${i}", text), rows.text(2, text)) for i, text in enumerate(texts, 1)]
         n = len(texts) + 1
         return [*one, rows.row(n, rows.fill_right(1, "B$1", [" x", "y", "z "]))]
 

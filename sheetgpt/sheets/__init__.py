@@ -46,12 +46,12 @@ REGISTRY: list[Maker] = [
     lambda s, p: [unembed.softmax(s.layout, p, s.shown, s.now.logits, s.inputs.sampling.temperature)],
     lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown, doubts(s))],
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
-    of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read.n, len(s.read.ids))]),
+    of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),
     lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)],
     lambda s, p: [
         vocabulary.sheet(s.layout, p, s.shown, s.hexes, None if s.layout.config.tied else s.params.get("wte.scale"))
     ],
-    of_text(lambda s, p: tokenizer_tables.sheets(s.text.tokenizer, p, s.shown)),
+    of_text(lambda s, p: tokenizer_tables.sheets(s.text.tokenizer, p, s.shown, s.read.unit)),
     lambda s, p: [weights.tokens(s.layout, p, "wte", s.params["wte"], s.shown)],
     lambda s, p: [weights.positions(s.layout, p, s.params)],
     lambda s, p: [weights.tokens(s.layout, p, name, s.params[name], s.shown) for name in own_head(s)],
