@@ -71,8 +71,8 @@ def test_every_tensor_and_the_tokens_that_are_written_are_numpys(
     workbook = build(micro, tmp_path / "w.xlsx", ids=[5, 9, 33], context=8)
     report = verify(workbook, ids=[60, 2, 2, 17], new_tokens=3, temperature=temperature, top_k=7, top_p=0.9, seed=3)
     results = {t.name: t for t in report.tensors}
-    differing = {name for name, t in results.items() if not t.passed and not (t.max_rel and t.max_rel < 2**-52)}
-    assert differing <= BEYOND  # a weight's last bit may be another
+    differing = {name for name, t in results.items() if not t.passed and not (t.max_rel and t.max_rel < 1e-14)}
+    assert differing <= BEYOND  # a constant's last bit may be another
     assert results["token_text"].passed
     assert results["sample_chosen_id"].passed
     assert len(results) > 60

@@ -83,6 +83,10 @@ class Compared:
         empty = np.isnan(self.want.numbers) & ~self.want.formulas
         return empty.size - int(empty.sum()) + sum(not self.want.formulas[at] for at in self.want.texts)
 
+    @property
+    def max_rel(self) -> float:
+        return float(self.relative.max())
+
     @cached_property
     def red(self) -> NDArray[np.int64]:
         """Every cell that is not what it must be, row by row.  [n, 2]"""

@@ -7,8 +7,6 @@ from typing import Any
 import pandas as pd
 
 TOLERANCE = 1e-9  # relative
-
-
 MOST = 5  # wrong cells that are listed for each tensor, unless all are asked for
 
 
@@ -44,11 +42,13 @@ class TensorResult:
 
 @dataclass(frozen=True)
 class SheetCells:
-    """How many cells of a sheet were compared: those that hold anything."""
+    """How many cells of a sheet were compared: those that hold anything, or must; and how many are wrong."""
 
     title: str
     cells: int
     formulas: int
+    wrong: int
+    max_rel: float  # the largest relative difference of a number
 
 
 @dataclass(frozen=True)
@@ -96,5 +96,7 @@ class Report:
         ]
         whole = {"passed": self.passed, "engine": self.engine, "workbook": self.workbook}
         cells: dict[str, Any] = {"formula_cells": self.formula_cells, "compared_cells": self.compared_cells}
-        cells |= {"sheets": {s.title: {"cells": s.cells, "formula_cells": s.formulas} for s in self.sheets}}
+        cells |= {
+            "sheets": {s.title: {"cells": s.cells, "formula_cells": s.formulas, "wrong": s.wrong} for s in self.sheets}
+        }
         return json.dumps(whole | cells | {"problems": self.problems, "tensors": tensors}, indent=1, allow_nan=False)

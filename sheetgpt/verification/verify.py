@@ -209,7 +209,7 @@ def _report(case: Case, engine: str, expected: Sequence[Sheet], found: Found, wr
         compared += len(own) - len(extra)
         problems += _cells(sheet.title, extra, "holds a formula that doesn't belong there", wrong_cells)
         problems += _cells(sheet.title, lacking, "holds no formula, and one belongs there", wrong_cells)
-        seen.append(SheetCells(sheet.title, difference.n_cells, len(own)))
+        seen.append(SheetCells(sheet.title, difference.n_cells, len(own), len(difference.red), difference.max_rel))
     n_foreign = n_formulas(places)
     for title, own in places.items():
         if len(own):
