@@ -29,7 +29,7 @@ class Package:
 
     sheets: dict[str, str]  # title -> part
     names: dict[str, Rectangle | None]  # upper-case defined name -> its cells; None: not one rectangle of a sheet
-    references: dict[str, str]  # upper-case defined name -> what it refers to, as it stands in the file
+    references: dict[str, str]  # defined name, as the file spells it -> what it refers to, as it stands in the file
 
 
 def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
@@ -75,8 +75,8 @@ def package(workbook: Path) -> Package:
     for name in root.iterfind("./{*}definedNames/{*}definedName"):
         if name.get("localSheetId") is None:
             key = name.get("name", "").upper()
-            references[key] = (name.text or "").strip().removeprefix("=")
-            found = rectangle(references[key])
+            reference = references[name.get("name", "")] = (name.text or "").strip().removeprefix("=")
+            found = rectangle(reference)
             names[key] = found if found and found.sheet.casefold() in titles else None
     return Package(sheets, names, references)
 

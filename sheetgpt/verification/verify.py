@@ -194,7 +194,7 @@ def _report(case: Case, engine: str, expected: Sequence[Sheet], found: Found, wr
     tensors: list[TensorResult] = []
     problems, seen = list(case.problems), []
     places, compared = formula_cells(case.path), 0
-    references = cached.package(case.path).references
+    references = {name.upper(): to for name, to in cached.package(case.path).references.items()}
     for sheet in expected:
         wrong_names = dict(_name_problems(sheet, references))
         got, own = found[sheet.title], places.pop(sheet.title, np.empty((0, 2), np.int64))
