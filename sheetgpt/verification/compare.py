@@ -107,11 +107,22 @@ class Compared:
         for areas in self.sheet.names.values():
             for area in areas:
                 apart[_rows(area), _columns(area)] = False
-        wrong = self.wrong & apart
-        at = int(np.argmax(wrong) if wrong.any() else np.argmax(np.where(apart, self.relative, 0)))
-        worst = np.unravel_index(at, wrong.shape)
+        worst = self._largest_of(apart)
         inside = apart[self.red[:, 0], self.red[:, 1]]
-        return self._result(name, self.sheet.area.reference, inside, (int(worst[0]), int(worst[1])), most, apart)
+        return self._result(name, self.sheet.area.reference, inside, worst, most, apart)
+
+    def _largest_of(self, apart: Flags) -> tuple[int, int]:
+        """The first wrong cell that stands apart, or the one with the largest difference."""
+        wrong = self.wrong & apart
+        if wrong.any():
+            return _at(int(np.argmax(wrong)), wrong.shape)
+        largest, place = -1.0, (0, 0)
+        for rows in _slices(apart.shape):
+            part = np.where(apart[rows], self.relative[rows], 0)
+            i, j = _at(int(np.argmax(part)), part.shape)
+            if part[i, j] > largest:
+                largest, place = float(part[i, j]), (rows.start + i, j)
+        return place
 
     def _inside(self, area: Area) -> Flags:
         """Which of the wrong cells lie there."""
@@ -121,8 +132,8 @@ class Compared:
     def _worst(self, area: Area) -> tuple[int, int]:
         place = _rows(area), _columns(area)
         wrong, relative = self.wrong[place], self.relative[place]
-        at = np.unravel_index(int(np.argmax(wrong) if wrong.any() else np.argmax(relative)), wrong.shape)
-        return area.row - 1 + int(at[0]), area.column - 1 + int(at[1])
+        i, j = _at(int(np.argmax(wrong) if wrong.any() else np.argmax(relative)), wrong.shape)
+        return area.row - 1 + i, area.column - 1 + j
 
     def _result(
         self,
@@ -178,9 +189,7 @@ def compare(sheet: Sheet, got: Cells) -> Compared:
     shape = want.numbers.shape
     got = _cut(got, shape)
     wrong, relative = np.zeros(shape, bool), np.empty(shape)
-    step = max(1, CELLS_AT_ONCE // shape[1])
-    for first in range(0, shape[0], step):
-        part = slice(first, first + step)
+    for part in _slices(shape):
         _differences(got.numbers[part], want.numbers[part], want.formulas[part], relative[part], wrong[part])
     for i, j in got.texts.keys() | want.texts.keys():
         wrong[i, j] |= got.texts.get((i, j)) != want.texts.get((i, j))
@@ -226,6 +235,18 @@ def missing(sheet: Sheet) -> Iterator[TensorResult]:
     for name, areas in {**sheet.names, f"{sheet.title}: all other cells": [sheet.area]}.items():
         reference = ", ".join(area.reference for area in areas)
         yield TensorResult(name, reference, None, None, problem="the sheet is gone", sheet=sheet.title)
+
+
+def _slices(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows of a sheet, about CELLS_AT_ONCE at a time."""
+    step = max(1, CELLS_AT_ONCE // shape[1])
+    for first in range(0, shape[0], step):
+        yield slice(first, first + step)
+
+
+def _at(place: int, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Row and column of the n-th cell."""
+    return divmod(place, shape[1])
 
 
 def _rows(area: Area) -> slice:
