@@ -126,7 +126,7 @@ def verify(bench: Bench, workbook: Path) -> dict[str, Any]:
         "passed": bool(whole["passed"]) and used.status == 0,
         "n_tensors": len(whole["tensors"]),
         "max_rel": max(differences, default=None),
-        "problems": [*whole["problems"], *(f"{t['name']}: {t['problem']}" for t in whole["tensors"] if "problem" in t)],
+        "problems": [*whole["problems"], *(f"{t['name']}: {t['wrong']}" for t in whole["tensors"] if t.get("n_wrong"))],
     }
 
 

@@ -16,6 +16,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.book import Progress, Written
 from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
+from sheetgpt.verification.report import MOST, Report
 from sheetgpt.workbook.build import load_fitting, planned
 from sheetgpt.workbook.limits import file_bytes, forecast, in_browsers, memory_bytes
 from sheetgpt.workbook.reopen import open_workbook
@@ -170,6 +171,7 @@ def verify(
             "--weights-from-workbook", help="Take the weights from the cells, for a workbook with edited weights."
         ),
     ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show every tensor and every wrong cell.")] = False,
     timeout: Timeout = 600,
     quiet: Quiet = False,
 ) -> None:
@@ -177,7 +179,8 @@ def verify(
 
     `sheetgpt verify workbooks/fairytale.xlsx --prompt "The king said" --new-tokens 5 --temperature 0.8`
 
-    After you have recalculated and saved the workbook in Excel, `--engine cached` checks Excel's own arithmetic.
+    It prints what differs and a line for each sheet; with --all, every tensor. After you have recalculated and saved
+    the workbook in Excel, `--engine cached` checks Excel's own arithmetic.
 
     Exit status: 0 if everything agrees to 1e-9 relative, 1 if something differs, 2 for bad input.
     """
@@ -195,27 +198,44 @@ def verify(
             model=model,
             weights_from_workbook=weights_from_workbook,
             timeout=timeout,
+            wrong_cells=None if everything else MOST,
         )
     if json_file is not None:
         _write(json_file, report.to_json())
-    if not quiet:
-        table = Table("tensor", "range", "largest |Δ|", "largest relative", "where", box=None, pad_edge=False)
-        for t in report.tensors:
-            numbers = ("", "") if t.max_abs is None or t.max_rel is None else (f"{t.max_abs:.1e}", f"{t.max_rel:.1e}")
-            style = None if t.passed else "red"
-            table.add_row(t.name, t.range, *numbers, escape(f"{t.where} {t.problem}".strip()), style=style)
+    _print_report(report, everything, quiet)
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def _print_report(report: Report, everything: bool, quiet: bool) -> None:
+    """What differs, the sheets, what else is wrong, and the verdict."""
+    bad = [t for t in report.tensors if not t.passed]
+    table = Table("tensor", "range", "largest |Δ|", "largest relative", "where", box=None, pad_edge=False)
+    for t in report.tensors if everything else bad:
+        numbers = ("", "") if t.max_abs is None or t.max_rel is None else (f"{t.max_abs:.1e}", f"{t.max_rel:.1e}")
+        others = f"and {t.n_wrong - 1:,} more" if t.n_wrong > 1 else ""
+        words = " ".join(filter(None, (t.where, t.problem, others)))
+        table.add_row(t.name, t.range, *numbers, escape(words), style=None if t.passed else "red")
+    if table.rows and not quiet:
         out.print(table)
+    for t in bad if everything and not quiet else ():
+        for cell in t.cells:
+            out.print(f"{cell.where} {cell.problem}", style="red", markup=False, highlight=False)
+    if not quiet:
+        sheets = Table("sheet", "cells", "of them formulas", "wrong", "largest relative", box=None, pad_edge=False)
+        for s in report.sheets:
+            counts = f"{s.cells:,}", f"{s.formulas:,}", f"{s.wrong:,}" if s.wrong else ""
+            sheets.add_row(s.title, *counts, f"{s.max_rel:.1e}", style="red" if s.wrong else None)
+        out.print(sheets)
     for problem in report.problems:
-        out.print(problem, style="red", markup=False)
-    bad = sum(not t.passed for t in report.tensors)
+        out.print(problem, style="red", markup=False, highlight=False)
     if report.passed:
         out.print(
             f"[green]passed[/green]: {report.coverage}, {len(report.tensors)} tensors and names,"
             f" largest relative difference {report.max_rel:.1e}"
         )
     else:
-        out.print(f"[red]failed[/red]: {bad} of {len(report.tensors)} tensors differ; compared: {report.coverage}")
-    raise typer.Exit(0 if report.passed else 1)
+        n = f"{len(bad)} of {len(report.tensors)} tensors and names differ"
+        out.print(f"[red]failed[/red]: {n}; compared: {report.coverage}")
 
 
 @app.command()

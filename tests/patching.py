@@ -65,15 +65,20 @@ def set_formula(cell: str, change: Change) -> Change:
 
 
 def set_row_formula(cell: str, change: Change) -> Change:
-    """Changes the shared formula of a whole row, which stands in its first cell; cached values stay."""
+    """Changes the formulas of a row from this cell on: the one that they share, or each. Cached values stay."""
+    number = re.sub("[A-Z]", "", cell)
+
+    def changed(found: re.Match[str]) -> str:
+        formula = change(unescape(found[2]))
+        assert formula != unescape(found[2])
+        return f"{found[1]}{escape(formula, quote=False)}</f>"
 
     def apply(sheet: str) -> str:
-        old = cell_xml(sheet, cell)
-        formula = re.search(r'(<f t="shared" ref=[^>]*>)(.*?)</f>', old)
-        assert formula, f"{cell} does not begin a row's formula"
-        changed = change(unescape(formula[2]))
-        assert changed != unescape(formula[2])
-        return sheet.replace(old, old.replace(formula[0], f"{formula[1]}{escape(changed, quote=False)}</f>"), 1)
+        row = re.search(rf'<row r="{number}".*?</row>', sheet, re.DOTALL)
+        assert row, f"there is no row {number}"
+        start = row[0].index(cell_xml(row[0], cell))
+        new = re.sub(r"(<f(?: t=\"shared\" ref=[^>]*)?>)(.*?)</f>", changed, row[0][start:])
+        return sheet.replace(row[0], row[0][:start] + new, 1)
 
     return apply
 

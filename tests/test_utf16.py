@@ -17,14 +17,16 @@ from sheetgpt.engines import formulas
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
+from sheetgpt.sheets import bpe_by_hand, tokenizer_tables
 from sheetgpt.sheets import tokenizer as tokenizer_sheet
-from sheetgpt.sheets import tokenizer_tables
-from sheetgpt.sheets.palette import registered
+from sheetgpt.sheets.palette import PLAIN, registered
+from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer import FINE
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
+from sheetgpt.verification.compare import compare, expected, results
 from sheetgpt.workbook.build import add
 
 CAPACITY = 16
@@ -113,3 +115,42 @@ def test_half_a_character_in_the_prompt_is_named(workbook: Path, halved: list[st
     assert message
     assert "half" in message.texts[0, 0]
     assert halved
+
+
+def twins(tokenizer: Tokenizer, text: str) -> list[Sheet]:
+    """What the sheets must hold for a text in a program that counts in UTF-16."""
+    shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
+    tables, n = bpe.Tables.of(tokenizer), len(shown)
+    layout = TokenizerLayout(tables, Area("Home", 1, 1), Area("Vocabulary", 1, 1, n), CAPACITY, 3)
+    read = bpe.run(text, tables, CAPACITY, 3).in_utf16()
+    made = tokenizer_tables.sheets(layout, PLAIN, shown, read.unit)
+    return [tokenizer_sheet.sheet(layout, PLAIN, text, read, shown), *made]
+
+
+def test_the_twins_follow(workbook: Path, tokenizer: Tokenizer, halved: list[str]) -> None:
+    """Every cell of the three sheets: positions, lengths, the characters of an added token."""
+    for text in (*TEXTS[1:], "x" * 14 + "😀y"):
+        sheets = twins(tokenizer, text)
+        found = formulas.recalculate(workbook, {"Home!A1": text}, [sheet.area.reference for sheet in sheets])
+        for sheet in sheets:
+            cells = found[sheet.area.reference]
+            assert cells
+            compared = compare(sheet, cells)
+            red = [result.cells for result in results(compared, 5) if not result.passed]
+            assert red == [], (text, sheet.title)
+    assert not halved
+
+
+def test_bpe_by_hand_counts_in_units(tokenizer: Tokenizer) -> None:
+    """Where each character of the UTF-8 example stands; the merges' letters are characters, whatever their width."""
+    shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
+    tables = bpe.Tables.of(tokenizer)
+    layout = TokenizerLayout(tables, Area("Home", 1, 1), Area("Vocabulary", 1, 1, len(shown)), CAPACITY, 3)
+    read, texts = bpe.run("the", tables, CAPACITY, 3), ("a😀a😀", "a😀b😀😀c")
+    points, wide = (expected(bpe_by_hand.sheet(layout, PLAIN, texts, r)).numbers for r in (read, read.in_utf16()))
+    row = bpe_by_hand.UTF8_INPUT.row
+    first = bpe_by_hand.FIRST - 1
+    assert points[row, first : first + 6].tolist() == [1, 2, 3, 4, 5, 6]
+    assert wide[row, first : first + 6].tolist() == [1, 2, 4, 5, 7, 9]
+    points[row], wide[row] = 0, 0
+    assert np.array_equal(points, wide, equal_nan=True)

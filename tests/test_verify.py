@@ -377,4 +377,4 @@ def test_an_id_without_a_token_shows_no_number(
     broken = patch(path, tmp_path / "broken.xlsx", dict.fromkeys(sheets, bare))
     red = {t.name: t.problem for t in verify(broken, model=model).tensors if not t.passed}
     assert {"token_text", "top_tokens", "sample_tokens"} <= set(red)
-    assert red["token_text"] == "holds the number 0, not ''"
+    assert red["token_text"] == "holds 0 where it should be empty"

@@ -4,7 +4,7 @@ A row holds pieces, cells side by side. `xml.py` writes them into the file, valu
 values against what a spreadsheet program computes. So no cell can be written and not be checked.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from openpyxl.utils import get_column_letter
 
 Values = NDArray[np.number] | Sequence[str] | Sequence[float] | Sequence[float | str]
+
+
+Sources = str | Sequence[str] | Callable[[], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,13 @@ class Numbers:
 class Formulas:
     """Formulas side by side from `column` on, without their `=`, and what each comes to; NaN is the empty text.
 
-    `sources` is one formula that fills right, its relative columns moving along, or one for every column. `doubt` is
+    `sources` is one formula that fills right, its relative columns moving along, or one for every column; or a function
+    that makes them, since only the writer needs them. `doubt` is
     what the rounding of its inputs may cost, relative: some results can't be known better.
     """
 
     column: int
-    sources: str | Sequence[str]
+    sources: Sources
     values: Values
     style: int
     doubt: float | NDArray[np.float64] = 0.0
@@ -104,7 +108,7 @@ def fill_right(
     return (Formulas(first, source, values, style, doubt),)
 
 
-def each(first: int, sources: Sequence[str], values: Values, style: int = 0) -> Cells:
+def each(first: int, sources: Sequence[str] | Callable[[], Sequence[str]], values: Values, style: int = 0) -> Cells:
     """A formula of its own in every column."""
     return (Formulas(first, sources, values, style),)
 

@@ -87,14 +87,15 @@ def _formulas(piece: Formulas, number: int, index: Iterator[int]) -> bytes:
     """
     n, values = len(piece.values), cached_values(piece.values)
     first, style = piece.column, _style(piece.style)
-    if not isinstance(piece.sources, str):
-        bodies = [b"<f>%b</f>" % escape(source) for source in piece.sources]
-    elif n == 1 or "!" in piece.sources:
-        bodies = [b"<f>%b</f>" % source for source in moved(escape(piece.sources), n)]
+    sources = piece.sources() if callable(piece.sources) else piece.sources
+    if not isinstance(sources, str):
+        bodies = [b"<f>%b</f>" % escape(source) for source in sources]
+    elif n == 1 or "!" in sources:
+        bodies = [b"<f>%b</f>" % source for source in moved(escape(sources), n)]
     else:
         i, last = next(index), letters(first + n - 1)
         ref = b"%b%d:%b%d" % (letters(first), number, last, number)
-        master = b'<f t="shared" ref="%b" si="%d">%b</f>' % (ref, i, escape(piece.sources))
+        master = b'<f t="shared" ref="%b" si="%d">%b</f>' % (ref, i, escape(sources))
         bodies = [master] + [b'<f t="shared" si="%d"/>' % i] * (n - 1)
     return b"".join(
         b'<c r="%b%d"%b%b>%b%b</c>' % (letters(column), number, style, kind, body, value)

@@ -19,6 +19,7 @@ from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
+from sheetgpt.text.bpe import Trace, length
 
 BY_HAND = "BPE by hand"
 WIDTH, ROUNDS, CHARACTERS = 24, 6, 12  # letters of the text, rounds, characters of the UTF-8 example
@@ -126,12 +127,12 @@ def values(this: Learned, p: int) -> dict[str, int | str]:
     }
 
 
-def sheet(tokenizer: TokenizerLayout, palette: Palette, texts: tuple[str, str], n_bytes: int, n_tokens: int) -> Sheet:
-    """`texts` stand in the yellow cells, for the merges and for UTF-8; `n_bytes` and `n_tokens`: the prompt's cost."""
+def sheet(tokenizer: TokenizerLayout, palette: Palette, texts: tuple[str, str], read: Trace) -> Sheet:
+    """`texts` stand in the yellow cells, for the merges and for UTF-8; `read`: the prompt, whose cost is shown."""
     return Sheet(
         BY_HAND,
         "how merges are learned, with a text of your own",
-        lambda: _rows(tokenizer, palette, *texts, n_bytes, n_tokens),
+        lambda: _rows(tokenizer, palette, *texts, read),
         *(UTF8_INPUT.row + 12, FIRST + WIDTH - 1),
         names={"by_hand_text": [INPUT], "by_hand_utf8": [UTF8_INPUT]},
         links=[("A2", f"{quoted(HOME)}!A1")],
@@ -149,9 +150,7 @@ def _dress(frame: Worksheet) -> None:
     frame.freeze_panes = "D4"
 
 
-def _rows(
-    tokenizer: TokenizerLayout, palette: Palette, text: str, utf8_text: str, n_bytes: int, n_tokens: int
-) -> Iterator[Row]:
+def _rows(tokenizer: TokenizerLayout, palette: Palette, text: str, utf8_text: str, read: Trace) -> Iterator[Row]:
     note = "How merges are learned, on one line of text: the pair that occurs most becomes a letter of its own."
     yield rows.row(1, rows.text(1, "BPE by hand", palette["title"]), rows.text(4, note, palette["note"]), height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
@@ -165,8 +164,8 @@ def _rows(
     yield rows.row(POSITIONS.row, rows.text(1, "position", palette["label"]), numbers)
     for r, this in enumerate(learned):
         yield from _round_rows(palette, r, this)
-    yield from _utf8_rows(palette, utf8_text)
-    yield from _cost_rows(tokenizer, palette, n_bytes, n_tokens)
+    yield from _utf8_rows(palette, utf8_text, read.unit)
+    yield from _cost_rows(tokenizer, palette, read.n, len(read.ids))
 
 
 def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[Row]:
@@ -214,7 +213,7 @@ def _beside(palette: Palette, r: int, line: str, this: Learned) -> Cells:
     return ()
 
 
-def _utf8_rows(palette: Palette, example_text: str) -> Iterator[Row]:
+def _utf8_rows(palette: Palette, example_text: str, unit: int) -> Iterator[Row]:
     """Code points and bytes, a character a column; characters beyond U+FFFF are two positions wide in Excel."""
     top, text = UTF8_INPUT.row, UTF8_INPUT.local
     bar = "UTF-8: the bytes of a text"
@@ -223,7 +222,7 @@ def _utf8_rows(palette: Palette, example_text: str) -> Iterator[Row]:
     label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, example_text, palette["input"])
     yield rows.row(top, label, typed, rows.text(4, words, palette["note"]))
     example = [ord(c) for c in example_text[:CHARACTERS]]
-    positions = [*range(1, len(example) + 1)]
+    positions = [length(example_text[:p], unit) + 1 for p in range(len(example))]
     yield _strip(palette, top + 1, "position", [_place(top + 1, p, text) for p in range(CHARACTERS)], positions)
     here = [f"{rows.letters(FIRST + p)}${top + 1}" for p in range(CHARACTERS)]
     source = f'IF({{0}}="","",IFERROR({code_point(text, "{0}", f"LEN({text})")},65533))'

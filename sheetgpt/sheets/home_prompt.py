@@ -3,6 +3,7 @@
 Twin of what the yellow cells mean: `workbook/inputs.py`.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +30,16 @@ from sheetgpt.text import bpe
 FINE = "Everything is in order."
 NOTE = "Note: "
 SLID = f"{NOTE}the prompt and the new tokens are more than the columns, so the prompt's first tokens dropped out."
+AGREES = "✓ the ten largest logits are NumPy's at build time, to nine digits"
+DIFFERS = "✗ the ten largest logits differ from NumPy's at build time, by more than 1E"
+WHY = ": was a weight or a formula changed?"
 OTHER_INPUTS = "– other inputs than at build time: nothing to compare with"
 NEW_LINE = (
     f"For a new line, type or paste {LINE_BREAK} into the prompt. (Alt+Enter, in LibreOffice Ctrl+Enter, makes a real "
     "one; LibreOffice 26 loses those.)"
 )
+N_CHECKED = 10  # logits
+BITS, INFINITE = 1023, "∞"  # a double ends below 2^1024
 WIDE = FIRST_TOKEN + 11  # the prompt's box ends here
 
 
@@ -51,7 +57,7 @@ class Now:
     shown: Sequence[str]  # by id
     cost: Cost | None = None  # what rounding the weights changed
     doubt: float = 0.0  # how well a probability can be known, relative: of all tokens, at temperature 1
-    as_built: bool = True  # whether the inputs are those of the build
+    self_check: str = AGREES
 
 
 def bar(number: int, palette: Palette) -> Cells:
@@ -120,7 +126,7 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     ok = rows.formula(3, settings_ok(layout), 1, palette["flag"])
     yield rows.row(n, rows.text(1, "Settings in range?", palette["label"]), ok, facts.pop(n, ()))
     n = home["self_check"].row
-    check = rows.formula(3, self_check(layout, text), AGREES if now.as_built else OTHER_INPUTS, palette["quote"])
+    check = rows.formula(3, self_check(layout, text), now.self_check, palette["quote"])
     yield rows.row(n, rows.text(1, "Self-check", palette["name"]), check)
     if now.cost is not None:
         n = home["self_check"].row + 1
@@ -156,14 +162,15 @@ def _facts(
     bits = -float(np.sum(probs[probs > 0] * np.log2(probs[probs > 0])))
     mean_bits = f'IF({scored},{total}/({n_prompt}-1),"")'
     loss, some = home["loss"].local, f"{home['n_tokens'].local}*{home['settings_ok'].local}>0"
-    perplexity = f'IF(ISNUMBER({loss}),2^{loss},"")'
+    perplexity = f'IF(ISNUMBER({loss}),IF({loss}<{BITS},2^{loss},"{INFINITE}"),"")'
+    perplexity_now: float | str = "" if not known else 2**bits_each if bits_each < BITS else INFINITE
     lines: tuple[tuple[str, str, str, float | str, str], ...] = (
         ("n_given", "Tokens of the prompt", typed, now.n_given, "id"),
         ("n_dropped", "of them dropped, no room", f"MAX(0,{given}-({room}))", now.n_given - prompt.n_prompt, "id"),
         ("n_prompt", "Prompt tokens in the columns", f"{given}-{dropped}", prompt.n_prompt, "id"),
         ("n_tokens", "With those that are written", f"SUM({home['active'].local})", prompt.n, "id"),
         ("loss", "Prompt's surprise, bits a token", mean_bits, bits_each if known else "", "share"),
-        ("perplexity", "Prompt's perplexity", perplexity, 2**bits_each if known else "", "share"),
+        ("perplexity", "Prompt's perplexity", perplexity, perplexity_now, "share"),
         ("entropy", "Next token's entropy, bits", f'IF({some},{entropy},"")', bits, "share"),
     )
     hot = float(sampling.doubt(now.logits, now.inputs.sampling.temperature))
@@ -239,10 +246,6 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     return FINE
 
 
-AGREES = "✓ the ten largest logits are NumPy's at build time, to nine digits"
-DIFFERS = "✗ the ten largest logits differ from NumPy's at build time, by more than 1E"
-
-
 def self_check(layout: Layout, text: Text | None) -> str:
     """The workbook's own numbers against the evaluator's, while the inputs are those of the build."""
     home, built = layout.home, {name: area.reference for name, area in layout.built.items()}
@@ -256,6 +259,16 @@ def self_check(layout: Layout, text: Text | None) -> str:
     theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
     difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
     power = f"INT(LN({difference})/LN(10))"  # TEXT would take its format in the user's language
-    no = f'"{DIFFERS}"&{power}&": was a weight or a formula changed?"'
+    no = f'"{DIFFERS}"&{power}&"{WHY}"'
     verdict = f'IF({difference}<0.000000001,"{AGREES}",{no})'
     return f'IF({home["settings_ok"].local}=0,"",IF(AND({",".join(same)}),{verdict},"{OTHER_INPUTS}"))'
+
+
+def self_check_now(logits: NDArray[Any], built: NDArray[Any]) -> str:
+    """The twin of `self_check`, where the inputs are those of the build."""
+    theirs = np.sort(built)[::-1][:N_CHECKED]
+    difference = logits[sampling.top(logits, len(theirs))] - theirs
+    size = float(np.sqrt(difference @ difference) / np.abs(theirs).max())
+    if size < 1e-9:
+        return AGREES
+    return f"{DIFFERS}{math.floor(math.log10(size)) if math.isfinite(size) else 0}{WHY}"

@@ -4,7 +4,8 @@ Formulas: tokenizer_steps.py. Cached values: the trace of `bpe.run`, which has t
 `tokenizer_ids`, their number in `tokenizer_n_tokens`, and what is wrong, if anything, in `tokenizer_message`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font, PatternFill
@@ -34,7 +35,7 @@ from sheetgpt.sheets.tokenizer_layout import (
     ZERO_ROW,
     TokenizerLayout,
 )
-from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
+from sheetgpt.sheets.tokenizer_steps import Formula, RoundSteps, Steps
 from sheetgpt.text import bpe
 from sheetgpt.text.bpe import Cell, Round, Trace
 from sheetgpt.text.characters import NAMES
@@ -168,8 +169,8 @@ def _summary_values(layout: TokenizerLayout, text: str, trace: Trace) -> dict[st
     return {
         "text": text,
         "message": messages(layout)[problem],
-        "length": len(text),
-        "unit": 1,
+        "length": bpe.length(text, trace.unit),
+        "unit": trace.unit,
         "n_bytes": trace.n,
         "n_words": max(trace.word, default=0),
         "n_rounds": len(trace.rounds),
@@ -184,7 +185,10 @@ def tokenizer_rows(
     yield from _top(layout, palette, text, trace)
     yield from _heads(layout, palette, trace)
     steps = Steps(layout)
-    rounds = [RoundSteps(steps, r) for r in range(layout.rounds)]
+    done = [*trace.rounds, *[Round()] * (layout.rounds - len(trace.rounds))]
+    rounds = [
+        _round_cells(RoundSteps(steps, r), palette, done[r], shown, layout.capacity) for r in range(layout.rounds)
+    ]
     formulas = [(name, palette[_STYLES.get(name, "id")], steps.step(name)) for name in COLUMNS[1:] if name != "number"]
     columns = cached_columns(layout, trace, shown)
     for i in range(layout.capacity):
@@ -194,21 +198,32 @@ def tokenizer_rows(
             for name, style, formula in formulas
         ]
         cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"]))
-        for r, round_steps in enumerate(rounds):
-            done = trace.rounds[r] if r < len(trace.rounds) else Round()
-            cells.append(_round_cells(round_steps, palette, done, shown, i))
+        cells += [at_byte(i) for at_byte in rounds]
         yield rows.row(FIRST_BYTE + i, *cells)
 
 
-def _round_cells(steps: RoundSteps, palette: Palette, done: Round, shown: Sequence[str], i: int) -> Cells:
-    cells = []
-    for name in ROUND:
-        area = steps.layout.round(steps.r, name)
-        values = [_shown(shown, token) for token in done.id] if name == "token" else getattr(done, name)
-        value = values[i] if i < len(values) else ""
-        style = palette[_ROUND_STYLES.get(name, "id")]
-        cells.append(rows.formula(area.column, steps.step(name)(i), value, style))
-    return rows.joined(cells)
+def _round_cells(
+    steps: RoundSteps, palette: Palette, done: Round, shown: Sequence[str], capacity: int
+) -> Callable[[int], Cells]:
+    """The cells of one round at byte i, counting from 0."""
+    first = steps.layout.round(steps.r, ROUND[0]).column
+    tokens = [_shown(shown, token) for token in done.id]
+    pad: list[Cell] = [""] * (capacity - len(tokens))
+    columns = [
+        (
+            *(first + j, steps.step(name), palette[_ROUND_STYLES.get(name, "id")]),
+            [*(tokens if name == "token" else getattr(done, name)), *pad],
+        )
+        for j, name in enumerate(ROUND)
+    ]
+    return lambda i: rows.joined(
+        rows.each(column, partial(_single, step, i), values[i : i + 1], style)
+        for column, step, style, values in columns
+    )
+
+
+def _single(step: Formula, i: int) -> list[str]:
+    return [step(i)]
 
 
 def _shown(shown: Sequence[str], token: Cell) -> str:

@@ -13,7 +13,7 @@ from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer_layout import CHARACTERS, FIRST_ENTRY, MERGES, TOKENIZER, TokenizerLayout
-from sheetgpt.text.bpe import Tables
+from sheetgpt.text.bpe import Tables, length
 from sheetgpt.text.characters import NAMES
 from sheetgpt.text.tokenizer import byte_to_unicode
 
@@ -24,8 +24,8 @@ CHARACTER_HEADS = (
 )
 
 
-def sheets(layout: TokenizerLayout, palette: Palette, shown: Sequence[str]) -> list[Sheet]:
-    """Merges and Characters."""
+def sheets(layout: TokenizerLayout, palette: Palette, shown: Sequence[str], unit: int = 1) -> list[Sheet]:
+    """Merges and Characters. `unit`: how many characters a program takes an emoji for."""
     tables = layout.tables
     names = {f"merge_{name}": [layout.lookups[name]] for name in ("keys", "ranks", "merged")}
     n_merges, n_characters = len(tables.keys), max(len(tables.kind_starts), 256, len(tables.added))
@@ -42,7 +42,7 @@ def sheets(layout: TokenizerLayout, palette: Palette, shown: Sequence[str]) -> l
         Sheet(
             CHARACTERS,
             "letters, numbers, spaces",
-            lambda: character_rows(tables, palette),
+            lambda: character_rows(tables, palette, unit),
             *(FIRST_ENTRY - 1 + n_characters, 15),
             links=[("A2", f"{quoted(TOKENIZER)}!A1")],
             dress=lambda frame: _dress(frame, (16, 10, 10, 7, 13, 4, 7, 8, 10, 4, 9, 22, 11, 8, 10)),
@@ -80,7 +80,7 @@ def merge_rows(tables: Tables, palette: Palette, shown: Sequence[str]) -> Iterat
         yield rows.row(n, cells, rows.number(8, key, plain), rows.number(9, rank, palette["rank"]))
 
 
-def character_rows(tables: Tables, palette: Palette) -> Iterator[Row]:
+def character_rows(tables: Tables, palette: Palette, unit: int) -> Iterator[Row]:
     note = "Unicode as GPT-2's pattern sees it: runs of code points of one kind; the letter of each byte; added tokens."
     yield from _head(palette, "Characters", note, CHARACTER_HEADS)
     letters = byte_to_unicode()
@@ -96,7 +96,7 @@ def character_rows(tables: Tables, palette: Palette) -> Iterator[Row]:
             token, number = tables.added[i]
             cells += rows.number(11, i + 1, palette["index"]) + rows.text(12, token, palette["token"])
             # The program's own count: characters beyond U+FFFF are two in Excel.
-            cells += rows.formula(13, f"LEN($L${n})", len(token), palette["id"])
+            cells += rows.formula(13, f"LEN($L${n})", length(token, unit), palette["id"])
             cells += rows.number(14, len(token.encode()), palette["id"]) + rows.number(15, number, palette["id"])
         yield rows.row(n, cells)
 

@@ -109,6 +109,11 @@ def _check_flags(tokenizer: Tokenizer) -> None:
         )
 
 
+def length(text: str, unit: int) -> int:
+    """LEN(text), where a character beyond U+FFFF counts as `unit`."""
+    return len(text) + (unit - 1) * sum(character > "\uffff" for character in text)
+
+
 @dataclass
 class Round:
     """One merge round, a byte a row."""
@@ -154,9 +159,12 @@ class Trace:
 
     def in_utf16(self) -> "Trace":
         """The same in a program that counts in UTF-16: only the positions differ."""
-        wide = [code > 0xFFFF and nth == 1 for code, nth in zip(self.code, self.nth, strict=True)]
-        before = [sum(wide[:i]) for i in range(self.n)]
-        return replace(self, unit=2, position=[p + b for p, b in zip(self.position, before, strict=True)])
+        positions: list[int] = []
+        for i, (position, nth) in enumerate(zip(self.position, self.nth, strict=True)):
+            first = i == 0 or nth > 1
+            wide = 0 if first else (self.code[i - 1] > 0xFFFF) + positions[-1] - self.position[i - 1]
+            positions.append(positions[-1] if nth > 1 else position + wide)
+        return replace(self, unit=2, position=positions)
 
 
 def run(text: str, tables: Tables, capacity: int = 256, rounds: int = 48) -> Trace:

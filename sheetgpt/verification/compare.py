@@ -7,6 +7,7 @@ must be the same to the last digit, a text to the letter.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ from sheetgpt.gpt2.model import as_cells
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Formulas, Numbers, Text
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.verification.report import TOLERANCE, TensorResult
+from sheetgpt.verification.report import TOLERANCE, TensorResult, WrongCell
 
 FLOOR = 1e-3  # differences are taken relative to at least this: 1e-12 absolute
-ROUNDING = 1e-14  # of the largest logit: some 50 times a double's last bit, and what adding up 768 products may lose
+CELLS_AT_ONCE = 1 << 20  # the largest sheet of GPT-2 has 46 million cells: an array of them takes 370 MB
+CHANGED = "is not the number that was written here"
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Grid:
 
     numbers: NDArray[np.float64]  # NaN where there is none
     texts: dict[tuple[int, int], str]  # those that aren't empty
-    formulas: NDArray[np.bool_]
+    formulas: Flags
     doubts: list[tuple[int, slice, float | NDArray[np.float64]]]  # row, columns, relative
 
 
@@ -37,28 +41,29 @@ def expected(sheet: Sheet) -> Grid:
     """The sheet's twin: its rows, without their formulas and styles."""
     shape = sheet.last_row, sheet.last_column
     grid = Grid(np.full(shape, np.nan), {}, np.zeros(shape, bool), [])
+    numbers, texts, formulas = grid.numbers, grid.texts, grid.formulas
     for row in sheet.rows():
         i = row.number - 1
         for piece in row.pieces:
             j = piece.column - 1
             if isinstance(piece, Text):
                 if piece.value:
-                    grid.texts[i, j] = piece.value
+                    texts[i, j] = piece.value
                 continue
             values, end = piece.values, j + len(piece.values)
             if isinstance(piece, Formulas):
-                grid.formulas[i, j:end] = True
-                if np.any(piece.doubt):
+                formulas[i, j:end] = True
+                if isinstance(piece.doubt, np.ndarray) or piece.doubt:
                     grid.doubts.append((i, slice(j, end), piece.doubt))
             if isinstance(values, np.ndarray):
                 exact = isinstance(piece, Numbers) and values.dtype == np.float32
-                grid.numbers[i, j:end] = as_cells(values) if exact else values
+                numbers[i, j:end] = as_cells(values) if exact else values
                 continue
             for k, value in enumerate(values, j):
                 if not isinstance(value, str):
-                    grid.numbers[i, k] = value
+                    numbers[i, k] = value
                 elif value:
-                    grid.texts[i, k] = value
+                    texts[i, k] = value
     return grid
 
 
@@ -69,74 +74,143 @@ class Compared:
     sheet: Sheet
     want: Grid
     got: Cells
-    absolute: NDArray[np.float64]
     relative: NDArray[np.float64]
-    wrong: NDArray[np.bool_]
+    wrong: Flags
 
-    def result(self, name: str, areas: Sequence[Area]) -> TensorResult:
-        """The largest differences in the areas of one name."""
-        found = [self._area(name, area) for area in areas]
-        bad = [result for result in found if result.problem]
-        worst = max(found, key=lambda result: result.max_rel or 0.0)
-        reference = ", ".join(area.reference for area in areas)
-        best = (bad or [worst])[0]
-        return TensorResult(name, reference, best.max_abs, best.max_rel, best.where, best.problem)
+    @property
+    def n_cells(self) -> int:
+        """Those that must hold something, and formulas that must show nothing."""
+        empty = np.isnan(self.want.numbers) & ~self.want.formulas
+        return empty.size - int(empty.sum()) + sum(not self.want.formulas[at] for at in self.want.texts)
 
-    def rest(self, name: str) -> TensorResult:
+    @property
+    def max_rel(self) -> float:
+        return float(self.relative.max())
+
+    @cached_property
+    def red(self) -> NDArray[np.int64]:
+        """Every cell that is not what it must be, row by row.  [n, 2]"""
+        found: NDArray[np.int64] = np.argwhere(self.wrong | ~(self.relative <= TOLERANCE))
+        return found
+
+    def result(self, name: str, areas: Sequence[Area], most: int | None) -> TensorResult:
+        """The largest difference in the areas of one name, and the first `most` of its wrong cells."""
+        if len(areas) == 1:
+            return self._result(name, areas[0].reference, self._inside(areas[0]), self._worst(areas[0]), most)
+        worst = max(map(self._worst, areas), key=lambda at: (self.wrong[at], self.relative[at]))
+        inside = np.logical_or.reduce([self._inside(area) for area in areas])
+        return self._result(name, ", ".join(area.reference for area in areas), inside, worst, most)
+
+    def rest(self, name: str, most: int | None) -> TensorResult:
         """All cells that no name takes in."""
         apart = np.ones(self.wrong.shape, bool)
         for areas in self.sheet.names.values():
             for area in areas:
                 apart[_rows(area), _columns(area)] = False
-        return self._cells(name, self.sheet.area, np.where(apart, self.relative, 0), self.wrong & apart)
+        worst = self._largest_of(apart)
+        inside = apart[self.red[:, 0], self.red[:, 1]]
+        return self._result(name, self.sheet.area.reference, inside, worst, most, apart)
 
-    def _area(self, name: str, area: Area) -> TensorResult:
+    def _largest_of(self, apart: Flags) -> tuple[int, int]:
+        """The first wrong cell that stands apart, or the one with the largest difference."""
+        wrong = self.wrong & apart
+        if wrong.any():
+            return _at(int(np.argmax(wrong)), wrong.shape)
+        largest, place = -1.0, (0, 0)
+        for rows in _slices(apart.shape):
+            part = np.where(apart[rows], self.relative[rows], 0)
+            i, j = _at(int(np.argmax(part)), part.shape)
+            if part[i, j] > largest:
+                largest, place = float(part[i, j]), (rows.start + i, j)
+        return place
+
+    def _inside(self, area: Area) -> Flags:
+        """Which of the wrong cells lie there."""
+        i, j = self.red[:, 0] + 1, self.red[:, 1] + 1
+        return (area.row <= i) & (i <= area.last_row) & (area.column <= j) & (j <= area.last_column)
+
+    def _worst(self, area: Area) -> tuple[int, int]:
         place = _rows(area), _columns(area)
-        return self._cells(name, area, self.relative[place], self.wrong[place])
+        wrong, relative = self.wrong[place], self.relative[place]
+        i, j = _at(int(np.argmax(wrong) if wrong.any() else np.argmax(relative)), wrong.shape)
+        return area.row - 1 + i, area.column - 1 + j
 
-    def _cells(self, name: str, area: Area, relative: NDArray[np.float64], wrong: NDArray[np.bool_]) -> TensorResult:
-        at = np.unravel_index(int(np.argmax(wrong) if wrong.any() else np.argmax(relative)), wrong.shape)
-        i, j = area.row - 1 + int(at[0]), area.column - 1 + int(at[1])
-        where = Area(area.sheet, i + 1, j + 1).cells
-        place = f"{area.sheet}!{where}"
-        if not wrong.any():
-            return TensorResult(name, area.reference, float(self.absolute[i, j]), float(relative.max()), place)
-        if np.isnan(self.got.numbers[i, j]) or np.isnan(self.want.numbers[i, j]):
-            return TensorResult(name, area.reference, None, None, place, self._words(i, j))
-        return TensorResult(name, area.reference, float(self.absolute[i, j]), float(relative.max()), place, CHANGED)
+    def _result(
+        self,
+        name: str,
+        reference: str,
+        inside: Flags,
+        worst: tuple[int, int],
+        most: int | None,
+        apart: Flags | None = None,
+    ) -> TensorResult:
+        red = self.red[inside]
+        cells = tuple(self._wrong_cell(int(i), int(j)) for i, j in red[:most])
+        absolute, relative, problem = self._absolute(*worst), float(self.relative[worst]), ""
+        if apart is not None and not apart[worst]:  # there are no other cells
+            absolute, relative = 0.0, 0.0
+        elif self.wrong[worst]:
+            problem = self._words(*worst)
+        if absolute is None and not problem:
+            absolute = 0.0
+        known = None if absolute is None else relative
+        where = self._place(*worst)
+        return TensorResult(name, reference, absolute, known, where, problem, len(red), cells, self.sheet.title)
+
+    def _absolute(self, i: int, j: int) -> float | None:
+        difference = abs(float(self.got.numbers[i, j]) - float(self.want.numbers[i, j]))
+        return None if np.isnan(difference) else difference
+
+    def _place(self, i: int, j: int) -> str:
+        return f"{self.sheet.title}!{Area('', i + 1, j + 1).cells}"
+
+    def _wrong_cell(self, i: int, j: int) -> WrongCell:
+        if self.wrong[i, j]:
+            return WrongCell(self._place(i, j), self._words(i, j))
+        got, want = float(self.got.numbers[i, j]), float(self.want.numbers[i, j])
+        return WrongCell(self._place(i, j), f"holds {got:.12g}, not {want:.12g}")
 
     def _words(self, i: int, j: int) -> str:
         got, want = (cells.texts.get((i, j)) for cells in (self.got, self.want))
-        number, wanted = self.got.numbers[i, j], self.want.numbers[i, j]
+        number, wanted = float(self.got.numbers[i, j]), float(self.want.numbers[i, j])
+        if not np.isnan(number) and not np.isnan(wanted):
+            return CHANGED
         if got is None and np.isnan(number):
             return "is empty"
-        holds = f"holds {float(number):g}" if got is None else f"holds {got!r}"
+        holds = f"holds {number:g}" if got is None else f"holds {got!r}"
         if want is not None:
             return f"{holds}, not {want!r}"
         return f"{holds} {'where it should be empty' if np.isnan(wanted) else 'instead of a number'}"
 
 
-CHANGED = "is not the number that was written here"
-
-
 def compare(sheet: Sheet, got: Cells) -> Compared:
-    """`got`: the sheet from A1 to its last cell or beyond."""
+    """`got`: the sheet from A1 to its last cell or beyond. Beside it two arrays of the sheet's size are held."""
     want = expected(sheet)
-    got = _cut(got, want.numbers.shape)
-    numbers, empty = got.numbers, np.isnan(want.numbers)
-    wrong = np.isnan(numbers) != empty
+    shape = want.numbers.shape
+    got = _cut(got, shape)
+    wrong, relative = np.zeros(shape, bool), np.empty(shape)
+    for part in _slices(shape):
+        _differences(got.numbers[part], want.numbers[part], want.formulas[part], relative[part], wrong[part])
     for i, j in got.texts.keys() | want.texts.keys():
         wrong[i, j] |= got.texts.get((i, j)) != want.texts.get((i, j))
+    for i, columns, doubt in want.doubts:
+        size = np.abs(want.numbers[i, columns])
+        scale = np.maximum(size, FLOOR)
+        relative[i, columns] *= scale / np.maximum(scale, doubt / TOLERANCE * np.maximum(size, 1))
+    relative[np.isnan(relative)] = 0
+    return Compared(sheet, want, got, relative, wrong)
+
+
+def _differences(
+    got: NDArray[np.float64], want: NDArray[np.float64], formulas: Flags, relative: NDArray[np.float64], wrong: Flags
+) -> None:
+    """Fills `relative`, NaN where either has no number, and `wrong`."""
+    np.not_equal(np.isnan(got), np.isnan(want), out=wrong)
     with np.errstate(invalid="ignore"):
-        absolute = np.abs(numbers - want.numbers)
-        absolute[np.isnan(absolute)] = 0
-        wrong |= ~want.formulas & (absolute > 0)
-        scale = np.maximum(np.abs(np.where(empty, 1, want.numbers)), FLOOR)
-        for i, columns, doubt in want.doubts:
-            here = scale[i, columns]
-            scale[i, columns] = np.maximum(here, doubt / TOLERANCE * np.maximum(here, 1))
-        relative = absolute / scale
-    return Compared(sheet, want, got, absolute, relative, wrong)
+        np.subtract(got, want, out=relative)
+        np.abs(relative, out=relative)
+        wrong |= ~formulas & (relative > 0)
+        relative /= np.maximum(np.abs(want), FLOOR)
 
 
 def _cut(got: Cells, shape: tuple[int, int]) -> Cells:
@@ -149,18 +223,30 @@ def _cut(got: Cells, shape: tuple[int, int]) -> Cells:
     return Cells(numbers, {(i, j): text for (i, j), text in got.texts.items() if i < n and j < m})
 
 
-def results(compared: Compared) -> Iterator[TensorResult]:
-    """One for each name of the sheet, one for all that stands beside them."""
+def results(compared: Compared, most: int | None) -> Iterator[TensorResult]:
+    """One for each name of the sheet, one for all that stands beside them; each lists up to `most` wrong cells."""
     for name, areas in compared.sheet.names.items():
-        yield compared.result(name, areas)
-    yield compared.rest(f"{compared.sheet.title}: all other cells")
+        yield compared.result(name, areas, most)
+    yield compared.rest(f"{compared.sheet.title}: all other cells", most)
 
 
 def missing(sheet: Sheet) -> Iterator[TensorResult]:
     """The results of a sheet that is not there."""
-    for name, areas in {**sheet.names, sheet.title: [sheet.area]}.items():
+    for name, areas in {**sheet.names, f"{sheet.title}: all other cells": [sheet.area]}.items():
         reference = ", ".join(area.reference for area in areas)
-        yield TensorResult(name, reference, None, None, problem="the sheet is gone")
+        yield TensorResult(name, reference, None, None, problem="the sheet is gone", sheet=sheet.title)
+
+
+def _slices(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows of a sheet, about CELLS_AT_ONCE at a time."""
+    step = max(1, CELLS_AT_ONCE // shape[1])
+    for first in range(0, shape[0], step):
+        yield slice(first, first + step)
+
+
+def _at(place: int, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Row and column of the n-th cell."""
+    return divmod(place, shape[1])
 
 
 def _rows(area: Area) -> slice:

@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +24,28 @@ def formula_cells(workbook: Path) -> dict[str, Places]:
 
 
 def _formulas(archive: zipfile.ZipFile, part: str) -> Places:
-    found: list[tuple[int, int]] = []
+    found: list[int] = []
     columns: dict[bytes, int] = {}
+    for text in _whole_cells(archive, part):
+        for letters, row in _FORMULA.findall(text):
+            column = columns.get(letters)
+            if column is None:
+                column = columns[letters] = column_index_from_string(letters.decode()) - 1
+            found += (int(row) - 1, column)
+    return np.array(found, np.int64).reshape(-1, 2)
+
+
+def _whole_cells(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
+    """The sheet's XML, a few megabytes at a time, cut before a cell; what has no formula is left out."""
     with archive.open(part) as stream:
         rest = b""
         while chunk := stream.read(CHUNK):
             text = rest + chunk
-            end = text.rfind(b"<c") if b"<f" in text else len(text) - 1
-            end = max(end, 0)
-            for letters, row in _FORMULA.findall(text, 0, end):
-                if letters not in columns:
-                    columns[letters] = column_index_from_string(letters.decode()) - 1
-                found.append((int(row) - 1, columns[letters]))
+            end = max(text.rfind(b"<c"), 0)
             rest = text[end:]
-        for letters, row in _FORMULA.findall(rest):
-            found.append((int(row) - 1, column_index_from_string(letters.decode()) - 1))
-    return np.array(found, np.int64).reshape(-1, 2)
+            if text.find(b"<f", 0, end) >= 0:
+                yield text[:end]
+    yield rest
 
 
 def uncovered(places: Places, formulas: NDArray[np.bool_]) -> tuple[Places, Places]:

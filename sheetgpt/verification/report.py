@@ -2,15 +2,28 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 TOLERANCE = 1e-9  # relative
+MOST = 5  # wrong cells that are listed for each tensor, unless all are asked for
+
+
+@dataclass(frozen=True)
+class WrongCell:
+    """A cell, such as Home!B7, and what is wrong with it."""
+
+    where: str
+    problem: str
 
 
 @dataclass(frozen=True)
 class TensorResult:
-    """One tensor's largest differences, and where; `problem` says in words what can't be said in a number."""
+    """One tensor's largest differences, and where; `problem` says in words what can't be said in a number.
+
+    `cells` are the first of the `n_wrong` cells that are not what they must be.
+    """
 
     name: str
     range: str
@@ -18,10 +31,24 @@ class TensorResult:
     max_rel: float | None
     where: str = ""
     problem: str = ""
+    n_wrong: int = 0
+    cells: tuple[WrongCell, ...] = ()
+    sheet: str = ""
 
     @property
     def passed(self) -> bool:
         return not self.problem and self.max_rel is not None and self.max_rel <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class SheetCells:
+    """How many cells of a sheet were compared: those that hold anything, or must; and how many are wrong."""
+
+    title: str
+    cells: int
+    formulas: int
+    wrong: int
+    max_rel: float  # the largest relative difference of a number
 
 
 @dataclass(frozen=True)
@@ -34,11 +61,17 @@ class Report:
     problems: tuple[str, ...] = ()
     formula_cells: int = 0  # in the workbook's file
     compared_cells: int = 0  # of these
+    sheets: tuple[SheetCells, ...] = ()
 
     @property
     def passed(self) -> bool:
         whole = self.compared_cells == self.formula_cells
         return not self.problems and whole and bool(self.tensors) and all(t.passed for t in self.tensors)
+
+    @property
+    def wrong_cells(self) -> tuple[str, ...]:
+        """Every listed cell that is wrong, each once."""
+        return tuple(dict.fromkeys(cell.where for t in self.tensors for cell in t.cells))
 
     @property
     def max_rel(self) -> float:
@@ -58,8 +91,12 @@ class Report:
         tensors = [
             {"name": t.name, "range": t.range, "max_abs": t.max_abs, "max_rel": t.max_rel, "where": t.where}
             | ({"problem": t.problem} if t.problem else {})
+            | ({"n_wrong": t.n_wrong, "wrong": {cell.where: cell.problem for cell in t.cells}} if t.n_wrong else {})
             for t in self.tensors
         ]
         whole = {"passed": self.passed, "engine": self.engine, "workbook": self.workbook}
-        cells = {"formula_cells": self.formula_cells, "compared_cells": self.compared_cells}
+        cells: dict[str, Any] = {"formula_cells": self.formula_cells, "compared_cells": self.compared_cells}
+        cells |= {
+            "sheets": {s.title: {"cells": s.cells, "formula_cells": s.formulas, "wrong": s.wrong} for s in self.sheets}
+        }
         return json.dumps(whole | cells | {"problems": self.problems, "tensors": tensors}, indent=1, allow_nan=False)

@@ -8,7 +8,7 @@ program computed and saved.
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,17 @@ from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets import sheets
-from sheetgpt.sheets.layout import Layout, defined_name
+from sheetgpt.sheets import bpe_by_hand, sheets
+from sheetgpt.sheets.grid import HOME, Layout, defined_name
+from sheetgpt.sheets.home_prompt import DIFFERS
+from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.verification.compare import compare, missing, part, results
 from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
-from sheetgpt.verification.report import Report, TensorResult
+from sheetgpt.verification.report import MOST, Report, SheetCells, TensorResult
 from sheetgpt.workbook.build import fingerprint, text_sheets
 from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
@@ -46,6 +48,17 @@ ENGINES: dict[str, Recalculate] = {
 }
 
 
+@dataclass(frozen=True)
+class Case:
+    """A workbook with its inputs and everything that it must then show, before a program has recalculated it."""
+
+    path: Path
+    state: State
+    puts: Mapping[str, Any]  # defined names of the inputs, and what goes in
+    areas: Mapping[str, str]  # of each sheet: all its cells
+    problems: tuple[str, ...] = ()
+
+
 def verify(
     workbook: str | os.PathLike[str],
     *,
@@ -60,46 +73,66 @@ def verify(
     model: str | os.PathLike[str] | None = None,
     weights_from_workbook: bool = False,
     timeout: float = 600,
+    wrong_cells: int | None = MOST,
 ) -> Report:
     """Puts the inputs in, recalculates everything, compares every cell of every sheet with what it must hold.
 
     Without a prompt, the workbook's own inputs stay. The evaluator runs on the checkpoint that the workbook was made
-    from (`model`, where it has moved), or with `weights_from_workbook` on what the cells hold, for edited weights.
+    from (`model`, where it has moved), or with `weights_from_workbook` on what the cells hold, for edited weights. Each
+    tensor's result lists up to `wrong_cells` of its cells that are wrong; None: all.
     Raises SheetGPTError for bad input; a workbook that is merely wrong gives a report that says so.
     """
     if engine not in ENGINES:
         raise SheetGPTError(f"There is no engine {engine!r}: take one of {', '.join(ENGINES)}.")
-    path = Path(workbook)
+    settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    changed = prompt is not None or ids is not None or any(value is not None for value in settings.values())
+    if engine == "cached" and changed:
+        raise SheetGPTError("The cached engine reads what the file holds: it takes no prompt and no settings.")
+    given = {"prompt": prompt, "ids": ids, **settings} if changed else {}
+    case = prepare(Path(workbook), given, model, weights_from_workbook, as_saved=engine == "cached")
+    if isinstance(case, Report):
+        return replace(case, engine=engine)
+    answer = ENGINES[engine](case.path, case.puts, list(case.areas.values()), timeout)
+    return judge(case, engine, answer, wrong_cells)
+
+
+def prepare(
+    path: Path,
+    given: Mapping[str, Any],
+    model: str | os.PathLike[str] | None = None,
+    weights_from_workbook: bool = False,
+    *,
+    as_saved: bool = False,
+) -> Case | Report:
+    """Opens the workbook and runs the evaluator; a Report where there is nothing to compare.
+
+    `given`: the inputs that change, as in `verify`. `as_saved`: nothing will be put in, all cells stay as they are.
+    """
     try:
         book = open_workbook(path)
     except DamagedWorkbook as error:
-        return Report(str(path), engine, (), (str(error),))
-    layout = book.layout
-    given = prompt is not None or ids is not None
-    settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    if engine == "cached" and (given or any(value is not None for value in settings.values())):
-        raise SheetGPTError("The cached engine reads what the file holds: it takes no prompt and no settings.")
-    changed = given or any(value is not None for value in settings.values())
+        return Report(str(path), "", (), (str(error),))
+    layout, settings = book.layout, {name: value for name, value in given.items() if name not in ("prompt", "ids")}
     try:
-        inputs = with_settings(with_prompt(book.inputs, layout, prompt, ids), **settings)
+        inputs = with_settings(with_prompt(book.inputs, layout, given.get("prompt"), given.get("ids")), **settings)
     except SheetGPTError as error:
-        if changed:
+        if given:
             raise
-        return Report(str(path), engine, (), (f"The inputs in the workbook are not right: {error}",))
-    inputs = inputs if engine == "cached" else replace(inputs, score_prompt=True)
+        return Report(str(path), "", (), (f"The inputs in the workbook are not right: {error}",))
+    inputs = inputs if as_saved else replace(inputs, score_prompt=True)
     checkpoint = book.checkpoint(model) if layout.reads_text or not weights_from_workbook else None
     problems = [f"The input {name} is gone: a deleted sheet or name?" for name in book.missing]
     if checkpoint is not None and fingerprint(checkpoint) != book.fingerprint:
         problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was made from.")
     if checkpoint is not None and checkpoint.config != layout.config:
-        return Report(str(path), engine, (), (*problems, "The Model sheet does not hold the checkpoint's config."))
+        return Report(str(path), "", (), (*problems, "The Model sheet does not hold the checkpoint's config."))
     tokenizer = None if checkpoint is None else checkpoint.tokenizer
     try:
         start = token_ids(inputs, tokenizer, layout)
     except SheetGPTError as error:
-        if changed:
+        if given:
             raise
-        return Report(str(path), engine, (), (*problems, f"The inputs in the workbook are not right: {error}"))
+        return Report(str(path), "", (), (*problems, f"The inputs in the workbook are not right: {error}"))
 
     unread: list[TensorResult] = []
     if weights_from_workbook:
@@ -108,17 +141,24 @@ def verify(
         assert checkpoint is not None
         params = quantize.stored(checkpoint.params, layout.weights)
     if unread:
-        return Report(str(path), engine, tuple(unread), tuple(problems))
+        return Report(str(path), "", tuple(unread), tuple(problems))
     text = None if checkpoint is None else text_sheets(checkpoint, layout)
     strings = token_strings(tokenizer, layout.config.n_vocab) if checkpoint else vocabulary(path, layout)
     writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
     n_given = len(given_ids(inputs, tokenizer, layout))
     state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand)
+    if state.now.self_check.startswith(DIFFERS) and not weights_from_workbook:
+        problems.append("The logits at build time in the Model sheet are not the evaluator's.")
     puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
     areas = {sheet.title: sheet.area.reference for sheet in sheets(state)}
-    answer = ENGINES[engine](path, puts, list(areas.values()), timeout)
-    found = {title: answer[reference] for title, reference in areas.items()}
-    return _report(path, engine, sheets(in_units(state, found)), found, problems)
+    return Case(path, state, puts, areas, tuple(problems))
+
+
+def judge(case: Case, engine: str, answer: Found, wrong_cells: int | None = MOST) -> Report:
+    """`answer`: what a program computed for each of the case's areas."""
+    found = {title: answer[reference] for title, reference in case.areas.items()}
+    state = in_units(case.state, found)
+    return _report(case, engine, sheets(state), as_typed(state, found), wrong_cells)
 
 
 def in_units(state: State, found: Found) -> State:
@@ -130,27 +170,60 @@ def in_units(state: State, found: Found) -> State:
     return replace(state, read=state.read.in_utf16()) if unit == 2 else state
 
 
-def _report(path: Path, engine: str, expected: Sequence[Sheet], found: Found, problems: list[str]) -> Report:
+def as_typed(state: State, found: Found) -> Found:
+    """The texts that a user types, as they are read: a number as its digits, a line break as ↵."""
+    if state.text is None:
+        return found
+    cells = dict(found)
+    for area in (state.layout.home["prompt"], bpe_by_hand.INPUT, bpe_by_hand.UTF8_INPUT):
+        got, at = cells.get(area.sheet), (area.row - 1, area.column - 1)
+        if got is None:
+            continue
+        typed, number = got.texts.get(at), float(got.numbers[at])
+        if typed is not None and area.sheet == HOME:
+            cells[area.sheet] = replace(got, texts={**got.texts, at: prompt_cell(typed)})
+        elif not np.isnan(number):
+            numbers = got.numbers.copy()
+            numbers[at] = np.nan
+            cells[area.sheet] = Cells(numbers, {**got.texts, at: f"{number:.15g}"})
+    return cells
+
+
+def _report(case: Case, engine: str, expected: Sequence[Sheet], found: Found, wrong_cells: int | None) -> Report:
     """Each sheet against its cells, and the workbook's formulas against those that were compared."""
     tensors: list[TensorResult] = []
-    places, compared = formula_cells(path), 0
-    references = {name.upper(): place for name, place in cached.package(path).references.items()}
+    problems, seen = list(case.problems), []
+    places, compared = formula_cells(case.path), 0
+    references = {name.upper(): to for name, to in cached.package(case.path).references.items()}
     for sheet in expected:
         wrong_names = dict(_name_problems(sheet, references))
-        got = found[sheet.title]
+        got, own = found[sheet.title], places.pop(sheet.title, np.empty((0, 2), np.int64))
         if got is None:
             tensors += missing(sheet)
             continue
         difference = compare(sheet, got)
-        for result in results(difference):
+        for result in results(difference, wrong_cells):
             problem = wrong_names.get(result.name, "") if not result.problem else result.problem
             tensors.append(replace(result, problem=problem))
-        own = places.get(sheet.title, np.empty((0, 2), np.int64))
         extra, lacking = uncovered(own, difference.want.formulas)
         compared += len(own) - len(extra)
-        problems += [f"{_cell(sheet.title, at)} holds a formula that doesn't belong there." for at in extra[:10]]
-        problems += [f"{_cell(sheet.title, at)} holds no formula, and one belongs there." for at in lacking[:10]]
-    return Report(str(path), engine, tuple(tensors), tuple(problems), n_formulas(places), compared)
+        problems += _cells(sheet.title, extra, "holds a formula that doesn't belong there", wrong_cells)
+        problems += _cells(sheet.title, lacking, "holds no formula, and one belongs there", wrong_cells)
+        seen.append(SheetCells(sheet.title, difference.n_cells, len(own), len(difference.red), difference.max_rel))
+    n_foreign = n_formulas(places)
+    for title, own in places.items():
+        if len(own):
+            problems.append(f"The sheet {title} is none of this workbook's: nothing says what its formulas must show.")
+    total = sum(sheet.formulas for sheet in seen) + n_foreign
+    return Report(str(case.path), engine, tuple(tensors), tuple(problems), total, compared, tuple(seen))
+
+
+def _cells(title: str, places: Array, words: str, most: int | None) -> Iterator[str]:
+    """A sentence for each of the cells, or for the first ones."""
+    for at in places[:most]:
+        yield f"{_cell(title, at)} {words}."
+    if most is not None and len(places) > most:
+        yield f"{title}: so do {len(places) - most:,} more cells."
 
 
 def _cell(title: str, at: Array) -> str:

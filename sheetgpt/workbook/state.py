@@ -10,7 +10,7 @@ from sheetgpt.gpt2.sampling import Choice, choose, doubt, surprisal, uniforms
 from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.decoding import split_text
-from sheetgpt.sheets.home_prompt import Now
+from sheetgpt.sheets.home_prompt import OTHER_INPUTS, Now, self_check_now
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.state import Origin, State
@@ -50,6 +50,9 @@ def state_of(
     bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else n_prompt - 1)
     model = Path(origin.source).name or "a model"
     logits = trace["logits"]
+    check = OTHER_INPUTS
+    if as_built(inputs, ids[:n_prompt], origin.built):
+        check = self_check_now(logits[:, -1], origin.built.logits)
     now = Now(
         model,
         inputs,
@@ -60,7 +63,7 @@ def state_of(
         shown=shown,
         cost=origin.built.cost,
         doubt=float(doubt(logits).max()),
-        as_built=as_built(inputs, ids[:n_prompt], origin.built),
+        self_check=check,
     )
     read = None
     if text is not None:
