@@ -17,7 +17,7 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Row, Text
 from sheetgpt.sheets import sheets
-from sheetgpt.sheets.layout import FIRST_TOKEN
+from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State

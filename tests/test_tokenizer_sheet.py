@@ -89,9 +89,9 @@ def workbook(
     read = bpe.run(START, layout.tables, layout.capacity, layout.rounds)
     for made in (
         tokenizer_sheet.sheet(layout, palette, START, read, shown),
-        *tokenizer_tables.sheets(layout, palette, shown),
+        *tokenizer_tables.sheets(layout, palette, shown, read.unit),
         decoding_sheet.sheet(decoding, palette, ids, shown, hexes),
-        bpe_by_hand.sheet(layout, palette, (bpe_by_hand.EXAMPLE, bpe_by_hand.UTF8_EXAMPLE), read.n, len(read.ids)),
+        bpe_by_hand.sheet(layout, palette, (bpe_by_hand.EXAMPLE, bpe_by_hand.UTF8_EXAMPLE), read),
     ):
         add(book, made)
     entries = list(enumerate(zip(shown, hexes, strict=True), 1))

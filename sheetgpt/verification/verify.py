@@ -20,7 +20,8 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets import bpe_by_hand, sheets
-from sheetgpt.sheets.grid import HOME, Layout, defined_name
+from sheetgpt.sheets.grid import HOME
+from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.home_prompt import DIFFERS
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.sheet import Sheet
