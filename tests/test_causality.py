@@ -9,12 +9,13 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import openpyxl
 import pytest
-from openpyxl.utils import get_column_letter, range_boundaries
+from openpyxl.utils import get_column_letter
 from patching import Change, cell_xml, in_order, patch, set_formula, set_row_formula, sheet_part
 
 from sheetgpt.excel_rules import Problem, check
@@ -24,6 +25,7 @@ from sheetgpt.excel_rules.grammar import read
 from sheetgpt.excel_rules.references import Box
 from sheetgpt.excel_rules.uses import uses
 from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.ooxml.area import Area
 from sheetgpt.workbook.build import build
 
 KINDS = ("micro", "odd", "int8", "ids", "reader")
@@ -77,22 +79,30 @@ def opened(workbooks: dict[str, Path]) -> dict[str, Opened]:
     return {kind: _open(workbooks[kind]) for kind in N_BROKEN}
 
 
+def box(cells: str) -> Box:
+    area = Area.parse(f"x!{cells}")
+    assert area
+    return Box(area.column, area.row, area.last_column, area.last_row)
+
+
+def joined(text: str, formula: str) -> str:
+    return f"{formula}&{text}"
+
+
 def _open(path: Path) -> Opened:
     book = openpyxl.load_workbook(path)
     areas = {}
     for name, defined in book.defined_names.items():
         if name.startswith("positions_"):
             ((title, cells),) = defined.destinations
-            left, top, right, bottom = range_boundaries(cells)
-            areas[title] = Box(left, top, right, bottom)
+            areas[title] = box(cells)
     inside: Formulas = {sheet.title: {} for sheet in book}
     outside: Formulas = {sheet.title: {} for sheet in book}
     with zipfile.ZipFile(path) as package:
         for sheet in book:
             xml = package.read(sheet_part(package, sheet.title)).decode()
             for cell in re.findall(r'<c r="([A-Z]+\d+)"[^>]*><f', xml):
-                left, top, right, bottom = range_boundaries(cell)
-                held = sheet.title in areas and areas[sheet.title].holds(Box(left, top, right, bottom))
+                held = sheet.title in areas and areas[sheet.title].holds(box(cell))
                 formula = sheet[cell].value
                 (inside if held else outside)[sheet.title][cell] = formula[1:]
     return Opened(path, areas, inside, outside)
@@ -173,7 +183,7 @@ def _breakages(book: Opened, n: int, rng: random.Random) -> Iterator[Broken]:
         sheet = rng.choice(sheets)
         cell, formula = rng.choice(list(book.formulas[sheet].items()))
         row = cell.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        column = range_boundaries(cell)[0]
+        column = box(cell).left
         right = count.total() % 2 == 0
         new = _to_the_right(formula, sheet, column, book, rng) if right else _without_dollar(formula, rng)
         if new is None or (sheet, row) in taken or count[sheet] >= 20:
@@ -227,7 +237,7 @@ ROUND_ABOUT = [
 def round_about(micro_workbook: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
     changes: dict[str, Change] = {}
     for sheet, cell, text, _ in ROUND_ABOUT:
-        change = set_formula(cell, lambda old, text=text: f"{old}&{text}")
+        change = set_formula(cell, partial(joined, text))
         changes[sheet] = in_order(changes[sheet], change) if sheet in changes else change
     return check(patch(micro_workbook, tmp_path_factory.mktemp("round") / "about.xlsx", changes))
 

@@ -21,9 +21,9 @@ from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets import bpe_by_hand, sheets
 from sheetgpt.sheets.grid import HOME
-from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.home_prompt import DIFFERS
 from sheetgpt.sheets.inputs import prompt_cell
+from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER
