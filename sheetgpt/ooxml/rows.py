@@ -61,11 +61,13 @@ Cells = tuple[Piece, ...]  # of one row, in the order of their columns
 class Row:
     number: int
     pieces: Cells
-    height: float | None = None
+    height: float | None = None  # points
+    folded: bool = False
 
 
-def row(number: int, *cells: Cells, height: float | None = None) -> Row:
-    return Row(number, joined(cells), height)
+def row(number: int, *cells: Cells, height: float | None = None, folded: bool = False) -> Row:
+    """`folded`: out of sight behind a [+] in the margin."""
+    return Row(number, joined(cells), height, folded)
 
 
 def joined(cells: Iterable[Cells]) -> Cells:

@@ -32,6 +32,7 @@ def written(rows: Iterable[Row]) -> Iterator[bytes]:
     index = count()
     for row in rows:
         tall = b"" if row.height is None else b' ht="%g" customHeight="1"' % row.height
+        tall += b' hidden="1" outlineLevel="1"' if row.folded else b""
         cells = b"".join(_piece(piece, row.number, index) for piece in row.pieces)
         yield b'<row r="%d"%b>%b</row>' % (row.number, tall, cells)
 

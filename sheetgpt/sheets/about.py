@@ -22,23 +22,23 @@ from sheetgpt.sheets.sheet import Sheet
 _MEANING = {
     "model": "the checkpoint this workbook was made from",
     "fingerprint": "SHA-256 of its config and weights; sheetgpt verify compares it",
-    "n_vocab": "tokens that the model knows",
-    "n_positions": "positions that the model was trained on: the longest text it can read",
-    "n_embd": "numbers that stand for one token: the height of a column",
+    "n_vocab": "tokens in the vocabulary",
+    "n_positions": "positions the model was trained on: the most tokens it can read",
+    "n_embd": "numbers per token: the height of a column",
     "n_layer": "blocks, one sheet each",
     "n_head": "attention heads in a block",
     "n_inner": "neurons in a block's MLP",
-    "layer_norm_epsilon": "added to the variance in each layer norm; the formulas read it here",
-    "activation_function": "what the MLP's neurons do with their sum",
-    "tied": "1: the output compares with wte itself; 0: with lm_head",
+    "layer_norm_epsilon": "added to the variance in each layer norm; the formulas read it from here",
+    "activation_function": "the function that the MLP's neurons apply to their sum",
+    "tied": "1: the unembedding is wte itself; 0: it is lm_head",
     "context": "token columns in this workbook",
-    "prompt_bytes": "bytes of text that the Tokenizer sheet has rows for; 0: no tokenizer, prompts are token ids",
-    "merge_rounds": "rounds of merges that the Tokenizer sheet has columns for",
+    "prompt_bytes": "bytes of text the Tokenizer sheet has rows for; 0: no tokenizer, prompts are token ids",
+    "merge_rounds": "merge rounds the Tokenizer sheet has columns for",
     "end_of_text": "id of <|endoftext|>, after which nothing more is written; -1: there is no such token",
-    "weights": "exact; int8: whole numbers, each neuron with a scale; or rounded to so many significant digits",
-    "logits_max_difference": "what rounding the weights costs: the largest change of a logit, on the first prompt",
-    "logits_rms_difference": "the root of the mean square of these changes",
-    "top_1_agreement": "the share of that prompt's tokens after which the same token is the likeliest",
+    "weights": "exact; int8: whole numbers, one scale per neuron; or rounded to this many significant digits",
+    "logits_max_difference": "the largest change of a logit by rounding the weights, on the prompt at build time",
+    "logits_rms_difference": "the root mean square of these changes",
+    "top_1_agreement": "the share of that prompt's tokens after which the likeliest next token is the same",
     "compared_tokens": "tokens of that prompt",
 }
 
@@ -112,7 +112,7 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     heads = ("name", "value", "what it is")
     beside = _built_cells(layout, palette, built)
-    words = rows.text(5, "As it was built: Home's self-check compares with these", palette["section"])
+    words = rows.text(5, "At build time; the self-check on Home compares with these", palette["section"])
     yield rows.row(3, *(rows.text(c, head, palette["header"]) for c, head in enumerate(heads, 1)), words)
     for name, area in cells.items():
         n, value = area.row, values.get(name, getattr(config, name, getattr(layout, name, None)))
@@ -129,7 +129,7 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
         yield rows.row(n, beside.pop(n))
         n += 1
     n += 1
-    heads = ("parameters", "how many", "counted from the shapes above")
+    heads = ("parameters", "how many", "calculated from the shapes above")
     yield rows.row(n, *(rows.text(c, head, palette["header"]) for c, head in enumerate(heads, 1)))
     where = {name: f"$B${area.row}" for name, area in cells.items()}
     first = n + 1

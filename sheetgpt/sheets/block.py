@@ -22,7 +22,7 @@ def block_sections(net: Network, i: int) -> list[Section]:
     """Block i from top to bottom: mid = x + attention(ln_1(x)), post = mid + mlp(ln_2(mid)).  [n_embd, T]"""
     x = net.layout.tensors["embed" if i == 0 else f"h{i - 1}.resid_post"]
     words = "What came in, plus what attention found.  [n_embd, T]"
-    more = "What came in, plus what the neurons said: this goes to the next block.  [n_embd, T]"
+    more = "What came in, plus what the neurons add: this goes to the next block.  [n_embd, T]"
     return [
         *layer_norm(net, x, "ln_1"),
         *attention(net),
@@ -36,8 +36,8 @@ def block_sections(net: Network, i: int) -> list[Section]:
 def attention(net: Network) -> list[Section]:
     """out = c_proj(z): queries, keys and values; what each head makes of them; and all heads in one.  [n_embd, T]"""
     config = net.layout.config
-    asks = "What each token asks for (query), offers (key) and tells (value), below one another.  [3 n_embd, T]"
-    combined = "The heads' findings, combined by one linear layer.  [n_embd, T]"
+    asks = "What each token asks for (query), offers (key) and passes on (value), one below another.  [3 n_embd, T]"
+    combined = "What the heads found, combined by one linear layer.  [n_embd, T]"
     roles = ("query", "key", "value")
     return [
         dense(
@@ -53,8 +53,8 @@ def attention(net: Network) -> list[Section]:
 def mlp(net: Network) -> list[Section]:
     """out = c_proj(f(c_fc(x))): every neuron looks at the column, and those that found something speak.  [n_embd, T]"""
     looks = "Each row is one neuron looking at one token: its weights times the column, plus its bias.  [n_inner, T]"
-    silenced = f"{net.layout.config.activation_function}: neurons that found nothing are silenced.  [n_inner, T]"
-    speaks = "What the neurons have to say, back at the width of a token.  [n_embd, T]"
+    silenced = f"{net.layout.config.activation_function}: a negative sum nearly silences a neuron.  [n_inner, T]"
+    speaks = "The neurons' outputs, combined into one column of n_embd numbers again.  [n_embd, T]"
     return [
         dense(net, "mlp.fc", "ln_2", "mlp.c_fc", looks),
         activate(net, "mlp.act", "mlp.fc", silenced),
@@ -75,7 +75,7 @@ def head_scores(net: Network, j: int) -> Section:
     return Section(
         net.area(f"attn.scores.{j}"),
         f"attn.scores, head {j}",
-        f"The column's query × the row's key / √{size}: how well they fit. A token sees only what came before.",
+        f"The column's query × the row's key / √{size}: how well they match. Later tokens are not seen.",
         net.values(f"attn.scores.{j}"),
         lambda k, t: f"SUMPRODUCT({key.stripe(k).local},{query.down(t)})/SQRT({size})",
         lambda k: "",
@@ -102,7 +102,7 @@ def head_exponentials(net: Network, j: int) -> list[Section]:
         Section(
             e,
             f"exp(score), head {j}",
-            "exp(score − largest score of the column): all positive, the best fit 1.",
+            "exp(score − largest score of the column): all positive, and 1 for the best match.",
             exps,
             lambda k, t: f"EXP({scores.at(k, t)}-{largest.at(0, t)})",
             lambda k: "",
@@ -127,7 +127,7 @@ def head_probabilities(net: Network, j: int) -> Section:
     return Section(
         net.area(f"attn.probs.{j}"),
         f"attn.probs, head {j}",
-        "Each over their sum: how much attention the column's token pays to the row's. A column adds up to 1.",
+        "Divided by their sum: how much attention the column's token pays to the row's. A column adds up to 1.",
         np.where(seen, net.values(f"attn.probs.{j}"), np.nan),
         lambda k, t: f"{e.at(k, t)}/{total.at(0, t)}",
         lambda k: "",
@@ -153,7 +153,7 @@ def mix_values(net: Network) -> Section:
     return Section(
         net.area("attn.z"),
         "attn.z",
-        "The values of the tokens attended to, mixed by the attention paid; heads below one another.  [n_embd, T]",
+        "The values of the tokens, weighted by the attention paid to them, head below head.  [n_embd, T]",
         net.values("attn.z"),
         formula,
         lambda i: f"z, head {i // size}",
@@ -173,7 +173,7 @@ def sheet(layout: Layout, palette: Palette, prompt: Prompt, i: int, params: Para
 
     heads = [(f"head {j}", f"attn.scores.{j}") for j in range(config.n_head)]
     sections = [("ln_1", "ln_1.mean"), ("attn.qkv", "attn.qkv"), *heads, *((name, name) for name in AFTER_HEADS)]
-    note = "Read down one column: normalize, attend, add; normalize, think, add. Only the weights differ by block."
+    note = "Read down one column: normalize, attend, add; normalize, compute, add. The blocks differ only in weights."
     return token_sheet(
         layout,
         title,

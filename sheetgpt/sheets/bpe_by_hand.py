@@ -151,13 +151,13 @@ def _dress(frame: Worksheet) -> None:
 
 
 def _rows(tokenizer: TokenizerLayout, palette: Palette, text: str, utf8_text: str, read: Trace) -> Iterator[Row]:
-    note = "How merges are learned, on one line of text: the pair that occurs most becomes a letter of its own."
+    note = "How merges are learned, on one line of text: the most frequent pair becomes a new letter."
     yield rows.row(1, rows.text(1, "BPE by hand", palette["title"]), rows.text(4, note, palette["note"]), height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
-    words = f"Up to {WIDTH} letters. It ends when no pair occurs twice, or after {ROUNDS} rounds."
+    words = f"Up to {WIDTH} letters. Merging ends when no pair occurs twice, or after {ROUNDS} rounds."
     label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, text, palette["input"])
     yield rows.row(4, label, typed, rows.text(4, words, palette["note"]))
-    words = f"A pair's number: {PAIR} × the place where its first letter first stands, plus that of its second letter."
+    words = f"A pair's number: {PAIR} × the first position of its left letter, plus that of its right letter."
     yield rows.row(5, rows.text(4, words, palette["note"]))
     learned = learn(text)
     numbers = rows.joined(rows.number(FIRST + p, p + 1, palette["index"]) for p in range(WIDTH))
@@ -174,13 +174,13 @@ def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[Row]:
         [values(this, p) for p in range(WIDTH)],
     )
     labels = {
-        "letter": "The text" if r == 0 else f"Round {r}: the text now",
+        "letter": "The text" if r == 0 else f"After round {r}",
         "number": "as numbers",
-        "pair": "pair with the next, its number",
+        "pair": "pair with the next letter",
         "count": "how often it occurs",
         "candidate": "the most frequent pairs",
-        "joins": "joins with the next",
-        "so far": "letters that remain",
+        "joins": "joins the next letter?",
+        "so far": "letters left so far",
     }
     for line in LINES:
         n = _row(r, line)
@@ -218,7 +218,7 @@ def _utf8_rows(palette: Palette, example_text: str, unit: int) -> Iterator[Row]:
     top, text = UTF8_INPUT.row, UTF8_INPUT.local
     bar = "UTF-8: the bytes of a text"
     yield rows.row(top - 1, *(rows.text(c, bar if c == 1 else "", palette["section"]) for c in range(1, 16)))
-    words = f"Up to {CHARACTERS} characters, each one to four bytes."
+    words = f"Up to {CHARACTERS} characters, of one to four bytes each."
     label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, example_text, palette["input"])
     yield rows.row(top, label, typed, rows.text(4, words, palette["note"]))
     example = [ord(c) for c in example_text[:CHARACTERS]]
@@ -258,7 +258,7 @@ def _strip(palette: Palette, n: int, label: str, sources: Sequence[str], cached:
 
 def _cost_rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> Iterator[Row]:
     n = UTF8_INPUT.row + 9
-    title = "What the prompt costs: bytes, or tokens after the merges"
+    title = "The length of the prompt: in bytes, and in tokens after the merges"
     yield rows.row(n, *(rows.text(c, title if c == 1 else "", palette["section"]) for c in range(1, 16)))
     lines = (("as bytes", "n_bytes", n_bytes), ("as BPE tokens", "n_tokens", n_tokens))
     for i, (label, name, value) in enumerate(lines, 1):
@@ -266,4 +266,4 @@ def _cost_rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tok
         yield rows.row(n + i, rows.text(1, label, palette["label"]), cell)
     ratio = f"IF($B${n + 2}=0,0,$B${n + 1}/$B${n + 2})"
     cell = rows.formula(2, ratio, n_bytes / n_tokens if n_tokens else 0, palette["number"])
-    yield rows.row(n + 3, rows.text(1, "bytes a token", palette["label"]), cell)
+    yield rows.row(n + 3, rows.text(1, "bytes per token", palette["label"]), cell)

@@ -67,7 +67,7 @@ def sheet(
     """`ids` are those that the cells hold; `hexes` the column `vocab_hex`."""
     return Sheet(
         DECODING,
-        "token ids become bytes, and bytes text",
+        "token ids become bytes, and bytes become text",
         lambda: _rows(layout, palette, _values(layout, ids, shown, hexes)),
         *(FIRST + max(layout.n_tokens, layout.capacity) - 1, len(TOKEN_COLUMNS) + 1 + len(BYTE_COLUMNS)),
         names={layout.name: [layout.text]},
@@ -128,7 +128,7 @@ def _values(
 
 
 def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -> Iterator[Row]:
-    note = "From token ids to text: tokens on the left, their bytes on the right. Bytes that are no character: \ufffd."
+    note = "From token ids to text: tokens left, their bytes right. \ufffd marks bytes that form no character."
     title = rows.text(1, "Decoding", palette["title"]), rows.text(4, note, palette["note"])
     yield rows.row(1, *title, height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
@@ -137,7 +137,7 @@ def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -
     whole = rows.formula(4, f'IF({total}=0,"",{seen})', values["whole"][0], palette["quote"])
     yield rows.row(3, rows.text(1, "text", palette["name"]), whole)
     count = rows.formula(4, layout.column("end").at(layout.n_tokens - 1), values["total"][0], palette["total"])
-    room = rows.text(5, f"of the {capacity:,} that this sheet has room for", palette["note"])
+    room = rows.text(5, f"of {capacity:,} that fit on this sheet", palette["note"])
     yield rows.row(4, rows.text(1, "bytes", palette["name"]), count, room)
     bars = {1: "1 Tokens and their bytes", len(TOKEN_COLUMNS) + 2: "2 Bytes and their characters"}
     yield rows.row(5, *(rows.text(c, bars.get(c, ""), palette["section"]) for c in range(1, 15)))

@@ -30,7 +30,7 @@ def token_scale(layout: Layout, prompt: Prompt, params: Params) -> list[Section]
         Section(
             layout.tensors["embed_scale"],
             "embed_scale",
-            "The weights are whole numbers, and this is the size of a step: the token's own scale.  [1, T]",
+            "The weights are whole numbers; this is what they are multiplied by, the token's own scale.  [1, T]",
             params["wte.scale"][list(prompt.ids)][None, :],
             lambda i, t: f"INDEX({scales.reference},{letter(t)}${ID_ROW}+1)",
             lambda i: "scale",
@@ -53,7 +53,7 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
         Section(
             tok,
             "embed_tok",
-            "The token's own embedding: its column of the sheet wte.  [n_embd, T]",
+            "The token's own embedding: its column on the sheet wte.  [n_embd, T]",
             trace["embed_tok"],
             lambda i, t: scaled(lookup(layout, i, t), scale_of_tok, t),
             lambda i: "embed_tok",
@@ -61,7 +61,7 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
         Section(
             pos,
             "embed_pos",
-            "The position's embedding: the same column of the sheet wpe.  [n_embd, T]",
+            "The position's embedding: the same column on the sheet wpe.  [n_embd, T]",
             trace["embed_pos"],
             lambda i, t: scaled(wpe.area.at(i, t, EMBED), scale_of_pos, t),
             lambda i: "embed_pos",
@@ -69,7 +69,7 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
         Section(
             both,
             "embed",
-            "Their sum is what the first block reads: what is said, and where.  [n_embd, T]",
+            "Their sum is what the first block reads: which token, and where.  [n_embd, T]",
             trace["embed"],
             lambda i, t: f"{tok.at(i, t, EMBED)}+{pos.at(i, t, EMBED)}",
             lambda i: "embed",

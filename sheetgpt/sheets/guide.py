@@ -29,49 +29,49 @@ def stops(layout: Layout) -> list[Stop]:
     def top(sheet: str) -> str:
         return f"{quoted(sheet)}!A1"
 
-    ids = "Type token ids into the yellow strip on Home: this workbook has no tokenizer. Each id is a token."
-    text = "The text is cut into words, words into bytes, and neighbouring bytes join to tokens, round by round."
+    ids = "This workbook has no tokenizer: type token ids into the yellow row on Home, one per token."
+    text = "The text is cut into words and the words into bytes; round by round, neighbouring bytes join into tokens."
     return [
-        (top(HOME), "Home", "Type a prompt. The network reads it and writes on, one token after the other."),
+        (top(HOME), "Home", "Type a prompt. The network reads it and continues it, one token after another."),
         (top(TOKENIZER if layout.reads_text else HOME), "Tokens", text if layout.reads_text else ids),
         (
             *(top(EMBED), "Embedding"),
             f"Each token becomes a column of {layout.config.n_embd} numbers: its own, plus those of its position. From "
-            "here on a token stays in its column on every sheet, and nothing ever looks to the right.",
+            "here on a token keeps its column on every sheet, and no formula ever looks to the right.",
         ),
         (
             *(to(f"h{0}.ln_1.mean"), f"{first}: layer norm"),
-            "Before a block reads a column it is brought to mean 0 and variance 1, then stretched and shifted by "
-            "numbers that were learned: the green ones beside each row.",
+            "Before a block reads a column, the column is brought to mean 0 and variance 1, then stretched and "
+            "shifted by learned numbers: the green ones beside each row.",
         ),
         (
             *(to("h0.attn.scores.0"), f"{first}: attention"),
-            "Each token asks (query), each token before it answers (key): the better they match, the more of that "
-            "token's value is taken. The orange squares show who looks at whom.",
+            "Each token asks (query); it and every token before it answer (key). The better the two match, the more "
+            "of the answering token's value is taken. The orange squares show who looks at whom.",
         ),
         (
             *(to("h0.resid_mid"), f"{first}: what attention adds"),
-            "The heads' findings are mixed and added to the column: x + attention. Nothing is overwritten.",
+            "What the heads found is mixed and added to the column: x + attention. Nothing is overwritten.",
         ),
         (
             *(to("h0.mlp.fc"), f"{first}: MLP"),
-            f"{layout.config.n_inner:,} neurons look at each column by itself; each adds its own pattern, in the "
-            "measure that it fires.",
+            f"{layout.config.n_inner:,} neurons look at each column by itself; the more strongly one fires, "
+            "the more of its own pattern it adds.",
         ),
         (
             *(to("logits"), "Logits"),
-            f"After {n} such blocks, the last state of a column is compared with every token of the vocabulary: one "
-            f"number for each of {layout.config.n_vocab:,}.",
+            f"After {n} such blocks, the final state of a column is compared with every token of the vocabulary: "
+            f"one number for each of {layout.config.n_vocab:,} tokens.",
         ),
         (
             *(top(SOFTMAX), "Probabilities"),
-            "Divided by the temperature and taken through exp, the logits become shares of 1. Cold makes the best one "
-            "certain; hot makes all alike.",
+            "Divided by the temperature and put through softmax, the logits become probabilities. A low temperature "
+            "makes the best one nearly certain; a high one makes all of them alike.",
         ),
         (
             *(top(SAMPLE), "The choice"),
-            "Of the likeliest tokens a number by chance picks one. It becomes the token of the next column, on every "
-            "sheet: so the text grows to the right, without a macro and without a circle.",
+            "A random number picks one of the likeliest tokens. It becomes the token of the next column, on every "
+            "sheet: so the text grows to the right, without macros and without circular references.",
         ),
     ]
 
@@ -79,7 +79,7 @@ def stops(layout: Layout) -> list[Stop]:
 def sheet(layout: Layout, palette: Palette) -> Sheet:
     return Sheet(
         GUIDE,
-        "the tour in ten stops, and where the parameters are",
+        "a tour in ten stops, and where the parameters are",
         lambda: guide_rows(layout, palette),
         *(FIRST + 14 + len(parameter_parts(layout.config)), 5),
         links=[
@@ -100,7 +100,7 @@ def _dress(frame: Worksheet, n_stops: int) -> None:
 
 
 def guide_rows(layout: Layout, palette: Palette) -> Iterator[Row]:
-    title = rows.text(1, "The tour in ten stops", palette["title"])
+    title = rows.text(1, "A tour in ten stops", palette["title"])
     yield rows.row(1, title, height=28)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     for i, (_, name, words) in enumerate(stops(layout)):
@@ -117,7 +117,7 @@ def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[Row]:
     where = {name: area.reference for name, area in layout.model_cells.items()}
     parts = parameter_parts(config)
     total = f"$C${n + len(parts) + 1}"
-    heads = ("", "Parameters", "how many", "share", "counted from the shapes on the sheet Model")
+    heads = ("", "Parameters", "how many", "share", "calculated from the shapes on the sheet Model")
     yield rows.row(n, *(rows.text(c, head, palette["section"]) for c, head in enumerate(heads, 1)))
     for i, (part, expression, number) in enumerate(parts, 1):
         name = rows.text(2, part, palette["label"])
@@ -126,5 +126,5 @@ def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[Row]:
         yield rows.row(n + i, name, count, rows.formula(4, f"$C${n + i}/{total}", share, palette["prob"]))
     end = n + len(parts) + 1
     whole = rows.formula(3, f"SUM($C${n + 1}:$C${end - 1})", config.n_params, palette["total"])
-    words = rows.text(5, "as many weights stand in this workbook", palette["label"])
+    words = rows.text(5, "the number of weights in this workbook", palette["label"])
     yield rows.row(end, rows.text(2, "all parameters", palette["name"]), whole, words)

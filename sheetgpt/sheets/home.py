@@ -25,7 +25,7 @@ from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
 LINKS_ROW = 44
-WORDS = "the prompt, the settings, the ten most likely next tokens"
+WORDS = "the prompt, the settings, the ten likeliest next tokens"
 
 
 def sheet(
@@ -56,6 +56,7 @@ def _dress(frame: Worksheet, layout: Layout, text: Text | None) -> None:
     for t in range(layout.context):
         frame.column_dimensions[letter(t)].width = 9.5
     frame.sheet_view.showGridLines = False
+    frame.sheet_format.outlineLevelRow = 1  # flags that only formulas need are folded
     frame.sheet_properties.tabColor = "C55A11"
     _validate(frame, layout)
     _colour(frame, layout)
@@ -103,7 +104,7 @@ def home_rows(
     yield from strip_rows(layout, text, palette, prompt, now)
     yield from table_rows(layout, palette, prompt, now)
     n = LINKS_ROW - 1
-    yield rows.row(n, rows.text(1, "Follow it through the sheets", palette["section"]), bar(n, palette))
+    yield rows.row(n, rows.text(1, "The sheets, in the order of the computation", palette["section"]), bar(n, palette))
     for i, other in enumerate(others):
         cells = [rows.text(1, other.title, palette["link"]), rows.text(2, other.words, palette["label"])]
         for k, (section, _) in enumerate(other.sections):

@@ -29,14 +29,14 @@ from sheetgpt.text import bpe
 
 FINE = "Everything is in order."
 NOTE = "Note: "
-SLID = f"{NOTE}the prompt and the new tokens are more than the columns, so the prompt's first tokens dropped out."
-AGREES = "✓ the ten largest logits are NumPy's at build time, to nine digits"
-DIFFERS = "✗ the ten largest logits differ from NumPy's at build time, by more than 1E"
+SLID = f"{NOTE}the prompt and the new tokens don't fit into the columns, so the prompt's first tokens were dropped."
+AGREES = "✓ the ten largest logits agree with NumPy's to nine digits"
+DIFFERS = "✗ the ten largest logits differ from NumPy's by more than 1E"
 WHY = ": was a weight or a formula changed?"
-OTHER_INPUTS = "– other inputs than at build time: nothing to compare with"
+OTHER_INPUTS = "– the inputs are not those of the build, so there is nothing to compare with"
 NEW_LINE = (
-    f"For a new line, type or paste {LINE_BREAK} into the prompt. (Alt+Enter, in LibreOffice Ctrl+Enter, makes a real "
-    "one; LibreOffice 26 loses those.)"
+    f"For a line break, type or paste {LINE_BREAK}. (Alt+Enter, or Ctrl+Enter in LibreOffice, works too, but not in "
+    "LibreOffice 26.)"
 )
 N_CHECKED = 10  # logits
 BITS, INFINITE = 1023, "∞"  # a double ends below 2^1024
@@ -72,19 +72,19 @@ def ranges(layout: Layout) -> dict[str, tuple[float, float, bool, str]]:
         "new_tokens": (0, most, True, f"New tokens must be a whole number from 0 to {most}."),
         "temperature": (0, HOTTEST, False, f"The temperature must be 0, or a number from {COLDEST:g} to {HOTTEST}."),
         "top_k": (1, MAX_TOP_K, True, f"top_k must be a whole number from 1 to {MAX_TOP_K}."),
-        "top_p": (0, 1, False, "top_p must be a number above 0, at most 1."),
+        "top_p": (0, 1, False, "top_p must be above 0 and at most 1."),
         "seed": (0, MAX_SEED, True, f"The seed must be a whole number from 0 to {MAX_SEED}."),
-        "score_prompt": (0, 1, True, "Score the prompt must be 0 or 1."),
+        "score_prompt": (0, 1, True, "“Score the prompt” must be 0 or 1."),
     }
 
 
 TITLES = {
-    "new_tokens": ("New tokens", "How many tokens the model writes after the prompt. 0: none."),
-    "temperature": ("Temperature", "0: always the likeliest token. Below 1: more careful. Above 1: wilder."),
-    "top_k": ("top_k", f"Only so many of the likeliest tokens can be chosen, 1 to {MAX_TOP_K}."),
-    "top_p": ("top_p", "Of those, only as many as make up this share of their probability. 1: all."),
-    "seed": ("Seed", "Another number, another text. The same number, the same text."),
-    "score_prompt": ("Score the prompt", "1: how surprising each token of the prompt is. 0: faster."),
+    "new_tokens": ("New tokens", "How many tokens to write after the prompt."),
+    "temperature": ("Temperature", "0 always takes the likeliest token. Below 1: more cautious. Above 1: wilder."),
+    "top_k": ("top_k", f"Choose only among this many of the likeliest tokens, 1 to {MAX_TOP_K}."),
+    "top_p": ("top_p", "Of these, keep the likeliest that together reach this probability. 1 keeps all."),
+    "seed": ("Seed", "The same seed gives the same text, another seed another text."),
+    "score_prompt": ("Score the prompt", "1 shows how surprising each token of the prompt is. 0 is faster."),
 }
 
 
@@ -93,8 +93,8 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     title = f"GPT-2 in a spreadsheet: {now.model}"
     yield rows.row(1, rows.text(1, title, palette["title"]), height=28)
     words = (
-        "Change a yellow cell: everything recalculates, and the model writes on. Every weight is a cell, every step a "
-        "formula, a token is a column. If nothing happens, recalculation is off: press F9 (LibreOffice: Ctrl+Shift+F9)."
+        "Change a yellow cell: the whole network recalculates and continues your text. Every weight is a cell, every "
+        "step a formula, every token a column. If nothing happens, press F9 (in LibreOffice Ctrl+Shift+F9)."
     )
     yield rows.row(2, rows.text(1, words, palette["note"]))
     if text is not None:
@@ -107,14 +107,14 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
         )
         source = completion_formula(layout, text)
         cell = rows.formula(3, source, now.completion, palette["completion"])
-        yield _box(palette, home["completion"].row, "The model goes on", cell, "completion")
+        yield _box(palette, home["completion"].row, "The model continues", cell, "completion")
     n = home["message"].row
     message = rows.formula(3, message_formula(layout, text), message_now(layout, text, now), palette["message"])
-    yield rows.row(n, rows.text(1, "Is everything all right?", palette["name"]), message)
+    yield rows.row(n, rows.text(1, "Status", palette["name"]), message)
     n = home["prompt_text"].row
     read = rows.formula(3, prompt_text(layout, text), now.prompt_text, palette["quote"])
-    yield rows.row(n, rows.text(1, "The prompt as it is read", palette["name"]), read)
-    yield rows.row(9, rows.text(1, "Controls", palette["section"]), bar(9, palette))
+    yield rows.row(n, rows.text(1, "As the model reads it", palette["name"]), read)
+    yield rows.row(9, rows.text(1, "Settings", palette["section"]), bar(9, palette))
     facts = dict(_facts(layout, text, palette, prompt, now))
     for name in INPUTS:
         n, (title, hint) = home[name].row, TITLES[name]
@@ -124,7 +124,7 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
         yield rows.row(n, *cells, rows.text(4, hint, palette["note"]), facts.pop(n, ()))
     n = home["settings_ok"].row
     ok = rows.formula(3, settings_ok(layout), 1, palette["flag"])
-    yield rows.row(n, rows.text(1, "Settings in range?", palette["label"]), ok, facts.pop(n, ()))
+    yield rows.row(n, rows.text(1, "All settings valid?", palette["label"]), ok, facts.pop(n, ()))
     n = home["self_check"].row
     check = rows.formula(3, self_check(layout, text), now.self_check, palette["quote"])
     yield rows.row(n, rows.text(1, "Self-check", palette["name"]), check)
@@ -165,11 +165,11 @@ def _facts(
     perplexity = f'IF(ISNUMBER({loss}),IF({loss}<{BITS},2^{loss},"{INFINITE}"),"")'
     perplexity_now: float | str = "" if not known else 2**bits_each if bits_each < BITS else INFINITE
     lines: tuple[tuple[str, str, str, float | str, str], ...] = (
-        ("n_given", "Tokens of the prompt", typed, now.n_given, "id"),
-        ("n_dropped", "of them dropped, no room", f"MAX(0,{given}-({room}))", now.n_given - prompt.n_prompt, "id"),
-        ("n_prompt", "Prompt tokens in the columns", f"{given}-{dropped}", prompt.n_prompt, "id"),
-        ("n_tokens", "With those that are written", f"SUM({home['active'].local})", prompt.n, "id"),
-        ("loss", "Prompt's surprise, bits a token", mean_bits, bits_each if known else "", "share"),
+        ("n_given", "Prompt tokens", typed, now.n_given, "id"),
+        ("n_dropped", "– dropped for lack of room", f"MAX(0,{given}-({room}))", now.n_given - prompt.n_prompt, "id"),
+        ("n_prompt", "– kept", f"{given}-{dropped}", prompt.n_prompt, "id"),
+        ("n_tokens", "All tokens, with the new ones", f"SUM({home['active'].local})", prompt.n, "id"),
+        ("loss", "Prompt's surprise, bits per token", mean_bits, bits_each if known else "", "share"),
         ("perplexity", "Prompt's perplexity", perplexity, perplexity_now, "share"),
         ("entropy", "Next token's entropy, bits", f'IF({some},{entropy},"")', bits, "share"),
     )
@@ -218,10 +218,10 @@ def message_formula(layout: Layout, text: Text | None) -> str:
     home = layout.home
     n_ids, given = home["n_ids"].local, home["n_given"].local
     last = layout.config.n_vocab - 1
-    gap = f"The token ids have a gap, or something that is no id (0 to {last})."
+    gap = f"The row of token ids has a gap, or an entry that is not an id (0 to {last})."
     checks = [(f"{n_ids}>SUM({home['ids_typed'].local})", f'"{gap}"')]
     if text is None:
-        nothing = f"Put a token id between 0 and {last} into the first yellow cell of the strip below."
+        nothing = f"Type a token id from 0 to {last} into the first yellow cell of the row of token ids."
         checks.append((f"{given}=0", f'"{nothing}"'))
     else:
         problem, words = (text.tokenizer.cells[name].reference for name in ("problem", "message"))

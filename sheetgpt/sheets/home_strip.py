@@ -23,27 +23,29 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
     """Position, ids typed, id, string, active flag and surprisal."""
     home, idle = layout.home, layout.context - prompt.n
     n = home["positions"].row
-    title = "The text, a token a column: the prompt, then what the model writes"
+    title = "The text, one token per column: the prompt, then what the model writes"
     yield rows.row(n - 1, rows.text(1, title, palette["section"]), bar(n - 1, palette))
 
-    def line(name: str, title: str, hint: str, cells: Cells) -> Row:
-        n = home[name].row
-        return rows.row(n, rows.text(1, title, palette["name"]), rows.text(2, hint, palette["note"]), cells)
+    def line(name: str, title: str, hint: str, cells: Cells, folded: bool = False) -> Row:
+        words = rows.text(1, title, palette["name"]), rows.text(2, hint, palette["note"])
+        return rows.row(home[name].row, *words, cells, folded=folded)
 
     def formulas(name: str, source: str, values: rows.Values, style: str, doubt: float = 0.0) -> Cells:
         return rows.fill_right(FIRST_TOKEN, source, values, palette[style], doubt)
 
     yield line("positions", "position", "", rows.numbers(FIRST_TOKEN, np.arange(layout.context), palette["id"]))
     n, typed = home["prompt_ids"].row, now.inputs.ids
-    cells = rows.formula(5, f"COUNTA({home['prompt_ids'].local})", len(typed), palette["flag"])
+    cells = rows.formula(5, f"COUNTA({home['prompt_ids'].local})", len(typed), palette["index"])
     if typed:
         cells += rows.numbers(FIRST_TOKEN, np.array(typed), palette["input"])
     cells += rows.joined(rows.blank(FIRST_TOKEN + t, palette["input"]) for t in range(len(typed), layout.context))
-    yield line("prompt_ids", "type token ids" if text is None else "or type token ids", "in place of a text →", cells)
+    yield line("prompt_ids", "type token ids" if text is None else "or type token ids", "instead of a prompt →", cells)
     n = home["ids_typed"].row
     flags = np.array([1.0] * len(typed) + [0.0] * (layout.context - len(typed)))
     start = rows.number(5, 1, palette["flag"])
-    yield line("ids_typed", "an id?", "", start + formulas("ids_typed", _typed(layout), flags, "flag"))
+    yield line(
+        "ids_typed", "valid id typed?", "", start + formulas("ids_typed", _typed(layout), flags, "flag"), folded=True
+    )
     ids = np.array([*prompt.ids, *[np.nan] * idle], float)
     yield line("token_ids", "token id", "", formulas("token_ids", _token_id(layout, text), ids, "id"))
     vocabulary = layout.vocabulary["vocab_shown"].reference
@@ -53,9 +55,9 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
     yield line("token_text", "token", "· is a space", formulas("token_text", source, shown, "token"))
     flags = np.array([1.0] * prompt.n + [0.0] * idle)
     source = f"IF(ISNUMBER({home['token_ids'].at(0)}),1,0)"
-    yield line("active", "active", "", formulas("active", source, flags, "flag"))
+    yield line("active", "in use?", "", formulas("active", source, flags, "flag"), folded=True)
     bits = np.concatenate([now.surprisal, np.full(idle, np.nan)])
-    yield line("surprisal", "surprise in bits", "", formulas("surprisal", _surprisal(layout), bits, "bits", now.doubt))
+    yield line("surprisal", "surprise, bits", "", formulas("surprisal", _surprisal(layout), bits, "bits", now.doubt))
 
 
 def _typed(layout: Layout) -> str:

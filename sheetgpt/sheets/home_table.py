@@ -36,9 +36,9 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
     first, n_vocab = home["top_ids"].row, layout.config.n_vocab
     some = f"{home['n_tokens'].local}*{home['settings_ok'].local}>0"
     last = f"INDEX({home['token_text'].local},1,{home['n_tokens'].local})"
-    title = f'"What comes next? The ten most likely tokens"&IF({some}," after “"&{last}&"”","")'
+    title = f'"What comes next? The ten likeliest tokens"&IF({some}," after “"&{last}&"”","")'
     heading = rows.formula(1, title, heading_now(prompt), palette["section"])
-    over = f"softmax(logit / T) over all {n_vocab:,} tokens, for these temperatures T:"
+    over = f"Their probabilities at other temperatures T: softmax(logit / T) over all {n_vocab:,} tokens"
     words = rows.text(FIRST_TOKEN, over, palette["maths"])
     filler = [rows.blank(c, palette["maths"]) for c in (*range(2, FIRST_TOKEN), *range(7, 18))]
     yield rows.row(first - 2, heading, *filler[:4], words, *filler[4:])
@@ -72,7 +72,7 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
 
 
 def heading_now(prompt: Prompt) -> str:
-    return f"What comes next? The ten most likely tokens after “{prompt.shown[-1]}”"
+    return f"What comes next? The ten likeliest tokens after “{prompt.shown[-1]}”"
 
 
 def _found(layout: Layout, n: int, k: int) -> str:
@@ -98,14 +98,14 @@ def add_charts(frame: Worksheet, layout: Layout) -> None:
     """The ten probabilities at the temperature that is set, and at five others side by side."""
     probs, tokens = layout.home["top_probs"], layout.home["top_tokens"]
     names = Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row)
-    now = _chart("bar", "Next token, at the temperature above")
+    now = _chart("bar", "Next token at the chosen temperature")
     now.add_data(Reference(frame, probs.column, probs.row, probs.column, probs.last_row))
     now.set_categories(names)
     now.x_axis.scaling.orientation = "maxMin"
     now.legend = None
     now.anchor = _over(probs, 6, 6)
     frame.add_chart(now)
-    heats = _chart("col", "The same tokens, colder and hotter")
+    heats = _chart("col", "The same tokens at other temperatures")
     for i in range(len(TEMPERATURES)):
         column = FIRST_TOKEN + i
         heats.add_data(Reference(frame, column, probs.row - 1, column, probs.last_row), titles_from_data=True)

@@ -21,7 +21,7 @@ _STYLES = {
     "index": Style(color="7F7F7F", align="center"),
     "token": Style(bold=True, fill="FFF2CC", align="center", boxed=True),
     "id": Style(color="595959", align="center", middle=True),
-    "flag": Style(color="A6A6A6", align="center", number_format='"on";;"off"'),
+    "flag": Style(color="A6A6A6", align="center", number_format='"yes";;"no"'),
     "number": Style(number_format="0.000"),
     "weight": Style(color="375623", fill="E2EFDA", number_format="0.0000"),
     "input": Style(bold=True, fill="FFE699", align="center", boxed=True),

@@ -86,7 +86,7 @@ def layer_norm(net: Network, x: Area, name: str) -> list[Section]:
         Section(
             y,
             net.prefix + name,
-            "(x − mean) × rstd × gain + bias: columns on one scale, then each row stretched and moved.  [n_embd, T]",
+            "(x − mean) × rstd × gain + bias: one scale for all, then each row stretched and shifted.  [n_embd, T]",
             net.values(name),
             lambda i, t: f"({x.at(i, t, sheet)}-{mean.at(0, t)})*{rstd.at(0, t)}*$C${y.row + i}+$D${y.row + i}",
             lambda i: name,

@@ -94,7 +94,7 @@ def sample_rows(
     numbers = states(prompt.seed, len(choices))
     chosen = [Chosen(choice, state, shown) for choice, state in zip(choices, numbers, strict=True)]
     inherited = np.pad(doubts, (0, layout.context - len(doubts)))
-    note = "In each column the token after it is chosen; the column after reads it."
+    note = "Each column chooses the token that follows it; the next column reads that token."
     yield from header(layout, palette, prompt, "Sample", note, {INDEX: "rank", IN_USE: "in use"})
     for line in LINES:
         yield from _line_rows(layout, palette, prompt, line, chosen, 0.0 if line.exact else inherited)

@@ -34,14 +34,14 @@ def vocabulary_sum(here: Here) -> str:
 
 STATE = Line(
     "state",
-    "by chance",
+    "random number",
     "id",
     state,
     lambda now: now.state,
     exact=True,
-    title="A number by chance",
-    words="The seed's next number between 1 and 2147483646: the one before × 16807, the rest of the division by "
-    "2147483647. The three before the first stand on its left.",
+    title="A random number",
+    words="The seed's next random number, 1 to 2147483646: the one before × 16807, modulo 2147483647. On the left "
+    "are the three that come before the first one used.",
 )
 LINES = (
     Line(
@@ -53,13 +53,13 @@ LINES = (
         idle=0,
         exact=True,
         every=True,
-        title="Where?",
-        words="1 where the token after this one is chosen: from the prompt's last token on.",
+        title="Where",
+        words="1 where the next token is chosen: from the prompt's last token on.",
     ),
     STATE,
     Line(
         "uniform",
-        "as a share of 1",
+        "between 0 and 1",
         "share",
         lambda here: f"{here.cell('state')}/{MODULUS}",
         lambda now: now.choice.uniform,
@@ -67,7 +67,7 @@ LINES = (
     ),
     Line(
         "draw",
-        "× what is kept",
+        "× probability kept",
         "share",
         lambda here: f"{here.cell('uniform')}*{here.cell('kept_mass')}",
         lambda now: now.choice.draw,
@@ -80,7 +80,7 @@ LINES = (
         lambda now: now.choice.id,
         exact=True,
         title="The choice",
-        words="The first candidate whose running total exceeds the draw.",
+        words="The first candidate whose running total exceeds this number.",
     ),
     Line(
         "chosen_token",
@@ -99,23 +99,23 @@ LINES = (
     ),
     Line(
         "top_k_mass",
-        "the candidates' (top_k)",
+        "of the candidates (top_k)",
         "prob",
         lambda here: f"{here.cell('weight_sum')}/{here.cell('vocab_sum')}",
         lambda now: now.choice.top_k_mass,
         title="How much is left out",
-        words="Of the whole vocabulary's probability: what the candidates hold, and top_p's part.",
+        words="Of all probability: the share of the candidates, and of those that top_p keeps.",
     ),
     Line(
         "kept_mass",
-        "of that kept by top_p",
+        "of these, kept by top_p",
         "prob",
         lambda here: f"MAX({here.column('kept')})",
         lambda now: now.choice.kept_mass,
     ),
     Line(
         "kept_share",
-        "kept of everything",
+        "kept in all",
         "prob",
         lambda here: f"{here.cell('top_k_mass')}*{here.cell('kept_mass')}",
         lambda now: now.choice.kept_share,

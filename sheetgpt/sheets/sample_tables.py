@@ -52,7 +52,7 @@ def wins(here: Here, j: int) -> str:
 CANDIDATES = Table(
     "tokens",
     "candidates",
-    "The likeliest next tokens, the best first; the one that is chosen is marked.",
+    "The likeliest next tokens, best first; the chosen one is marked.",
     "token",
     lambda here, j: text_at(here.strings, f"{here.cell('ids', j)}+1"),
     lambda now: [now.shown[token] for token in now.choice.ids],
@@ -63,7 +63,7 @@ TABLES = (
     Table(
         "probs",
         "probability",
-        "Weight over the sum of the weights: shares of 1 among the candidates.",
+        "Weight divided by the sum of the weights: a probability among the candidates.",
         "prob",
         lambda here, j: f"{here.cell('weights', j)}/{here.cell('weight_sum')}",
         lambda now: now.choice.probs,
@@ -71,7 +71,7 @@ TABLES = (
     Table(
         "ids",
         "token ids",
-        "Where that logit stands; on a tie the lowest id that is not in the list yet.",
+        "The token with that logit; on a tie the lowest id that is not in the list yet.",
         "id",
         candidate_id,
         lambda now: now.choice.ids,
@@ -113,15 +113,15 @@ TABLES = (
     Table(
         "kept",
         "kept by top_p",
-        "The running total, down to the first candidate that reaches top_p.",
+        "The running total, down to the first candidate at which it reaches top_p.",
         "share",
         kept,
         lambda now: now.choice.cumulative[: now.choice.kept],
     ),
     Table(
         "wins",
-        "wins",
-        "1 where the draw falls: not below the total before, and below this one.",
+        "chosen",
+        "yes where the random number falls: not below the total before, and below this one.",
         "flag",
         wins,
         lambda now: [int(j == now.choice.winner) for j in range(len(now.choice.ids))],

@@ -48,36 +48,36 @@ SECTIONS = (
     (1, 1, "", ""),
     (
         *(2, 6, "1 Characters"),
-        "A computer knows a character by its number in Unicode, the code point. The text is cut into characters, and "
-        "each is given as many rows as it will need bytes.",
+        "A computer knows a character by its number in Unicode, its code point. The text is cut into characters, and "
+        "each gets one row per byte.",
     ),
     (
         *(7, 8, "2 UTF-8 bytes"),
-        "The code point's bits, six a byte. GPT-2 writes each byte as a letter of its own: a space is Ġ.",
+        "The code point's bits in one to four bytes. GPT-2 shows each byte as a letter: a space is Ġ.",
     ),
     (
         *(9, 12, "3 Kinds"),
-        "Added tokens such as <|endoftext|> are found first. Every other character is a space, a letter, a number or "
-        "something else: see the sheet Characters.",
+        "Special tokens such as <|endoftext|> are found first. Every other character is a space, a letter, a number or "
+        "something else, as the sheet Characters lists them.",
     ),
     (
         *(13, 16, "4 Words"),
-        "Tokens never reach across words. A word is a run of one kind with the space before it, or a short ending: "
-        "'s 't 're 've 'm 'll 'd. Further spaces stand alone.",
+        "A token never spans two words. A word is a run of one kind of character with the space before it, or a short "
+        "ending: 's 't 're 've 'm 'll 'd. Further spaces form a word of their own.",
     ),
-    (17, 18, "5 Result", "The id after the last merge round (they follow on the right), and the tokens so far."),
-    (19, 22, "6 Tokens", "The same ids as a list: this is what the network reads."),
+    (17, 18, "5 Result", "The id after the last merge round (the rounds are on the right), and the tokens so far."),
+    (19, 22, "6 Tokens", "The same ids as a list, which is what the network reads."),
 )
 HEADS = (
-    *("byte", "character", "it is", "code point", "bytes", "byte no.", "byte", "letter", "added", "left", "kind", ""),
-    *("starts", "short", "word", "ends at", "token id", "tokens", "no.", "from byte", "id", "token"),
+    *("byte", "place", "character", "code point", "bytes", "byte no.", "byte", "letter", "special", "left", "kind", ""),
+    *("starts?", "ending?", "word", "ends at", "token id", "tokens", "no.", "from byte", "id", "token"),
 )
 ROUND_HEADS = ("id", "token", "bytes", "rank", "best", "joins")
-SUMMARY_HEADS = ("characters", "😀 takes", "bytes", "words", "rounds", "tokens", "problem")
+SUMMARY_HEADS = ("characters", "length of 😀", "bytes", "words", "rounds", "tokens", "problem")
 ROUND_WORDS = (
     "7 Merge rounds →  At first every byte is a token. Each pair of neighbours in a word is looked up in the list of "
-    "merges: a pair that is not there has no rank (–). In every word the pair of the best, that is the smallest, rank "
-    "joins, wherever it stands, the leftmost first; then the next round begins, until no pair is left."
+    "merges; a pair that is not there has no rank (–). In every word the pair with the smallest rank joins, wherever "
+    "it occurs, from left to right; then the next round begins, until no pair is left."
 )
 WIDTHS = (6, 9, 8, 10, 8, 8, 8, 8, 8, 8, 8, 12, 8, 8, 8, 8, 9, 9, 6, 9, 9, 16)
 _STYLES = {
@@ -260,7 +260,7 @@ def _symbol(code: int) -> str:
 
 
 def _top(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace) -> Iterator[Row]:
-    note = "From text to token ids, a byte a row: follow it from left to right. Nothing here is typed; the prompt is."
+    note = "From text to token ids, one byte per row, from left to right. Nothing is typed here; the prompt is on Home."
     title = rows.text(1, "Tokenizer", palette["title"]), rows.text(4, note, palette["note"])
     yield rows.row(1, *title, height=24)
     formulas, values = summary_formulas(layout), _summary_values(layout, text, trace)
@@ -271,7 +271,7 @@ def _top(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace) -> 
 
     yield rows.row(TEXT_ROW, rows.text(1, "← Home", palette["link"]), cell("text", "quote"))
     yield rows.row(MESSAGE_ROW, cell("message", "message"))
-    capacity = f"Room for {layout.capacity} bytes in words of up to {layout.rounds} merge rounds."
+    capacity = f"Room for {layout.capacity} bytes, and for words of up to {layout.rounds} merge rounds."
     heads = [rows.text(4 + i, head, palette["header"]) for i, head in enumerate(SUMMARY_HEADS)]
     yield rows.row(LABEL_ROW, *heads, rows.text(4 + len(heads), capacity, palette["note"]))
     yield rows.row(VALUE_ROW, *(cell(name, "total") for name in SUMMARY))

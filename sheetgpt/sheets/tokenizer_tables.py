@@ -32,7 +32,7 @@ def sheets(layout: TokenizerLayout, palette: Palette, shown: Sequence[str], unit
     return [
         Sheet(
             MERGES,
-            "the pairs of tokens that join",
+            "the pairs of tokens that join, by rank",
             lambda: merge_rows(tables, palette, shown),
             *(FIRST_ENTRY - 1 + n_merges, 9),
             names=names,
@@ -41,7 +41,7 @@ def sheets(layout: TokenizerLayout, palette: Palette, shown: Sequence[str], unit
         ),
         Sheet(
             CHARACTERS,
-            "letters, numbers, spaces",
+            "kinds of characters, letters of bytes, special tokens",
             lambda: character_rows(tables, palette, unit),
             *(FIRST_ENTRY - 1 + n_characters, 15),
             links=[("A2", f"{quoted(TOKENIZER)}!A1")],
@@ -66,7 +66,7 @@ def _head(palette: Palette, title: str, note: str, heads: Sequence[str]) -> Iter
 
 def merge_rows(tables: Tables, palette: Palette, shown: Sequence[str]) -> Iterator[Row]:
     """By rank on the left, for people and for the merged id; on the right the ranks by key, for the binary search."""
-    note = f"The pairs that join, the earliest learned first. key = left id × {tables.n_vocab} + right id, sorted."
+    note = f"The pairs that join, in the order they were learned. key = left id × {tables.n_vocab} + right id, sorted."
     yield from _head(palette, "Merges", note, MERGE_HEADS)
     plain, token = palette["id"], palette["token"]
     for i, (key, rank) in enumerate(zip(tables.keys, tables.ranks, strict=True)):
@@ -81,7 +81,7 @@ def merge_rows(tables: Tables, palette: Palette, shown: Sequence[str]) -> Iterat
 
 
 def character_rows(tables: Tables, palette: Palette, unit: int) -> Iterator[Row]:
-    note = "Unicode as GPT-2's pattern sees it: runs of code points of one kind; the letter of each byte; added tokens."
+    note = "Unicode as GPT-2 sees it: where each kind of character begins; letters of bytes; special tokens."
     yield from _head(palette, "Characters", note, CHARACTER_HEADS)
     letters = byte_to_unicode()
     for i in range(max(len(tables.kind_starts), 256, len(tables.added))):

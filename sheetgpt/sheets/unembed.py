@@ -64,11 +64,11 @@ def output_sections(
         *layer_norm(Network(layout, params, trace), x, "ln_f"),
         Section(
             flags,
-            "logits wanted?",
-            "1: the logits of this position are computed: from the prompt's last token on, everywhere if Home says so.",
+            "logits computed?",
+            "1 where logits are computed: from the prompt's last token on, or everywhere if Home scores the prompt.",
             np.pad(wanted_now, ((0, 0), (0, layout.context - wanted_now.shape[1]))),
             lambda i, t: wanted(layout, t),
-            lambda i: "wanted",
+            lambda i: "computed?",
             idle="0",
             style="id",
         ),
@@ -96,7 +96,7 @@ def output_sections(
         Section(
             logits,
             "logits",
-            "How well each token of the vocabulary would come next: its own column of wte × ln_f.  [n_vocab, T]",
+            "How well each token of the vocabulary fits as the next one: its column of wte × ln_f.  [n_vocab, T]",
             every,
             lambda v, t: logit(layout, v, t),
             lambda v: shown[v],
@@ -118,7 +118,7 @@ def output(
     """The Output sheet."""
     areas = layout.tensors
     now = np.array([[1.0 if score_prompt or t >= prompt.n_prompt - 1 else 0.0 for t in range(prompt.n)]])
-    note = "The last state of each token, compared with the embedding of every token of the vocabulary."
+    note = "The final state of each column, compared with the embedding of every token in the vocabulary."
     return token_sheet(
         layout,
         OUTPUT,
@@ -161,15 +161,15 @@ def softmax_rows(
     exp = np.where(np.arange(len(logits)) == winner, 1.0, 0.0)
     if temperature > 0:
         exp = np.exp((logits - logits.max()) / temperature)
-    words = "Which token comes next: each logit after the last token, divided by the temperature, to a share of 1."
+    words = "Which token comes next: the logits after the last token, divided by the temperature, become probabilities."
     yield rows.row(1, rows.text(1, "Softmax", palette["title"]), rows.text(3, words, palette["note"]), height=24)
     yield rows.row(
         2,
         rows.text(1, "← Home", palette["link"]),
-        rows.text(2, "ready", palette["label"]),
+        rows.text(2, "computed?", palette["label"]),
         rows.text(3, "largest", palette["label"]),
         rows.text(4, "sum", palette["label"]),
-        rows.text(5, "its id", palette["label"]),
+        rows.text(5, "id of the largest", palette["label"]),
     )
     peak, best = cells["next_max"], f"$E${cells['next_max'].row}"
     ready = f"$B${cells['next_max'].row}"  # one cell asks once what each of the rows would have to

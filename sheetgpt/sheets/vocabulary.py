@@ -61,7 +61,7 @@ def sheet(
     """`scales`: of the columns of `wte` [n_vocab], where they have no place in the Output sheet."""
     return Sheet(
         VOCABULARY,
-        "every token the model knows",
+        "every token, by id",
         lambda: _rows(palette, shown, hexes, scales),
         *(FIRST_ENTRY - 1 + len(shown), 3 if scales is None else 4),
         names=layout.names_on(VOCABULARY),
@@ -79,7 +79,7 @@ def _dress(frame: Worksheet) -> None:
 
 def _rows(palette: Palette, shown: Sequence[str], hexes: Sequence[str], scales: NDArray[Any] | None) -> Iterator[Row]:
     heads = ("id", "token", "bytes, hexadecimal", *(() if scales is None else ("scale in wte",)))
-    note = "A token a row. · is a space, ↵ a new line, ⟨E2⟩ a byte that is no letter by itself."
+    note = "One token per row. · is a space, ↵ a line break, ⟨E2⟩ a byte that is only part of a character."
     yield rows.row(1, rows.text(1, "Vocabulary", palette["title"]), rows.text(3, note, palette["note"]), height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     yield rows.row(3, *(rows.text(c, name, palette["header"]) for c, name in enumerate(heads, 1)))

@@ -69,8 +69,8 @@ def block(layout: Layout, palette: Palette, i: int, params: Params) -> Sheet:
     title = block_weights(i)
 
     def stream() -> Iterator[Row]:
-        note = "A column is one neuron: the weights with which it reads its inputs."
-        scaled = f" Whole numbers, each times the neuron's scale: column E of the sheet {layout.block_sheet(i)}."
+        note = "A column is one neuron: the weights by which it multiplies its inputs."
+        scaled = f" Whole numbers, to be multiplied by the neuron's scale: column E of {layout.block_sheet(i)}."
         yield from _top(palette, title, note + (scaled if layout.scaled else ""), FIRST_WEIGHT)
         for layer in LAYERS:
             name, area = f"{layer}.w", layout.tensor(f"h{i}.{layer}.w").area
@@ -85,13 +85,13 @@ def block(layout: Layout, palette: Palette, i: int, params: Params) -> Sheet:
 
 def embedding(layout: Layout, palette: Palette, weights: NDArray[Any], shown: Sequence[str]) -> Sheet:
     """`wte`."""
-    note = "A column is one token of the vocabulary: the numbers that stand for it, going in and coming out."
+    note = "A column is one token of the vocabulary: its embedding, which is used on the way in and on the way out."
     return _tokens(layout, palette, WTE, "token embeddings", note, weights, shown)
 
 
 def unembedding(layout: Layout, palette: Palette, weights: NDArray[Any], shown: Sequence[str]) -> Sheet:
     """`lm_head`, of a model that has one."""
-    note = "A column is one token of the vocabulary: what a last state must look like for it to come next."
+    note = "A column is one token of the vocabulary: what the final state must resemble for it to come next."
     return _tokens(layout, palette, LM_HEAD, "the unembedding's own matrix", note, weights, shown)
 
 
@@ -103,7 +103,7 @@ def _tokens(
     if scaled:
         scales = layout.tensor(scaled).area
         column = get_column_letter(scales.column)
-        note += f" Whole numbers, each times the token's scale: column {column} of the sheet {scales.sheet}."
+        note += f" Whole numbers, to be multiplied by the token's scale: column {column} of the sheet {scales.sheet}."
 
     def stream() -> Iterator[Row]:
         yield from _top(palette, name, note, FIRST_WEIGHT)
@@ -126,8 +126,8 @@ def positions(layout: Layout, palette: Palette, params: Params) -> Sheet:
     area, weights, scaled = layout.tensor(WPE).area, params[WPE], layout.tensor(WPE).scales
 
     def stream() -> Iterator[Row]:
-        note = "A column is one position: the numbers that say where a token stands."
-        more = " Whole numbers, each times the scale above it."
+        note = "A column is one position: the numbers that say where in the text a token is."
+        more = " Whole numbers, to be multiplied by the scale above them."
         yield from _top(palette, WPE, note + (more if scaled else ""), FIRST_TOKEN)
         heads = rows.numbers(area.column, np.arange(area.n_columns), palette["header"])
         yield rows.row(3, rows.text(LABEL, "position", palette["section"]), heads)
