@@ -54,7 +54,7 @@ LINES = (
         exact=True,
         every=True,
         title="Where",
-        words="1 where the next token is chosen: from the prompt's last token on.",
+        words="yes where the next token is chosen: from the prompt's last token on.",
     ),
     STATE,
     Line(
