@@ -151,7 +151,7 @@ def _furnish(home: Worksheet) -> None:
     choice = DataValidation("list", formula1='"yes,no"')
     choice.add("D4")
     home.add_data_validation(choice)
-    assert home.oddHeader
+    assert home.oddHeader is not None
     home.oddHeader.center.text = "page"
     home["A2"].hyperlink = Hyperlink(ref="A2", location="'h0'!F7")
     home["B2"].hyperlink = Hyperlink(ref="B2", location="h0_ln_1")

@@ -1,6 +1,5 @@
 """The workbook writes, in LibreOffice: its choices against the NumPy twin's, over settings, edits, stops, windows."""
 
-import functools
 import random
 import shutil
 import subprocess
@@ -26,6 +25,8 @@ from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.home_prompt import FINE, OTHER_INPUTS, SLID
 from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout, defined_name
+from sheetgpt.verification.coverage import formula_cells
+from sheetgpt.verification.verify import Case, judge, prepare
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.inputs import given_ids, token_ids
 from sheetgpt.workbook.reopen import open_workbook
@@ -86,41 +87,28 @@ def wild_workbook(wild: Checkpoint, tmp_path_factory: pytest.TempPathFactory) ->
     return build(wild, target, prompt="the", context=12, new_tokens=0, prompt_bytes=80, merge_rounds=6)
 
 
-class Asked(Exception):
-    """What `verify` wants of the engine."""
-
-
 @pytest.mark.parametrize(("name", "n"), [("reader", 120), ("wild", 80)])
 def test_200_combinations_are_verified(
     name: str, n: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every tensor and every choice. Prompts short and long: with the longer ones the window slides.
-
-    `verify` runs twice for each: once to say what it asks for, and again with what LibreOffice answered to all at once.
-    """
+    """Every cell, so every tensor and every choice. Prompts short and long: with the longer ones the window slides."""
     checkpoint: Checkpoint = request.getfixturevalue(name)
     workbook: Path = request.getfixturevalue(f"{name}_workbook")
     layout = open_workbook(workbook).layout
     texts = [text for text in random_texts(400, 21, 3) if fits(text, checkpoint, layout)][:n]
     combinations = [chosen | {"prompt": text} for text, chosen in zip(texts, settings(n, 1, 11), strict=True)]
-    book, steps, logits = open_workbook(workbook), list[Step](), list[Any]()
-
-    def ask(_path: Path, inputs: dict[str, Any], areas: list[str], _timeout: float) -> None:
-        steps.append(Step(inputs, [*areas, "message", "logits"], hard=len(steps) % 2 == 0))
-        raise Asked
-
-    verification = sys.modules["sheetgpt.verification.verify"]
-    monkeypatch.setattr(verification, "open_workbook", lambda _: book)
-    monkeypatch.setattr(verification, "formula_cells", functools.cache(verification.formula_cells))
-    monkeypatch.setitem(verification.ENGINES, "libreoffice", ask)
-    for chosen in combinations:
-        with pytest.raises(Asked):
-            sheetgpt.verify(workbook, model=checkpoint.source, **chosen)
+    verification, counted = sys.modules["sheetgpt.verification.verify"], formula_cells(workbook)
+    monkeypatch.setattr(verification, "formula_cells", lambda _: dict(counted))
+    cases = [prepare(workbook, chosen, checkpoint.source) for chosen in combinations]
+    steps, logits = list[Step](), list[Any]()
+    for i, case in enumerate(cases):
+        assert isinstance(case, Case)
+        steps.append(Step(case.puts, [*case.areas.values(), "message", "logits"], hard=i % 2 == 0))
     answers = libreoffice.run(workbook, steps)
-    for chosen, found in zip(combinations, answers, strict=True):
-        monkeypatch.setitem(verification.ENGINES, "libreoffice", lambda *_, found=found: found)
-        report = sheetgpt.verify(workbook, model=checkpoint.source, **chosen)
-        assert report.passed, (chosen, report.frame()[lambda f: ~f.passed])
+    for chosen, case, found in zip(combinations, cases, answers, strict=True):
+        assert isinstance(case, Case)
+        report = judge(case, "libreoffice", found)
+        assert report.passed, (chosen, report.problems, report.frame()[lambda f: ~f.passed])
         logits += [cells.numbers for cells in (found["logits"],) if cells]
     assert {FINE, SLID} <= {word(found["message"]) for found in answers}
     assert np.nanmax(np.abs(logits)) > (10_000 if name == "wild" else 1)
@@ -204,7 +192,7 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
     ("top_k", 65, "top_k must be"),
     ("top_p", 0, "top_p must be"),
     ("seed", -1, "The seed must be"),
-    ("score_prompt", 2, "Score the prompt must be"),
+    ("score_prompt", 2, "“Score the prompt” must be"),
 ]
 
 
@@ -257,7 +245,7 @@ def test_the_command_agrees_with_numpy(reader_workbook: Path, reader: Checkpoint
 def test_streaming_takes_no_other_output_beside_it(reader_workbook: Path, sheetgpt_command: Command, word: str) -> None:
     status, out, err = sheetgpt_command("run", reader_workbook, "--stream", word)
     assert (status, out) == (2, "")
-    assert err.startswith("sheetgpt: --stream prints the new text only")
+    assert err.startswith("sheetgpt: --stream prints only the new text")
 
 
 def test_more_new_tokens_than_columns_are_refused(reader_workbook: Path, sheetgpt_command: Command) -> None:
