@@ -79,7 +79,6 @@ def test_a_sheet_from_outside_is_verified(toy_workbook: Path, tmp_path: Path) ->
         assert verify(broken).wrong_cells == (f"{TOY}!{cell}",)
 
 
-@pytest.mark.xfail(reason="check learns of positions_Toy with the branch `positions`", strict=False)
 def test_a_sheet_from_outside_is_checked(toy_workbook: Path, tmp_path: Path) -> None:
     """Its positions are declared in the workbook: a formula that looks to the right is named."""
     assert sheetgpt.check(toy_workbook) == []
