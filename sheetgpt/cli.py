@@ -230,7 +230,7 @@ def _print_report(report: Report, everything: bool, quiet: bool) -> None:
         out.print(problem, style="red", markup=False, highlight=False)
     if report.passed:
         out.print(
-            f"[green]passed[/green]: {report.coverage}, {len(report.tensors)} tensors and names,"
+            f"[green]passed[/green]: {report.coverage}, {len(report.tensors)} named ranges,"
             f" largest relative difference {report.max_rel:.1e}"
         )
     else:

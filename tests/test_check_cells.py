@@ -98,7 +98,7 @@ ROWS_AND_CELLS = [
     Break(WEIGHTS, 'r="K5"', 'r="K6"', "K6", "none in row 5"),
     Break(WEIGHTS, 'r="V9"', 'r="W9"', "dimension", "cover"),
     Break(HOME, '<dimension ref="A1:H11"', '<dimension ref="A1:G11"', "dimension", "cover"),
-    Break(HOME, '<dimension ref="A1:H11"', '<dimension ref="A1:H0"', "dimension", "no range"),
+    Break(HOME, '<dimension ref="A1:H11"', '<dimension ref="A1:H0"', "dimension", "not a range"),
     Break(HOME, 'r="C4"', 'r="C4" s="2"', "C4", "style 2"),
     Break(WEIGHTS, 'r="K5" s="1"', 'r="K5" s="2"', "K5", "style 2"),
     Break(HOME, 'r="C4"', 'r="C4" colour="1"', "C4", "no attribute 'colour'"),

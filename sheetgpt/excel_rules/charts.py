@@ -19,7 +19,7 @@ def drawing_problems(tree: Element, formulas: FormulaCheck) -> Iterator[tuple[st
             yield text, "The chart's range doesn't name its sheet."
     for element in tree.iter(CHART + "numFmt"):
         if fault := number_format_fault(code := element.get("formatCode") or ""):
-            yield code, f"The number format {code!r} is none: {fault}."
+            yield code, f"The number format {code!r} is not valid: {fault}."
     for axis, limit in (("col", MAX_COLUMN), ("row", MAX_ROW)):
         for element in tree.iter(SPREADSHEET_DRAWING + axis):
             index = number(element.text)

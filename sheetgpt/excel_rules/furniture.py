@@ -44,7 +44,7 @@ def _dimension_problems(sheet: Element, used: Box | None) -> Found:
         return
     area = box(element.get("ref"))
     if area is None:
-        yield "dimension", f"The dimension {element.get('ref')!r} is no range."
+        yield "dimension", f"The dimension {element.get('ref')!r} is not a range."
     elif used and not area.holds(used):
         yield "dimension", f"The dimension {element.get('ref')} doesn't cover all cells."
 
@@ -52,10 +52,10 @@ def _dimension_problems(sheet: Element, used: Box | None) -> Found:
 def _view_problems(sheet: Element) -> Found:
     for pane in sheet.iter(MAIN + "pane"):
         if cell(pane.get("topLeftCell") or "A1") is None:
-            yield "sheetViews", f"The pane's first cell {pane.get('topLeftCell')!r} is no cell."
+            yield "sheetViews", f"The pane's first cell {pane.get('topLeftCell')!r} is not a cell."
     for selection in sheet.iter(MAIN + "selection"):
         if cell(selection.get("activeCell", "A1")) is None or boxes(selection.get("sqref", "A1")) is None:
-            yield "sheetViews", "The selection is no cell or range."
+            yield "sheetViews", "The selection is not a cell or range."
 
 
 def _column_problems(sheet: Element, n_styles: int) -> Found:
@@ -89,7 +89,7 @@ def _merge_problems(sheet: Element) -> Found:
         ref = element.get("ref") or ""
         area = box(ref)
         if area is None or area[:2] == area[2:]:
-            yield ref, "The merged range is no range of several cells."
+            yield ref, "The merged range is not a range of several cells."
             continue
         if any(area.meets(other) for other in seen):
             yield ref, "The merged range overlaps another one."
@@ -108,7 +108,7 @@ def _format_problems(block: Element, n_dxfs: int, formulas: FormulaCheck) -> Fou
         if style is not None and ((i := number(style)) is None or i >= n_dxfs):
             yield where, f"The conditional format's dxfId {style} is not among the workbook's {n_dxfs} dxfs."
         if (number(rule.get("priority")) or 0) < 1:
-            yield where, f"The conditional format's priority {rule.get('priority')!r} is no number from 1 on."
+            yield where, f"The conditional format's priority {rule.get('priority')!r} is not a number from 1 on."
         texts = [f.text or "" for f in rule.iterfind(MAIN + "formula")]
         if kind in RULES_WITH_FORMULA and not texts:
             yield where, f"The conditional format of type {kind} has no formula."
@@ -165,7 +165,7 @@ def _link_problems(sheet: Element, book: Book, formulas: FormulaCheck) -> Found:
     for link in links:
         where, location = link.get("ref") or "hyperlink", link.get("location")
         if box(link.get("ref")) is None:
-            yield where, "The hyperlink's ref is no cell or range."
+            yield where, "The hyperlink's ref is not a cell or range."
         if location is None and link.get(RELATION + "id") is None:
             yield where, "The hyperlink leads nowhere."
         if location is None:

@@ -67,9 +67,9 @@ def open_package(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
-        raise SheetGPTError(f"There is no workbook {path}.") from None
+        raise SheetGPTError(f"There is no file {path}: give the path of an .xlsx workbook.") from None
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise SheetGPTError(f"{path} is no .xlsx workbook: {error}; build it again.") from error
+        raise SheetGPTError(f"{path} is not an .xlsx workbook ({error}): build it again.") from error
 
 
 def zip_problems(path: Path, archive: zipfile.ZipFile) -> Iterator[Problem]:
@@ -201,7 +201,7 @@ def _resolve(folder: str, target: str) -> str:
 
 def _target_problems(kind: str, target: str, goal: str, kinds: Mapping[str, str]) -> Iterator[str]:
     if kind not in KINDS:
-        yield f"The relationship's type {kind.rpartition('/')[2]!r} is none that the workbook uses."
+        yield f"The relationship's type {kind.rpartition('/')[2]!r} is not one that a workbook of ours uses."
     elif not goal and kind != _OFFICE + "hyperlink":
         yield f"The target {target} lies outside the workbook."
     elif goal and goal not in kinds:

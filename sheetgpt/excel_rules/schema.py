@@ -32,7 +32,7 @@ def schema_problems(archive: zipfile.ZipFile, skeletons: Mapping[str, Element]) 
         try:
             errors = _validator().validate(copy).errors
         except Exception as crash:  # a validator's crash is a finding about the file, not a traceback for the user
-            yield Problem("", "", f"openxml-audit stumbles over the workbook: {type(crash).__name__}: {crash}.")
+            yield Problem("", "", f"openxml-audit fails on the workbook: {type(crash).__name__}: {crash}.")
             return
     for error in errors:
         if error.severity is not ValidationSeverity.ERROR:

@@ -114,7 +114,7 @@ class SheetScan:
             where = f"{get_column_letter(self.column + 1)}{digits}" if self.column < MAX_COLUMN else ""
         column = COLUMNS.get(where.removesuffix(digits)) if where.endswith(digits) else None
         if column is None:
-            self._report(where or f"row {digits}", f"The cell's address {where!r} is none in row {digits}.")
+            self._report(where or f"row {digits}", f"The cell's address {where!r} is not valid in row {digits}.")
             where, column = where or f"row {digits}", self.column + 1
         elif column <= self.column:
             self._report(where, "The cell does not stand to the right of the one before it.")
@@ -130,7 +130,7 @@ class SheetScan:
         for child in cell:
             name = local(child)
             if name in children or name not in ("f", "v", "is", "extLst"):
-                self._report(where, f"The cell's element {name!r} stands twice or is none that a cell has.")
+                self._report(where, f"The cell's element {name!r} occurs twice or doesn't belong in a cell.")
             if name == "f" and children:
                 self._report(where, "The formula stands after the value.")
             children[name] = child
@@ -188,7 +188,7 @@ class SheetScan:
         if kind in ("shared", "array"):
             area = box(attributes.get("ref"))
             if area is None:
-                self._report(where, f"The formula's ref {attributes.get('ref')!r} is no range.")
+                self._report(where, f"The formula's ref {attributes.get('ref')!r} is not a range.")
             else:
                 if (area.left, area.top) != (column, self.row):
                     self._report(where, f"The formula's cell is not the first one of its ref {attributes['ref']}.")
@@ -196,7 +196,7 @@ class SheetScan:
                 if kind == "shared":
                     self._master(where, attributes, area)
         elif kind != "normal":
-            self._report(where, f"The formula type {kind!r} is none that the workbook uses.")
+            self._report(where, f"The formula type {kind!r} is not one that a workbook of ours uses.")
         if not text:
             self._report(where, "The formula has no text.")
             return
@@ -217,7 +217,7 @@ class SheetScan:
     def _master(self, where: str, attributes: dict[str, str], area: Box) -> None:
         index = attributes.get("si", "")
         if number(index) is None:
-            self._report(where, f"The shared formula's index si {index!r} is no number.")
+            self._report(where, f"The shared formula's index si {index!r} is not a number.")
         if index in self.masters:
             self._report(where, f"Another shared formula of the sheet has the index {index}.")
         if area.top != area.bottom:
@@ -240,7 +240,7 @@ def _value_problem(kind: str, text: str, n_strings: int) -> str | None:
     if kind == "b":
         return None if text in ("0", "1") else f"The truth value is {text!r}, not 0 or 1."
     if kind == "e":
-        return None if text in ERRORS else f"{text!r} is none of Excel's errors."
+        return None if text in ERRORS else f"{text!r} is not one of Excel's errors."
     if kind == "s":
         index = number(text)
         known = index is not None and index < n_strings

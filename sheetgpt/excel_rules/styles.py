@@ -25,7 +25,7 @@ def style_problems(tree: Element) -> Iterator[tuple[str, str]]:
     yield from _id_problems(formats, ids)
     for entry in tree.iter(MAIN + "numFmt"):  # those of the differential formats, too
         if fault := number_format_fault(code := entry.get("formatCode") or ""):
-            yield f"numFmt {entry.get('numFmtId')}", f"The number format {code!r} is none: {fault}."
+            yield f"numFmt {entry.get('numFmtId')}", f"The number format {code!r} is not valid: {fault}."
     tables = {"fontId": "fonts", "fillId": "fills", "borderId": "borders", "xfId": "cellStyleXfs"}
     for table in ("cellStyleXfs", "cellXfs"):
         for i, xf in enumerate(tree.iterfind(f"{MAIN}{table}/{MAIN}xf")):

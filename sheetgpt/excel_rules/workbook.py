@@ -85,7 +85,7 @@ def _sheet_problems(sheets: list[Element], relations: Mapping[str, tuple[str, st
             yield title, "The sheet has no relationship of the worksheet type."
         identifier = sheet.get("sheetId") or ""
         if number(identifier) is None or not 1 <= int(identifier) <= MAX_SHEETS:
-            yield title, f"The sheetId {identifier!r} is no number from 1 to {MAX_SHEETS:,}."
+            yield title, f"The sheetId {identifier!r} is not a number from 1 to {MAX_SHEETS:,}."
         for key, value in (("name", title.lower()), ("sheetId", identifier), ("part", part)):
             if value in seen[key]:
                 yield title, f"Another sheet has the same {key}."

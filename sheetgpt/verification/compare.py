@@ -22,7 +22,7 @@ from sheetgpt.verification.report import TOLERANCE, TensorResult, WrongCell
 
 FLOOR = 1e-3  # differences are taken relative to at least this: 1e-12 absolute
 CELLS_AT_ONCE = 1 << 20  # the largest sheet of GPT-2 has 46 million cells: an array of them takes 370 MB
-CHANGED = "is not the number that was written here"
+CHANGED = "is not the number written at build time"
 
 Flags = NDArray[np.bool_]
 
@@ -234,7 +234,7 @@ def missing(sheet: Sheet) -> Iterator[TensorResult]:
     """The results of a sheet that is not there."""
     for name, areas in {**sheet.names, f"{sheet.title}: all other cells": [sheet.area]}.items():
         reference = ", ".join(area.reference for area in areas)
-        yield TensorResult(name, reference, None, None, problem="the sheet is gone", sheet=sheet.title)
+        yield TensorResult(name, reference, None, None, problem="the sheet is missing", sheet=sheet.title)
 
 
 def _slices(shape: tuple[int, ...]) -> Iterator[slice]:

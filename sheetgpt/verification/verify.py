@@ -84,7 +84,7 @@ def verify(
     Raises SheetGPTError for bad input; a workbook that is merely wrong gives a report that says so.
     """
     if engine not in ENGINES:
-        raise SheetGPTError(f"There is no engine {engine!r}: take one of {', '.join(ENGINES)}.")
+        raise SheetGPTError(f"There is no engine {engine!r}: choose one of {', '.join(ENGINES)}.")
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     changed = prompt is not None or ids is not None or any(value is not None for value in settings.values())
     if engine == "cached" and changed:
@@ -119,21 +119,21 @@ def prepare(
     except SheetGPTError as error:
         if given:
             raise
-        return Report(str(path), "", (), (f"The inputs in the workbook are not right: {error}",))
+        return Report(str(path), "", (), (f"The inputs in the workbook are not valid: {error}",))
     inputs = inputs if as_saved else replace(inputs, score_prompt=True)
     checkpoint = book.checkpoint(model) if layout.reads_text or not weights_from_workbook else None
-    problems = [f"The input {name} is gone: a deleted sheet or name?" for name in book.missing]
+    problems = [f"The input {name} is missing: was its sheet or its name deleted?" for name in book.missing]
     if checkpoint is not None and fingerprint(checkpoint) != book.fingerprint:
-        problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was made from.")
+        problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was built from.")
     if checkpoint is not None and checkpoint.config != layout.config:
-        return Report(str(path), "", (), (*problems, "The Model sheet does not hold the checkpoint's config."))
+        return Report(str(path), "", (), (*problems, "The Model sheet doesn't hold this checkpoint's config."))
     tokenizer = None if checkpoint is None else checkpoint.tokenizer
     try:
         start = token_ids(inputs, tokenizer, layout)
     except SheetGPTError as error:
         if given:
             raise
-        return Report(str(path), "", (), (*problems, f"The inputs in the workbook are not right: {error}"))
+        return Report(str(path), "", (), (*problems, f"The inputs in the workbook are not valid: {error}"))
 
     unread: list[TensorResult] = []
     if weights_from_workbook:
@@ -208,8 +208,8 @@ def _report(case: Case, engine: str, expected: Sequence[Sheet], found: Found, wr
             tensors.append(replace(result, problem=problem))
         extra, lacking = uncovered(own, difference.want.formulas)
         compared += len(own) - len(extra)
-        problems += _cells(sheet.title, extra, "holds a formula that doesn't belong there", wrong_cells)
-        problems += _cells(sheet.title, lacking, "holds no formula, and one belongs there", wrong_cells)
+        problems += _cells(sheet.title, extra, "holds a formula where there should be none", wrong_cells)
+        problems += _cells(sheet.title, lacking, "should hold a formula and doesn't", wrong_cells)
         seen.append(SheetCells(sheet.title, difference.n_cells, len(own), len(difference.red), difference.max_rel))
     n_foreign = n_formulas(places)
     for title, own in places.items():
@@ -236,7 +236,7 @@ def _name_problems(sheet: Sheet, references: Mapping[str, str]) -> Iterator[tupl
     for name, areas in sheet.names.items():
         reference = references.get(defined_name(name).upper())
         if reference is None:
-            yield name, f"the name {defined_name(name)} is gone"
+            yield name, f"the name {defined_name(name)} is missing"
         elif [Area.parse(one) for one in _parts(reference)] != [*areas]:
             yield name, f"the name {defined_name(name)} refers to {reference}"
 
@@ -256,7 +256,7 @@ def weights(path: Path, layout: Layout) -> tuple[dict[str, Array], list[TensorRe
         whole = [part.numbers for part in found if part is not None and not np.isnan(part.numbers).any()]
         if len(whole) < len(areas):
             gone = any(part is None for part in found)
-            problem = "the sheet is gone" if gone else "holds cells that are no numbers"
+            problem = "the sheet is missing" if gone else "has cells that are not numbers"
             unread.append(TensorResult(name, ", ".join(keys[name]), None, None, problem=problem))
         else:
             params[name] = layout.tensor(name).own_shape(np.concatenate(whole, axis=1))
