@@ -230,11 +230,11 @@ def _print_report(report: Report, everything: bool, quiet: bool) -> None:
         out.print(problem, style="red", markup=False, highlight=False)
     if report.passed:
         out.print(
-            f"[green]passed[/green]: {report.coverage}, {len(report.tensors)} named ranges,"
+            f"[green]passed[/green]: {report.coverage} agree, in {len(report.tensors)} named ranges;"
             f" largest relative difference {report.max_rel:.1e}"
         )
     else:
-        n = f"{len(bad)} of {len(report.tensors)} tensors and names differ"
+        n = f"{len(bad)} of {len(report.tensors)} named ranges differ"
         out.print(f"[red]failed[/red]: {n}; compared: {report.coverage}")
 
 
