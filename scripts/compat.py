@@ -34,6 +34,7 @@ from sheetgpt.engines import Cells, cached, edit, gnumeric, number, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.verify import ENGINES, verify
 from sheetgpt.workbook.build import build
@@ -79,7 +80,7 @@ def _read(workbook: Path, read: Sequence[str], value_at: Any) -> Found:
             found[key] = None
             continue
         values = [
-            [value_at(area.sheet, area.row + i + 1, area.column + j + 1) for j in range(area.n_columns)]
+            [value_at(area.sheet, area.row + i, area.column + j) for j in range(area.n_columns)]
             for i in range(area.n_rows)
         ]
         found[key] = _as_cells(values)
@@ -108,7 +109,8 @@ def in_hyperformula(workbook: Path, inputs: Mapping[str, Any], read: Sequence[st
         sheets = {s.title: [[_content(c.value) for c in row] for row in s.iter_rows()] for s in book.worksheets}
         names = {n: f"={d.value}" for n, d in book.defined_names.items()}
         job, answer = Path(folder, "job.json"), Path(folder, "answer.json")
-        areas = {key: cached.place(key, cached.package(workbook).names) for key in read}
+        names_at = cached.package(workbook).names
+        areas = {key: _from_0(cached.place(key, names_at)) for key in read}
         job.write_text(json.dumps({"sheets": sheets, "names": names, "read": areas}), "utf-8")
         command = ["node", "--stack-size=60000", "--max-old-space-size=8000", str(_script()), str(job), str(answer)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
@@ -117,6 +119,11 @@ def in_hyperformula(workbook: Path, inputs: Mapping[str, Any], read: Sequence[st
             raise SheetGPTError(f"HyperFormula: {said[0]}")
         values = json.loads(answer.read_text("utf-8"))
         return {key: None if values[key] is None else _as_cells(values[key]) for key in read}
+
+
+def _from_0(area: Area | None) -> tuple[str, int, int, int, int] | None:
+    """Sheet, first row and column, which count from 0 there, number of rows and columns."""
+    return None if area is None else (area.sheet, area.row - 1, area.column - 1, area.n_rows, area.n_columns)
 
 
 def _script() -> Path:

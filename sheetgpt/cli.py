@@ -80,7 +80,7 @@ def build(
     context: Annotated[
         int | None,
         typer.Option(
-            help="Columns for tokens, prompt and new ones. [default: 32, or 16 from 50 million parameters on]"
+            help="Token columns, for the prompt and the new tokens. [default: 32, or 16 from 50 million parameters on]"
         ),
     ] = None,
     new_tokens: NewTokens = None,
@@ -94,7 +94,7 @@ def build(
     merge_rounds: Annotated[int, typer.Option(help="Merge rounds the Tokenizer sheet has room for.")] = 48,
     weights: Annotated[
         str,
-        typer.Option(help="`exact`, or `int8`: whole numbers and one scale per neuron, a third of a large file."),
+        typer.Option(help="`exact`, or `int8`: whole numbers, one scale per neuron; cuts a large file to a third."),
     ] = "exact",
     digits: Annotated[
         int | None, typer.Option(help="Round every weight to this many significant digits, 1 to 9.", show_default=False)
@@ -229,13 +229,12 @@ def _print_report(report: Report, everything: bool, quiet: bool) -> None:
     for problem in report.problems:
         out.print(problem, style="red", markup=False, highlight=False)
     if report.passed:
-        out.print(
-            f"[green]passed[/green]: {report.coverage} agree, in {len(report.tensors)} named ranges;"
-            f" largest relative difference {report.max_rel:.1e}"
-        )
+        out.print(f"[green]passed[/green]: {report.coverage} agree; largest relative difference {report.max_rel:.1e}")
     else:
-        n = f"{len(bad)} of {len(report.tensors)} named ranges differ"
-        out.print(f"[red]failed[/red]: {n}; compared: {report.coverage}")
+        wrong = sum(s.wrong for s in report.sheets)
+        out.print(
+            f"[red]failed[/red]: {f'{wrong:,} cells are wrong' if wrong else 'see above'}; compared: {report.coverage}"
+        )
 
 
 @app.command()
@@ -326,7 +325,7 @@ def check(
 
     `sheetgpt check workbooks/fairytale.xlsx`
 
-    Every cell that breaks a rule is named. Exit status: 0 if none does, 1 if some do, 2 for bad input.
+    It names the cells that break a rule, up to 50 a sheet. Exit status: 0 if none does, 1 if some do, 2 for bad input.
     """
     with spinner(err, quiet, "checking"):
         problems = sheetgpt.check(workbook)

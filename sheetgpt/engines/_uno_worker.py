@@ -1,4 +1,4 @@
-"""Drives LibreOffice through UNO; started by libreoffice.py under the Python that owns the `uno` module.
+"""Drives LibreOffice through UNO; started by office.py under the Python that owns the `uno` module.
 
 Standard library and uno only, Python 3.8 or later. Its argument is a folder. Each line of standard input names a folder
 in there with a job.json; it leaves answer.json beside the numbers of each range, raw little-endian float64 in files

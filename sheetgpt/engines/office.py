@@ -60,10 +60,10 @@ class Office:
             "pipe": pipe,
             "profile": profile,
             "sockets": self.sockets,
+            "shared": shared,
         }
-        setup |= {"shared": shared}
         try:
-            (self.folder / "setup.json").write_text(json.dumps({**setup, "shared": shared}), "utf-8")
+            (self.folder / "setup.json").write_text(json.dumps(setup), "utf-8")
             with (self.folder / "log").open("wb") as log:
                 self.worker = subprocess.Popen(
                     [str(python), "-B", str(WORKER), str(self.folder)],
@@ -117,9 +117,9 @@ class Office:
     def _stopped(self, workbook: str) -> str:
         said = (self.folder / "log").read_text("utf-8", "replace").strip().splitlines()[-1:]
         return (
-            f"the program that drives LibreOffice stopped before it was done with {workbook} (exit status"
-            f" {self.worker.returncode}{', ' + said[0] if said else ''}): if memory ran out, close other programs and"
-            " try again"
+            f"The program that drives LibreOffice stopped before it had finished with {workbook} (exit status"
+            f" {self.worker.returncode}{', ' + said[0] if said else ''}). If memory ran out, close other programs and"
+            " try again."
         )
 
     def _send(self, line: str) -> None:

@@ -1,6 +1,6 @@
 """A prompt -> its continuation, in NumPy: `generate` returns it whole, `stream` token by token.
 
-The rules of the choice stand in `sheetgpt.gpt2.sampling`, the arithmetic in `sheetgpt.continuation`.
+The rules of the choice stand in `sheetgpt.gpt2.sampling`, the arithmetic in `sheetgpt.gpt2.continuation`.
 """
 
 import codecs

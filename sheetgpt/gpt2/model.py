@@ -55,7 +55,7 @@ def forward(params: Mapping[str, Array], config: GPT2Config, ids: Sequence[int],
     """All tensors of the trace for `ids`.  [T] -> {name: [features, T]}
 
     `scores` and `probs` are [T, T], row key and column query; above the diagonal a score is NaN (there is no such cell)
-    and a probability 0. The design page's section 2 lists the names. Weights are widened to `dtype` one at a time.
+    and a probability 0. `sheets/layout.py` has the names. Weights are widened to `dtype` one at a time.
     """
     check_ids(ids, config)
 

@@ -1,6 +1,6 @@
 """The big-sheet writer: openpyxl makes the package (styles, names, charts, formats), the rows are streamed into it.
 
-In: sheets, each an openpyxl worksheet as frame and a function that yields its rows as bytes (`rows.py`).
+In: sheets, each an openpyxl worksheet as frame and a function that yields its rows, plain data that `xml.py` writes.
 Out: one `.xlsx`, the same bytes for the same input, written beside its target and then renamed.
 Knows OOXML (ECMA-376), knows nothing of GPT-2.
 """

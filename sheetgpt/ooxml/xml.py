@@ -29,10 +29,11 @@ def letters(column: int) -> bytes:
 
 def written(rows: Iterable[Row]) -> Iterator[bytes]:
     """The rows of one sheet, whose shared formulas are numbered as they come."""
-    index = count()
+    index, below = count(), b""
     for row in rows:
         tall = b"" if row.height is None else b' ht="%g" customHeight="1"' % row.height
-        tall += b' hidden="1" outlineLevel="1"' if row.folded else b""
+        tall += b' hidden="1" outlineLevel="1"' if row.folded else below
+        below = b' collapsed="1"' if row.folded else b""  # the [+] stands at the row below
         cells = b"".join(_piece(piece, row.number, index) for piece in row.pieces)
         yield b'<row r="%d"%b>%b</row>' % (row.number, tall, cells)
 

@@ -66,6 +66,10 @@ def _dress(frame: Worksheet, layout: Layout, text: Text | None) -> None:
     note = FormulaRule([f'LEFT({message.local},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
     for rule in (fine, note):
         frame.conditional_formatting.add(message.cells, rule)
+    start = layout.home["prompt_ids"].line(0).stripe(0) if text is None else layout.home["prompt"]
+    selected = frame.sheet_view.selection[0]  # where typing begins
+    selected.activeCell = start.cells
+    selected.sqref = start.cells if text is None else f"{start.cells}:{letter(WIDE - FIRST_TOKEN)}{start.row}"
     if text is not None:
         for row in (layout.home["prompt"].row, layout.home["completion"].row):
             frame.merged_cells.add(f"C{row}:{letter(WIDE - FIRST_TOKEN)}{row}")
@@ -104,7 +108,7 @@ def home_rows(
     yield from strip_rows(layout, text, palette, prompt, now)
     yield from table_rows(layout, palette, prompt, now)
     n = LINKS_ROW - 1
-    yield rows.row(n, rows.text(1, "The sheets, in the order of the computation", palette["section"]), bar(n, palette))
+    yield rows.row(n, rows.text(1, "The sheets, in the order of their tabs", palette["section"]), bar(n, palette))
     for i, other in enumerate(others):
         cells = [rows.text(1, other.title, palette["link"]), rows.text(2, other.words, palette["label"])]
         for k, (section, _) in enumerate(other.sections):

@@ -79,7 +79,7 @@ class Layout:
 
     @cached_property
     def records(self) -> dict[str, Tensor]:
-        """Everything that has a name: tensors, parameters, inputs and outputs."""
+        """Everything with a name that the layout alone knows: tensors, parameters, inputs and outputs."""
         groups = self._network, self._weights, self._home, self._softmax, self._sample, self._vocabulary
         return by_name(tensor for group in (*groups, self._model, self._built) for tensor in group)
 

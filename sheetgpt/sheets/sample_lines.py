@@ -104,7 +104,7 @@ LINES = (
         lambda here: f"{here.cell('weight_sum')}/{here.cell('vocab_sum')}",
         lambda now: now.choice.top_k_mass,
         title="How much is left out",
-        words="Of all probability: the share of the candidates, and of those that top_p keeps.",
+        words="Shares of the whole probability: what the candidates hold, and what those kept by top_p hold.",
     ),
     Line(
         "kept_mass",
@@ -136,7 +136,7 @@ LINES = (
     ),
     Line(
         "vocab_sum",
-        "over all tokens",
+        "the same sum over all tokens",
         "number",
         vocabulary_sum,
         lambda now: float(now.weights.sum()) / now.choice.top_k_mass,

@@ -121,7 +121,7 @@ TABLES = (
     Table(
         "wins",
         "chosen",
-        "yes where the random number falls: not below the total before, and below this one.",
+        "yes where the random number falls: at or above the previous running total, and below this one.",
         "flag",
         wins,
         lambda now: [int(j == now.choice.winner) for j in range(len(now.choice.ids))],

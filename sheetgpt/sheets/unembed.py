@@ -96,7 +96,7 @@ def output_sections(
         Section(
             logits,
             "logits",
-            "How well each token of the vocabulary fits as the next one: its column of wte × ln_f.  [n_vocab, T]",
+            f"How well each token fits as the next one: its column of {config.head} × ln_f.  [n_vocab, T]",
             every,
             lambda v, t: logit(layout, v, t),
             lambda v: shown[v],
@@ -118,7 +118,7 @@ def output(
     """The Output sheet."""
     areas = layout.tensors
     now = np.array([[1.0 if score_prompt or t >= prompt.n_prompt - 1 else 0.0 for t in range(prompt.n)]])
-    note = "The final state of each column, compared with the embedding of every token in the vocabulary."
+    note = f"The final state of each column, compared with every token's column of the sheet {layout.config.head}."
     return token_sheet(
         layout,
         OUTPUT,

@@ -85,7 +85,8 @@ def block(layout: Layout, palette: Palette, i: int, params: Params) -> Sheet:
 
 def embedding(layout: Layout, palette: Palette, weights: NDArray[Any], shown: Sequence[str]) -> Sheet:
     """`wte`."""
-    note = "A column is one token of the vocabulary: its embedding, which is used on the way in and on the way out."
+    use = "which is used on the way in and on the way out" if layout.config.tied else "with which it enters the network"
+    note = f"A column is one token of the vocabulary: its embedding, {use}."
     return _tokens(layout, palette, WTE, "token embeddings", note, weights, shown)
 
 

@@ -33,7 +33,7 @@ from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text.tokenizer import stop_id
 from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
-from sheetgpt.workbook.limits import check_limits, check_shapes
+from sheetgpt.workbook.limits import check_limits, check_shapes, check_sheets
 from sheetgpt.workbook.state import state_of, write
 
 DEFAULT_CONTEXT = 32
@@ -69,7 +69,7 @@ def build(
     `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as many as there is room for; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
-    `progress` is told how far the writing is (`xlsx.Written`).
+    `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
@@ -188,7 +188,9 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     state = state_of(layout, text, inputs, params, writing, strings, n_given, origin)
     book = Book(f"GPT-2 in a spreadsheet: {state.now.model}")
     book.frame(HOME)  # a book's styles are registered with its first sheet
-    for sheet in sheets(state, registered(book)):
+    made = sheets(state, registered(book))
+    check_sheets(made)
+    for sheet in made:
         add(book, sheet)
     return book
 

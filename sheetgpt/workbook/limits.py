@@ -5,6 +5,7 @@ programs in a browser "File size limits for workbooks in SharePoint" (100 MB) an
 (10 million cells, 100 MB for an Excel file).
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sheetgpt.errors import SheetGPTError
@@ -13,6 +14,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
 from sheetgpt.sheets.home_prompt import prompt_text
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, ROUND
 
@@ -53,6 +55,12 @@ def check_shapes(layout: Layout) -> None:
             _fits(tensor.name, area)
 
 
+def check_sheets(made: Iterable[Sheet]) -> None:
+    """Whether every sheet fits, whatever the registry holds."""
+    for sheet in made:
+        _fits(f"The sheet {sheet.title}", sheet.area)
+
+
 def file_bytes(layout: Layout) -> float:
     """The size that the file will have, within about a tenth."""
     digits = {INT8: 2.3, EXACT: 7.6}
@@ -78,10 +86,10 @@ def in_browsers(layout: Layout, size: float) -> str:
     web = size <= WEB_BYTES
     google = web and layout.config.n_params + _formulas(layout) <= GOOGLE_CELLS
     if web and google:
-        return "It is small enough for Excel for the web and for Google Sheets."
+        return "The file is small enough for Excel for the web and for Google Sheets."
     if web:
-        return "It is small enough for Excel for the web but too large for Google Sheets (10 million cells)."
-    return "It is too large for Excel for the web and for Google Sheets (100 MB each)."
+        return "The file is small enough for Excel for the web but too large for Google Sheets (10 million cells)."
+    return "The file is too large for Excel for the web and for Google Sheets (100 MB each)."
 
 
 def _formulas(layout: Layout) -> int:

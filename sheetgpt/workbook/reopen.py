@@ -179,8 +179,12 @@ def read(path: str | os.PathLike[str], tensor: str) -> pd.DataFrame:
     has tokens on both axes. Raises SheetGPTError for a name that the workbook doesn't have.
     """
     workbook = open_workbook(path)
-    cells = cached.recalculate(Path(path), {}, [defined_name(tensor), "token_text"])
-    found = cells[defined_name(tensor)]
+    bands = {defined_name(name): areas for name, areas in workbook.layout.names.items() if len(areas) > 1}
+    keys = [area.reference for area in bands.get(defined_name(tensor), [])] or [defined_name(tensor)]
+    cells = cached.recalculate(Path(path), {}, [*keys, "token_text"])
+    found = cells[keys[0]]
+    if len(keys) > 1:  # the bands of a vocabulary lie side by side
+        found = Cells(np.concatenate([part.numbers for key in keys if (part := cells[key])], axis=1), {})
     if found is None:
         raise SheetGPTError(f"{path} has no tensor {tensor!r}; `sheetgpt info {path}` lists the names.")
     frame = pd.DataFrame(found.numbers)
