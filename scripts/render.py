@@ -8,7 +8,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 
 from sheetgpt.engines.libreoffice import export_pdf
 from sheetgpt.errors import SheetGPTError
