@@ -232,9 +232,8 @@ def _print_report(report: Report, everything: bool, quiet: bool) -> None:
         out.print(f"[green]passed[/green]: {report.coverage} agree; largest relative difference {report.max_rel:.1e}")
     else:
         wrong = sum(s.wrong for s in report.sheets)
-        out.print(
-            f"[red]failed[/red]: {f'{wrong:,} cells are wrong' if wrong else 'see above'}; compared: {report.coverage}"
-        )
+        what = {0: "see above", 1: "1 cell is wrong"}.get(wrong, f"{wrong:,} cells are wrong")
+        out.print(f"[red]failed[/red]: {what}; compared: {report.coverage}")
 
 
 @app.command()

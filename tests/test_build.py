@@ -355,7 +355,7 @@ def test_verify_command_is_0_or_1_and_writes_its_report(
     broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
     status, out, _ = sheetgpt_command("verify", broken, "--engine", "cached", "--json", report)
     assert status == 1
-    assert "failed: 1 of" in out
+    assert "failed: 1 cell is wrong" in out
     wrong = [t for t in json.loads(report.read_text())["tensors"] if t["max_rel"] > 1e-9]
     assert [t["name"] for t in wrong] == ["ln_f"]
     status, out, err = sheetgpt_command("verify", micro_workbook, "--engine", "cached", "--quiet")

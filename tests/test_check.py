@@ -79,7 +79,7 @@ WORKBOOK_RULES = [
     Break(WORKBOOK, "'Home'!$C$4", "'Home'!$C$1048577", "temperature", "leaves the sheet"),
     Break(WORKBOOK, "'Home'!$C$4", "'Home'!C4", "temperature", "absolute"),
     Break(WORKBOOK, "'Home'!$C$4", "$C$4", "temperature", "doesn't name its sheet"),
-    Break(WORKBOOK, "'Home'!$C$4", "'Home'!#REF!", "temperature", "not one"),
+    Break(WORKBOOK, "'Home'!$C$4", "'Home'!#REF!", "temperature", "not valid"),
     Break(WORKBOOK, "'Home'!$C$4", "#REF!", "temperature", "deleted"),
     Break(WORKBOOK, "'Home'!$C$4", "'Home'!$C:$C", "temperature", "whole rows or columns"),
     Break(

@@ -83,7 +83,7 @@ CUT = [
 SHARED_FORMULAS = [
     _shared('<c r="G7"><f t="shared" si="0"/>', '<c r="G7"><f t="shared" si="9"/>', "G7", "no first cell"),
     _shared('<c r="R13"><f t="shared" si="2"/>', '<c r="R13"><f t="shared" si="1"/>', "R13", "outside"),
-    _shared('r="R13"', 'r="R12"', "R12", "none in row 13"),
+    _shared('r="R13"', 'r="R12"', "R12", "not valid in row 13"),
     _shared('ref="F13:Y13"', 'ref="F13:X13"', "Y13", "outside"),
     _shared('<c r="R13">', '<c r="R13" s="2">', "R13", "style 2"),
     _shared(' ref="F7:H7"', "", "F7", "no first cell"),

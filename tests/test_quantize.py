@@ -318,8 +318,8 @@ def test_check_counts_cells_without_addresses(compact_workbook: Path, tmp_path: 
     changes: dict[str, tuple[str, str]] = {
         "<c><v>nan</v></c>": ("K5", "not written as one"),
         "<c><v>1</v></c>": ("dimension", "cover"),
-        "<c></c><c><v>1</v></c>": ("row 5", "none in row 5"),
-        16384 * "<c><v>1</v></c>": ("row 5", "none in row 5"),
+        "<c></c><c><v>1</v></c>": ("row 5", "not valid in row 5"),
+        16384 * "<c><v>1</v></c>": ("row 5", "not valid in row 5"),
     }
     for put, (where, rule) in changes.items():
 

@@ -57,7 +57,7 @@ class FormulaCheck:
         yield from _text_problems(text)
         reading = read(text, self.book.names, place.takes_unions)
         if reading.fault:
-            yield f"The formula can't be read: {reading.fault}"
+            yield f"The formula is not valid: {reading.fault}"
             return
         yield from self._use_problems(reading)
         yield from place_problems(reading, place)
