@@ -1,6 +1,6 @@
 """Which rows of an unembedding matrix are equal: tokens that must get exactly the same logit.
 
-A search once a matrix, 5 ms for GPT-2's 50,257 rows; then each forward pass only looks at the rows that were found.
+A search once a matrix, 12 ms for GPT-2's 50,257 rows; then each forward pass only looks at the rows that were found.
 """
 
 import hashlib

@@ -28,7 +28,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml import archive as package
+from sheetgpt.ooxml import archive
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.ooxml.xml import escape, written
 
@@ -143,12 +143,12 @@ class Book:
                 parts = self._parts(Path(scratch), progress or (lambda written: None))
                 whole = Path(scratch) / "whole"
                 with whole.open("wb") as out:
-                    package.assemble(parts, out)
+                    archive.assemble(parts, out)
                 os.replace(whole, target)
         except OSError as error:
             raise SheetGPTError(f"The workbook {target} can't be written: {error.strerror or error}.") from error
 
-    def _parts(self, folder: Path, progress: Progress) -> list[package.Part]:
+    def _parts(self, folder: Path, progress: Progress) -> list[archive.Part]:
         """Every part of the package, compressed, in openpyxl's order."""
         buffer = io.BytesIO()
         self.workbook.save(buffer)
@@ -173,7 +173,7 @@ _jobs: Sequence[Job] = ()  # what forked workers inherit: row functions can't be
 _cells_done: MutableSequence[int] = []  # a job's cells so far, at its place; shared between the workers
 
 
-def _run(jobs: Sequence[Job]) -> Iterator[tuple[package.Part | None, Written | None]]:
+def _run(jobs: Sequence[Job]) -> Iterator[tuple[archive.Part | None, Written | None]]:
     """Compresses every part: in processes, the largest sheets first, where there is much to do and fork exists.
 
     Yields each part as it is done, and how far all are: with a sheet's part, and by itself while sheets are at work.
@@ -219,12 +219,12 @@ def _written(i: int) -> Written:
     return Written(sheet.frame.title, sum(_cells_done), sum(map(_cells, _jobs)), n_bytes)
 
 
-def _compress(i: int) -> package.Part:
+def _compress(i: int) -> archive.Part:
     name, target, xml, sheet = _jobs[i]
     if sheet is None:
-        return package.compress(name, [xml], target)
+        return archive.compress(name, [xml], target)
     chunks = _chunked(_filled(xml, replace(sheet, rows=lambda: _counted(i, sheet))))
-    part = package.compress(name, chunks, target, large=sheet.n_cells > MANY_CELLS)
+    part = archive.compress(name, chunks, target, large=sheet.n_cells > MANY_CELLS)
     _cells_done[i] = sheet.n_cells
     return part
 
