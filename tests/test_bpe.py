@@ -114,7 +114,7 @@ def test_added_tokens_that_are_found_in_two_passes_are_refused_where_it_matters(
 
 
 @pytest.mark.parametrize(
-    ("token", "held"), [("a\rb", r"'\r'"), ("↵", "'↵'"), ("\x01", r"'\x01'"), ("\uffff", r"'\uffff'")]
+    ("token", "held"), [("a\rb", r"'\r'"), ("↵", "'↵'"), ("\n\t", "a tab and a line break"), ("\uffff", r"'\uffff'")]
 )
 def test_added_tokens_that_no_cell_keeps_are_refused(token: str, held: str) -> None:
     letters = {letter: i for i, letter in enumerate(byte_to_unicode().values())}

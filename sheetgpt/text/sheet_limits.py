@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.text.tokenizer import Tokenizer
 
-KEPT = "\n\t"  # of the control characters, in every program
-UNKEPT = "\r↵\ufffe\uffff"  # read as a line feed; what stands for one in the prompt's cell; not to be had in XML
+# Read as a line feed; stands for one in the prompt's cell; not to be had in XML, or in no cell.
+UNKEPT = "\r↵\0\ufffe\uffff"
 
 
 def check_order(tokenizer: Tokenizer, pairs: Sequence[tuple[int, int]], merged: Sequence[int]) -> None:
@@ -50,9 +50,11 @@ def check_flags(tokenizer: Tokenizer) -> None:
 def check_characters(tokenizer: Tokenizer) -> None:
     """A cell must keep the text of an added token, and the prompt's cell must be able to hold it."""
     for token in tokenizer.added:
-        for character in token:
-            if character in UNKEPT or (ord(character) < 32 and character not in KEPT):
-                raise SheetGPTError(
-                    f"The added token {token!r} holds {character!r}, which a spreadsheet's cell doesn't keep as it is; "
-                    f"the Tokenizer sheet doesn't support that."
-                )
+        found = [repr(character) for character in UNKEPT if character in token]
+        if "\t" in token and "\n" in token:
+            found.append("a tab and a line break")  # LibreOffice keeps the tab of a cell with lines as U+0001
+        if found:
+            raise SheetGPTError(
+                f"The added token {token!r} holds {found[0]}, which a spreadsheet's cell doesn't keep as it is; the "
+                f"Tokenizer sheet doesn't support that."
+            )
