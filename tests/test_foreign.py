@@ -1,4 +1,4 @@
-"""Checkpoints that are not quite a GPT-2: wrapped, with other heads, with tokens beyond the model, or something else."""
+"""Checkpoints that are not quite a GPT-2: wrapped, with other heads, tokens beyond the model, or something else."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,13 @@ UNQUANTISED = "build the model that it was made from, with --weights int8"
 @pytest.mark.parametrize(
     "prefix",
     [
-        *("module.", "_orig_mod.", "module.transformer.", "_orig_mod.module.transformer.", "pretrained_model.transformer."),
+        *(
+            "module.",
+            "_orig_mod.",
+            "module.transformer.",
+            "_orig_mod.module.transformer.",
+            "pretrained_model.transformer.",
+        ),
         *("transformer._orig_mod.", "model.transformer.", "_fsdp_wrapped_module."),
     ],
 )
@@ -154,5 +160,7 @@ def test_an_index_and_its_shards_lose_their_prefixes_too(
     (folder / "model.safetensors").unlink()
     names = {f"module.{name}": values for name, values in hf_tensors.items()}
     save_file(names, folder / "a.safetensors")
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": dict.fromkeys(names, "a.safetensors")}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": dict.fromkeys(names, "a.safetensors")})
+    )
     assert_params(load(folder).params, hf_tensors)

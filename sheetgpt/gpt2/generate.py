@@ -49,8 +49,8 @@ def generate(
 
     `model` is what `load` takes, or a Checkpoint; `prompt` goes through its tokenizer, `ids` takes its place.
     Temperature 0 takes the likeliest token each time. Of `context` tokens (default: the model's positions) the new ones
-    get `new_tokens`; a prompt that is longer than the rest loses its oldest. It ends early with a token that ends a text
-    (`Checkpoint.stop_ids`), such as `<|endoftext|>`.
+    get `new_tokens`; a prompt that is longer than the rest loses its oldest. It ends early with one of the checkpoint's
+    `stop_ids`, such as `<|endoftext|>`.
 
     `dtype=numpy.float32` reads the weights where they lie; float64 first makes a copy of them, 8 bytes a parameter
     (1.0 GB for GPT-2 small). Raises SheetGPTError for bad input.
