@@ -63,10 +63,12 @@ def load(
     *,
     quiet: bool = False,
     check: Callable[[GPT2Config], None] = lambda config: None,
+    needs_text: bool = True,
 ) -> Checkpoint:
     """The checkpoint of a bundled name, a folder or .safetensors file, or a name on the Hugging Face hub.
 
-    `check` may refuse a config by raising SheetGPTError, before a hub's model is downloaded.
+    `check` may refuse a config by raising SheetGPTError, before a hub's model is downloaded. A tokenizer that sheetgpt
+    can't read is refused, too; without `needs_text` it is left out, and a note says why.
     """
     name = os.fspath(model)
     path = Path(os.path.abspath(os.path.expanduser(name)))
@@ -82,7 +84,7 @@ def load(
         weights = _from_hub(name, quiet, check)
     else:
         raise _unknown(name)
-    return replace(_load_files(name, weights), source=os.fspath(model))
+    return replace(_load_files(name, weights, needs_text), source=os.fspath(model))
 
 
 def bundled() -> list[str]:
@@ -169,13 +171,19 @@ def read_config(path: Path) -> GPT2Config:
         raise SheetGPTError(f"{path.parent} can't be built: {error}") from None
 
 
-def _load_files(name: str, weights: Path) -> Checkpoint:
+def _load_files(name: str, weights: Path, needs_text: bool) -> Checkpoint:
     folder = weights.parent
     config = read_config(folder / "config.json")
     tensors = _read_shards(weights) if weights.name == INDEX else _collect([weights])
     params, config = _params(tensors, config, weights)
     notes = foreign.left_out([name for name in tensors if name != HEAD], weights)
-    found = Tokenizer.load(folder, config.n_vocab)
+    found = None
+    try:
+        found = Tokenizer.load(folder, config.n_vocab)
+    except SheetGPTError as error:
+        if needs_text:
+            raise
+        notes += (f"The tokenizer is left out. {error}",)
     generation = read_json(folder / GENERATION) if (folder / GENERATION).is_file() else None
     ends, more = stop_ids(read_json(folder / "config.json"), generation, config.n_vocab, found, folder)
     notes += (*(found.notes if found else ()), *more)

@@ -55,7 +55,7 @@ def generate(
     `dtype=numpy.float32` reads the weights where they lie; float64 first makes a copy of them, 8 bytes a parameter
     (1.0 GB for GPT-2 small). Raises SheetGPTError for bad input.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    checkpoint = model if isinstance(model, Checkpoint) else load(model, needs_text=ids is None)
     sampling = Sampling(temperature, top_k, top_p, seed)
     given = prompt_ids(checkpoint, prompt, ids)
     kept = window(given, checkpoint.config, new_tokens, context)
@@ -89,7 +89,7 @@ def stream(
 
     A token may end inside a character; its bytes then wait for the rest. The texts add up to `generate`'s completion.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    checkpoint = model if isinstance(model, Checkpoint) else load(model, needs_text=ids is None)
     sampling = Sampling(temperature, top_k, top_p, seed)
     kept = window(prompt_ids(checkpoint, prompt, ids), checkpoint.config, new_tokens, context)
     choices = _choices(checkpoint, kept, sampling, new_tokens, dtype)

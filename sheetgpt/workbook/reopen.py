@@ -68,7 +68,7 @@ class Workbook:
         beside = self.path.parent / self.model  # a path in the Model sheet starts at the workbook's folder
         own = beside if self.model not in bundled() and beside.exists() else self.model
         try:
-            return load(own if model is None else model, quiet=True)
+            return load(own if model is None else model, quiet=True, needs_text=self.layout.reads_text)
         except SheetGPTError as error:
             if model is not None:
                 raise
