@@ -145,6 +145,9 @@ def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None]) -> Pa
         for file in (*tokenizer.FILES[1:], GENERATION):
             needed = file in ("vocab.json", "merges.txt") and not (config.parent / "tokenizer.json").exists()
             hub.download(model, file, needed=needed)
+        if not any((config.parent / file).exists() for file in ("tokenizer.json", "vocab.json")):
+            for file in tokenizer.OTHER_FILES:  # to name the kind
+                hub.download(model, file, needed=False)
         weights = hub.download(model, WEIGHTS)
         if weights is None:
             weights = hub.download(model, INDEX)
