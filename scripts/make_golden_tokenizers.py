@@ -274,6 +274,19 @@ def old_mixed(folder: Path) -> None:
 
 
 @case
+def old_mixed_overlap(folder: Path) -> None:
+    """added_tokens.json has no flags: only those with a role are looked for first."""
+    old(folder, added_tokens={"<x><": len(VOCAB), "<y>": len(VOCAB) + 1}, special_tokens_map={"pad_token": "<y>"})
+
+
+@case
+def added_decoder_mixed_overlap(folder: Path) -> None:
+    n = len(VOCAB)
+    decoder = {"0": {"content": END}, str(n): {"content": "<x><"}, str(n + 1): {"content": "<y>", "special": True}}
+    old(folder, tokenizer_config={"added_tokens_decoder": decoder})
+
+
+@case
 def roles_without_ids(folder: Path) -> None:
     roles = {"pad_token": "[PAD]", "additional_special_tokens": ["<user>", "<bot>"]}
     new(folder, None, {"tokenizer_class": "GPT2Tokenizer", **roles})

@@ -36,6 +36,8 @@ NO_SHEET = {
     "added-rstrip": "marked rstrip",
     "added-single-word": "marked single_word",
     "added-mixed-overlap": "'abc' (marked normalized) and 'bcd' (not normalized) can overlap",
+    "old-mixed-overlap": "'<x><' (marked normalized) and '<y>' (not normalized) can overlap",
+    "added-decoder-mixed-overlap": "'<x><' (marked normalized) and '<y>' (not normalized) can overlap",
     "added-mixed-inside": "'<a><b>' (marked normalized) and '<b>' (not normalized) can overlap",
     "added-carriage-return": r"'a\rb' holds '\r'",
 }
