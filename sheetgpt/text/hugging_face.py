@@ -89,8 +89,14 @@ def _stem(name: object) -> str:
 def settings(contents: Contents, folder: Path) -> dict[str, Any]:
     """tokenizer_config.json, and over it what special_tokens_map.json says, which only older files need."""
     config = dict(contents.get("tokenizer_config.json", {}))
+    if "additional_special_tokens" in config and not config.get("extra_special_tokens"):  # its older name
+        config["extra_special_tokens"] = config.pop("additional_special_tokens")
     if "added_tokens_decoder" not in config:
-        config |= contents.get("special_tokens_map.json", {})
+        more = contents.get("special_tokens_map.json", {})
+        if isinstance(more.get("extra_special_tokens"), list):
+            both = [*_list(config.get("extra_special_tokens")), *more["extra_special_tokens"]]
+            more = more | {"extra_special_tokens": both}
+        config |= more
     if config.get("add_prefix_space"):
         raise SheetGPTError(
             f"{folder / 'tokenizer_config.json'} says add_prefix_space {config['add_prefix_space']!r}; expected false, "
@@ -150,8 +156,7 @@ def _newer(config: Mapping[str, Any], folder: Path) -> Iterator[Added]:
 
 def _older(contents: Contents, config: Mapping[str, Any], folder: Path) -> Iterator[Added]:
     """The tokens of added_tokens.json, which has no flags: those with a role are special."""
-    entries = [config.get(role) for role in ROLES]
-    entries += _list(config.get("extra_special_tokens")) + _list(config.get("additional_special_tokens"))
+    entries = [config.get(role) for role in ROLES] + _list(config.get("extra_special_tokens"))
     special = {_content(entry) for entry in entries if isinstance(_content(entry), str)}
     for token, i in contents.get("added_tokens.json", {}).items():
         yield described({"content": token, "special": token in special}, folder / "added_tokens.json", id=i)

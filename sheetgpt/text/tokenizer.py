@@ -278,15 +278,16 @@ def _read_tokenizer_json(path: Path, content: Mapping[str, Any]) -> tuple[dict[s
         scheme = " (SentencePiece's)" if found == "Unigram" else ""
         raise SheetGPTError(f"{path} says model type {found!r}{scheme}; {ADVICE}")
     # An unk_token would never be used, as every byte has a letter.
-    for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"):
+    for key in ("byte_fallback", "dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"):
         if model.get(key):
-            raise SheetGPTError(f"{path} says model {key} {model[key]!r}; GPT-2's tokenizer has none.")
+            scheme = " (SentencePiece's)" if key == "byte_fallback" else ""
+            raise SheetGPTError(f"{path} says model {key} {model[key]!r:.80}{scheme}; GPT-2's tokenizer has none.")
     if content.get("normalizer"):
         raise SheetGPTError(f"{path} has the normalizer {_kind(content['normalizer'])}; GPT-2's tokenizer has none.")
     splitter = content.get("pre_tokenizer") or {}
     found = _kind(splitter)
     if found != "ByteLevel" or not splitter.get("use_regex", True):
-        found += " without its regex" if found == "ByteLevel" else ""
+        found += {"ByteLevel": " without its regex", "Metaspace": " (SentencePiece's)"}.get(found, "")
         raise SheetGPTError(f"{path} has the pre_tokenizer {found}; GPT-2's is ByteLevel.")
     if splitter.get("add_prefix_space"):
         raise SheetGPTError(
