@@ -18,7 +18,7 @@ CHATML = (
         ("{{ bos_token }}{{ messages[0].content }}{{ eos_token }}", Chat("<s>", "</s>")),
         ("{{ messages[-1]['content'] }}", Chat("", "")),
         (
-            "{%- for m in messages %}\n {%- if m.role == 'user' %}\nYou: {{ m.content }}\n {%- endif %}\n{% endfor %}Bot:",
+            "{%- for m in messages %}\n {%- if 1 %}\nYou: {{ m.content }}\n {%- endif %}\n{% endfor %}Bot:",
             Chat("You: ", "Bot:"),
         ),
     ],
