@@ -39,6 +39,10 @@ Model = Annotated[
 ]
 WorkbookFile = Annotated[Path, typer.Argument(help="A workbook built by sheetgpt.", show_default=False)]
 Prompt = Annotated[str | None, typer.Option(help="The text to continue.", show_default=False)]
+Chat = Annotated[
+    str | None,
+    typer.Option(help="What you say to a model with a chat template, in place of a prompt.", show_default=False),
+]
 Ids = Annotated[str | None, typer.Option(help="Token ids in place of a text, such as 1,2,3.", show_default=False)]
 Temperature = Annotated[
     float | None,
@@ -77,6 +81,7 @@ def build(
     ] = None,
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -118,6 +123,7 @@ def build(
             *(checkpoint, output),
             prompt=prompt,
             ids=_ids(ids),
+            chat=chat,
             context=context,
             new_tokens=new_tokens,
             **{name: value for name, value in settings.items() if value is not None},
@@ -158,6 +164,7 @@ def verify(
     ] = "libreoffice",
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -190,6 +197,7 @@ def verify(
             engine=engine,
             prompt=prompt,
             ids=_ids(ids),
+            chat=chat,
             new_tokens=new_tokens,
             temperature=temperature,
             top_k=top_k,
@@ -241,6 +249,7 @@ def run(
     workbook: WorkbookFile,
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -261,7 +270,7 @@ def run(
     --numpy the evaluator's own continuation is printed below it; the two must choose the same tokens.
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    given: dict[str, Any] = {"prompt": prompt, "ids": _ids(ids), **settings}
+    given: dict[str, Any] = {"prompt": prompt, "ids": _ids(ids), "chat": chat, **settings}
     if stream and (json_out or numpy):
         raise SheetGPTError("--stream prints only the new text: leave out --json and --numpy.")
     if stream:

@@ -21,6 +21,7 @@ from sheetgpt.gpt2 import hub
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.mapped import release
 from sheetgpt.text import tokenizer
+from sheetgpt.text.chat import TEMPLATE_FILE, Chat, chat_in
 from sheetgpt.text.tokenizer import Tokenizer, read_json
 
 DEFAULT = "fairytale"
@@ -41,6 +42,7 @@ class Checkpoint:
     config: GPT2Config
     params: dict[str, NDArray[np.float32]]
     tokenizer: Tokenizer | None
+    chat: Chat | None = None  # what its chat template puts around what a user says
     source: str = ""  # what `load` was given: a workbook remembers it
 
 
@@ -134,6 +136,7 @@ def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None]) -> Pa
             raise SheetGPTError(f"{model.repo} has no config.json, which gives the model's shapes.")
         check(read_config(config))  # refuses before the weights are downloaded, read_config another architecture
         hub.download(model, "tokenizer.json", needed=False)
+        hub.download(model, TEMPLATE_FILE, needed=False)
         for file in tokenizer.FILES[1:]:
             needed = file in ("vocab.json", "merges.txt") and not (config.parent / "tokenizer.json").exists()
             hub.download(model, file, needed=needed)
@@ -174,7 +177,7 @@ def _load_files(name: str, weights: Path) -> Checkpoint:
             f"The tokenizer in {folder} has ids up to {last} ({found.token_text(last)!r}), but config.json says "
             f"vocab_size {config.n_vocab}: one of the two belongs to another model."
         )
-    return Checkpoint(name, config, params, found)
+    return Checkpoint(name, config, params, found, chat_in(folder) if found else None)
 
 
 def _params(

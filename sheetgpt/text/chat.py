@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.text.tokenizer import read_json
 
+TEMPLATE_FILE = "chat_template.jinja"
 MOST_CHARACTERS, SECONDS = 100_000, 20
 
 _MARK = "\ue000\ue001"  # private characters, which no template has
@@ -34,6 +36,26 @@ class Chat:
 
     def wrap(self, words: str) -> str:
         return f"{self.before}{words}{self.after}"
+
+
+def chat_in(folder: Path) -> Chat | None:
+    """That of a checkpoint's folder; None where it has no chat template, or one that can't become a formula."""
+    path, file = folder / "tokenizer_config.json", folder / TEMPLATE_FILE
+    config = read_json(path) if path.is_file() else {}
+    template = config.get("chat_template")
+    if isinstance(template, list):  # several, by name
+        named = [t for t in template if isinstance(t, dict)]
+        template = next((t.get("template") for t in named if t.get("name") == "default"), None)
+    if file.is_file():  # as newer versions of transformers write it
+        template = file.read_bytes()[: MOST_CHARACTERS + 1].decode(errors="replace")
+    if not isinstance(template, str):
+        return None
+    roles = {key: value for key, value in config.items() if key.endswith("_token")}
+    tokens = {key: value.get("content") if isinstance(value, dict) else value for key, value in roles.items()}
+    try:
+        return chat_of(template, {key: value for key, value in tokens.items() if isinstance(value, str)})
+    except SheetGPTError:
+        return None
 
 
 def chat_of(template: str, tokens: Mapping[str, str]) -> Chat:
