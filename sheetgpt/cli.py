@@ -13,6 +13,7 @@ from rich.table import Table
 import sheetgpt
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml import unfinished
 from sheetgpt.ooxml.book import Progress, Written
 from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
@@ -346,12 +347,10 @@ def _ids(text: str | None) -> list[int] | None:
 
 
 def _write(target: Path, text: str) -> None:
-    part = target.with_name(target.name + ".part")
     try:
-        part.write_text(text + "\n")
-        part.replace(target)
+        with unfinished.whole(target) as whole:
+            whole.write_text(text + "\n", "utf-8")
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise SheetGPTError(f"{target} can't be written: {error.strerror}.") from error
 
 
