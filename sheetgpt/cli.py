@@ -1,5 +1,10 @@
 """The `sheetgpt` command: takes the words from the command line, calls one function, prints what comes back."""
 
+# ruff: noqa: E402
+from sheetgpt import stopping
+
+stopping.at_once()  # what is imported here takes a second, in which Ctrl-C would give a traceback
+
 import json
 import sys
 from pathlib import Path
@@ -356,6 +361,7 @@ def _write(target: Path, text: str) -> None:
 
 def main() -> None:
     """Runs the command; an error of ours is one sentence and exit status 2."""
+    stopping.in_order()
     try:
         app()
     except SheetGPTError as error:
@@ -363,3 +369,8 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        stopping.at_once()
+
+
+stopping.as_before()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Inputs, Step, plain, require_workbook
+from sheetgpt.engines import Cells, Inputs, Step, plain, require_workbook, seconds
 from sheetgpt.engines._uno_worker import CANT_LOAD
 from sheetgpt.engines.office import lent
 from sheetgpt.engines.office import resident as resident
@@ -84,6 +84,7 @@ def _converse(
     after: Callable[[dict[str, Cells | None]], None] | None = None,
     alone: bool = False,
 ) -> Session:
+    timeout = seconds(timeout)
     require_workbook(workbook)
     job = {
         "workbook": workbook.absolute().as_uri(),

@@ -147,10 +147,8 @@ class Book:
     def _frame(self) -> io.BytesIO:
         """The package without rows. openpyxl puts each sheet into a temporary file on the way."""
         buffer = io.BytesIO()
-        try:
+        with unfinished.said_of_room():
             self.workbook.save(buffer)
-        except OSError as error:
-            raise SheetGPTError(unfinished.no_room(error)) from error
         return buffer
 
     def _parts(self, frame: io.BytesIO, folder: Path, progress: Progress) -> list[archive.Part]:

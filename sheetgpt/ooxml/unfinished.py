@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from sheetgpt.errors import SheetGPTError
+
 if sys.platform != "win32":
     import fcntl
 
@@ -22,8 +24,14 @@ PREFIX, LOCK = ".sheetgpt-", "lock"
 @contextlib.contextmanager
 def folder_beside(target: Path) -> Iterator[Path]:
     """A new folder beside the target, gone when the block ends; those that the dead left there go now."""
-    clear(target.parent)
-    folder, lock = _new(target.parent)
+    with _folder_in(target.parent) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _folder_in(parent: Path) -> Iterator[Path]:
+    clear(parent)
+    folder, lock = _new(parent)
     try:
         yield folder
     finally:
@@ -37,6 +45,26 @@ def whole(target: Path) -> Iterator[Path]:
     with folder_beside(target) as folder:
         yield folder / "whole"
         os.replace(folder / "whole", target)
+
+
+@contextlib.contextmanager
+def temporary() -> Iterator[Path]:
+    """The same in the system's temporary folder."""
+    with contextlib.ExitStack() as place:
+        try:
+            folder = place.enter_context(_folder_in(Path(tempfile.gettempdir())))
+        except OSError as error:
+            raise SheetGPTError(no_room(error)) from error
+        yield folder
+
+
+@contextlib.contextmanager
+def said_of_room() -> Iterator[None]:
+    """Inside, only the temporary folder is written to: an OSError is one of its own."""
+    try:
+        yield
+    except OSError as error:
+        raise SheetGPTError(no_room(error)) from error
 
 
 def no_room(error: OSError) -> str:
