@@ -85,7 +85,7 @@ def _start(work: Work, n_workers: int, poll: float) -> dict[Connection, BaseProc
             process = fork.Process(target=_serve, args=(theirs, work, poll, os.getpid(), mask), daemon=True)
             try:
                 process.start()
-            except OSError:
+            except (OSError, AssertionError):  # the latter: a daemonic process may have no children
                 ours.close()
                 break
             finally:
