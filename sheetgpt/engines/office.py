@@ -1,7 +1,7 @@
 """The processes behind the LibreOffice engine: a worker under LibreOffice's own Python, and the LibreOffice it drives.
 
-Both live in one process group and one temporary folder, with a throw-away profile of default settings, and are killed
-with all their children whatever happens. An `Office` is one such pair; `lent` gives a new one for each workbook, or,
+Both live in one process group and one temporary folder, with a throw-away profile that fetches nothing (`closed.py`), and are
+killed with all their children whatever happens. An `Office` is one such pair; `lent` gives a new one for each workbook, or,
 inside `resident`, the same one to one workbook after the other.
 """
 
@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sheetgpt.engines.closed import write_profile
 from sheetgpt.errors import SheetGPTError
 
 INSTALL = (
@@ -63,6 +64,7 @@ class Office:
             "shared": shared,
         }
         try:
+            write_profile(self.folder / "profile")
             (self.folder / "setup.json").write_text(json.dumps(setup), "utf-8")
             with (self.folder / "log").open("wb") as log:
                 self.worker = subprocess.Popen(
