@@ -5,8 +5,9 @@ plain files in a temporary folder go to and fro; office.py keeps the processes. 
 or shares one with others inside `with resident():`.
 """
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from sheetgpt.engines._uno_worker import CANT_LOAD
 from sheetgpt.engines.office import lent
 from sheetgpt.engines.office import resident as resident
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml import foreign
 from sheetgpt.ooxml.area import Area
 
 LARGEST = 1 << 31  # bytes of a file: 7.4 opens one of 2.10 GB, and calls one of 2.20 GB damaged
@@ -85,8 +87,7 @@ def _converse(
     alone: bool = False,
 ) -> Session:
     require_workbook(workbook)
-    job = {
-        "workbook": workbook.absolute().as_uri(),
+    job: dict[str, Any] = {
         "steps": [
             {
                 "set": [_target(key) | {"values": plain(key, value)} for key, value in step.set.items()],
@@ -107,7 +108,11 @@ def _converse(
             after({key: _cells(folder / f"{told}-{j}.f64", cells) for key, (j, cells) in found})
             told += 1
 
-    with lent(alone) as office, office.work(job, workbook.name, timeout, tell) as (folder, answer):
+    with (
+        lent(alone) as office,
+        _harmless(workbook, office.folder) as job["workbook"],
+        office.work(job, workbook.name, timeout, tell) as (folder, answer),
+    ):
         tell(folder)
         if "error" in answer:
             raise SheetGPTError(_explained(answer["error"], workbook))
@@ -117,6 +122,16 @@ def _converse(
         ]
     peak = None if office.shared else answer["peak_bytes"]
     return Session(results, answer["load_seconds"], answer["step_seconds"], peak)
+
+
+@contextlib.contextmanager
+def _harmless(workbook: Path, folder: Path) -> Iterator[str]:
+    """The address under which LibreOffice opens the workbook: its own, or a copy's that leads nowhere else."""
+    copy = folder / "copy.xlsx"
+    try:
+        yield (copy if foreign.without(workbook, copy) else workbook.absolute()).as_uri()
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def _explained(error: str, workbook: Path) -> str:

@@ -1,8 +1,8 @@
 """The processes behind the LibreOffice engine: a worker under LibreOffice's own Python, and the LibreOffice it drives.
 
-Both live in one process group and one temporary folder, with a throw-away profile that fetches nothing (`closed.py`), and are
-killed with all their children whatever happens. An `Office` is one such pair; `lent` gives a new one for each workbook, or,
-inside `resident`, the same one to one workbook after the other.
+Both live in one process group and one temporary folder, with a throw-away profile that fetches nothing (`closed.py`),
+and are killed with all their children whatever happens. An `Office` is one such pair; `lent` gives a new one for each
+workbook, or, inside `resident`, the same one to one workbook after the other.
 """
 
 import contextlib
