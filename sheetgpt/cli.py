@@ -1,5 +1,10 @@
 """The `sheetgpt` command: takes the words from the command line, calls one function, prints what comes back."""
 
+# ruff: noqa: E402
+from sheetgpt import stopping
+
+stopping.at_once()  # what is imported here takes a second, in which Ctrl-C would give a traceback
+
 import json
 import sys
 from pathlib import Path
@@ -13,6 +18,7 @@ from rich.table import Table
 import sheetgpt
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml import unfinished
 from sheetgpt.ooxml.book import Progress, Written
 from sheetgpt.progress import bar, spinner
 from sheetgpt.sheets.home_prompt import FINE
@@ -346,17 +352,16 @@ def _ids(text: str | None) -> list[int] | None:
 
 
 def _write(target: Path, text: str) -> None:
-    part = target.with_name(target.name + ".part")
     try:
-        part.write_text(text + "\n")
-        part.replace(target)
+        with unfinished.whole(target) as whole:
+            whole.write_text(text + "\n", "utf-8")
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise SheetGPTError(f"{target} can't be written: {error.strerror}.") from error
 
 
 def main() -> None:
     """Runs the command; an error of ours is one sentence and exit status 2."""
+    stopping.in_order()
     try:
         app()
     except SheetGPTError as error:
@@ -364,3 +369,8 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        stopping.at_once()
+
+
+stopping.as_before()

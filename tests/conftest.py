@@ -18,7 +18,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 from safetensors.numpy import save_file
 
 import sheetgpt
-from sheetgpt import cli
+from sheetgpt import cli, stopping
 from sheetgpt.engines import libreoffice, office
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
@@ -54,6 +54,7 @@ def sheetgpt_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
         monkeypatch.setattr("sys.argv", ["sheetgpt", *(str(word) for word in words)])
         with pytest.raises(SystemExit) as stop:
             cli.main()
+        stopping.as_before()  # the command expects the process to end with it
         said = capfd.readouterr()
         return int(stop.value.code or 0), said.out, said.err
 

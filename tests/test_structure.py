@@ -18,6 +18,7 @@ ROOT = Path(sheetgpt.__file__).parent
 # part of the package -> the parts that it may use, beside itself and `errors`
 MAY_USE: dict[str, set[str]] = {
     "errors": set(),
+    "stopping": set(),
     "text": set(),
     "ooxml": set(),
     "excel_rules": {"ooxml"},

@@ -56,9 +56,10 @@ def start(setup: dict[str, Any], folder: Path, state: dict[str, Any]) -> Any:
     environment = dict(os.environ, TMPDIR=str(folder))  # its scratch files go away with the folder
     for name in ("PYTHONPATH", "PYTHONHOME"):
         environment.pop(name, None)
-    state["office"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
     local = uno.getComponentContext()
     resolver = local.ServiceManager.createInstanceWithContext("com.sun.star.bridge.UnoUrlResolver", local)
+    with (folder / "office.log").open("wb") as log:
+        state["office"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
     while True:
         try:
             return resolver.resolve(f"uno:pipe,name={setup['pipe']};urp;StarOffice.ComponentContext")
@@ -247,24 +248,24 @@ def tidy(state: dict[str, Any]) -> bool:
         return False
 
 
-def failure(error: Exception, state: dict[str, Any]) -> str:
-    """What went wrong, as a sentence with {workbook} in place of the file's name."""
+def failure(error: Exception, state: dict[str, Any]) -> dict[str, Any]:
+    """What went wrong: a sentence with {workbook} in place of the file's name, or that LibreOffice has ended.
+
+    `refused`: the fault is in what was asked for.
+    """
     if isinstance(error, Refused):
-        return str(error)
+        return {"error": str(error), "refused": True}
     office = state.get("office")
     try:
         code = office.wait(2) if office else None
     except subprocess.TimeoutExpired:
         code = None
     if code is not None or type(error).__name__ == "DisposedException":
-        return (
-            f"LibreOffice stopped while {state['doing']} {{workbook}} (exit status {code}): most often the machine ran"
-            " out of memory (a formula takes some 1.6 KB, a weight 15 bytes: GPT-2 small with 16 columns 8 GB), so"
-            " close other programs or build the workbook with a smaller context"
-        )
+        return {"error": "", "refused": False, "stopped": code, "doing": state["doing"]}
     if state["doing"] == "loading":
-        return CANT_LOAD
-    return f"LibreOffice failed while {state['doing']} {{workbook}}: {type(error).__name__} {error}".strip()
+        return {"error": CANT_LOAD, "refused": False}
+    said = f"LibreOffice failed while {state['doing']} {{workbook}}: {type(error).__name__} {error}"
+    return {"error": said.strip(), "refused": False}
 
 
 def main() -> None:
@@ -289,7 +290,7 @@ def attempt(setup: dict[str, Any], folder: Path, place: Path, state: dict[str, A
             state["context"] = start(setup, folder, state)
         answer = work(json.loads((place / "job.json").read_text("utf-8")), place, state)
     except Exception as error:
-        answer = {"error": failure(error, state)}
+        answer = failure(error, state)
         expected = isinstance(error, Refused) or answer["error"] == CANT_LOAD
     fit = expected and (not setup["shared"] or tidy(state))  # closing takes its time: not where all is killed anyway
     return {**answer, "fit": fit, "bytes": memory()[1]}

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Inputs, Step, plain, require_workbook
+from sheetgpt.engines import Cells, Inputs, Step, plain, require_workbook, seconds
 from sheetgpt.engines._uno_worker import CANT_LOAD
 from sheetgpt.engines.office import lent
 from sheetgpt.engines.office import resident as resident
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml import foreign
+from sheetgpt.ooxml import foreign, unfinished
 from sheetgpt.ooxml.area import Area
 
 LARGEST = 1 << 31  # bytes of a file: 7.4 opens one of 2.10 GB, and calls one of 2.20 GB damaged
@@ -86,6 +86,7 @@ def _converse(
     after: Callable[[dict[str, Cells | None]], None] | None = None,
     alone: bool = False,
 ) -> Session:
+    timeout = seconds(timeout)
     require_workbook(workbook)
     job: dict[str, Any] = {
         "steps": [
@@ -129,9 +130,25 @@ def _harmless(workbook: Path, folder: Path) -> Iterator[str]:
     """The address under which LibreOffice opens the workbook: its own, or a copy's that leads nowhere else."""
     copy = folder / "copy.xlsx"
     try:
-        yield (copy if foreign.without(workbook, copy) else workbook.absolute()).as_uri()
+        yield _opened(workbook.absolute(), copy).as_uri()
     finally:
         copy.unlink(missing_ok=True)
+
+
+def _opened(workbook: Path, copy: Path) -> Path:
+    try:
+        if foreign.without(workbook, copy):
+            return copy
+        if str(workbook).isprintable():
+            return workbook
+        copy.symlink_to(workbook)  # bytes that are no UTF-8 make no address that LibreOffice understands
+        return copy
+    except foreign.UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise SheetGPTError(unfinished.no_room(error)) from error
+        raise SheetGPTError(
+            f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again."
+        ) from error
 
 
 def _explained(error: str, workbook: Path) -> str:

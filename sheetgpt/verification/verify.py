@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice
+from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
@@ -86,6 +86,7 @@ def verify(
     """
     if engine not in ENGINES:
         raise SheetGPTError(f"There is no engine {engine!r}: choose one of {', '.join(ENGINES)}.")
+    timeout = seconds(timeout)
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     changed = prompt is not None or ids is not None or any(value is not None for value in settings.values())
     if engine == "cached" and changed:

@@ -40,7 +40,19 @@ def with_prompt(inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequenc
         raise SheetGPTError(
             "There is no tokenizer in the workbook, so it can't read a text: give the prompt as --ids 1,2,3."
         )
-    return replace(inputs, prompt=cell_text(prompt), ids=())
+    return replace(inputs, prompt=cell_text(_text(prompt)), ids=())
+
+
+def _text(prompt: str) -> str:
+    """Refuses halves of characters: Python's stand-ins for bytes of the command line that are not UTF-8, or others."""
+    half = next((ord(character) for character in prompt if 0xD800 <= ord(character) < 0xE000), None)
+    if half is None:
+        return prompt
+    if 0xDC80 <= half < 0xDD00:
+        raise SheetGPTError(
+            f"The prompt holds the byte 0x{half - 0xDC00:02X}, which is not UTF-8: give it as UTF-8 text."
+        )
+    raise SheetGPTError(f"The prompt holds U+{half:04X}, half of a character: delete it and type it again.")
 
 
 def with_settings(inputs: Inputs, **changes: Any) -> Inputs:

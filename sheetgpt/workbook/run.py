@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Step, libreoffice
+from sheetgpt.engines import Cells, Step, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.continuation import continue_ids
 from sheetgpt.gpt2.generate import with_text
@@ -80,6 +80,7 @@ def run(
     soon as it is there. Raises SheetGPTError for bad input, in the workbook's own words where it has them, or when
     LibreOffice is missing.
     """
+    timeout = seconds(timeout)
     book = open_workbook(workbook)
     inputs = with_settings(
         with_prompt(book.inputs, book.layout, prompt, ids),
