@@ -3,18 +3,24 @@
 import json
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import hostile
 import openpyxl
 import pytest
+from huggingface_hub import constants
 from patching import patch
 
 import sheetgpt
 from sheetgpt.engines import Step, formulas, libreoffice
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml import foreign
+from sheetgpt.workbook.reopen import MODELS, open_workbook
 
 UNREAD = 1_000  # a moment in 1970: reading a file moves its access time on
 
@@ -140,3 +146,92 @@ def test_the_formulas_package_reads_no_other_workbook(tmp_path: Path) -> None:
     found = formulas.recalculate(tmp_path / "mine.xlsx", {}, ["S!A1"])["S!A1"]
     assert found is not None
     assert found.texts == {(0, 0): "#REF!"}
+
+
+def renamed(workbook: Path, target: Path, model: str) -> Path:
+    """A copy whose Model sheet names another model, at the same place."""
+    old = open_workbook(workbook).model
+    return patch(workbook, target, {"Model": lambda xml: xml.replace(old, model)})
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What the hub is asked for: a listener in its place, and an empty cache."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with hostile.listener() as (address, heard):
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        yield heard
+
+
+@pytest.mark.parametrize("name", ["gpt2", "someone/secret-model", "distilgpt2"])
+def test_nobody_is_asked_for_the_model_that_a_workbook_names(
+    micro_workbook: Path, tmp_path: Path, name: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a folder of that name taken that happens to be where the command is run."""
+    workbook = renamed(micro_workbook, tmp_path / "w.xlsx", name)
+    (tmp_path / "here" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    for act in (
+        lambda: sheetgpt.verify(workbook, engine="cached"),
+        lambda: [*sheetgpt.evaluate(workbook, ids=[1])],
+    ):
+        with pytest.raises(SheetGPTError, match=r"name it with --model.*isn't in the cache"):
+            act()
+    sheetgpt.read(workbook, "logits")
+    assert asked == []
+
+
+def test_the_hub_is_asked_for_a_model_that_the_user_names(micro_workbook: Path, asked: list[str]) -> None:
+    with pytest.raises(SheetGPTError, match="There is no model someone/model"):
+        sheetgpt.verify(micro_workbook, engine="cached", model="someone/model")
+    assert "/someone/model/resolve/main/config.json" in asked
+
+
+def test_a_workbook_from_the_hub_s_model_is_verified_from_the_cache(
+    micro: Checkpoint, tmp_path: Path, asked: list[str]
+) -> None:
+    snapshot = tmp_path / "cache" / "models--someone--micro" / "snapshots" / ("0" * 40)
+    shutil.copytree(micro.source, snapshot)
+    lacking = snapshot.parents[1] / ".no_exist" / snapshot.name
+    lacking.mkdir(parents=True)
+    for name in ("vocab.json", "merges.txt"):
+        (lacking / name).touch()
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("0" * 40)
+    workbook = sheetgpt.build(replace(micro, source="someone/micro"), tmp_path / "w.xlsx", ids=[1], context=2)
+    report = sheetgpt.verify(workbook, engine="cached")
+    assert report.passed, report
+    assert asked == []
+
+
+@pytest.mark.parametrize("way", ["../micro", "/absolute", "micro", "inside/../../micro", "~/micro"])
+def test_a_path_in_a_workbook_is_followed_only_beside_it(
+    micro: Checkpoint, micro_workbook: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = tmp_path / "books"
+    (books / "inside").mkdir(parents=True)
+    shutil.copytree(micro.source, tmp_path / "micro")
+    (books / "micro").symlink_to(tmp_path / "micro")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(MODELS)
+    named = str(tmp_path / "micro") if way == "/absolute" else way
+    workbook = renamed(micro_workbook, books / "w.xlsx", named)
+    with pytest.raises(SheetGPTError, match=r"name it with --model\. \(It is named .*not in the workbook's own folder"):
+        sheetgpt.verify(workbook, engine="cached")
+    assert sheetgpt.verify(workbook, engine="cached", model=tmp_path / "micro").passed
+    if way != "~/micro":
+        monkeypatch.setenv(MODELS, os.pathsep.join(("~/elsewhere", "~/micro")))
+        assert sheetgpt.verify(workbook, engine="cached").passed
+
+
+def test_a_path_beside_the_workbook_is_followed(
+    micro: Checkpoint, micro_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(MODELS)
+    shutil.copytree(micro.source, tmp_path / "sub" / "micro")
+    report = sheetgpt.verify(renamed(micro_workbook, tmp_path / "w.xlsx", "sub/micro"), engine="cached")
+    assert report.passed, [t for t in report.tensors if not t.passed]
