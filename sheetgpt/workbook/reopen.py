@@ -71,7 +71,7 @@ class Workbook:
             return load(model, quiet=True)
         try:
             named = self.named()
-            return load_cached(named) if is_hub_name(str(named)) else load(named, quiet=True)
+            return load_cached(str(named)) if is_hub_name(str(named)) else load(named, quiet=True)
         except SheetGPTError as error:
             raise SheetGPTError(
                 f"The checkpoint that {self.path.name} was built from can't be loaded; name it with --model. ({error})"
