@@ -24,6 +24,7 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.text.tokenizer import byte_to_unicode
 from sheetgpt.workbook.build import build
+from sheetgpt.workbook.reopen import MODELS
 
 Tensors = dict[str, np.ndarray]
 
@@ -36,6 +37,12 @@ def one_libreoffice() -> Iterator[None]:
     """Starting LibreOffice takes 1.2 seconds of processor time, one more workbook in a resident one 0.07."""
     with libreoffice.resident():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def checkpoints_beside_the_workbooks(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A workbook's path to its checkpoint is followed only where the user allows it: here in all temporary folders."""
+    os.environ[MODELS] = str(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(autouse=True)

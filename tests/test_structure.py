@@ -19,6 +19,7 @@ ROOT = Path(sheetgpt.__file__).parent
 MAY_USE: dict[str, set[str]] = {
     "errors": set(),
     "stopping": set(),
+    "screen": set(),
     "text": set(),
     "ooxml": set(),
     "excel_rules": {"ooxml"},
@@ -26,7 +27,7 @@ MAY_USE: dict[str, set[str]] = {
     "engines": {"ooxml"},
     "progress": {"ooxml"},
     "sheets": {"gpt2", "text", "ooxml"},
-    "workbook": {"sheets", "engines", "gpt2", "text", "ooxml"},
+    "workbook": {"sheets", "engines", "gpt2", "text", "ooxml", "screen"},
     "verification": {"workbook", "sheets", "engines", "gpt2", "text", "ooxml"},
 }
 ON_TOP = ("__init__", "cli")  # use everything

@@ -82,9 +82,10 @@ def properties(**values: Any) -> tuple[Any, ...]:
 def load(context: Any, job: dict[str, Any]) -> Any:
     """The document, untitled: a template's copy takes no lock beside the file and can't be saved over it."""
     desktop = context.ServiceManager.createInstanceWithContext(DESKTOP, context)
+    # Macros and updates: never (css.document.MacroExecMode, UpdateDocMode).
     options: dict[str, Any] = {"Hidden": True, "AsTemplate": True, "MacroExecutionMode": 0, "UpdateDocMode": 0}
-    if job["workbook"].lower().endswith(".xlsx"):
-        options["FilterName"] = "Calc MS Excel 2007 XML"  # else a damaged one might be read as text
+    # Whatever it is called: a damaged one might be read as text, another format bring links of its own.
+    options["FilterName"] = "Calc MS Excel 2007 XML"
     document = desktop.loadComponentFromURL(job["workbook"], "_blank", 0, properties(**options))
     if document is None or not document.supportsService("com.sun.star.sheet.SpreadsheetDocument"):
         raise ValueError("not a spreadsheet")

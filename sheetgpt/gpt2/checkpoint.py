@@ -42,6 +42,7 @@ class Checkpoint:
     params: dict[str, NDArray[np.float32]]
     tokenizer: Tokenizer | None
     source: str = ""  # what `load` was given: a workbook remembers it
+    files: tuple[str, ...] = ()  # its own, which nothing may be written over
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,19 @@ def load(
         weights = _from_hub(name, quiet, check)
     else:
         raise _unknown(name)
-    return replace(_load_files(name, weights), source=os.fspath(model))
+    return replace(_load_files(name, weights), source=os.fspath(model), files=own_files(weights.parent))
+
+
+def load_cached(name: str) -> Checkpoint:
+    """The checkpoint of a name on the hub from the cache of what was downloaded before: nobody is asked."""
+    weights = _from_hub(name, True, lambda config: None, ask=False)
+    return replace(_load_files(name, weights), source=name, files=own_files(weights.parent))
+
+
+def own_files(folder: Path) -> tuple[str, ...]:
+    """What a checkpoint in this folder consists of."""
+    names = ("config.json", "generation_config.json", INDEX, *tokenizer.FILES)
+    return (*(str(folder / name) for name in names), *(str(path) for path in folder.glob("*.safetensors")))
 
 
 def bundled() -> list[str]:
@@ -125,10 +138,10 @@ def _weights_in(folder: Path) -> Path:
     raise SheetGPTError(f"{folder} has no weights: expected {WEIGHTS} or {INDEX}{hint}.")
 
 
-def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None]) -> Path:
+def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None], ask: bool = True) -> Path:
     """The weights in the hub's cache; the rest lies beside them. Weights come last: they take the time."""
     with hub.progress(quiet):
-        model = hub.open_model(name)
+        model = hub.open_model(name, ask)
         config = hub.download(model, "config.json")
         if config is None:
             raise SheetGPTError(f"{model.repo} has no config.json, which gives the model's shapes.")

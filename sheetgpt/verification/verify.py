@@ -19,6 +19,7 @@ from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, sec
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets import bpe_by_hand, sheets
 from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.home_prompt import DIFFERS
@@ -95,7 +96,7 @@ def verify(
     if isinstance(case, Report):
         return replace(case, engine=engine)
     answer = ENGINES[engine](case.path, case.puts, list(case.areas.values()), timeout)
-    return judge(case, engine, answer, wrong_cells)
+    return replace(judge(case, engine, answer, wrong_cells), not_loaded=not_loaded(case.path))
 
 
 def prepare(

@@ -13,8 +13,9 @@ import pandas as pd
 
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
+from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load, load_cached
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets.about import Built
@@ -25,6 +26,7 @@ from sheetgpt.sheets.state import Origin
 
 _INPUTS = ("prompt_ids", *INPUTS)
 
+MODELS = "SHEETGPT_MODELS"  # an environment variable: folders, written as in PATH
 BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
 _SIZES = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
 
@@ -64,17 +66,47 @@ class Workbook:
         return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, numbers["score_prompt"] == 1)
 
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
-        """The checkpoint it was made from: `model` where it has moved, else the name in its Model sheet."""
-        beside = self.path.parent / self.model  # a path in the Model sheet starts at the workbook's folder
-        own = beside if self.model not in bundled() and beside.exists() else self.model
+        """The checkpoint it was made from: `model`, or what its Model sheet names, and `named` takes for harmless."""
+        if model is not None:
+            return load(model, quiet=True)
         try:
-            return load(own if model is None else model, quiet=True)
+            named = self.named()
+            return load_cached(str(named)) if is_hub_name(str(named)) else load(named, quiet=True)
         except SheetGPTError as error:
-            if model is not None:
-                raise
             raise SheetGPTError(
                 f"The checkpoint that {self.path.name} was built from can't be loaded; name it with --model. ({error})"
             ) from error
+
+    def named(self) -> str | Path:
+        """The model that its Model sheet names; nobody knows who wrote that.
+
+        A path starts at the workbook's folder and is followed only in there, or where SHEETGPT_MODELS allows it:
+        anywhere else not even looked for. Any other name must be a bundled model's or have the hub's form.
+        """
+        if self.model in bundled():
+            return self.model
+        folder = os.path.abspath(self.path.parent)
+        place = os.path.normpath(os.path.join(folder, self.model))
+        allowed = (os.path.expanduser(each) for each in os.environ.get(MODELS, "").split(os.pathsep) if each)
+        roots = [folder, *map(os.path.abspath, allowed)]
+        reals = [os.path.realpath(root) for root in roots]
+        if _lies_in(place, *roots, *reals) and os.path.exists(place) and _lies_in(os.path.realpath(place), *reals):
+            return Path(place)
+        if is_hub_name(self.model):
+            return self.model
+        raise SheetGPTError(
+            f"It is named {self.model!r}, which is not in the workbook's own folder, and a workbook's paths are"
+            f" followed only there and in the folders that the variable {MODELS} lists."
+        )
+
+
+def _lies_in(place: str, *folders: str) -> bool:
+    place = os.path.normcase(place)
+    return any(place == folder or place.startswith(folder.rstrip(os.sep) + os.sep) for folder in map(_plain, folders))
+
+
+def _plain(folder: str) -> str:
+    return os.path.normcase(os.path.normpath(folder))
 
 
 def open_workbook(path: str | os.PathLike[str]) -> Workbook:
