@@ -116,6 +116,8 @@ def build(
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
     """
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
+    for note in () if quiet else checkpoint.notes:
+        err.print(f"Note: {note}", style="dark_orange", markup=False, highlight=False, soft_wrap=True)
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:

@@ -17,15 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import hub
+from sheetgpt.gpt2 import foreign, hub
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.mapped import release
+from sheetgpt.gpt2.stopping import GENERATION, stop_ids
 from sheetgpt.text import tokenizer
 from sheetgpt.text.tokenizer import Tokenizer, read_json
 
 DEFAULT = "fairytale"
 BUNDLED = Path(__file__).parent.parent / "models"
 WEIGHTS = "model.safetensors"
+HEAD = "lm_head.weight"
 INDEX = "model.safetensors.index.json"
 CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
@@ -43,6 +45,8 @@ class Checkpoint:
     tokenizer: Tokenizer | None
     source: str = ""  # what `load` was given: a workbook remembers it
     files: tuple[str, ...] = ()  # its own, which nothing may be written over
+    stop_ids: tuple[int, ...] = ()  # after one of these nothing more is written
+    notes: tuple[str, ...] = ()  # what a person should know: what was left out, or read differently than it says
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def _unknown(name: str) -> SheetGPTError:
 
 
 def _checked_file(path: Path) -> Path:
+    foreign.check_whole(path.parent, path)
     if path.suffix in PICKLES:
         raise SheetGPTError(f"{path} is a {path.suffix} file, which can run code when it is loaded: {CONVERT}")
     if path.suffix != ".safetensors" and path.name != INDEX:
@@ -129,6 +134,7 @@ def _weights_in(folder: Path) -> Path:
     for name in (WEIGHTS, INDEX):
         if (folder / name).is_file():
             return folder / name
+    foreign.check_whole(folder)
     names = sorted(path.name for path in folder.iterdir())
     pickles = [name for name in names if name.endswith(PICKLES)]
     if pickles:
@@ -147,7 +153,7 @@ def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None], ask: 
             raise SheetGPTError(f"{model.repo} has no config.json, which gives the model's shapes.")
         check(read_config(config))  # refuses before the weights are downloaded, read_config another architecture
         hub.download(model, "tokenizer.json", needed=False)
-        for file in tokenizer.FILES[1:]:
+        for file in (*tokenizer.FILES[1:], GENERATION):
             needed = file in ("vocab.json", "merges.txt") and not (config.parent / "tokenizer.json").exists()
             hub.download(model, file, needed=needed)
         weights = hub.download(model, WEIGHTS)
@@ -169,6 +175,7 @@ def read_config(path: Path) -> GPT2Config:
     if not path.is_file():
         raise SheetGPTError(f"{path.parent} has no config.json, which gives the model's shapes; put it there.")
     content = read_json(path)
+    foreign.check_not_quantised(content, path)
     try:
         return GPT2Config.from_json(content)
     except SheetGPTError as error:
@@ -180,21 +187,20 @@ def _load_files(name: str, weights: Path) -> Checkpoint:
     config = read_config(folder / "config.json")
     tensors = _read_shards(weights) if weights.name == INDEX else _collect([weights])
     params, config = _params(tensors, config, weights)
-    found = Tokenizer.load(folder)
-    if found and found.n_vocab > config.n_vocab:
-        last = found.n_vocab - 1
-        raise SheetGPTError(
-            f"The tokenizer in {folder} has ids up to {last} ({found.token_text(last)!r}), but config.json says "
-            f"vocab_size {config.n_vocab}: one of the two belongs to another model."
-        )
-    return Checkpoint(name, config, params, found)
+    notes = foreign.left_out([name for name in tensors if name != HEAD], weights)
+    found = Tokenizer.load(folder, config.n_vocab)
+    generation = read_json(folder / GENERATION) if (folder / GENERATION).is_file() else None
+    ends, more = stop_ids(read_json(folder / "config.json"), generation, config.n_vocab, found, folder)
+    notes += (*(found.notes if found else ()), *more)
+    return Checkpoint(name, config, params, found, stop_ids=ends, notes=notes)
 
 
 def _params(
     tensors: Mapping[str, Tensor], config: GPT2Config, weights: Path
 ) -> tuple[dict[str, NDArray[np.float32]], GPT2Config]:
     """Checked tensors under OpenAI's names; `tied` is what the tensors say, where config.json says otherwise."""
-    if "lm_head.weight" in tensors:
+    foreign.check_names(tensors, weights)
+    if HEAD in tensors:
         config = replace(config, tied=False)
     shapes = config.parameter_shapes()
     names = {_hugging_face_name(name): name for name in shapes}
@@ -206,7 +212,7 @@ def _params(
             f"{weights} has no tensor {missing[0]!r}{more}; config.json calls for one of shape {shape}."
         )
     for name, tensor in tensors.items():
-        if name not in names:
+        if name not in names and foreign.belongs_to_body(name):
             raise SheetGPTError(
                 f"{tensor.file} has a tensor {name!r} of shape {list(tensor.shape)}, which does not "
                 f"belong to the GPT-2 of {config.n_layer} layers that config.json describes."
@@ -272,11 +278,11 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
 
 
 def _collect(paths: list[Path]) -> dict[str, Tensor]:
-    """The files' tensors without the prefix `transformer.` and without mask buffers."""
+    """The files' tensors without prefixes such as `transformer.` and without mask buffers."""
     tensors: dict[str, Tensor] = {}
     for path in paths:
         for full_name, tensor in _read_safetensors(path):
-            name = full_name.removeprefix("transformer.")
+            name = foreign.own_name(full_name)
             if MASKS.fullmatch(name):
                 continue
             if name in tensors:

@@ -44,7 +44,7 @@ class Layout:
     """The map of one workbook: a config, a number of token columns (`context`) and the prompt's room determine it.
 
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; with 0 bytes there is none, and prompts are token ids.
-    `end_of_text` is the token after which nothing more is chosen, -1 where there is none.
+    `end_of_text` are the tokens after which nothing more is chosen.
     `weights` says how the weights stand in their cells: "exact", "int8" or "4 digits" (`sheetgpt.gpt2.quantize`).
     """
 
@@ -52,7 +52,7 @@ class Layout:
     context: int
     prompt_bytes: int = 0
     merge_rounds: int = 0
-    end_of_text: int = -1
+    end_of_text: tuple[int, ...] = ()
     weights: str = EXACT
 
     def __post_init__(self) -> None:
@@ -281,8 +281,13 @@ class Layout:
         names = ("model", "fingerprint", *fields, "activation_function", "tied")
         sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
         rounding = () if self.weights == EXACT else ROUNDING
-        names = (*names, *sizes, *rounding)
-        return [Tensor(name, (Area(MODEL, 4 + i, 2),), Kind.CONSTANT) for i, name in enumerate(names)]
+        found, n = [], 4
+        for name in (*names, *sizes, *rounding):
+            lines = len(self.end_of_text) or 1 if name == "end_of_text" else 1
+            axes = ("token id",) if lines > 1 else ()
+            found.append(Tensor(name, (Area(MODEL, n, 2, lines),), Kind.CONSTANT, axes))
+            n += lines
+        return found
 
     @cached_property
     def _built(self) -> list[Tensor]:

@@ -129,6 +129,11 @@ def prepare(
         problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was built from.")
     if checkpoint is not None and checkpoint.config != layout.config:
         return Report(str(path), "", (), (*problems, "The Model sheet doesn't hold this checkpoint's config."))
+    if checkpoint is not None and checkpoint.stop_ids != layout.end_of_text:
+        problems.append(
+            f"The Model sheet says that a text ends with {_tokens(layout.end_of_text)}, and the checkpoint "
+            f"with {_tokens(checkpoint.stop_ids)}."
+        )
     tokenizer = None if checkpoint is None else checkpoint.tokenizer
     try:
         start = token_ids(inputs, tokenizer, layout)
@@ -155,6 +160,11 @@ def prepare(
     puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
     areas = {sheet.title: sheet.area.reference for sheet in sheets(state)}
     return Case(path, state, puts, areas, tuple(problems))
+
+
+def _tokens(ids: Sequence[int]) -> str:
+    """`token 340`, or `token 0 or 340`."""
+    return f"token {' or '.join(map(str, ids))}" if ids else "no token"
 
 
 def judge(case: Case, engine: str, answer: Found, wrong_cells: int | None = MOST) -> Report:

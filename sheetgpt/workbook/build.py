@@ -31,7 +31,6 @@ from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.state import Origin
 from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.vocabulary import token_strings
-from sheetgpt.text.tokenizer import stop_id
 from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
 from sheetgpt.workbook.limits import check_limits, check_shapes, check_sheets
 from sheetgpt.workbook.state import state_of, write
@@ -112,9 +111,8 @@ def planned(
             f"--prompt-bytes {prompt_bytes} is below 0; 0 builds a workbook whose prompts are token ids."
         )
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
-    end, config = stop_id(checkpoint.tokenizer), checkpoint.config
-    columns, mode = n_columns(config, context), quantize.mode(weights, digits)
-    return Layout(config, columns, *room, end_of_text=-1 if end is None else end, weights=mode)
+    config, mode = checkpoint.config, quantize.mode(weights, digits)
+    return Layout(config, n_columns(config, context), *room, end_of_text=checkpoint.stop_ids, weights=mode)
 
 
 def load_fitting(

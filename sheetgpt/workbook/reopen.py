@@ -18,7 +18,7 @@ from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
-from sheetgpt.sheets.about import Built
+from sheetgpt.sheets.about import NO_TOKEN, Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
 from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout, defined_name
@@ -28,7 +28,7 @@ _INPUTS = ("prompt_ids", *INPUTS)
 
 MODELS = "SHEETGPT_MODELS"  # an environment variable: folders, written as in PATH
 BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
-_SIZES = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
+_SIZES = ("context", "prompt_bytes", "merge_rounds")
 
 
 class DamagedWorkbook(SheetGPTError):
@@ -115,7 +115,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     Raises SheetGPTError when the file is no workbook of sheetgpt's.
     """
     path = Path(path)
-    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES]
+    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
     optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING, *BUILT, "by_hand_text", "by_hand_utf8")
     cells = cached.recalculate(path, {}, [*names, *optional])
     missing = [name for name in names if cells[name] is None]
@@ -136,7 +136,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             activation_function=str(found["activation_function"]),
             tied=bool(found["tied"]),
         )
-        context, n_bytes, rounds, end = (int(found[name]) for name in _SIZES)
+        context, n_bytes, rounds = (int(found[name]) for name in _SIZES)
+        end = _end_of_text(cells["end_of_text"], config.n_vocab)
         layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)))
         cost = None
         if layout.weights != EXACT:
@@ -160,6 +161,16 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         _built(cells, cost),
         (_text(cells["by_hand_text"]), _text(cells["by_hand_utf8"])),
     )
+
+
+def _end_of_text(cells: Cells | None, n_vocab: int) -> tuple[int, ...]:
+    """The tokens that end a text; a single -1 says that there is none."""
+    found = [] if cells is None else cells.numbers.ravel().tolist()
+    if found == [NO_TOKEN]:
+        return ()
+    if not found or len({*found}) < len(found) or not all(0 <= i < n_vocab and i == int(i) for i in found):
+        raise ValueError(f"end_of_text holds {str(found)[:80]}, not ids of tokens")
+    return tuple(int(i) for i in found)
 
 
 def _built(cells: Mapping[str, Cells | None], cost: Cost | None) -> Built:

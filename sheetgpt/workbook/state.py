@@ -104,7 +104,7 @@ def write(
         trace = forward(params, layout.config, ids)
         numbers = uniforms(inputs.sampling.seed, inputs.new_tokens + 1)
         places = range(len(prompt) - 1, len(ids))
-        stopped = len(ids) > len(prompt) and ids[-1] == layout.end_of_text
+        stopped = len(ids) > len(prompt) and ids[-1] in layout.end_of_text
         chosen = zip(places[: len(places) - stopped], numbers, strict=False)
         choices = tuple(choose(trace["logits"][:, t], inputs.sampling, u) for t, u in chosen)
         if all(choice.id == token for choice, token in zip(choices, ids[len(prompt) :], strict=False)):
@@ -114,13 +114,13 @@ def write(
 
 
 def all_ids(params: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout) -> tuple[int, ...]:
-    """The ids of all active columns. Nothing is chosen after a chosen `<|endoftext|>`."""
+    """The ids of all active columns. Nothing is chosen after a chosen token that ends a text."""
     config = layout.config
     cache = Cache(config, len(prompt) + inputs.new_tokens, params["wte"].dtype)
     ids, step = [*prompt], [*prompt]
     for u in uniforms(inputs.sampling.seed, inputs.new_tokens):
         step = [choose(advance(params, config, step, cache), inputs.sampling, u).id]
         ids += step
-        if step[0] == layout.end_of_text:
+        if step[0] in layout.end_of_text:
             break
     return tuple(ids)
