@@ -5,8 +5,8 @@ added_tokens.json, special_tokens_map.json and tokenizer_config.json. The scheme
 merges join letters inside a pre-token) is from github.com/openai/gpt-2, `src/encoder.py`.
 """
 
-import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.text.json_file import is_file, read_json, read_text
 
 END_OF_TEXT = "<|endoftext|>"
 FILES = (
@@ -27,6 +28,8 @@ FILES = (
     "tokenizer_config.json",
 )
 MAX_ID = 2**31
+VERSION = re.compile(r"#version: [\d.]+( - Trained by `huggingface/tokenizers`)?\s*")
+_ID = re.compile("[0-9]{1,10}")
 FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
 
 
@@ -100,7 +103,7 @@ class Tokenizer:
     def load(cls, directory: str | os.PathLike[str]) -> "Tokenizer | None":
         """The tokenizer whose files stand in `directory`; None when there are none."""
         folder = Path(directory)
-        found = [name for name in FILES[:3] if (folder / name).is_file()]
+        found = [name for name in FILES[:3] if is_file(folder / name)]
         if not found:
             return None
         if "tokenizer.json" in found:  # transformers prefers it too
@@ -115,19 +118,6 @@ class Tokenizer:
             return cls(vocab, merges, added, flags=flags)
         except SheetGPTError as error:
             raise SheetGPTError(f"The tokenizer in {folder} is broken: {error}") from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of a model's folder."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SheetGPTError(f"{path} can't be read: {error.strerror or error}.") from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise SheetGPTError(f"{path} is not JSON ({error}): fetch it again.") from None
-    if not isinstance(content, dict):
-        raise SheetGPTError(f"{path} must hold a JSON object, not a {type(content).__name__}.")
-    return content
 
 
 def _rust_tokenizer(
@@ -199,12 +189,11 @@ def _pairs(lines: Iterable[object], path: Path) -> list[tuple[str, str]]:
 
 def _read_merges(folder: Path) -> list[tuple[str, str]]:
     path = folder / "merges.txt"
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SheetGPTError(f"{path} can't be read: {error}.") from None
-    if lines[0].startswith("#version"):  # only there: '#' is a token like any other
+    lines = re.split("\r\n?|\n", read_text(path))
+    if VERSION.fullmatch(lines[0]):  # only there: '#' is a token like any other
         del lines[0]
+    elif lines[0].startswith("#version"):
+        raise SheetGPTError(f"{path} has more than a version in its first line; a merge needs a line of its own.")
     return _pairs((line for line in lines if line), path)
 
 
@@ -249,7 +238,7 @@ def _read_added(folder: Path, vocab: Mapping[str, int]) -> tuple[dict[str, int],
     added: dict[str, int] = {}
     flags: dict[str, dict[str, bool]] = {}
     for path in (folder / name for name in FILES if name not in ("vocab.json", "merges.txt")):
-        for entry in _added_entries(read_json(path), path) if path.is_file() else ():
+        for entry in _added_entries(read_json(path), path) if is_file(path) else ():
             token = entry.get("content")
             # The special tokens' roles are named without an id, which the vocabulary or an earlier file has.
             i = entry["id"] if "id" in entry else added.get(str(token), vocab.get(str(token)))
@@ -273,10 +262,14 @@ def _added_entries(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         return [{"content": token, "id": i} for token, i in content.items()]
     if path.name == "tokenizer.json":
         entries = content.get("added_tokens") or []
+        if not isinstance(entries, list):
+            raise SheetGPTError(f"{path} has no list of added_tokens.")
     else:
         _check_prefix_space(content, path)
         decoder = content.get("added_tokens_decoder") or {}
-        entries = [{**token, "id": int(i)} for i, token in decoder.items() if i.isdigit() and isinstance(token, dict)]
+        if not isinstance(decoder, dict) or not all(_ID.fullmatch(i) for i in decoder):
+            raise SheetGPTError(f"{path} has no ids in its added_tokens_decoder: expected an object of ids and tokens.")
+        entries = [{**token, "id": int(i)} for i, token in decoder.items() if isinstance(token, dict)]
         roles = [value for key, value in content.items() if key.endswith("_token")]
         for key in ("additional_special_tokens", "extra_special_tokens"):
             roles += content[key] if isinstance(content.get(key), list) else []
