@@ -401,7 +401,7 @@ def _class_cases() -> None:
             new(folder, None, {"tokenizer_class": name})
 
         CASES["class-" + name.lower()] = write
-    foreign = "OpenAIGPT CLIP CTRL Blenderbot BlenderbotSmall CodeGen GPTNeoX Qwen2 Whisper Deberta Bert T5 Llama My".split()
+    foreign = ["OpenAIGPT", "CLIP", "CTRL", "Blenderbot", "BlenderbotSmall", "CodeGen", "GPTNeoX", "Qwen2", "Whisper", "Deberta", "Bert", "T5", "Llama", "My"]
     for name in foreign:
 
         def other(folder: Path, name: str = name) -> None:

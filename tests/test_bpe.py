@@ -1,8 +1,8 @@
 """The sheets' algorithms in Python against the reference: `tokenizers` for ids, Python's own decoder for text."""
 
-import pytest
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from texts import TEXTS, write_gpt2

@@ -27,7 +27,7 @@ REFUSED = {
     "class-t5": "'T5Tokenizer', which is SentencePiece",
     "class-llama": "'LlamaTokenizer', which is SentencePiece",
 }
-for foreign in "OpenAIGPT CLIP CTRL Blenderbot BlenderbotSmall CodeGen GPTNeoX Qwen2 Whisper Deberta My".split():
+for foreign in ["OpenAIGPT", "CLIP", "CTRL", "Blenderbot", "BlenderbotSmall", "CodeGen", "GPTNeoX", "Qwen2", "Whisper", "Deberta", "My"]:
     REFUSED[f"class-{foreign.lower()}"] = f"tokenizer_class '{foreign}Tokenizer'; "
 # a tokenizer that the sheet can't follow -> what the refusal must name
 NO_SHEET = {
