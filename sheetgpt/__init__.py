@@ -11,6 +11,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.generate import generate, stream
+from sheetgpt.inspection.attention import attention, heads
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import read
@@ -21,10 +22,12 @@ __all__ = [
     "Checkpoint",
     "Prediction",
     "SheetGPTError",
+    "attention",
     "build",
     "check",
     "evaluate",
     "generate",
+    "heads",
     "load",
     "read",
     "run",
