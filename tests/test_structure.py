@@ -20,17 +20,19 @@ MAY_USE: dict[str, set[str]] = {
     "errors": set(),
     "stopping": set(),
     "screen": set(),
+    "options": set(),
     "text": set(),
     "ooxml": set(),
     "excel_rules": {"ooxml"},
     "gpt2": {"text"},
+    "inspection": {"gpt2", "text"},
     "engines": {"ooxml"},
     "progress": {"ooxml"},
-    "sheets": {"gpt2", "text", "ooxml"},
-    "workbook": {"sheets", "engines", "gpt2", "text", "ooxml", "screen"},
+    "sheets": {"inspection", "gpt2", "text", "ooxml"},
+    "workbook": {"sheets", "engines", "inspection", "gpt2", "text", "ooxml", "screen"},
     "verification": {"workbook", "sheets", "engines", "gpt2", "text", "ooxml"},
 }
-ON_TOP = ("__init__", "cli")  # use everything
+ON_TOP = ("__init__", "cli", "look")  # use everything
 
 
 def modules() -> dict[str, Path]:

@@ -35,6 +35,7 @@ _MEANING = {
     "prompt_bytes": "bytes of text the Tokenizer sheet has rows for; 0: no tokenizer, prompts are token ids",
     "merge_rounds": "merge rounds the Tokenizer sheet has columns for",
     "end_of_text": "the token that ends a text: nothing more is written after it; -1: there is none",
+    "optional_sheets": "the sheets in this workbook that it could do without: sheetgpt build --sheets, --without",
     "weights": "exact; int8: whole numbers, one scale per neuron; or rounded to this many significant digits",
     "logits_max_difference": "the largest change of a logit by rounding the weights, on the prompt at build time",
     "logits_rms_difference": "the root mean square of these changes",
@@ -120,8 +121,8 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
         lines = (value or (NO_TOKEN,)) if isinstance(value, tuple) else (value,)
         for n, one in enumerate(lines, area.row):
             cell = rows.text(2, one, palette["id"]) if isinstance(one, str) else _number(one, palette)
-            head, words = (name, _MEANING[name]) if n == area.row else ("", "and this one, too")
-            label, meaning = rows.text(1, head, palette["name"]), rows.text(3, words, palette["label"])
+            head, said = (name, _MEANING[name]) if n == area.row else ("", "and this one, too")
+            label, meaning = rows.text(1, head, palette["name"]), rows.text(3, said, palette["label"])
             yield rows.row(n, label, cell, meaning, beside.pop(n, ()))
     n = _last_setting(layout) + 1
     while n in beside:
