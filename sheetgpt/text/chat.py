@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.text.tokenizer import read_json
+from sheetgpt.text.json_file import is_file, read_json
 
 TEMPLATE_FILE = "chat_template.jinja"
 MOST_CHARACTERS, SECONDS = 100_000, 20
@@ -41,12 +41,12 @@ class Chat:
 def chat_in(folder: Path) -> Chat | None:
     """That of a checkpoint's folder; None where it has no chat template, or one that can't become a formula."""
     path, file = folder / "tokenizer_config.json", folder / TEMPLATE_FILE
-    config = read_json(path) if path.is_file() else {}
+    config = read_json(path) if is_file(path) else {}
     template = config.get("chat_template")
     if isinstance(template, list):  # several, by name
         named = [t for t in template if isinstance(t, dict)]
         template = next((t.get("template") for t in named if t.get("name") == "default"), None)
-    if file.is_file():  # as newer versions of transformers write it
+    if is_file(file):  # as newer versions of transformers write it
         template = file.read_bytes()[: MOST_CHARACTERS + 1].decode(errors="replace")
     if not isinstance(template, str):
         return None

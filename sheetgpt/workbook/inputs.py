@@ -42,14 +42,26 @@ def with_prompt(
             raise SheetGPTError("The model has no chat template that a formula can follow: give the whole --prompt.")
         if not chat:
             raise SheetGPTError("--chat is empty: say something, or give a --prompt.")
-        return replace(inputs, user_says=cell_text(chat), ids=())
+        return replace(inputs, user_says=cell_text(_text(chat)), ids=())
     if prompt is None:
         return inputs
     if not layout.reads_text:
         raise SheetGPTError(
             "There is no tokenizer in the workbook, so it can't read a text: give the prompt as --ids 1,2,3."
         )
-    return replace(inputs, prompt=cell_text(prompt), user_says="", ids=())
+    return replace(inputs, prompt=cell_text(_text(prompt)), user_says="", ids=())
+
+
+def _text(prompt: str) -> str:
+    """Refuses halves of characters: Python's stand-ins for bytes of the command line that are not UTF-8, or others."""
+    half = next((ord(character) for character in prompt if 0xD800 <= ord(character) < 0xE000), None)
+    if half is None:
+        return prompt
+    if 0xDC80 <= half < 0xDD00:
+        raise SheetGPTError(
+            f"The prompt holds the byte 0x{half - 0xDC00:02X}, which is not UTF-8: give it as UTF-8 text."
+        )
+    raise SheetGPTError(f"The prompt holds U+{half:04X}, half of a character: delete it and type it again.")
 
 
 def with_settings(inputs: Inputs, **changes: Any) -> Inputs:
@@ -90,7 +102,7 @@ def given_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> Se
     tables, text = tables_of(tokenizer), inputs.text(layout)
     trace = bpe.run(text, tables, layout.prompt_bytes, layout.merge_rounds)
     if trace.status not in (bpe.FITS, bpe.EMPTY) or not (trace.ids or text):
-        words = bpe.sentences(layout.prompt_bytes, layout.merge_rounds, tables.end_of_text is not None)[trace.status]
+        words = bpe.sentences(layout.prompt_bytes, layout.merge_rounds, tables)[trace.status]
         raise SheetGPTError(words + _MORE.get(trace.status, ""))
     return tokenizer.encode(text) if text else trace.ids
 
