@@ -185,7 +185,8 @@ def _load_files(name: str, weights: Path, check: Callable[[GPT2Config], None]) -
     generation = read_json(folder / GENERATION) if is_file(folder / GENERATION) else None
     ends, more = stop_ids(read_json(folder / "config.json"), generation, config.n_vocab, found, folder)
     notes += (*(found.notes if found else ()), *more)
-    chat = chat_in(folder) if found else None
+    # `transformers` puts no tokens of the tokenizer's own around a text that its template has wrapped
+    chat = chat_in(folder) if found and not (found.prefix or found.suffix) else None
     return Checkpoint(name, config, params, found, chat, stop_ids=ends, notes=notes)
 
 
