@@ -1,178 +1,237 @@
-"""Checkpoints that are not quite a GPT-2: wrapped, with other heads, tokens beyond the model, or something else."""
+"""Nothing is fetched or run for a workbook, and nobody is asked for what it names: pictures, data, objects, models."""
 
 import json
-from collections.abc import Callable
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import hostile
+import openpyxl
 import pytest
-from safetensors.numpy import save_file
-from test_checkpoint import Tensors, Write, assert_params, refused
+from huggingface_hub import constants
+from patching import patch
 
+import sheetgpt
+from sheetgpt.engines import Step, formulas, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import load
-from sheetgpt.gpt2.generate import generate
-from sheetgpt.workbook.build import build
-from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.ooxml import foreign
+from sheetgpt.workbook.reopen import MODELS, open_workbook
 
-UNQUANTISED = "build the model that it was made from, with --weights int8"
+UNREAD = 1_000  # a moment in 1970: reading a file moves its access time on
 
 
-@pytest.mark.parametrize(
-    "prefix",
-    [
-        *(
-            "module.",
-            "_orig_mod.",
-            "module.transformer.",
-            "_orig_mod.module.transformer.",
-            "pretrained_model.transformer.",
-        ),
-        *("transformer._orig_mod.", "model.transformer.", "_fsdp_wrapped_module."),
-    ],
+@pytest.fixture
+def trap(tmp_path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """The workbook, and what was asked for so far."""
+    for name in hostile.FILES:
+        (tmp_path / name).write_bytes(hostile.PIXEL)
+        os.utime(tmp_path / name, (UNREAD, UNREAD + 1))
+    with hostile.listener() as (address, heard):
+        yield hostile.write(tmp_path / "hostile.xlsx", hostile.parts(address, tmp_path)), heard
+
+
+def read_files(folder: Path) -> list[str]:
+    return [name for name in hostile.FILES if (folder / name).stat().st_atime != UNREAD]
+
+
+def test_the_trap_sees_a_file_that_is_read(trap: tuple[Path, list[str]]) -> None:
+    folder = trap[0].parent
+    (folder / "fill.png").read_bytes()
+    assert read_files(folder) == ["fill.png"]
+
+
+def test_libreoffice_fetches_nothing_for_a_workbook(trap: tuple[Path, list[str]]) -> None:
+    workbook, heard = trap
+    steps = [Step({}, ["Sheet1!A1:A10"]), Step({"Sheet1!B1": 7}, ["Sheet1!A1:A10"], hard=False)]
+    libreoffice.run(workbook, steps)
+    libreoffice.run(workbook.rename(workbook.with_suffix(".ods")), steps[:1])
+    assert (heard, read_files(workbook.parent)) == ([], [])
+
+
+def test_its_own_settings_keep_it_from_the_network_too(
+    trap: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where `without` overlooks a thing; a file that fills a shape is all that they let through."""
+    workbook, heard = trap
+    monkeypatch.setattr(foreign, "without", lambda *_: False)
+    libreoffice.run(workbook, [Step({}, ["Sheet1!A1:A10"])])
+    assert (heard, read_files(workbook.parent)) == ([], ["fill.png"])
+
+
+def test_check_s_own_kinds_are_all_named(trap: tuple[Path, list[str]]) -> None:
+    said = [re.sub(r"http://[\d.:]+|file://.*/", "~/", str(each)) for each in foreign.foreign(trap[0])]
+    for words in (
+        "a link to a picture in xl/drawings/drawing1.xml (~//picture.png)",
+        "a link to a picture in xl/drawings/drawing1.xml (~/picture.png)",
+        "a link to a picture in xl/charts/chart1.xml (~//chart.png)",
+        "a link to a picture in xl/worksheets/sheet1.xml (~//background.png)",
+        "a linked picture in xl/drawings/vmlDrawing1.vml",
+        "a picture other than pixels in xl/media/drawn.svg",
+        "a link to another workbook in xl/workbook.xml (~//book.xlsx)",
+        "a DDE link in xl/workbook.xml (soffice|~//dde.ods)",
+        "a linked object in xl/workbook.xml (~//ole.xlsx)",
+        "a data connection in xl/workbook.xml",
+        "a query to a data connection in xl/worksheets/sheet1.xml",
+        "a function that fetches data in xl/worksheets/sheet1.xml (WEBSERVICE)",
+    ):
+        assert words in said
+
+
+def test_what_is_taken_out_is_all_that_a_copy_lacks(trap: tuple[Path, list[str]], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.xlsx"
+    assert foreign.without(trap[0], copy)
+    assert [each.what for each in foreign.foreign(copy)] == ["a function that fetches data"]
+    with zipfile.ZipFile(trap[0]) as old, zipfile.ZipFile(copy) as new:
+        assert new.testzip() is None
+        assert new.namelist() == old.namelist()
+        differ = [name for name in old.namelist() if old.read(name) != new.read(name)]
+    assert {name.rpartition(".")[2] for name in differ} == {"rels", "svg", "vml"}
+    assert [path.name for path in tmp_path.glob("copy*")] == ["copy.xlsx"]
+
+
+def test_two_parts_of_one_name_do_not_get_by(micro_workbook: Path, tmp_path: Path) -> None:
+    """Another program may read the first of them."""
+    twice = tmp_path / "twice.xlsx"
+    twice.write_bytes(micro_workbook.read_bytes())
+    with zipfile.ZipFile(twice, "a") as package, pytest.warns(UserWarning, match="Duplicate"):
+        package.writestr("_rels/.rels", package.read("_rels/.rels"))
+    assert foreign.without(twice, tmp_path / "copy.xlsx")
+    with zipfile.ZipFile(tmp_path / "copy.xlsx") as package:
+        assert len(package.namelist()) == len(set(package.namelist()))
+
+
+def test_a_workbook_of_ours_has_nothing_of_the_kind(micro_workbook: Path, tmp_path: Path) -> None:
+    assert foreign.foreign(micro_workbook) == []
+    assert not foreign.without(micro_workbook, tmp_path / "copy.xlsx")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.fixture
+def linked(micro_workbook: Path, tmp_path: Path) -> Path:
+    """The micro workbook with a picture from elsewhere, and a name that asks a server."""
+    name = '<definedName name="asks">_xlfn.WEBSERVICE("http://127.0.0.1:1/x")</definedName></definedNames>'
+    target = tmp_path / "linked.xlsx"
+    patch(micro_workbook, target, {"xl/workbook.xml": lambda xml: xml.replace("</definedNames>", name)})
+    with zipfile.ZipFile(target, "a") as package:
+        package.writestr(
+            "xl/worksheets/_rels/sheet9.xml.rels", hostile.relations(("rId77", "image", "http://127.0.0.1:1/p.png"))
+        )
+    return target
+
+
+NOT_LOADED = (
+    "Not loaded: a link to a picture in xl/worksheets/sheet9.xml (http://127.0.0.1:1/p.png).",
+    "Not loaded: a function that fetches data in xl/workbook.xml (WEBSERVICE).",
 )
-def test_the_prefixes_of_wrappers_are_dropped(write_checkpoint: Write, hf_tensors: Tensors, prefix: str) -> None:
-    head = hf_tensors["wte.weight"] + 1
-    wrapped = {f"{prefix}{name}": values for name, values in hf_tensors.items()}
-    wrapped |= {f"{prefix.replace('transformer.', '')}lm_head.weight": head}
-    found = load(write_checkpoint(tensors=wrapped))
-    assert_params(found.params, hf_tensors)
-    np.testing.assert_array_equal(found.params["lm_head"], head)
-    assert found.notes == ()
 
 
-def test_a_wrapper_around_one_block_is_dropped(write_checkpoint: Write, hf_tensors: Tensors) -> None:
-    wrapped = {name.replace("h.1.", "h.1._orig_mod."): values for name, values in hf_tensors.items()}
-    assert_params(load(write_checkpoint(tensors=wrapped)).params, hf_tensors)
+def test_verify_and_run_say_what_was_not_loaded(linked: Path) -> None:
+    report = sheetgpt.verify(linked, engine="cached")
+    assert report.not_loaded == NOT_LOADED
+    assert json.loads(report.to_json())["not_loaded"] == [*NOT_LOADED]
+    assert sheetgpt.run(linked, ids=[1]).not_loaded == NOT_LOADED
 
 
-@pytest.mark.parametrize(
-    "heads",
-    [
-        ("score.weight",),
-        ("classifier.weight", "classifier.bias"),
-        ("v_head.summary.weight", "v_head.summary.bias"),
-        ("multiple_choice_head.summary.weight", "multiple_choice_head.summary.bias"),
-        ("qa_outputs.weight", "qa_outputs.bias"),
-        ("module.v_head.summary.weight",),
-    ],
-)
-def test_another_head_is_left_out_with_a_note(
-    write_checkpoint: Write, hf_tensors: Tensors, heads: tuple[str, ...]
+def test_the_formulas_package_reads_no_other_workbook(tmp_path: Path) -> None:
+    for name, content in (("other", 77), ("mine", "='[other.xlsx]S'!A1")):
+        book = openpyxl.Workbook()
+        book.worksheets[0].title = "S"
+        book.worksheets[0]["A1"] = content
+        book.save(tmp_path / f"{name}.xlsx")
+    found = formulas.recalculate(tmp_path / "mine.xlsx", {}, ["S!A1"])["S!A1"]
+    assert found is not None
+    assert found.texts == {(0, 0): "#REF!"}
+
+
+def renamed(workbook: Path, target: Path, model: str) -> Path:
+    """A copy whose Model sheet names another model, at the same place."""
+    old = open_workbook(workbook).model
+    return patch(workbook, target, {"Model": lambda xml: xml.replace(old, model)})
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What the hub is asked for: a listener in its place, and an empty cache."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with hostile.listener() as (address, heard):
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        yield heard
+
+
+@pytest.mark.parametrize("name", ["gpt2", "someone/secret-model", "distilgpt2"])
+def test_nobody_is_asked_for_the_model_that_a_workbook_names(
+    micro_workbook: Path, tmp_path: Path, name: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extra = {name: np.zeros((2, 6), np.float16) for name in heads}
-    found = load(write_checkpoint(tensors={f"transformer.{n}": v for n, v in hf_tensors.items()} | extra))
-    assert_params(found.params, hf_tensors)
-    names = ", ".join(name.removeprefix("module.") for name in sorted(heads))
-    [note] = found.notes
-    assert note.endswith(f"has another head beside the language model ({names}), which is left out.")
+    """Nor is a folder of that name taken that happens to be where the command is run."""
+    workbook = renamed(micro_workbook, tmp_path / "w.xlsx", name)
+    (tmp_path / "here" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    for act in (
+        lambda: sheetgpt.verify(workbook, engine="cached"),
+        lambda: [*sheetgpt.evaluate(workbook, ids=[1])],
+    ):
+        with pytest.raises(SheetGPTError, match=r"name it with --model.*isn't in the cache"):
+            act()
+    sheetgpt.read(workbook, "logits")
+    assert asked == []
 
 
-def test_another_head_doesnt_replace_a_missing_tensor(write_checkpoint: Write, hf_tensors: Tensors) -> None:
-    del hf_tensors["ln_f.bias"]
-    hf_tensors["score.weight"] = np.zeros((2, 6), np.float32)
-    assert "has no tensor 'ln_f.bias'" in refused(write_checkpoint())
+def test_the_hub_is_asked_for_a_model_that_the_user_names(micro_workbook: Path, asked: list[str]) -> None:
+    with pytest.raises(SheetGPTError, match="There is no model someone/model"):
+        sheetgpt.verify(micro_workbook, engine="cached", model="someone/model")
+    assert "/someone/model/resolve/main/config.json" in asked
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "quantised (gptq, 4 bits)"),
-        ({"quant_method": "awq", "bits": 4}, "quantised (awq, 4 bits)"),
-        ({"load_in_8bit": True, "llm_int8_threshold": 6.0}, "quantised (bitsandbytes)"),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "quantised (bitsandbytes)"),
-        ({"quant_method": "fp8"}, "quantised (fp8)"),
-    ],
-)
-def test_a_quantised_model_is_named_by_its_config(
-    write_checkpoint: Write, hf_config: dict[str, Any], settings: dict[str, Any], said: str
+def test_a_workbook_from_the_hub_s_model_is_verified_from_the_cache(
+    micro: Checkpoint, tmp_path: Path, asked: list[str]
 ) -> None:
-    sentence = refused(write_checkpoint(config=hf_config | {"quantization_config": settings}))
-    assert f"config.json says that its weights are {said}" in sentence
-    assert UNQUANTISED in sentence
+    snapshot = tmp_path / "cache" / "models--someone--micro" / "snapshots" / ("0" * 40)
+    shutil.copytree(micro.source, snapshot)
+    lacking = snapshot.parents[1] / ".no_exist" / snapshot.name
+    lacking.mkdir(parents=True)
+    for name in ("vocab.json", "merges.txt"):
+        (lacking / name).touch()
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("0" * 40)
+    workbook = sheetgpt.build(replace(micro, source="someone/micro"), tmp_path / "w.xlsx", ids=[1], context=2)
+    report = sheetgpt.verify(workbook, engine="cached")
+    assert report.passed, report
+    assert asked == []
 
 
-@pytest.mark.parametrize(
-    ("ending", "said"),
-    [("qweight", "GPTQ or AWQ"), ("weight.absmax", "bitsandbytes"), ("SCB", "bitsandbytes"), ("g_idx", "GPTQ")],
-)
-def test_a_quantised_model_is_named_by_its_tensors(
-    write_checkpoint: Write, hf_tensors: Tensors, ending: str, said: str
+@pytest.mark.parametrize("way", ["../micro", "/absolute", "micro", "inside/../../micro", "~/micro"])
+def test_a_path_in_a_workbook_is_followed_only_beside_it(
+    micro: Checkpoint, micro_workbook: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del hf_tensors["h.0.attn.c_attn.weight"]
-    hf_tensors[f"transformer.h.0.attn.c_attn.{ending}"] = np.zeros((2, 6), np.float32)
-    sentence = refused(write_checkpoint())
-    assert f"has the tensor 'h.0.attn.c_attn.{ending}', so it is quantised ({said})" in sentence
-    assert UNQUANTISED in sentence
+    books = tmp_path / "books"
+    (books / "inside").mkdir(parents=True)
+    shutil.copytree(micro.source, tmp_path / "micro")
+    (books / "micro").symlink_to(tmp_path / "micro")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(MODELS)
+    named = str(tmp_path / "micro") if way == "/absolute" else way
+    workbook = renamed(micro_workbook, books / "w.xlsx", named)
+    with pytest.raises(SheetGPTError, match=r"name it with --model\. \(It is named .*not in the workbook's own folder"):
+        sheetgpt.verify(workbook, engine="cached")
+    assert sheetgpt.verify(workbook, engine="cached", model=tmp_path / "micro").passed
+    if way != "~/micro":
+        monkeypatch.setenv(MODELS, os.pathsep.join(("~/elsewhere", "~/micro")))
+        assert sheetgpt.verify(workbook, engine="cached").passed
 
 
-def test_adapters_without_their_model_are_named(write_checkpoint: Write, hf_tensors: Tensors) -> None:
-    folder = write_checkpoint()
-    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
-    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
-    for model in (folder, folder / "adapter_model.safetensors"):
-        sentence = refused(model)
-        assert "holds adapters (LoRA or the like), not a whole model" in sentence
-        assert "merge_and_unload" in sentence
-
-
-def test_adapters_inside_the_model_are_named(write_checkpoint: Write, hf_tensors: Tensors) -> None:
-    hf_tensors["base_model.model.transformer.h.0.attn.c_attn.lora_A.default.weight"] = np.zeros((2, 6), np.float32)
-    assert "so it holds adapters that are not merged (LoRA)" in refused(write_checkpoint())
-
-
-def test_adapters_beside_a_whole_model_are_left_out_with_a_note(write_checkpoint: Write) -> None:
-    folder = write_checkpoint()
-    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
-    assert load(folder).notes == (f"{folder / 'adapter_config.json'} describes adapters, which are left out.",)
-
-
-@pytest.mark.parametrize("vocab", [True, False])
-def test_another_kind_of_tokenizer_is_named_with_a_prompt_and_without(
-    write_checkpoint: Write, hf_config: dict[str, Any], vocab: bool, tmp_path: Path
+def test_a_path_beside_the_workbook_is_followed(
+    micro: Checkpoint, micro_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write_checkpoint(vocab=vocab, config=hf_config | {"tokenizer_class": "BertTokenizer"})
-    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\nthe\n")
-    sentence = refused(folder)
-    assert "config.json says tokenizer_class 'BertTokenizer', which is WordPiece" in sentence
-    assert "--prompt-bytes 0 builds a workbook whose prompts are token ids" in sentence
-    target = tmp_path / "x.xlsx"
-    with pytest.raises(SheetGPTError, match="which is WordPiece"):
-        build(folder, target, ids=[1], context=3)
-    assert not target.exists()
-    built = open_workbook(build(folder, target, ids=[1], context=3, prompt_bytes=0))
-    assert built.checkpoint().notes == (f"The tokenizer is left out. {sentence}",)
-    assert generate(folder, ids=[1], new_tokens=1).n_prompt == 1
-
-
-@pytest.mark.parametrize(("file", "scheme"), [("vocab.txt", "WordPiece"), ("spiece.model", "SentencePiece")])
-def test_another_kind_of_tokenizer_is_named_by_its_file(write_checkpoint: Write, file: str, scheme: str) -> None:
-    folder = write_checkpoint(vocab=False)
-    (folder / file).write_text("[PAD]\n")
-    assert f"{file} belongs to a {scheme} tokenizer; sheetgpt reads byte-level BPE" in refused(folder)
-
-
-def test_a_padding_id_beyond_the_model_loads_with_a_note(
-    write_checkpoint: Write, hf_vocab: dict[str, int], tmp_path: Path
-) -> None:
-    folder = write_checkpoint()
-    (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": "[PAD]"}))
-    found = load(folder)
-    assert found.notes == ("The token '[PAD]' has the id 260, and the model's last is 259: no text may hold it.",)
-    assert found.tokenizer
-    assert found.tokenizer.n_vocab == 260
-    assert build(found, tmp_path / "x.xlsx", ids=[1, 2], context=3, prompt_bytes=4, merge_rounds=1).exists()
-
-
-def test_an_index_and_its_shards_lose_their_prefixes_too(
-    write_checkpoint: Callable[..., Path], hf_tensors: Tensors
-) -> None:
-    folder = write_checkpoint()
-    (folder / "model.safetensors").unlink()
-    names = {f"module.{name}": values for name, values in hf_tensors.items()}
-    save_file(names, folder / "a.safetensors")
-    (folder / "model.safetensors.index.json").write_text(
-        json.dumps({"weight_map": dict.fromkeys(names, "a.safetensors")})
-    )
-    assert_params(load(folder).params, hf_tensors)
+    monkeypatch.delenv(MODELS)
+    shutil.copytree(micro.source, tmp_path / "sub" / "micro")
+    report = sheetgpt.verify(renamed(micro_workbook, tmp_path / "w.xlsx", "sub/micro"), engine="cached")
+    assert report.passed, [t for t in report.tensors if not t.passed]

@@ -36,7 +36,7 @@ from sheetgpt.sheets.tokenizer_layout import (
     ZERO_ROW,
     TokenizerLayout,
 )
-from sheetgpt.sheets.tokenizer_steps import Formula, RoundSteps, Steps
+from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
 from sheetgpt.text import bpe
 from sheetgpt.text.bpe import Cell, Round, Trace
 from sheetgpt.text.characters import NAMES
@@ -192,25 +192,26 @@ def tokenizer_rows(
     rounds = [
         _round_cells(RoundSteps(steps, r), palette, done[r], shown, layout.capacity) for r in range(layout.rounds)
     ]
-    formulas = [(name, palette[_STYLES.get(name, "id")], steps.step(name)) for name in COLUMNS[1:] if name != "number"]
-    columns = cached_columns(layout, trace, shown)
+    known = cached_columns(layout, trace, shown)
+    columns = [
+        (number, steps.step(name), palette[_STYLES.get(name, "id")], known[name])
+        for number, name in enumerate(COLUMNS[1:], 2)
+        if name != "number"
+    ]
     for i in range(layout.capacity):
         cells = [rows.number(1, i + 1, palette["index"])]
-        cells += [
-            rows.formula(COLUMNS.index(name) + 1, formula(i), columns[name][i], style)
-            for name, style, formula in formulas
-        ]
+        cells += [rows.formula(number, partial(step, i), values[i], style) for number, step, style, values in columns]
         cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"]))
         cells += [at_byte(i) for at_byte in rounds]
         yield rows.row(FIRST_BYTE + i, *cells)
     for i in range(layout.capacity, layout.n_ids):  # a text that fills every byte, and the tokens around it
-        number = rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"])
-        listed = [
-            rows.formula(COLUMNS.index(name) + 1, formula(i), columns[name][i], style)
-            for name, style, formula in formulas
-            if name in LIST
+        cells = [rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"])]
+        cells += [
+            rows.formula(number, partial(step, i), values[i], style)
+            for number, step, style, values in columns
+            if COLUMNS[number - 1] in LIST
         ]
-        yield rows.row(FIRST_BYTE + i, number, *listed)
+        yield rows.row(FIRST_BYTE + i, *cells)
 
 
 def _round_cells(
@@ -228,13 +229,8 @@ def _round_cells(
         for j, name in enumerate(ROUND)
     ]
     return lambda i: rows.joined(
-        rows.each(column, partial(_single, step, i), values[i : i + 1], style)
-        for column, step, style, values in columns
+        rows.formula(column, partial(step, i), values[i], style) for column, step, style, values in columns
     )
-
-
-def _single(step: Formula, i: int) -> list[str]:
-    return [step(i)]
 
 
 def _shown(shown: Sequence[str], token: Cell) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.formulas import code_point, text_at
-from sheetgpt.sheets.tokenizer_layout import ROUND, TokenizerLayout
+from sheetgpt.sheets.tokenizer_layout import COLUMNS, ROUND, TokenizerLayout
 from sheetgpt.text.bpe import NO_PAIR
 from sheetgpt.text.characters import ADDED, LETTER, NAMES, SPACE
 
@@ -25,9 +25,10 @@ class Steps:
         self.layout = layout
         self.text, self.length, self.unit = (layout.cells[name].local for name in ("text", "length", "unit"))
         self.tables = {name: area.reference for name, area in layout.lookups.items()}
+        self.columns = {name: layout.column(name) for name in COLUMNS}
 
     def cell(self, name: str, i: int) -> str:
-        return self.layout.column(name).at(i)
+        return self.columns[name].at(i)
 
     @property
     def only_one(self) -> bool:

@@ -5,8 +5,8 @@ Reads what Hugging Face writes beside a checkpoint: tokenizer.json, or vocab.jso
 pre-token) is from github.com/openai/gpt-2, `src/encoder.py`.
 """
 
-import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.text import hugging_face
 from sheetgpt.text.hugging_face import ADVICE, END_OF_TEXT, MAX_ID
+from sheetgpt.text.json_file import is_file, read_json, read_text
 
 FILES = (
     "tokenizer.json",
@@ -27,6 +28,7 @@ FILES = (
     "special_tokens_map.json",
     "tokenizer_config.json",
 )
+VERSION = re.compile(r"#version: [\d.]+( - Trained by `huggingface/tokenizers`)?\s*")
 FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
 OTHER_FILES = {
     "vocab.txt": "WordPiece",
@@ -134,12 +136,12 @@ class Tokenizer:
     def load(cls, directory: str | os.PathLike[str], limit: int = MAX_ID) -> "Tokenizer | None":
         """The tokenizer whose files stand in `directory`; None when there are none. `limit`: of the model's tokens."""
         folder = Path(directory)
-        found = [name for name in FILES[:3] if (folder / name).is_file()]
-        others = [name for name in OTHER_FILES if (folder / name).is_file()]
+        found = [name for name in FILES[:3] if is_file(folder / name)]
+        others = [name for name in OTHER_FILES if is_file(folder / name)]
         if not found and not others:
             return None
         names = {*FILES, "config.json"} - {"vocab.json", "merges.txt"}
-        contents = {name: read_json(folder / name) for name in names if (folder / name).is_file()}
+        contents = {name: read_json(folder / name) for name in names if is_file(folder / name)}
         kind = hugging_face.kind_of(contents, folder)
         if not found:
             raise SheetGPTError(f"{folder / others[0]} belongs to a {OTHER_FILES[others[0]]} tokenizer; {ADVICE}")
@@ -160,19 +162,6 @@ class Tokenizer:
             return cls(vocab, merges, ids, flags=flags, around=around, limit=limit, notes=notes)
         except SheetGPTError as error:
             raise SheetGPTError(f"The tokenizer in {folder} is broken: {error}") from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of a model's folder."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SheetGPTError(f"{path} can't be read: {error.strerror or error}.") from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise SheetGPTError(f"{path} is not JSON ({error}): fetch it again.") from None
-    if not isinstance(content, dict):
-        raise SheetGPTError(f"{path} must hold a JSON object, not a {type(content).__name__}.")
-    return content
 
 
 def _rust_tokenizer(
@@ -261,12 +250,11 @@ def _pairs(lines: Iterable[object], path: Path) -> list[tuple[str, str]]:
 
 def _read_merges(folder: Path) -> list[tuple[str, str]]:
     path = folder / "merges.txt"
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SheetGPTError(f"{path} can't be read: {error}.") from None
-    if lines[0].startswith("#version"):  # only there: '#' is a token like any other
+    lines = re.split("\r\n?|\n", read_text(path))
+    if VERSION.fullmatch(lines[0]):  # only there: '#' is a token like any other
         del lines[0]
+    elif lines[0].startswith("#version"):
+        raise SheetGPTError(f"{path} has more than a version in its first line; a merge needs a line of its own.")
     return _pairs((line for line in lines if line), path)
 
 
