@@ -123,7 +123,7 @@ def build(
 
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
     """
-    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
+    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=prompt_bytes > 0)
     for note in () if quiet else checkpoint.notes:
         err.print(f"Note: {note}", style="dark_orange", markup=False, highlight=False, soft_wrap=True)
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)

@@ -1,4 +1,4 @@
-"""What Hugging Face's `AutoTokenizer` reads beside vocabulary and merges: the class, added tokens, tokens around a text.
+"""What Hugging Face's `AutoTokenizer` reads beside vocabulary and merges: class, added tokens, tokens around a text.
 
 In: the contents of a folder's JSON files. Out: plain data. What sheetgpt can't honour is refused by its name.
 Source: `transformers` 5.24, tokenization_auto.py, tokenization_utils_base.py (`_from_pretrained`) and
@@ -15,7 +15,10 @@ from sheetgpt.errors import SheetGPTError
 
 END_OF_TEXT = "<|endoftext|>"
 MAX_ID = 2**31
-ADVICE = "sheetgpt reads byte-level BPE, such as GPT-2's and RoBERTa's. Without tokenizer files, prompts are token ids."
+ADVICE = (
+    "sheetgpt reads byte-level BPE, such as GPT-2's and RoBERTa's. --prompt-bytes 0 builds a workbook whose prompts are "
+    "token ids."
+)
 
 Contents = Mapping[str, dict[str, Any]]  # the file's name -> its object
 
@@ -36,7 +39,9 @@ KINDS = {
     **dict.fromkeys(("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"), Kind.AS_IT_STANDS),
 }
 FOREIGN = {
-    "WordPiece": "Bert DistilBert Electra BertJapanese Funnel LayoutLM MobileBert MPNet SqueezeBert Splinter Tapas Lxmert",
+    "WordPiece": (
+        "Bert DistilBert Electra BertJapanese Funnel LayoutLM MobileBert MPNet SqueezeBert Splinter Tapas Lxmert"
+    ),
     "SentencePiece": (
         "Albert Camembert XLMRoberta XLNet T5 MT5 Llama CodeLlama Gemma MBart MBart50 Pegasus Reformer BigBird Marian "
         "GPTSw3 XGLM DebertaV2 Speech2Text Rembert RemBert FNet Barthez NllbMoe Nllb M2M100 Cpm BertGeneration"
@@ -156,7 +161,9 @@ def _listed(content: Mapping[str, Any], folder: Path) -> Iterator[Added]:
     """The added tokens of tokenizer.json."""
     path, entries = folder / "tokenizer.json", content.get("added_tokens") or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise SheetGPTError(f"{path} describes an added token in a way that sheetgpt doesn't understand: {entries!r:.80}.")
+        raise SheetGPTError(
+            f"{path} describes an added token in a way that sheetgpt doesn't understand: {entries!r:.80}."
+        )
     for entry in entries:
         yield described(entry, path, id=entry.get("id"))
 
@@ -196,7 +203,9 @@ def _check_one_id(declared: Iterable[Added], folder: Path) -> None:
     owner: dict[int | None, Added] = {}
     for token in declared:
         if owner.setdefault(token.id, token).content != token.content:
-            raise SheetGPTError(f"Id {token.id} belongs to two tokens, {owner[token.id].content!r} and {token.content!r}.")
+            raise SheetGPTError(
+                f"Id {token.id} belongs to two tokens, {owner[token.id].content!r} and {token.content!r}."
+            )
         before = first.setdefault(token.content, token)
         if before.id != token.id:
             raise SheetGPTError(
@@ -228,8 +237,8 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
         assert i is not None
         if token.id not in (None, i) and token.content not in found:
             notes.append(
-                f"{folder / token.file} gives the token {token.content!r} the id {token.id}; as in transformers, it gets "
-                f"the next free one, {i}."
+                f"{folder / token.file} gives the token {token.content!r} the id {token.id}; as in transformers, it "
+                f"gets the next free one, {i}."
             )
         found[token.content] = replace(token, id=i)
     return found, notes

@@ -79,7 +79,9 @@ def build(
     `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
+    if not isinstance(model, Checkpoint):
+        model = load_fitting(model, context, weights, digits, needs_text=prompt_bytes > 0)
+    checkpoint = model
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
@@ -131,7 +133,13 @@ def planned(
 
 
 def load_fitting(
-    model: str | os.PathLike[str], context: int | None, weights: str, digits: int | None, *, quiet: bool = False
+    model: str | os.PathLike[str],
+    context: int | None,
+    weights: str,
+    digits: int | None,
+    *,
+    quiet: bool = False,
+    needs_text: bool = True,
 ) -> Checkpoint:
     """The checkpoint; where no workbook could hold it, refused from its config, before a download."""
     mode = quantize.mode(weights, digits)
@@ -139,7 +147,7 @@ def load_fitting(
     def fits(config: GPT2Config) -> None:
         check_shapes(Layout(config, n_columns(config, context), weights=mode))
 
-    return load(model, quiet=quiet, check=fits)
+    return load(model, quiet=quiet, check=fits, needs_text=needs_text)
 
 
 def n_columns(config: GPT2Config, context: int | None) -> int:

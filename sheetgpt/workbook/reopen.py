@@ -76,10 +76,12 @@ class Workbook:
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
         """The checkpoint it was made from: `model`, or what its Model sheet names, and `named` takes for harmless."""
         if model is not None:
-            return load(model, quiet=True)
+            return load(model, quiet=True, needs_text=self.layout.reads_text)
         try:
-            named = self.named()
-            return load_cached(str(named)) if is_hub_name(str(named)) else load(named, quiet=True)
+            named, text = self.named(), self.layout.reads_text
+            if is_hub_name(str(named)):
+                return load_cached(str(named), needs_text=text)
+            return load(named, quiet=True, needs_text=text)
         except SheetGPTError as error:
             raise SheetGPTError(
                 f"The checkpoint that {self.path.name} was built from can't be loaded; name it with --model. ({error})"
