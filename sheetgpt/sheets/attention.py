@@ -37,7 +37,7 @@ from sheetgpt.sheets.attention_layout import (
     TYPED,
     Places,
 )
-from sheetgpt.sheets.attention_words import Seen, head_sentence, token_sentence
+from sheetgpt.sheets.attention_words import Seen, head_sentence, refusal, token_sentence
 from sheetgpt.sheets.choosers import typed_cell, whole
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
 from sheetgpt.sheets.layout import Layout
@@ -49,7 +49,7 @@ from sheetgpt.sheets.token_sheet import colour_probability, guarded, letter
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
-    return {"attention_block": 0, "attention_head": 0, "attention_token": LAST}
+    return {"attention_block": layout.config.n_layer // 2, "attention_head": 0, "attention_token": LAST}
 
 
 def n_formulas(layout: Layout) -> int:
@@ -108,8 +108,9 @@ def _colour(frame: Worksheet, at: Places) -> None:
         title = Area(ATTENTION, BAR, at.small_map(j).column, 1, at.layout.context)
         formats.add(title.cells, FormulaRule([f"{at.head.local}={j}"], font=font, fill=fill))
     column, key = f"{letter(0)}${POSITIONS}={at.token.local}", f"${letters(PLACE)}{PATTERN}={at.token.local}"
-    formats.add(at.tokens.cells, FormulaRule([column], font=font, fill=fill))
-    formats.add(at.beside(KEY).cells, FormulaRule([key], font=font, fill=fill))
+    for area, rule in ((at.tokens, column), (at.beside(KEY), key)):
+        formats.add(area.cells, attention_heads.no_token(area))
+        formats.add(area.cells, FormulaRule([rule], font=font, fill=fill))
 
 
 def _rows(state: State, at: Places, palette: Palette) -> Iterator[Row]:
@@ -149,7 +150,7 @@ def _chooser_rows(state: State, at: Places, palette: Palette, seen: Seen) -> Ite
     beside: tuple[Cells, ...] = (
         rows.formula(FIRST_TOKEN, token_sentence(at), seen.token_sentence(), palette["quote"]),
         rows.formula(FIRST_TOKEN, head_sentence(at), seen.head_sentence(), palette["quote"]),
-        (),
+        rows.formula(FIRST_TOKEN, refusal(at), seen.refusal(), palette["message"]),
     )
     order = at.beside(ORDER).local
     for i, (chooser, (source, value)) in enumerate(zip(at.choosers, shown, strict=True)):
@@ -187,7 +188,7 @@ def _header(at: Places, palette: Palette, seen: Seen) -> Iterator[Row]:
         FIRST_TOKEN, guarded(home["token_ids"].down(0, ""), 0, ACTIVE), _padded(at, np.array(prompt.ids))
     )
     yield rows.row(IDS, rows.text(KEY, "token id", palette["label"]), ids, folded=True)
-    heads = ((KEY, "looked at"), (PLACE, "position"), (SHARE, "chosen"), (ORDER, "order"))
+    heads = ((KEY, "looked at"), (PLACE, "position"), (SHARE, "chosen"), (ORDER, "order"), (RANKED, ""))
     own = (rows.text(column, head, palette["header"]) for column, head in heads)
     source = guarded(home["token_text"].down(0, ""), 0, ACTIVE)
     tokens = rows.fill_right(FIRST_TOKEN, source, attention_heads.tokens(at, seen), palette["upright"])
@@ -210,10 +211,10 @@ def _key_cells(at: Places, palette: Palette, seen: Seen, k: int) -> Iterator[Cel
     inside, place = k <= seen.token, f"${letters(PLACE)}${PATTERN + k}"
     share = f'IF({place}<={chosen},INDEX({at.pattern.line(k).local},1,{chosen}+1),"")'
     order = f'IF({place}<={chosen},ROUND(${letters(SHARE)}${PATTERN + k},9)-{place}/10^12,"")'
-    yield rows.formula(KEY, f"${at.tokens.at(0, k)}", shown[k] if k < len(shown) else "", palette["token"])
+    yield rows.formula(KEY, f"${at.tokens.at(0, k)}", shown[k] if k < len(shown) else "", palette["key"])
     yield rows.number(PLACE, k, palette["index"])
     yield rows.formula(SHARE, share, float(seen.shares[k]) if inside else "", palette["prob"])
-    yield rows.formula(ORDER, order, float(seen.order[k]) if inside else "", palette["share"])
+    yield rows.formula(ORDER, order, float(seen.order[k]) if inside else "", palette["order"])
 
 
 def _map_cells(at: Places, palette: Palette, seen: Seen, k: int) -> Iterator[Cells]:

@@ -153,8 +153,8 @@ class Places:
 
     @property
     def said(self) -> Area:
-        """Two sentences."""
-        return Area(ATTENTION, CHOICES, FIRST_TOKEN, 2)
+        """On the chosen token, on the chosen head, and on what can't be chosen."""
+        return Area(ATTENTION, CHOICES, FIRST_TOKEN, 3)
 
     @property
     def last_row(self) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 
 from sheetgpt.inspection.attention import MEASURES, Floats, copies, head_table
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.attention_layout import ATTENTION, KEY, SHARE, Places
-from sheetgpt.sheets.choosers import whole_now
+from sheetgpt.sheets.attention_layout import ATTENTION, KEY, LAST, SHARE, Places
+from sheetgpt.sheets.choosers import offered, offered_now, whole_now
 from sheetgpt.sheets.state import State
 
 N_RANKED = 3
@@ -87,6 +87,18 @@ class Seen:
         found: Floats = self.table[self.block * self.state.layout.config.n_head + self.head]
         return found
 
+    def refusal(self) -> str:
+        """The twin of `refusal`."""
+        words = (
+            *(_NO_HEAD.format(name, shown) for name, shown in (("block", self.block), ("head", self.head))),
+            _NO_TOKEN,
+        )
+        shown = (self.block, self.head, self.token)
+        typed = [self.state.chosen[f"attention_{name}"] for name in ("block", "head", "token")]
+        empty = ("", "", LAST)
+        pairs = zip(words, typed, shown, empty, strict=True)
+        return "".join(said for said, given, number, usual in pairs if not offered_now(given, number, usual))
+
     def token_sentence(self) -> str:
         """The twin of `token_sentence`."""
         token = self.state.prompt.shown[self.token]
@@ -120,6 +132,21 @@ _COPIES = "; of a token that has come before, {0} to its earlier copies, and {1}
 
 def _head_words(*parts: str) -> str:
     return _HEAD.format(*parts)
+
+
+_NO_HEAD = "There is no such {0}, so {0} {1} is shown. "
+_NO_TOKEN = "There is no such position, so the last token is described."
+
+
+def refusal(at: Places) -> str:
+    """What is chosen and not there."""
+    cells = [chooser.cell.local for chooser in at.choosers]
+    shown = (at.block.local, at.head.local, at.token.local)
+    words = [joined(_NO_HEAD.replace("{0}", name), "", shown[i]) for i, name in enumerate(("block", "head"))]
+    words.append(f'"{_NO_TOKEN}"')
+    triples = zip(cells, shown, ("", "", LAST), words, strict=True)
+    parts = [f'IF({offered(cell, number, usual)},"",{said})' for cell, number, usual, said in triples]
+    return f'IF({at.token.local}<0,"",{"&".join(parts)})'
 
 
 def percent(share: str) -> str:
