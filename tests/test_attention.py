@@ -144,8 +144,9 @@ def test_look_prints_the_table_of_all_heads(looked_at: tuple[Path, str], sheetgp
     assert status == 0
     lines = [line.split() for line in said.splitlines()]
     table = sheetgpt.heads(model, ids=[1, 2])
-    for line, (i, j) in zip(lines[1:5], ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):
-        assert line[:5] == [str(i), str(j), *(f"{table.loc[(i, j), m]:.0%}" for m in MEASURES[:3])]
+    shares = table[[*MEASURES[:3]]].to_numpy()
+    for line, (i, j), row in zip(lines[1:5], ((0, 0), (0, 1), (1, 0), (1, 1)), shares, strict=True):
+        assert line[:5] == [str(i), str(j), *(f"{share:.0%}" for share in row)]
     assert all(line[5:7] == ["–", "–"] for line in lines[1:5])
 
 
