@@ -1,0 +1,136 @@
+"""Direct logit attribution: what each part of the network adds to a logit, with the final norm's scale held fixed.
+
+The last state is a sum: x = wte[token] + wpe[position] + every head's and every MLP's output and their biases. The
+final norm and the unembedding u = head[token] make of it the logit
+    ln_f(x) . u = sum over f of ((x[f] - mean(x)) rstd g[f] + b[f]) u[f] = x . d + b . u,
+    d = (g u - mean(g u)) rstd.
+With rstd as it is at this position, that is linear in x: a part that writes w adds w . d, and all of them with the
+norm's own b . u add up to the logit. For the difference of two tokens' logits u is the difference of their rows.
+Sources: Elhage and others, "A Mathematical Framework for Transformer Circuits" (2021); TransformerLens,
+`ActivationCache.logit_attrs` and `stack_head_results`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.model import Trace
+from sheetgpt.gpt2.sampling import ROUNDING
+
+Array = NDArray[Any]
+
+EMBEDDING, FINAL_NORM = "embedding", "final norm"
+KEY_DIGITS = 9  # parts whose contributions are equal to so many decimals rank in the order of the network
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that adds to a logit. `level`: 0 before the blocks, i + 1 in block i, n_layer + 1 after them."""
+
+    place: str
+    what: str
+    level: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.place} {self.what}"
+
+
+def parts(config: GPT2Config) -> tuple[Part, ...]:
+    """In the order of the network; the last, the final norm's bias, writes nothing into the stream."""
+    kinds = [*(f"head {j}" for j in range(config.n_head)), "attention bias", "MLP", "MLP bias"]
+    blocks = (Part(f"block {i}", kind, i + 1) for i in range(config.n_layer) for kind in kinds)
+    embedding = (Part(EMBEDDING, what, 0) for what in ("token", "position"))
+    return (*embedding, *blocks, Part(FINAL_NORM, "bias", config.n_layer + 1))
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What each part adds to one logit, or to the difference of two, and the residual stream that they write."""
+
+    position: int
+    token: int
+    other: int | None  # the token whose logit is subtracted
+    parts: tuple[Part, ...]
+    unembedding: Array  # u  [n_embd]
+    direction: Array  # d  [n_embd]
+    writes: Array  # what each part but the last adds to the stream  [n_embd, n_parts - 1]
+    values: Array  # what each adds to the logit  [n_parts]
+    logit: float
+    z: Array  # the heads' mixed values  [n_embd, n_layer]
+    stream: Array  # after the embedding, then after every attention and every MLP  [n_embd, 2 n_layer + 1]
+
+    @property
+    def total(self) -> float:
+        return float(self.values.sum())
+
+    @property
+    def lengths(self) -> Array:
+        """Of what each part but the last writes.  [n_parts - 1]"""
+        return norm(self.writes)
+
+    @property
+    def stream_lengths(self) -> Array:
+        return norm(self.stream)
+
+    @property
+    def cosines(self) -> Array:
+        """Of the stream at each depth with the last state; 0 where either is all zeros.  [2 n_layer + 1]"""
+        last, sizes = self.stream[:, -1], self.stream_lengths
+        product = sizes * sizes[-1]
+        return np.divide((self.stream * last[:, None]).sum(axis=0), product, np.zeros_like(product), where=product > 0)
+
+    @property
+    def doubts(self) -> Array:
+        """How well each part's contribution can be known, absolute: its products' rounding.  [n_parts]"""
+        sizes = (np.abs(self.writes) * np.abs(self.direction)[:, None]).sum(axis=0)
+        return ROUNDING * np.append(sizes, np.abs(self.values[-1]))
+
+    def ranked(self, n: int) -> list[int]:
+        """The parts that add or subtract most, the largest first."""
+        keys = np.round(np.abs(self.values), KEY_DIGITS)
+        return [int(k) for k in np.argsort(-keys, kind="stable")[:n]]
+
+
+def norm(columns: Array) -> Array:
+    """The length of each column.  [n, k] -> [k]"""
+    found: Array = np.sqrt((columns * columns).sum(axis=0))
+    return found
+
+
+def attribute(
+    params: Mapping[str, Array], config: GPT2Config, trace: Trace, position: int, token: int, other: int | None = None
+) -> Attribution:
+    """The parts of logits[token, position], minus those of logits[other, position] where there is another token.
+
+    `params`: the numbers that the evaluator computed `trace` with. A head writes its rows of c_proj times its mixed
+    values: attn.out = sum over heads of W_h^T z_h + b.
+    """
+    u = np.asarray(params[config.head][[token]], np.float64)[0]
+    if other is not None:
+        u = u - np.asarray(params[config.head][[other]], np.float64)[0]
+    gain, bias = params["ln_f.g"], params["ln_f.b"]
+    direction = (gain * u - (gain * u).mean()) * trace["ln_f.rstd"][0, position]
+    writes = [trace[name][:, position] for name in ("embed_tok", "embed_pos")]
+    stream, mixed = [trace["embed"][:, position]], []
+    for i in range(config.n_layer):
+        h, z = f"h{i}.", trace[f"h{i}.attn.z"][:, position]
+        w = params[h + "attn.c_proj.w"].reshape(config.n_head, config.head_size, config.n_embd)
+        writes += [w[j].T @ z_j for j, z_j in enumerate(z.reshape(config.n_head, config.head_size))]
+        mlp_bias = params[h + "mlp.c_proj.b"]
+        writes += [params[h + "attn.c_proj.b"], trace[h + "mlp.out"][:, position] - mlp_bias, mlp_bias]
+        stream += [trace[h + name][:, position] for name in ("resid_mid", "resid_post")]
+        mixed.append(z)
+    written = np.stack(writes, axis=1)
+    # added up row by row: parts that write the same add exactly the same, whatever BLAS would make of their columns
+    values = np.append((written * direction[:, None]).sum(axis=0), (bias * u).sum())
+    logits = trace["logits"][:, position]
+    logit = float(logits[token]) - (0.0 if other is None else float(logits[other]))
+    return Attribution(
+        *(position, token, other, parts(config), u, direction, written, values, logit),
+        *(np.stack(mixed, axis=1), np.stack(stream, axis=1)),
+    )
