@@ -57,6 +57,8 @@ class Attribution:
     other: int | None  # the token whose logit is subtracted
     parts: tuple[Part, ...]
     unembedding: Array  # u  [n_embd]
+    mean: float  # of g u
+    rstd: float  # the final norm's, at this position
     direction: Array  # d  [n_embd]
     writes: Array  # what each part but the last adds to the stream  [n_embd, n_parts - 1]
     values: Array  # what each adds to the logit  [n_parts]
@@ -72,6 +74,12 @@ class Attribution:
     def lengths(self) -> Array:
         """Of what each part but the last writes.  [n_parts - 1]"""
         return norm(self.writes)
+
+    @property
+    def keys(self) -> Array:
+        """What the parts are ranked by.  [n_parts]"""
+        found: Array = np.round(np.abs(self.values), KEY_DIGITS)
+        return found
 
     @property
     def stream_lengths(self) -> Array:
@@ -92,8 +100,7 @@ class Attribution:
 
     def ranked(self, n: int) -> list[int]:
         """The parts that add or subtract most, the largest first."""
-        keys = np.round(np.abs(self.values), KEY_DIGITS)
-        return [int(k) for k in np.argsort(-keys, kind="stable")[:n]]
+        return [int(k) for k in np.argsort(-self.keys, kind="stable")[:n]]
 
 
 def norm(columns: Array) -> Array:
@@ -114,7 +121,8 @@ def attribute(
     if other is not None:
         u = u - np.asarray(params[config.head][[other]], np.float64)[0]
     gain, bias = params["ln_f.g"], params["ln_f.b"]
-    direction = (gain * u - (gain * u).mean()) * trace["ln_f.rstd"][0, position]
+    mean, rstd = float((gain * u).mean()), float(trace["ln_f.rstd"][0, position])
+    direction = (gain * u - mean) * rstd
     writes = [trace[name][:, position] for name in ("embed_tok", "embed_pos")]
     stream, mixed = [trace["embed"][:, position]], []
     for i in range(config.n_layer):
@@ -131,6 +139,6 @@ def attribute(
     logits = trace["logits"][:, position]
     logit = float(logits[token]) - (0.0 if other is None else float(logits[other]))
     return Attribution(
-        *(position, token, other, parts(config), u, direction, written, values, logit),
+        *(position, token, other, parts(config), u, mean, rstd, direction, written, values, logit),
         *(np.stack(mixed, axis=1), np.stack(stream, axis=1)),
     )
