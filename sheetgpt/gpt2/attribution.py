@@ -90,7 +90,9 @@ class Attribution:
         """Of the stream at each depth with the last state; 0 where either is all zeros.  [2 n_layer + 1]"""
         last, sizes = self.stream[:, -1], self.stream_lengths
         product = sizes * sizes[-1]
-        return np.divide((self.stream * last[:, None]).sum(axis=0), product, np.zeros_like(product), where=product > 0)
+        dots, zeros = (self.stream * last[:, None]).sum(axis=0), np.zeros_like(product)
+        found: Array = np.divide(dots, product, zeros, where=product > 0)
+        return found
 
     @property
     def doubts(self) -> Array:

@@ -60,7 +60,8 @@ class Lens:
         """Of the token, from 1 on; of equal logits the lowest id is first.  [D]"""
         own, ids = self.logits[self.token], np.arange(len(self.logits))[:, None]
         above = (self.logits > own) | ((self.logits == own) & (ids < self.token))
-        return 1 + above.sum(axis=0)
+        found: Array = 1 + above.sum(axis=0)
+        return found
 
     def top(self, n: int) -> list[list[int]]:
         """The ids of the likeliest tokens, a list a depth."""

@@ -131,7 +131,7 @@ def strip_rows(layout: Layout, palette: Palette, prompt: Prompt) -> Iterator[Row
     """The text, a token a column: position and string."""
     positions = rows.numbers(FIRST_TOKEN, np.arange(layout.context), palette["id"])
     yield rows.row(POSITIONS, rows.text(1, "The text: position", palette["name"]), positions)
-    source = f"IF({layout.home['active'].at(0, 0, '')},{layout.home['token_text'].at(0, 0, '')},\"\")"
+    source = f'IF({layout.home["active"].at(0, 0, "")},{layout.home["token_text"].at(0, 0, "")},"")'
     shown = [*prompt.shown, *[""] * (layout.context - prompt.n)]
     strings = rows.fill_right(FIRST_TOKEN, source, shown, palette["token"])
     yield rows.row(TOKENS, rows.text(1, "token", palette["name"]), strings)
@@ -207,5 +207,5 @@ def dress(frame: Worksheet, layout: Layout, lines: Mapping[str, tuple[Area, int,
         frame.conditional_formatting.add(strip.cells, rule)
     frame.sheet_view.showGridLines = False
     frame.sheet_properties.tabColor = "7030A0"
-    for column, width in zip("ABCDE", (28, 8, 11, 11, 13), strict=True):
+    for column, width in zip("ABCDE", (25, 7, 10, 9, 12), strict=True):
         frame.column_dimensions[column].width = width

@@ -4,12 +4,11 @@ Direct logit attribution; the mathematics and the twin are in `gpt2/attribution.
 from in `contributions_workings.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from openpyxl.chart import Reference
 from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -19,20 +18,11 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets import asked
-from sheetgpt.sheets.asked import Line, Value, bar, used, whole
-from sheetgpt.sheets.charts import bars, between, lines, mark
-from sheetgpt.sheets.contributions_layout import (
-    ADDS,
-    ASKED,
-    CONTRIBUTIONS,
-    NAME,
-    NUMBER,
-    RANK,
-    SIZE,
-    ContributionsLayout,
-)
+from sheetgpt.sheets.asked import Line, Value, bar, whole
+from sheetgpt.sheets.contributions_layout import ADDS, ASKED, CONTRIBUTIONS, NAME, ContributionsLayout
+from sheetgpt.sheets.contributions_tables import add_charts, heat_rows, length_rows, ranked_rows, stream_rows
 from sheetgpt.sheets.contributions_workings import Workings, workings_rows
-from sheetgpt.sheets.formulas import rank_id, text_at
+from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, HOME
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
@@ -44,8 +34,6 @@ NOT_SCORED = (
     "Home doesn't score the prompt, so the likeliest token is not known here; "
     "the one that follows in the text is taken."
 )
-NO_TOKEN = "–"
-TALL = 15  # points: of a row beside the charts
 
 
 def layout_of(layout: Layout) -> ContributionsLayout:
@@ -71,7 +59,8 @@ def found_now(state: State) -> Attribution:
     position = prompt.n - 1 if position is None else position
     token = whole(chosen["contributions_token"], config.n_vocab)
     if token is None:
-        token = int(state.trace["logits"][:, position].argmax()) if scored(state, position) else prompt.ids[position + 1]
+        logits = state.trace["logits"][:, position]
+        token = int(logits.argmax()) if scored(state, position) else prompt.ids[position + 1]
     other = whole(chosen["contributions_other"], config.n_vocab)
     return attribute(evaluated(state), config, state.trace, position, token, other)
 
@@ -123,6 +112,7 @@ def sheets(state: State, palette: Palette) -> list[Sheet]:
             positions=strip,
             sections=sections,
             links=[("A2", f"{quoted(HOME)}!A1")],
+            on_home=(f"{quoted(CONTRIBUTIONS)}!A{here.ranks.row - 2}", lambda: line_for_home(state, palette, here)),
             dress=lambda frame: _dress(frame, layout, here),
         )
     ]
@@ -140,10 +130,10 @@ def _rows(state: State, palette: Palette, here: ContributionsLayout) -> Iterator
     facts = dict(_facts(work, palette, found))
     condition, now = _not_scored(state, work, found)
     yield from asked.line_rows(layout, palette, question, facts, (condition, now))
-    yield from _ranked_rows(state, palette, work, found)
-    yield from _heat_rows(palette, here, found)
-    yield from _length_rows(palette, here, found)
-    yield from _stream_rows(palette, work, found)
+    yield from ranked_rows(palette, work, found, question(state, work, found))
+    yield from heat_rows(palette, here, found)
+    yield from length_rows(palette, here, found)
+    yield from stream_rows(palette, work, found)
     scales = state.params.get(quantize.scale_name(layout.config.head)) if layout.scaled else None
     yield from workings_rows(work, palette, found, scales)
 
@@ -224,49 +214,6 @@ def logit_formula(work: Workings) -> str:
     return f"IF({work.picked(tensors['logits_wanted'])}=1,{there},{here_too})"
 
 
-def _ranked_rows(state: State, palette: Palette, work: Workings, found: Attribution) -> Iterator[Row]:
-    """The strongest parts, largest first; of equal ones (to nine decimals) the earlier one."""
-    here, ranks = work.here, work.here.ranks
-    title, now = question(state, work, found)
-    n = ranks.row - 2
-    filler = rows.joined(rows.blank(column, palette["maths"]) for column in range(2, asked.LAST_COLUMN + 1))
-    yield rows.row(n, rows.formula(1, title, now, palette["section"]), filler)
-    heads = {NAME: "part", RANK: "rank", ADDS: "adds", SIZE: "size", NUMBER: "part's no."}
-    yield rows.row(n + 1, *(rows.text(c, head, palette["header"]) for c, head in heads.items()), height=TALL)
-    best = found.ranked(ranks.n_rows)
-    keys, numbers = here.keys.local, here.numbers.local
-    for r, k in enumerate(best):
-        row, above = ranks.row + r, None
-        if r:
-            above = f"${rows.letters(SIZE)}${row - 1}", f"${rows.letters(NUMBER)}${row - 1}"
-        size, number = f"${rows.letters(SIZE)}${row}", f"${rows.letters(NUMBER)}${row}"
-        place = rank_id(size, keys, numbers, len(here.parts), above)
-        name = f'INDEX({here.places.local},1,{number}+1)&" "&INDEX({here.whats.local},1,{number}+1)'
-        doubt = float(found.doubts[k])
-        yield rows.row(
-            row,
-            rows.formula(NAME, work.guarded(name), found.parts[k].name, palette["name"]),
-            rows.number(RANK, r + 1, palette["index"]),
-            rows.formula(
-                ADDS,
-                work.guarded(f"INDEX({here.values.local},1,{number}+1)"),
-                float(found.values[k]),
-                palette["signed"],
-                doubt,
-            ),
-            rows.formula(
-                SIZE, work.guarded(f"LARGE({keys},${rows.letters(RANK)}${row})"), float(found.keys[k]), palette["share"]
-            ),
-            rows.formula(NUMBER, work.guarded(place), k, palette["id"]),
-            height=TALL,
-        )
-    shown = Area(CONTRIBUTIONS, ranks.row, ADDS, ranks.n_rows)
-    rest = f"{here.fact(0).local}-SUM({shown.local})"
-    others = found.total - float(found.values[best].sum())
-    cell = rows.formula(ADDS, work.guarded(rest), others, palette["signed"], float(found.doubts.sum()))
-    yield rows.row(ranks.last_row + 1, rows.text(1, "all other parts", palette["label"]), cell, height=TALL)
-
-
 def question(state: State, work: Workings, found: Attribution) -> tuple[str, str]:
     """The heading of the list, as a formula and now."""
     start, after, minus = "What decided? What speaks for “", "” after “", "” rather than “"
@@ -276,92 +223,6 @@ def question(state: State, work: Workings, found: Attribution) -> tuple[str, str
     now = start + state.shown[found.token]
     now += "" if found.other is None else minus + state.shown[found.other]
     return formula, f"{now}{after}{state.prompt.shown[found.position]}”"
-
-
-def _table(
-    palette: Palette, here: ContributionsLayout, table: Area, values: Floats, source: Area, style: str, doubts: Floats
-) -> Iterator[tuple[int, list[Cells]]]:
-    """Each level's row: its label, and every part in the column of its kind."""
-    labels = ["embedding", *(f"block {i}" for i in range(here.config.n_layer)), "final norm"]
-    for level in range(table.n_rows):
-        cells = []
-        for k, part in enumerate(here.parts[: source.n_columns]):
-            if part.level == level:
-                place = here.place(table, part)
-                guarded = f"{source.stripe(k).local}"
-                cells.append(rows.formula(place.column, guarded, float(values[k]), palette[style], float(doubts[k])))
-        yield level, [rows.text(1, labels[level], palette["name"]), *cells]
-
-
-def _heads(palette: Palette, row: int, table: Area, here: ContributionsLayout, more: Mapping[int, str]) -> Row:
-    heads = (head for _, head in here.kinds[: table.n_columns])
-    cells = (rows.text(table.column + c, head, palette["header"]) for c, head in enumerate(heads))
-    return rows.row(row, *(rows.text(c, head, palette["header"]) for c, head in more.items()), *cells)
-
-
-def _heat_rows(palette: Palette, here: ContributionsLayout, found: Attribution) -> Iterator[Row]:
-    """Blocks × parts, with the sums of the rows in column E and of the columns below."""
-    table, total = here.heat, float(found.doubts.sum())
-    last = max(asked.LAST_COLUMN, table.last_column)
-    words = "What each part adds to the logit: red speaks for the token, blue against it."
-    yield bar(table.row - 2, palette, "Blocks × parts", words, last)
-    yield _heads(palette, table.row - 1, table, here, {4: "largest", 5: "sum"})
-    sums = np.zeros(len(here.kinds))
-    kinds = [kind for kind, _ in here.kinds]
-    for part, value in zip(here.parts, found.values, strict=True):
-        sums[kinds.index(part.what)] += value
-    for level, (label, *cells) in _table(palette, here, table, found.values, here.values, "signed", found.doubts):
-        row = table.line(level)
-        own = sum(float(v) for part, v in zip(here.parts, found.values, strict=True) if part.level == level)
-        cell = rows.formula(5, f"SUM({row.local})", own, palette["signed"], total)
-        largest: Cells = ()
-        if level == 0:
-            largest = rows.formula(4, f"MAX({here.keys.local})", float(found.keys.max()), palette["share"])
-        yield rows.row(row.row, label, largest, cell, *cells)
-    columns = [f"SUM({table.stripe(c).local})" for c in range(table.n_columns)]
-    below = rows.text(1, "all blocks", palette["label"])
-    below += rows.formula(5, f"SUM({table.local})", found.total, palette["signed"], total)
-    below += (rows.Formulas(table.column, columns, sums, palette["signed"], total),)
-    yield rows.row(table.last_row + 1, below)
-
-
-def _length_rows(palette: Palette, here: ContributionsLayout, found: Attribution) -> Iterator[Row]:
-    """The same table of lengths."""
-    table = here.sizes
-    last = max(asked.LAST_COLUMN, here.heat.last_column)
-    words = "How long a vector each part writes into the residual stream at this position, in whatever direction."
-    yield bar(table.row - 2, palette, "Lengths", words, last)
-    yield _heads(palette, table.row - 1, table, here, {})
-    doubts = np.zeros(len(found.lengths))
-    for level, cells in _table(palette, here, table, found.lengths, here.lengths, "share", doubts):
-        yield rows.row(table.row + level, *cells)
-
-
-def _stream_rows(palette: Palette, work: Workings, found: Attribution) -> Iterator[Row]:
-    """The residual stream: the length of what is written, of the stream itself, its cosine with the last state."""
-    here, table, share = work.here, work.here.stream, palette["share"]
-    words = "What a part writes is added to the stream; how long it is then, and how near to its last state."
-    last = max(asked.LAST_COLUMN, here.heat.last_column)
-    yield bar(table.row - 2, palette, "The residual stream", words, last)
-    heads = ((1, "after"), (3, "written"), (4, "stream"), (5, "cosine"))
-    yield rows.row(table.row - 1, *(rows.text(c, head, palette["header"]) for c, head in heads), height=TALL)
-    before = np.pad(found.stream, ((0, 0), (1, 0)))[:, :-1]
-    steps = np.sqrt(((found.stream - before) ** 2).sum(axis=0))
-    states = [here.states.stripe(d).local for d in range(here.states.n_columns)]
-    end = len(states) - 1
-    for d, name in enumerate(here.depths):
-        own, size = states[d], here.state_lengths.stripe(d).local
-        step = f"({own}-{states[d - 1]})" if d else own
-        product = f"{size}*{here.state_lengths.stripe(end).local}"
-        cosine = f"IF({product}>0,SUMPRODUCT({own},{states[end]})/({product}),0)"
-        yield rows.row(
-            table.row + d,
-            rows.text(1, name, palette["name"]),
-            rows.formula(3, work.guarded(f"SQRT(SUMPRODUCT({step}*{step}))"), float(steps[d]), share),
-            rows.formula(4, size, float(found.stream_lengths[d]), share),
-            rows.formula(5, work.guarded(cosine), float(found.cosines[d]), share),
-            height=TALL,
-        )
 
 
 def _dress(frame: Worksheet, layout: Layout, here: ContributionsLayout) -> None:
@@ -386,37 +247,18 @@ def _dress(frame: Worksheet, layout: Layout, here: ContributionsLayout) -> None:
     frame.conditional_formatting.add(
         here.stream.stripe(2).cells, ColorScaleRule("num", 0, "FFFFFF", "num", 1, "93C47D")
     )
-    _add_charts(frame, here)
+    add_charts(frame, here)
 
 
-def _add_charts(frame: Worksheet, here: ContributionsLayout) -> None:
-    """The strongest parts as bars, beside their list; the stream's lengths and cosine, beside theirs."""
-    ranks, stream = here.ranks, here.stream
-    strongest = bars("bar", "What the strongest parts add to the logit", "0.0")
-    strongest.add_data(Reference(frame, ADDS, ranks.row, ADDS, ranks.last_row + 1))
-    strongest.set_categories(Reference(frame, NAME, ranks.row, NAME, ranks.last_row + 1))
-    strongest.x_axis.scaling.orientation = "maxMin"
-    strongest.x_axis.tickLblPos = "low"
-    strongest.legend = None
-    strongest.anchor = between(FIRST_TOKEN, ranks.row - 1, 12, ranks.n_rows + 2)
-    frame.add_chart(strongest)
-    names = Reference(frame, 1, stream.row, 1, stream.last_row)
-    for title, form, columns, left in (
-        ("Length of what is written, and of the stream", "0", (3, 4), FIRST_TOKEN),
-        ("Cosine with the last state", "0.0", (5,), FIRST_TOKEN + 6),
-    ):
-        chart = lines(title, form)
-        for column, color in zip(columns, ("C55A11", "2F5597"), strict=False):
-            chart.add_data(Reference(frame, column, stream.row - 1, column, stream.last_row), titles_from_data=True)
-            mark(chart.series[-1], color)
-        chart.set_categories(names)
-        chart.legend.position = "b"
-        chart.y_axis.scaling.min = 0 if len(columns) > 1 else None
-        chart.x_axis.tickLblPos = "low"
-        chart.anchor = between(left, stream.row - 1, 6, max(14, stream.n_rows + 1))
-        frame.add_chart(chart)
-
-
-def strongest_now(found: Attribution, n: int) -> Sequence[tuple[str, float]]:
-    """For Home: the names and contributions of the first parts of the list."""
-    return [(found.parts[k].name, float(found.values[k])) for k in found.ranked(n)]
+def line_for_home(state: State, palette: Palette, here: ContributionsLayout) -> Cells:
+    """The token, and the three strongest parts: what each adds, and its name."""
+    found = found_now(state)
+    token = f"{quoted(CONTRIBUTIONS)}!$E${here.token.row}"
+    cells = rows.text(1, "What speaks for", palette["link"])
+    cells += rows.formula(2, token, state.shown[found.token], palette["token"])
+    for r, k in enumerate(found.ranked(3)):
+        column, row = (3, 6, 10)[r], here.ranks.line(r)
+        adds, name = row.stripe(ADDS - 1).reference, row.stripe(NAME - 1).reference
+        cells += rows.formula(column, adds, float(found.values[k]), palette["signed"], float(found.doubts[k]))
+        cells += rows.formula(column + 1, name, found.parts[k].name, palette["quote"])
+    return cells

@@ -4,6 +4,7 @@ The mathematics and the twin: `gpt2/attribution.py`, whose names these are.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -130,9 +131,7 @@ def workings_rows(work: Workings, palette: Palette, found: Attribution, params_s
     yield from _feature_rows(work, palette, found)
 
 
-def _direction_lines(
-    work: Workings, palette: Palette, found: Attribution, scales: Floats | None
-) -> Iterator[Row]:
+def _direction_lines(work: Workings, palette: Palette, found: Attribution, scales: Floats | None) -> Iterator[Row]:
     here, number = work.here, palette["number"]
     mean = rows.formula(3, work.guarded(work.mean()), found.mean, number)
     yield rows.row(here.mean.row, rows.text(1, "mean of gain × unembedding", palette["label"]), mean)
@@ -190,13 +189,9 @@ def _feature_rows(work: Workings, palette: Palette, found: Attribution) -> Itera
         own = rows.formula(UNEMBEDDING, work.guarded(work.unembedding(f)), float(found.unembedding[f]), number)
         own += rows.formula(DIRECTION, work.guarded(work.direction(f)), float(found.direction[f]), number)
         written: Cells = ()
-        for first, last in runs:
-            written += _each(
-                FIRST_TOKEN + first,
-                lambda f=f, first=first, last=last: [work.guarded(work.written(k, f)) for k in range(first, last)],
-                found.writes[f, first:last],
-                number,
-            )
+        for run in runs:
+            sources = partial(_written, work, f, run)
+            written += _each(FIRST_TOKEN + run.start, sources, found.writes[f, run.start : run.stop], number)
         blocks = (work.layout.tensors[f"h{i}.attn.z"].line(f) for i in range(here.config.n_layer))
         mixed = _each(here.mixed.column, [work.guarded(work.picked(z)) for z in blocks], found.z[f], number)
         states = (work.state(d).line(f) for d in range(here.states.n_columns))
@@ -205,11 +200,15 @@ def _feature_rows(work: Workings, palette: Palette, found: Attribution) -> Itera
         yield rows.row(here.writes.row + f, *label, own, written, mixed, stream)
 
 
+def _written(work: Workings, f: int, run: range) -> list[str]:
+    return [work.guarded(work.written(k, f)) for k in run]
+
+
 def _each(first: int, sources: Sources, values: Floats, style: int, doubts: Floats | float = 0.0) -> Cells:
     return (Formulas(first, sources, values, style, doubts),)
 
 
-def _runs(wanted: list[bool]) -> list[tuple[int, int]]:
-    """First and end of each run of wanted ones."""
+def _runs(wanted: list[bool]) -> list[range]:
+    """Each run of wanted ones."""
     edges = np.flatnonzero(np.diff([0, *wanted, 0])).reshape(-1, 2)
-    return [(int(first), int(end)) for first, end in edges]
+    return [range(int(first), int(end)) for first, end in edges]
