@@ -99,6 +99,21 @@ def build(
     digits: Annotated[
         int | None, typer.Option(help="Round every weight to this many significant digits, 1 to 9.", show_default=False)
     ] = None,
+    sheets: Annotated[
+        str | None,
+        typer.Option(
+            help="Which of the expensive sheets that look inside: `all`, or names such as lens,embedding."
+            " [default: all, or none from 50 million parameters on]",
+            show_default=False,
+        ),
+    ] = None,
+    without: Annotated[
+        str,
+        typer.Option(
+            help="Leave out any of the sheets that look inside, such as attention; `info` lists them.",
+            show_default=False,
+        ),
+    ] = "",
     quiet: Quiet = False,
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
@@ -110,7 +125,7 @@ def build(
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
     """
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
-    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits)
+    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
@@ -125,6 +140,8 @@ def build(
             merge_rounds=merge_rounds,
             weights=weights,
             digits=digits,
+            sheets=sheets,
+            without=without,
             progress=_saying_first(room, advance),
         )
     if not quiet:

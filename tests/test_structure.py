@@ -22,10 +22,11 @@ MAY_USE: dict[str, set[str]] = {
     "ooxml": set(),
     "excel_rules": {"ooxml"},
     "gpt2": {"text"},
+    "inspection": {"gpt2", "text"},
     "engines": {"ooxml"},
     "progress": {"ooxml"},
-    "sheets": {"gpt2", "text", "ooxml"},
-    "workbook": {"sheets", "engines", "gpt2", "text", "ooxml"},
+    "sheets": {"inspection", "gpt2", "text", "ooxml"},
+    "workbook": {"sheets", "engines", "inspection", "gpt2", "text", "ooxml"},
     "verification": {"workbook", "sheets", "engines", "gpt2", "text", "ooxml"},
 }
 ON_TOP = ("__init__", "cli")  # use everything

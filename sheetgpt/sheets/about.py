@@ -35,6 +35,7 @@ _MEANING = {
     "prompt_bytes": "bytes of text the Tokenizer sheet has rows for; 0: no tokenizer, prompts are token ids",
     "merge_rounds": "merge rounds the Tokenizer sheet has columns for",
     "end_of_text": "id of <|endoftext|>, after which nothing more is written; -1: there is no such token",
+    "optional_sheets": "the sheets in this workbook that it could do without: sheetgpt build --sheets, --without",
     "weights": "exact; int8: whole numbers, one scale per neuron; or rounded to this many significant digits",
     "logits_max_difference": "the largest change of a logit by rounding the weights, on the prompt at build time",
     "logits_rms_difference": "the root mean square of these changes",

@@ -27,7 +27,7 @@ from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER
-from sheetgpt.sheets.vocabulary import token_strings
+from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.compare import compare, missing, part, results
 from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
 from sheetgpt.verification.report import MOST, Report, SheetCells, TensorResult
@@ -147,7 +147,7 @@ def prepare(
     strings = token_strings(tokenizer, layout.config.n_vocab) if checkpoint else vocabulary(path, layout)
     writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
     n_given = len(given_ids(inputs, tokenizer, layout))
-    state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand)
+    state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand, book.chosen)
     if state.now.self_check.startswith(DIFFERS) and not weights_from_workbook:
         problems.append("The logits at build time in the Model sheet are not the evaluator's.")
     puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}

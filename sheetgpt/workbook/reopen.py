@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,16 +17,20 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
+from sheetgpt.sheets import starts
 from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
-from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout, defined_name
+from sheetgpt.sheets.layout import INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
+from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Origin
+from sheetgpt.workbook.optional import named, ordered
 
 _INPUTS = ("prompt_ids", *INPUTS)
 
 BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
 _SIZES = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
+_SHEETS = "optional_sheets"
 
 
 class DamagedWorkbook(SheetGPTError):
@@ -49,6 +53,7 @@ class Workbook:
     cost: Cost | None = None  # what rounding the weights changed, where they are not exact
     built: Built | None = None  # the inputs at build time, and the evaluator's largest logits for them
     by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand
+    chosen: Mapping[str, Value] = field(default_factory=dict)  # what the optional sheets' yellow cells hold
 
     @property
     def origin(self) -> Origin:
@@ -84,7 +89,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     """
     path = Path(path)
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES]
-    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING, *BUILT, "by_hand_text", "by_hand_utf8")
+    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING, *BUILT, "by_hand_text", "by_hand_utf8", _SHEETS)
     cells = cached.recalculate(path, {}, [*names, *optional])
     missing = [name for name in names if cells[name] is None]
     if missing:
@@ -93,7 +98,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             f"it has no range {missing[0]!r}."
         )
         raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
-    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in (*names, *ROUNDING)}
+    said = {*names, *ROUNDING, _SHEETS}
+    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in said}
     try:
         sizes = {
             name: int(found[name]) for name in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
@@ -105,7 +111,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             tied=bool(found["tied"]),
         )
         context, n_bytes, rounds, end = (int(found[name]) for name in _SIZES)
-        layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)))
+        inside = _optional(str(found.get(_SHEETS, NO_SHEETS)))
+        layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)), inside)
         cost = None
         if layout.weights != EXACT:
             largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
@@ -127,7 +134,26 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         cost,
         _built(cells, cost),
         (_text(cells["by_hand_text"]), _text(cells["by_hand_utf8"])),
+        _chosen(path, layout),
     )
+
+
+def _optional(names: str) -> tuple[str, ...]:
+    """The optional sheets that the Model sheet names, in the order of the registry."""
+    return () if names == NO_SHEETS else ordered(named(names, _SHEETS))
+
+
+def _chosen(path: Path, layout: Layout) -> dict[str, Value]:
+    """What stands in the yellow cells of the optional sheets, whatever it is."""
+    at_first = starts(layout)
+    cells = cached.recalculate(path, {}, [*at_first]) if at_first else {}
+    return {name: at_first[name] if found is None else _typed(found) for name, found in cells.items()}
+
+
+def _typed(cells: Cells) -> Value:
+    """A number, a text, or "" where the cell is empty."""
+    value = _scalar(cells)
+    return "" if value != value else value
 
 
 def _built(cells: Mapping[str, Cells | None], cost: Cost | None) -> Built:
