@@ -16,31 +16,26 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.sheets.attention_layout import LAST
+from sheetgpt.sheets.choosers import Chooser, typed_cell, whole, whole_now
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.home_prompt import FINE, NOTE
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
-Value = float | str
 POSITIONS, TOKENS = 4, 5  # rows of the text
 TYPED, USED, SHOWN = 3, 4, 5  # columns: what is typed, what it comes to, the token there
 LAST_COLUMN = FIRST_TOKEN + 12  # of the coloured bars
+NO_POSITION = "The text has no such position, so its last token is taken: positions are 0 to "
+NO_TOKEN = "No token has this id, so it counts as empty: ids are 0 to "
 
 
-def whole(typed: Value, n: int) -> int | None:
-    """The number where it is a whole one from 0 to n - 1."""
-    return None if isinstance(typed, str) or not 0 <= typed < n or typed != int(typed) else int(typed)
-
-
-def is_whole(cell: str, n: str) -> str:
-    """Its formula."""
-    return f"IF(ISNUMBER({cell}),AND({cell}>=0,{cell}<{n},INT({cell})={cell}),FALSE)"
-
-
-def whole_or(cell: str, n: str, otherwise: str) -> str:
-    return f"IF({is_whole(cell, n)},{cell},{otherwise})"
+def is_whole(cell: str, last: str) -> str:
+    """Whether `choosers.whole` takes what is typed."""
+    return f"IF(ISNUMBER({cell}),AND({cell}>=0,{cell}<={last}),FALSE)"
 
 
 def used(cell: Area) -> str:
@@ -55,12 +50,25 @@ def ready(layout: Layout) -> str:
 
 def position_formula(layout: Layout, cell: Area) -> str:
     """The position that is asked for, from 0 on; no number where there is no text."""
-    n = layout.home["n_tokens"].reference
-    return f'IF({ready(layout)},{whole_or(cell.local, n, f"{n}-1")},"")'
+    last = f"{layout.home['n_tokens'].reference}-1"
+    return f'IF({ready(layout)},{whole(cell.local, last, last)},"")'
 
 
 def token_formula(layout: Layout, cell: Area, position: Area, otherwise: str) -> str:
-    return f'IF(ISNUMBER({used(position)}),{whole_or(cell.local, str(layout.config.n_vocab), otherwise)},"")'
+    """The token id that is asked for, or `otherwise`."""
+    last = str(layout.config.n_vocab - 1)
+    return f'IF(ISNUMBER({used(position)}),{whole(cell.local, last, otherwise)},"")'
+
+
+def position_now(typed: Value, n: int) -> int:
+    """The position that is asked for, of n."""
+    return whole_now(typed, n - 1, n - 1)
+
+
+def token_now(typed: Value, n_vocab: int) -> int | None:
+    """The id that is asked for; None for what is none."""
+    found = whole_now(typed, n_vocab - 1, -1)
+    return None if found < 0 else found
 
 
 @dataclass(frozen=True)
@@ -80,21 +88,23 @@ class Line:
 
 def position_line(layout: Layout, prompt: Prompt, cell: Area, typed: Value) -> Line:
     """Which position of the text."""
-    text, n = layout.home["token_text"].reference, layout.home["n_tokens"].reference
-    now = whole(typed, prompt.n)
-    words = "There is no position {} in this text, so its last token is taken."
-    here = used(cell)
-    told = f'"There is no position "&{cell.local}&" in this text, so its last token is taken."'
+    text, last = layout.home["token_text"].reference, f"{layout.home['n_tokens'].reference}-1"
+    here, now = used(cell), position_now(typed, prompt.n)
+    known = typed in ("", LAST) or whole_now(typed, prompt.n - 1, -1) >= 0
+    usual = f'IF({cell.local}="",TRUE,{cell.local}="{LAST}")'
     return Line(
         cell,
         "Position",
         typed,
         position_formula(layout, cell),
-        prompt.n - 1 if now is None else now,
+        now,
         f'IF(ISNUMBER({here}),{text_at(text, f"1,{here}+1")},"")',
-        prompt.shown[prompt.n - 1 if now is None else now],
-        "of the text above; empty: the last",
-        (_refused(cell, n, told), "" if now is not None or typed == "" else words.format(_typed(typed))),
+        prompt.shown[now],
+        "of the text above",
+        (
+            f'IF({usual},"",IF({is_whole(cell.local, last)},"","{NO_POSITION}"&{last}&"."))',
+            "" if known else f"{NO_POSITION}{prompt.n - 1}.",
+        ),
     )
 
 
@@ -102,10 +112,9 @@ def token_line(
     layout: Layout, cell: Area, title: str, typed: Value, formula: str, now: int | None, shown: str, hint: str
 ) -> Line:
     """A token of the vocabulary. `now`: the id that it comes to."""
-    strings, here = layout.vocabulary["vocab_shown"].reference, used(cell)
-    n = layout.config.n_vocab
-    told = f'"No token has the id "&{cell.local}&": ids are 0 to {n - 1}."'
-    known = whole(typed, n) is not None or typed == ""
+    strings, here, last = layout.vocabulary["vocab_shown"].reference, used(cell), layout.config.n_vocab - 1
+    told = f"{NO_TOKEN}{last}."
+    known = typed == "" or token_now(typed, last + 1) is not None
     return Line(
         cell,
         title,
@@ -115,22 +124,15 @@ def token_line(
         f'IF(ISNUMBER({here}),{text_at(strings, f"{here}+1")},"")',
         shown,
         hint,
-        (_refused(cell, str(n), told), "" if known else f"No token has the id {_typed(typed)}: ids are 0 to {n - 1}."),
+        (f'IF({cell.local}="","",IF({is_whole(cell.local, str(last))},"","{told}"))', "" if known else told),
     )
-
-
-def _refused(cell: Area, n: str, told: str) -> str:
-    return f'IF({cell.local}="","",IF({is_whole(cell.local, n)},"",{told}))'
-
-
-def _typed(typed: Value) -> str:
-    return typed if isinstance(typed, str) else f"{typed:.15g}"
 
 
 def strip_rows(layout: Layout, palette: Palette, prompt: Prompt) -> Iterator[Row]:
     """The text, a token a column: position and string."""
     positions = rows.numbers(FIRST_TOKEN, np.arange(layout.context), palette["id"])
-    yield rows.row(POSITIONS, rows.text(1, "The text: position", palette["name"]), positions)
+    title, last = rows.text(1, "The text: position", palette["name"]), rows.text(SHOWN, LAST, palette["id"])
+    yield rows.row(POSITIONS, title, last, positions)
     source = f'IF({layout.home["active"].at(0, 0, "")},{layout.home["token_text"].at(0, 0, "")},"")'
     shown = [*prompt.shown, *[""] * (layout.context - prompt.n)]
     strings = rows.fill_right(FIRST_TOKEN, source, shown, palette["token"])
@@ -149,15 +151,11 @@ def line_rows(
     heads = ((TYPED, "type here"), (USED, "in use"), (SHOWN, "token"))
     yield rows.row(n, *(rows.text(column, head, palette["header"]) for column, head in heads), beside.get(n, ()))
     for line in lines:
-        n, typed = line.cell.row, line.typed
-        if isinstance(typed, str):
-            cell = rows.text(TYPED, typed, palette["input"]) if typed else rows.blank(TYPED, palette["input"])
-        else:
-            cell = rows.number(TYPED, typed, palette["input"])
+        n = line.cell.row
         yield rows.row(
             n,
             rows.text(1, line.title, palette["name"]),
-            cell,
+            typed_cell(TYPED, line.typed, palette),
             rows.formula(USED, line.formula, line.now, palette["id"]),
             rows.formula(SHOWN, line.shown_formula, line.shown, palette["token"]),
             rows.text(FIRST_TOKEN, line.hint, palette["note"]),
@@ -182,30 +180,29 @@ def bar(number: int, palette: Palette, title: str, words: str = "", last: int = 
     return rows.row(number, rows.text(1, title, palette["section"]), left, said, right)
 
 
-def dress(frame: Worksheet, layout: Layout, lines: Mapping[str, tuple[Area, int, str]]) -> None:
-    """What the yellow cells take (of each: the largest number and what it is), and the token that is asked for marked.
+def dress(frame: Worksheet, layout: Layout, position: Area, tokens: Mapping[str, tuple[Area, str]]) -> None:
+    """What the yellow cells take, and in the text the token that is asked for, marked.
 
-    Excel and LibreOffice refuse anything else as it is typed.
+    `tokens`: title, cell and what an empty cell asks for.
     """
-    for title, (cell, most, words) in lines.items():
-        rule = DataValidation("whole", operator="between", formula1="0", formula2=str(most), allow_blank=True)
+    offered = Area(frame.title, POSITIONS, SHOWN, 1, layout.context + 1)
+    words = "A position of the text above; last: the end of the text, however long it is."
+    Chooser("", position, offered, "Position", words).validate(frame)
+    last = layout.config.n_vocab - 1
+    for title, (cell, otherwise) in tokens.items():
+        rule = DataValidation("whole", operator="between", formula1="0", formula2=str(last), allow_blank=True)
         rule.errorTitle = rule.promptTitle = title
-        rule.error = rule.prompt = words
+        rule.error = rule.prompt = f"A token's id, 0 to {last}. Empty: {otherwise}."
         rule.showErrorMessage = rule.showInputMessage = True
         rule.add(cell.cells)
         frame.add_data_validation(rule)
-    (position, *_), first = next(iter(lines.values())), letter(0)
-    asked = FormulaRule(
-        [f"{first}${POSITIONS}={used(position)}"],
-        font=Font(bold=True, color="FFFFFF"),
-        fill=PatternFill(bgColor="C55A11"),
-        stopIfTrue=True,
-    )
+    first, white = letter(0), Font(bold=True, color="FFFFFF")
+    here = [f"{first}${POSITIONS}={used(position)}"]
+    asked = FormulaRule(here, font=white, fill=PatternFill(bgColor="C55A11"), stopIfTrue=True)
     blank = FormulaRule([f'{first}${TOKENS}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
-    strip = Area(frame.title, TOKENS, FIRST_TOKEN, 1, layout.context)
     for rule in (blank, asked):
-        frame.conditional_formatting.add(strip.cells, rule)
+        frame.conditional_formatting.add(Area(frame.title, TOKENS, FIRST_TOKEN, 1, layout.context).cells, rule)
     frame.sheet_view.showGridLines = False
-    frame.sheet_properties.tabColor = "7030A0"
+    frame.sheet_properties.tabColor = "548235"
     for column, width in zip("ABCDE", (25, 7, 10, 9, 12), strict=True):
         frame.column_dimensions[column].width = width

@@ -1,7 +1,7 @@
 """The sheet Contributions: which parts of the network decided, for a position and a token that are chosen there.
 
-Direct logit attribution; the mathematics and the twin are in `gpt2/attribution.py`, the columns that all this is read
-from in `contributions_workings.py`.
+Direct logit attribution; the mathematics and the twin are in `inspection/contributions.py`, the columns that all of it
+is read from in `contributions_workings.py`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,18 +13,20 @@ from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.attribution import Attribution, attribute
+from sheetgpt.inspection.contributions import Attribution, attribute
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets import asked
-from sheetgpt.sheets.asked import Line, Value, bar, whole
+from sheetgpt.sheets.asked import Line, bar, position_now, token_now
+from sheetgpt.sheets.attention_layout import LAST
 from sheetgpt.sheets.contributions_layout import ADDS, ASKED, CONTRIBUTIONS, NAME, ContributionsLayout
 from sheetgpt.sheets.contributions_tables import add_charts, heat_rows, length_rows, ranked_rows, stream_rows
 from sheetgpt.sheets.contributions_workings import Workings, workings_rows
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, HOME
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
@@ -41,8 +43,8 @@ def layout_of(layout: Layout) -> ContributionsLayout:
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
-    """The yellow cells: empty at first."""
-    return {"contributions_position": "", "contributions_token": "", "contributions_other": ""}
+    """The yellow cells."""
+    return {"contributions_position": LAST, "contributions_token": "", "contributions_other": ""}
 
 
 def n_formulas(layout: Layout) -> int:
@@ -55,13 +57,12 @@ def n_formulas(layout: Layout) -> int:
 def found_now(state: State) -> Attribution:
     """The twin: what is asked, and what comes out."""
     chosen, prompt, config = state.chosen, state.prompt, state.layout.config
-    position = whole(chosen["contributions_position"], prompt.n)
-    position = prompt.n - 1 if position is None else position
-    token = whole(chosen["contributions_token"], config.n_vocab)
+    position = position_now(chosen["contributions_position"], prompt.n)
+    token = token_now(chosen["contributions_token"], config.n_vocab)
     if token is None:
         logits = state.trace["logits"][:, position]
         token = int(logits.argmax()) if scored(state, position) else prompt.ids[position + 1]
-    other = whole(chosen["contributions_other"], config.n_vocab)
+    other = token_now(chosen["contributions_other"], config.n_vocab)
     return attribute(evaluated(state), config, state.trace, position, token, other)
 
 
@@ -80,7 +81,7 @@ def scored(state: State, position: int) -> bool:
     return state.inputs.score_prompt or position >= state.prompt.n_prompt - 1
 
 
-def sheets(state: State, palette: Palette) -> list[Sheet]:
+def sheet(state: State, palette: Palette) -> Sheet:
     here, layout = layout_of(state.layout), state.layout
     strip = Area(CONTRIBUTIONS, asked.POSITIONS, FIRST_TOKEN, here.likeliest.row + 2 - asked.POSITIONS, layout.context)
     names = {
@@ -102,20 +103,18 @@ def sheets(state: State, palette: Palette) -> list[Sheet]:
         ("stream", here.stream.row - 2),
         ("workings", here.mean.row - 1),
     ]
-    return [
-        Sheet(
-            CONTRIBUTIONS,
-            "which parts of the network decided: what each adds to a logit",
-            lambda: _rows(state, palette, here),
-            *(here.writes.last_row, here.last_column),
-            names={name: [area] for name, area in names.items()},
-            positions=strip,
-            sections=sections,
-            links=[("A2", f"{quoted(HOME)}!A1")],
-            on_home=(f"{quoted(CONTRIBUTIONS)}!A{here.ranks.row - 2}", lambda: line_for_home(state, palette, here)),
-            dress=lambda frame: _dress(frame, layout, here),
-        )
-    ]
+    return Sheet(
+        CONTRIBUTIONS,
+        "which parts of the network decided: what each adds to a logit",
+        lambda: _rows(state, palette, here),
+        *(here.writes.last_row, here.last_column),
+        names={name: [area] for name, area in names.items()},
+        positions=strip,
+        sections=sections,
+        links=[("A2", f"{quoted(HOME)}!A1")],
+        on_home=(f"{quoted(CONTRIBUTIONS)}!A{here.ranks.row - 2}", lambda: line_for_home(state, palette, here)),
+        dress=lambda frame: _dress(frame, layout, here),
+    )
 
 
 def _rows(state: State, palette: Palette, here: ContributionsLayout) -> Iterator[Row]:
@@ -126,10 +125,8 @@ def _rows(state: State, palette: Palette, here: ContributionsLayout) -> Iterator
     yield from asked.strip_rows(layout, palette, state.prompt)
     yield from _likeliest_rows(state, palette, here)
     yield bar(ASKED - 2, palette, "What is asked")
-    question = lines_now(state, work, found)
-    facts = dict(_facts(work, palette, found))
-    condition, now = _not_scored(state, work, found)
-    yield from asked.line_rows(layout, palette, question, facts, (condition, now))
+    facts, note_too = dict(_facts(work, palette, found)), _not_scored(state, work, found)
+    yield from asked.line_rows(layout, palette, lines_now(state, work, found), facts, note_too)
     yield from ranked_rows(palette, work, found, question(state, work, found))
     yield from heat_rows(palette, here, found)
     yield from length_rows(palette, here, found)
@@ -226,14 +223,11 @@ def question(state: State, work: Workings, found: Attribution) -> tuple[str, str
 
 
 def _dress(frame: Worksheet, layout: Layout, here: ContributionsLayout) -> None:
-    n, ids = layout.context - 1, layout.config.n_vocab - 1
-    token = f"A token's id, a whole number from 0 to {ids}; an empty cell: {{}}."
     cells = {
-        "Position": (here.position, n, f"A position of the text, from 0 to {n}; an empty cell: the last one."),
-        "Token id": (here.token, ids, token.format("the likeliest next token")),
-        "Compared with id": (here.other, ids, token.format("no comparison")),
+        "Token id": (here.token, "the likeliest next token"),
+        "Compared with id": (here.other, "no comparison"),
     }
-    asked.dress(frame, layout, cells)
+    asked.dress(frame, layout, here.position, cells)
     for column in range(FIRST_TOKEN, here.last_column + 1):
         frame.column_dimensions[rows.letters(column)].width = 9.5
     frame.freeze_panes = f"{rows.letters(FIRST_TOKEN)}{asked.TOKENS + 1}"

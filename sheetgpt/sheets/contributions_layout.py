@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from sheetgpt.gpt2.attribution import Part, parts
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.inspection.contributions import Part, depths, parts
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.grid import FIRST_TOKEN
 
@@ -90,9 +90,8 @@ class ContributionsLayout:
         return table.line(part.level).stripe(column)
 
     @cached_property
-    def depths(self) -> Sequence[str]:
-        steps = ("attention", "MLP")
-        return ["embedding", *(f"block {i} {step}" for i in range(self.config.n_layer) for step in steps)]
+    def depths(self) -> tuple[str, ...]:
+        return depths(self.config)
 
     # The workings
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from openpyxl.chart import Reference
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2.attribution import Attribution
+from sheetgpt.inspection.contributions import Attribution
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Row
@@ -143,10 +143,8 @@ def stream_rows(palette: Palette, work: Workings, found: Attribution) -> Iterato
     words = "What a part writes is added to the stream; how long it is then, and how near to its last state."
     last = max(asked.LAST_COLUMN, here.heat.last_column)
     yield bar(table.row - 2, palette, "The residual stream", words, last)
-    heads = ((1, "after"), (3, "written"), (4, "stream"), (5, "cosine"))
+    heads = ((1, "after"), (2, ""), (3, "written"), (4, "stream"), (5, "cosine"))
     yield rows.row(table.row - 1, *(rows.text(c, head, palette["header"]) for c, head in heads), height=TALL)
-    before = np.pad(found.stream, ((0, 0), (1, 0)))[:, :-1]
-    steps = np.sqrt(((found.stream - before) ** 2).sum(axis=0))
     states = [here.states.stripe(d).local for d in range(here.states.n_columns)]
     end = len(states) - 1
     for d, name in enumerate(here.depths):
@@ -157,7 +155,7 @@ def stream_rows(palette: Palette, work: Workings, found: Attribution) -> Iterato
         yield rows.row(
             table.row + d,
             rows.text(1, name, palette["name"]),
-            rows.formula(3, work.guarded(f"SQRT(SUMPRODUCT({step}*{step}))"), float(steps[d]), share),
+            rows.formula(3, work.guarded(f"SQRT(SUMPRODUCT({step}*{step}))"), float(found.steps[d]), share),
             rows.formula(4, size, float(found.stream_lengths[d]), share),
             rows.formula(5, work.guarded(cosine), float(found.cosines[d]), share),
             height=TALL,

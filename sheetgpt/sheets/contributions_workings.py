@@ -1,6 +1,6 @@
 """The workings of the sheet Contributions: what each part writes, a part a column, and what that adds to the logit.
 
-The mathematics and the twin: `gpt2/attribution.py`, whose names these are.
+The mathematics and the twin: `inspection/contributions.py`, whose names these are.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2.attribution import KEY_DIGITS, Attribution
+from sheetgpt.inspection.contributions import KEY_DIGITS, Attribution
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Formulas, Row, Sources

@@ -114,8 +114,8 @@ def home_rows(
     yield from inputs_rows(layout, text, palette, prompt, now)
     yield from strip_rows(layout, text, palette, prompt, now)
     yield from table_rows(layout, palette, prompt, now)
-    for _, cells in asides(others):
-        yield rows.row(ASIDE_ROW, cells())
+    for _, line in asides(others):
+        yield rows.row(ASIDE_ROW, line())
     n = LINKS_ROW - 1
     yield rows.row(n, rows.text(1, "The sheets, in the order of their tabs", palette["section"]), bar(n, palette))
     for i, other in enumerate(others):

@@ -1,35 +1,35 @@
 """The sheet Lens, the logit lens: what the model would say after each block, for a position that is chosen there.
 
-The mathematics and the twin: `gpt2/lens.py`. A depth a column; one position's states, normed, and their logits over the
-whole vocabulary, so it costs as much as n_layer + 1 more columns of the Output sheet.
+The mathematics and the twin: `inspection/lens.py`. A depth a column; one position's states, normed, and their logits
+over the whole vocabulary, so it costs as much as n_layer + 1 more columns of the Output sheet.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from openpyxl.chart import Reference
 from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import lens, quantize, sampling
+from sheetgpt.gpt2 import quantize
+from sheetgpt.inspection import lens
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Formulas, Row
 from sheetgpt.sheets import asked
-from sheetgpt.sheets.asked import Line, Value, bar, used, whole
+from sheetgpt.sheets.asked import Line, bar, position_now, token_now, used
+from sheetgpt.sheets.attention_layout import LAST
 from sheetgpt.sheets.charts import between, lines, mark
-from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
-from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, HOME, INDEX, SCALE
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, INDEX, SCALE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.lens_layout import ASKED, LENS, TRACKED, LensLayout
+from sheetgpt.sheets.lens_rows import Block, sections
+from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
-from sheetgpt.sheets.unembed import log_sum_exp, unembedding
 
 Floats = NDArray[Any]
 TALL = 15  # points: of a row beside the charts
@@ -41,8 +41,8 @@ def layout_of(layout: Layout) -> LensLayout:
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
-    """The yellow cells: empty at first."""
-    return {"lens_position": "", "lens_token": ""}
+    """The yellow cells."""
+    return {"lens_position": LAST, "lens_token": ""}
 
 
 def n_formulas(layout: Layout) -> int:
@@ -53,14 +53,14 @@ def n_formulas(layout: Layout) -> int:
 def found_now(state: State) -> lens.Lens:
     """The twin."""
     config = state.layout.config
-    position = whole(state.chosen["lens_position"], state.prompt.n)
+    position = position_now(state.chosen["lens_position"], state.prompt.n)
     names = [config.head, "ln_f.g", "ln_f.b", quantize.scale_name(config.head)]
     params = quantize.evaluated({name: state.params[name] for name in names if name in state.params})
-    token = whole(state.chosen["lens_token"], config.n_vocab)
-    return lens.look(params, config, state.trace, state.prompt.n - 1 if position is None else position, token)
+    token = token_now(state.chosen["lens_token"], config.n_vocab)
+    return lens.look(params, config, state.trace, position, token)
 
 
-def sheets(state: State, palette: Palette) -> list[Sheet]:
+def sheet(state: State, palette: Palette) -> Sheet:
     here, layout = layout_of(state.layout), state.layout
     names = {
         "lens_position": here.position,
@@ -73,26 +73,24 @@ def sheets(state: State, palette: Palette) -> list[Sheet]:
         "lens_normed": here.normed,
         "lens_logits": here.logits,
     }
-    sections = [
+    places = [
         ("likeliest", here.tokens.row - 2),
         ("the token", here.tracked("rank").row - 2),
         ("workings", here.probs.row - 1),
         ("logits", here.largest.row - 1),
     ]
     strip = Area(LENS, asked.POSITIONS, FIRST_TOKEN, 2, layout.context)
-    return [
-        Sheet(
-            LENS,
-            "what the model would say next after each block",
-            lambda: _rows(state, palette, here),
-            *(here.logits.last_row, here.last_column),
-            names={name: [area] for name, area in names.items()},
-            positions=strip,
-            sections=sections,
-            links=[("A2", f"{quoted(HOME)}!A1")],
-            dress=lambda frame: _dress(frame, layout, here),
-        )
-    ]
+    return Sheet(
+        LENS,
+        "what the model would say next after each block",
+        lambda: _rows(state, palette, here),
+        *(here.logits.last_row, here.last_column),
+        names={name: [area] for name, area in names.items()},
+        positions=strip,
+        sections=places,
+        links=[("A2", f"{quoted(HOME)}!A1")],
+        dress=lambda frame: _dress(frame, layout, here),
+    )
 
 
 def _rows(state: State, palette: Palette, here: LensLayout) -> Iterator[Row]:
@@ -150,17 +148,7 @@ def question(state: State, here: LensLayout, found: lens.Lens) -> list[Line]:
 
 
 def _dress(frame: Worksheet, layout: Layout, here: LensLayout) -> None:
-    n, ids = layout.context - 1, layout.config.n_vocab - 1
-    asked.dress(
-        *(frame, layout),
-        {
-            "Position": (here.position, n, f"A position of the text, from 0 to {n}; an empty cell: the last one."),
-            "Token id": (
-                *(here.token, ids),
-                f"A token's id, a whole number from 0 to {ids}; an empty cell: the likeliest at the end.",
-            ),
-        },
-    )
+    asked.dress(frame, layout, here.position, {"Token id": (here.token, "the likeliest at the end")})
     for column in range(FIRST_TOKEN, here.last_column + 1):
         frame.column_dimensions[rows.letters(column)].width = 9.5
     frame.freeze_panes = f"{rows.letters(FIRST_TOKEN)}{asked.TOKENS + 1}"

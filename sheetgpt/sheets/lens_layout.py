@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.lens import depths
+from sheetgpt.inspection.lens import TOP, depths
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.grid import FIRST_TOKEN
 
 LENS = "Lens"
 ASKED = 9  # the row of the first yellow cell
-TOP = 10  # tokens at each depth
 TRACKED = ("rank", "logit", "probability", "entropy")
 
 

@@ -1,6 +1,6 @@
 """The rows of the sheet Lens, as records: what each says, its formula at each depth, and its values.
 
-The mathematics and the twin: `gpt2/lens.py`.
+The mathematics and the twin: `inspection/lens.py`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2 import lens, sampling
+from sheetgpt.gpt2 import sampling
+from sheetgpt.inspection import lens
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.asked import used
 from sheetgpt.sheets.formulas import SMALLEST, rank_id, text_at
@@ -156,5 +157,3 @@ def network(
         Block(here.logits, lambda v: shown[v], logit, found.logits, "number"),
     ]
     yield "Logits", f"Each token's column of {layout.config.head} × the normed state.  [n_vocab, depths]", logits
-
-

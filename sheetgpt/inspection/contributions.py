@@ -10,21 +10,77 @@ Sources: Elhage and others, "A Mathematical Framework for Transformer Circuits" 
 `ActivationCache.logit_attrs` and `stack_head_results`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.gpt2.sampling import ROUNDING
+from sheetgpt.inspection.subject import Model, Subject, check_token, place, subject
 
 Array = NDArray[Any]
 
 EMBEDDING, FINAL_NORM = "embedding", "final norm"
 KEY_DIGITS = 9  # parts whose contributions are equal to so many decimals rank in the order of the network
+
+
+def contributions(
+    model: Model = "fairytale",
+    prompt: str | None = None,
+    *,
+    ids: Sequence[int] | None = None,
+    position: int | None = None,
+    token: int | None = None,
+    other: int | None = None,
+) -> pd.DataFrame:
+    """What each part adds to the logit of `token` at a position: the columns `adds` and `length`, of what it writes.
+
+    Without a position it is the last one, without a token id the likeliest next token; with another id, `other`, its
+    logit is subtracted. The column `adds` sums to the logit, which stands in `attrs`.
+    Raises SheetGPTError for bad input.
+    """
+    return table(subject(model, prompt, ids), position, token, other)
+
+
+def residual(
+    model: Model = "fairytale",
+    prompt: str | None = None,
+    *,
+    ids: Sequence[int] | None = None,
+    position: int | None = None,
+) -> pd.DataFrame:
+    """The residual stream at a position: the length of what was `written`, of the `stream` then, its `cosine` with the
+    last state; a row for the embedding, and for every attention and every MLP.
+    """
+    text = subject(model, prompt, ids)
+    found = of(text, position)
+    columns = {"written": found.steps, "stream": found.stream_lengths, "cosine": found.cosines}
+    return pd.DataFrame(columns, index=pd.Index(depths(text.config), name="after"))
+
+
+def table(
+    text: Subject, position: int | None = None, token: int | None = None, other: int | None = None
+) -> pd.DataFrame:
+    """Of a text that has been read: a row a part."""
+    found = of(text, position, token, other)
+    index = pd.MultiIndex.from_tuples([(part.place, part.what) for part in found.parts], names=("place", "part"))
+    frame = pd.DataFrame({"adds": found.values, "length": np.append(found.lengths, np.nan)}, index=index)
+    frame.attrs = {"position": found.position, "token": found.token, "other": found.other, "logit": found.logit}
+    return frame
+
+
+def of(text: Subject, position: int | None = None, token: int | None = None, other: int | None = None) -> "Attribution":
+    """The contributions at a position, by default the last, to a token, by default the likeliest."""
+    at = place(text, position)
+    for id in (token, other):
+        check_token(text.config, id)
+    chosen = int(text.trace["logits"][:, at].argmax()) if token is None else token
+    return attribute(text.params, text.config, text.trace, at, chosen, other)
 
 
 @dataclass(frozen=True)
@@ -46,6 +102,11 @@ def parts(config: GPT2Config) -> tuple[Part, ...]:
     blocks = (Part(f"block {i}", kind, i + 1) for i in range(config.n_layer) for kind in kinds)
     embedding = (Part(EMBEDDING, what, 0) for what in ("token", "position"))
     return (*embedding, *blocks, Part(FINAL_NORM, "bias", config.n_layer + 1))
+
+
+def depths(config: GPT2Config) -> tuple[str, ...]:
+    """Where the stream is looked at: after the embedding, after every attention and every MLP."""
+    return (EMBEDDING, *(f"block {i} {step}" for i in range(config.n_layer) for step in ("attention", "MLP")))
 
 
 @dataclass(frozen=True)
@@ -84,6 +145,11 @@ class Attribution:
     @property
     def stream_lengths(self) -> Array:
         return norm(self.stream)
+
+    @property
+    def steps(self) -> Array:
+        """The length of what was written before each depth.  [2 n_layer + 1]"""
+        return norm(np.diff(self.stream, axis=1, prepend=0))
 
     @property
     def cosines(self) -> Array:

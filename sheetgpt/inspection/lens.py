@@ -5,18 +5,52 @@ variance) and the unembedding, as the last one does: logits = head . ln_f(x).  D
 the model's own output. Source: nostalgebraist, "interpreting GPT: the logit lens" (2020).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import Trace, layer_norm, unembed
+from sheetgpt.inspection.subject import Model, Subject, check_token, place, subject
 
 Array = NDArray[Any]
+
+
+TOP = 10  # tokens at each depth
+
+
+def lens(
+    model: Model = "fairytale",
+    prompt: str | None = None,
+    *,
+    ids: Sequence[int] | None = None,
+    position: int | None = None,
+    token: int | None = None,
+) -> pd.DataFrame:
+    """A row a depth: the `rank`, `logit` and `probability` of a token, the `entropy`, and the ten likeliest tokens.
+
+    Without a position it is the last one, without a token id the likeliest token at the end. The columns 1 to 10 hold
+    the likeliest tokens. Raises SheetGPTError for bad input.
+    """
+    return table(subject(model, prompt, ids), position, token)
+
+
+def table(text: Subject, position: int | None = None, token: int | None = None) -> pd.DataFrame:
+    """Of a text that has been read."""
+    check_token(text.config, token)
+    found = look(text.params, text.config, text.trace, place(text, position), token)
+    own = found.logits[found.token]
+    columns: dict[str, Any] = {"rank": found.ranks, "logit": own, "probability": found.probs, "entropy": found.entropy}
+    frame = pd.DataFrame(columns, index=pd.Index(depths(text.config), name="after"))
+    for rank, ids in enumerate(zip(*found.top(min(TOP, text.config.n_vocab)), strict=True), 1):
+        frame[rank] = [text.shown[id] for id in ids]
+    frame.attrs = {"position": found.position, "token": found.token}
+    return frame
 
 
 @dataclass(frozen=True)
