@@ -11,6 +11,8 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.generate import generate, stream
+from sheetgpt.inspection.contributions import contributions
+from sheetgpt.inspection.lens import lens
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import read
@@ -23,8 +25,10 @@ __all__ = [
     "SheetGPTError",
     "build",
     "check",
+    "contributions",
     "evaluate",
     "generate",
+    "lens",
     "load",
     "read",
     "run",

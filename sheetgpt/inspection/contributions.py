@@ -60,7 +60,7 @@ def residual(
     text = subject(model, prompt, ids)
     found = of(text, position)
     columns = {"written": found.steps, "stream": found.stream_lengths, "cosine": found.cosines}
-    return pd.DataFrame(columns, index=pd.Index(depths(text.config), name="after"))
+    return pd.DataFrame(columns, index=pd.MultiIndex.from_tuples(depths(text.config), names=("after", "step")))
 
 
 def table(
@@ -104,9 +104,9 @@ def parts(config: GPT2Config) -> tuple[Part, ...]:
     return (*embedding, *blocks, Part(FINAL_NORM, "bias", config.n_layer + 1))
 
 
-def depths(config: GPT2Config) -> tuple[str, ...]:
-    """Where the stream is looked at: after the embedding, after every attention and every MLP."""
-    return (EMBEDDING, *(f"block {i} {step}" for i in range(config.n_layer) for step in ("attention", "MLP")))
+def depths(config: GPT2Config) -> tuple[tuple[str, str], ...]:
+    """After what the stream is looked at, place and step: the embedding, then every attention and every MLP."""
+    return ((EMBEDDING, ""), *((f"block {i}", step) for i in range(config.n_layer) for step in ("attention", "MLP")))
 
 
 @dataclass(frozen=True)

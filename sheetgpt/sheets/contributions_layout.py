@@ -90,7 +90,7 @@ class ContributionsLayout:
         return table.line(part.level).stripe(column)
 
     @cached_property
-    def depths(self) -> tuple[str, ...]:
+    def depths(self) -> tuple[tuple[str, str], ...]:
         return depths(self.config)
 
     # The workings

@@ -147,14 +147,14 @@ def stream_rows(palette: Palette, work: Workings, found: Attribution) -> Iterato
     yield rows.row(table.row - 1, *(rows.text(c, head, palette["header"]) for c, head in heads), height=TALL)
     states = [here.states.stripe(d).local for d in range(here.states.n_columns)]
     end = len(states) - 1
-    for d, name in enumerate(here.depths):
+    for d, (place, step_name) in enumerate(here.depths):
         own, size = states[d], here.state_lengths.stripe(d).local
         step = f"({own}-{states[d - 1]})" if d else own
         product = f"{size}*{here.state_lengths.stripe(end).local}"
         cosine = f"IF({product}>0,SUMPRODUCT({own},{states[end]})/({product}),0)"
         yield rows.row(
             table.row + d,
-            rows.text(1, name, palette["name"]),
+            rows.text(1, f"{place} {step_name}".strip(), palette["name"]),
             rows.formula(3, work.guarded(f"SQRT(SUMPRODUCT({step}*{step}))"), float(found.steps[d]), share),
             rows.formula(4, size, float(found.stream_lengths[d]), share),
             rows.formula(5, work.guarded(cosine), float(found.cosines[d]), share),

@@ -147,26 +147,30 @@ def _direction_lines(work: Workings, palette: Palette, found: Attribution, scale
     yield rows.row(here.scales.row, rows.text(1, "scale of each token's numbers", palette["label"]), *cells)
 
 
+def _name_rows(work: Workings, palette: Palette) -> Iterator[Row]:
+    """Above each column the place in the network, and what it is there."""
+    here, blocks = work.here, range(work.here.config.n_layer)
+    columns = [
+        *(UNEMBEDDING, DIRECTION),
+        *range(FIRST_TOKEN, FIRST_TOKEN + len(here.parts)),
+        *range(here.mixed.column, here.mixed.last_column + 1),
+        *range(here.states.column, here.states.last_column + 1),
+    ]
+    names = [
+        *(("unembed-", "ding"), ("direction", "")),
+        *((part.place, part.what) for part in here.parts),
+        *((f"block {i}", "z") for i in blocks),
+        *((place, f"after {step}" if step else "stream") for place, step in here.depths),
+    ]
+    for below in (0, 1):
+        cells = (rows.text(c, name[below], palette["header"]) for c, name in zip(columns, names, strict=True))
+        yield rows.row(here.head + below, *cells)
+
+
 def _head_rows(work: Workings, palette: Palette, found: Attribution) -> Iterator[Row]:
-    """Names, sums and lengths above the columns."""
-    here, layers = work.here, range(work.here.config.n_layer)
-    n, header, signed = here.head, palette["header"], palette["signed"]
-    depths = [name.rpartition(" ")[::2] for name in here.depths]
-    for below, tops in enumerate(
-        (
-            [*(part.place for part in here.parts), *(f"block {i}" for i in layers), *(a or b for a, b in depths)],
-            [*(part.what for part in here.parts), *("z" for _ in layers), *(b if a else "" for a, b in depths)],
-        )
-    ):
-        columns = [
-            *range(FIRST_TOKEN, FIRST_TOKEN + len(here.parts)),
-            *range(here.mixed.column, here.mixed.last_column + 1),
-            *range(here.states.column, here.states.last_column + 1),
-        ]
-        own = [("unembed-", "direction"), ("ding", "")][below]
-        left = rows.joined(rows.text(UNEMBEDDING + k, word, header) for k, word in enumerate(own))
-        cells = (rows.text(column, word, header) for column, word in zip(columns, tops, strict=True))
-        yield rows.row(n + below, left, *cells)
+    """The sums and lengths above the columns."""
+    here, signed = work.here, palette["signed"]
+    yield from _name_rows(work, palette)
     numbers = rows.numbers(FIRST_TOKEN, np.arange(len(here.parts)), palette["index"])
     yield rows.row(here.numbers.row, rows.text(1, "number", palette["label"]), numbers)
     every = range(len(here.parts))
