@@ -11,6 +11,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.generate import generate, stream
+from sheetgpt.inspection.attention import attention, heads
 from sheetgpt.inspection.contributions import contributions
 from sheetgpt.inspection.lens import lens
 from sheetgpt.verification.verify import verify
@@ -23,11 +24,13 @@ __all__ = [
     "Checkpoint",
     "Prediction",
     "SheetGPTError",
+    "attention",
     "build",
     "check",
     "contributions",
     "evaluate",
     "generate",
+    "heads",
     "lens",
     "load",
     "read",

@@ -13,8 +13,10 @@ from rich.table import Table
 import sheetgpt
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.look import app as look
 from sheetgpt.ooxml.book import Progress, Written
-from sheetgpt.progress import bar, spinner
+from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, WorkbookFile, ids_of
+from sheetgpt.progress import bar, printer, spinner
 from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.verification.report import MOST, Report
 from sheetgpt.workbook.build import load_fitting, planned
@@ -29,23 +31,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-out, err = Console(), Console(stderr=True)
-if not out.is_terminal:
-    out = Console(width=160)  # into a file or a pipe: nothing is cut off
+app.add_typer(look, name="look")
+out, err = printer(), Console(stderr=True)
 
 Model = Annotated[
     str,
     typer.Argument(help="`fairytale` (bundled), a folder, a .safetensors file, or a name on the Hugging Face hub."),
 ]
-WorkbookFile = Annotated[Path, typer.Argument(help="A workbook built by sheetgpt.", show_default=False)]
-Prompt = Annotated[str | None, typer.Option(help="The text to continue.", show_default=False)]
-Ids = Annotated[str | None, typer.Option(help="Token ids in place of a text, such as 1,2,3.", show_default=False)]
 Temperature = Annotated[
     float | None,
     typer.Option(help="0 always takes the likeliest token; 1 keeps the model's own probabilities.", show_default=False),
-]
-NewTokens = Annotated[
-    int | None, typer.Option("--new-tokens", "--generate", help="How many tokens to write.", show_default=False)
 ]
 TopK = Annotated[
     int | None, typer.Option(help="Choose among this many of the likeliest tokens, 1 to 64.", show_default=False)
@@ -60,9 +55,6 @@ Seed = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print less.")]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Also write the result to this file, as JSON.", show_default=False)
-]
-MovedModel = Annotated[
-    str | None, typer.Option("--model", help="The checkpoint, if it has moved since the build.", show_default=False)
 ]
 Timeout = Annotated[
     float, typer.Option("--engine-timeout", help="Seconds after which the spreadsheet program is stopped.")
@@ -102,7 +94,7 @@ def build(
     sheets: Annotated[
         str | None,
         typer.Option(
-            help="Which of the expensive sheets that look inside: `all`, or names such as lens,embedding."
+            help="Which of the expensive sheets that look inside: `all`, `none`, or names such as lens,embedding."
             " [default: all, or none from 50 million parameters on]",
             show_default=False,
         ),
@@ -132,7 +124,7 @@ def build(
         target = sheetgpt.build(
             *(checkpoint, output),
             prompt=prompt,
-            ids=_ids(ids),
+            ids=ids_of(ids),
             context=context,
             new_tokens=new_tokens,
             **{name: value for name, value in settings.items() if value is not None},
@@ -206,7 +198,7 @@ def verify(
             workbook,
             engine=engine,
             prompt=prompt,
-            ids=_ids(ids),
+            ids=ids_of(ids),
             new_tokens=new_tokens,
             temperature=temperature,
             top_k=top_k,
@@ -278,7 +270,7 @@ def run(
     --numpy the evaluator's own continuation is printed below it; the two must choose the same tokens.
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    given: dict[str, Any] = {"prompt": prompt, "ids": _ids(ids), **settings}
+    given: dict[str, Any] = {"prompt": prompt, "ids": ids_of(ids), **settings}
     if stream and (json_out or numpy):
         raise SheetGPTError("--stream prints only the new text: leave out --json and --numpy.")
     if stream:
@@ -350,16 +342,6 @@ def check(
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     out.print(count if problems else "[green]clean[/green]: no rule is broken")
     raise typer.Exit(1 if problems else 0)
-
-
-def _ids(text: str | None) -> list[int] | None:
-    """`1,2,3` as numbers."""
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.replace(" ", "").split(",") if part]
-    except ValueError:
-        raise SheetGPTError(f"--ids takes whole numbers separated by commas, such as 1,2,3, not {text!r}.") from None
 
 
 def _write(target: Path, text: str) -> None:

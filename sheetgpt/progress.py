@@ -1,4 +1,4 @@
-"""What a terminal shows while work goes on; a file or a pipe gets nothing."""
+"""Where the commands print, and what a terminal shows while work goes on; a file or a pipe gets nothing of that."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +7,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from sheetgpt.ooxml.book import Written
+
+
+def printer() -> Console:
+    """As wide as the terminal; into a file or a pipe wide enough that nothing is cut off."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
 
 
 @contextmanager

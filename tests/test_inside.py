@@ -106,8 +106,14 @@ def test_what_is_not_there_is_refused(asked: dict[str, int], words: str) -> None
 @pytest.fixture(scope="module")
 def inside(odd: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Only these two sheets beside the network."""
-    return build(odd, tmp_path_factory.mktemp("inside") / "inside.xlsx", ids=[36, 0, 0, 7], context=9, new_tokens=2,
-                 without="attention")
+    return build(
+        odd,
+        tmp_path_factory.mktemp("inside") / "inside.xlsx",
+        ids=[36, 0, 0, 7],
+        context=9,
+        new_tokens=2,
+        without="attention",
+    )
 
 
 READ = ["contributions", "contributions_sum", "contributions_logit", "logits"]

@@ -18,6 +18,7 @@ ROOT = Path(sheetgpt.__file__).parent
 # part of the package -> the parts that it may use, beside itself and `errors`
 MAY_USE: dict[str, set[str]] = {
     "errors": set(),
+    "options": set(),
     "text": set(),
     "ooxml": set(),
     "excel_rules": {"ooxml"},
@@ -29,7 +30,7 @@ MAY_USE: dict[str, set[str]] = {
     "workbook": {"sheets", "engines", "inspection", "gpt2", "text", "ooxml"},
     "verification": {"workbook", "sheets", "engines", "gpt2", "text", "ooxml"},
 }
-ON_TOP = ("__init__", "cli")  # use everything
+ON_TOP = ("__init__", "cli", "look")  # use everything
 
 
 def modules() -> dict[str, Path]:

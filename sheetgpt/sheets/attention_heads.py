@@ -17,19 +17,11 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Row, letters
 from sheetgpt.sheets.attention_layout import ACTIVE, ATTENTION, KEY, NONE, PLACE, SHARE, Places
-from sheetgpt.sheets.attention_words import Seen
+from sheetgpt.sheets.attention_words import IN_WORDS, Seen
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.palette import Palette
 
 HEADS = ("previous token", "first token", "itself", "earlier copies", "after the copies", "entropy, bits")
-IN_WORDS = {
-    "": "",
-    "previous": "the previous token",
-    "first": "the first token",
-    "itself": "itself",
-    "duplicate": "earlier copies of the token",
-    "induction": "what came after an earlier copy",
-}
 
 
 def colour(frame: Worksheet, at: Places) -> None:

@@ -14,6 +14,14 @@ from sheetgpt.sheets.state import State
 
 N_RANKED = 3
 STEP = 1e-12  # between two keys that get the same attention, so that the first of them comes first
+IN_WORDS = {
+    "": "",
+    "previous": "the previous token",
+    "first": "the first token",
+    "itself": "itself",
+    "duplicate": "earlier copies of the token",
+    "induction": "what came after an earlier copy",
+}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.sheets import optional_sheets
+from sheetgpt.sheets.layout import NO_SHEETS
 
 ALL = "all"
 Names = str | Sequence[str]
@@ -29,11 +30,12 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def named(wanted: Names, option: str) -> list[str]:
-    """`attention,lens` or `all` as names. Refuses one that no sheet has."""
+    """`attention,lens`, `all` or `none` as names. Refuses one that no sheet has."""
     known = [sheet.name for sheet in optional_sheets()]
     words = wanted.split(",") if isinstance(wanted, str) else wanted
     given = [word.strip().lower() for word in words if word.strip()]
     for name in given:
-        if name != ALL and name not in known:
-            raise SheetGPTError(f"{option} {name}: there is no such sheet; choose among {', '.join([ALL, *known])}.")
-    return known if ALL in given else given
+        if name not in (ALL, NO_SHEETS, *known):
+            choices = ", ".join([ALL, NO_SHEETS, *known])
+            raise SheetGPTError(f"{option} {name}: there is no such sheet; choose among {choices}.")
+    return known if ALL in given else [name for name in given if name in known]

@@ -111,7 +111,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             tied=bool(found["tied"]),
         )
         context, n_bytes, rounds, end = (int(found[name]) for name in _SIZES)
-        inside = _optional(str(found.get(_SHEETS, NO_SHEETS)))
+        inside = ordered(named(str(found.get(_SHEETS, NO_SHEETS)), _SHEETS))
         layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)), inside)
         cost = None
         if layout.weights != EXACT:
@@ -136,11 +136,6 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         (_text(cells["by_hand_text"]), _text(cells["by_hand_utf8"])),
         _chosen(path, layout),
     )
-
-
-def _optional(names: str) -> tuple[str, ...]:
-    """The optional sheets that the Model sheet names, in the order of the registry."""
-    return () if names == NO_SHEETS else ordered(named(names, _SHEETS))
 
 
 def _chosen(path: Path, layout: Layout) -> dict[str, Value]:
