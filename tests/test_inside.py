@@ -12,9 +12,10 @@ import sheetgpt
 from sheetgpt.engines import Step, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.model import forward
 from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import lens as seen
-from sheetgpt.inspection.subject import subject
+from sheetgpt.inspection.subject import Subject, subject
 from sheetgpt.sheets import contributions as contributions_sheet
 from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.verification.verify import Case, judge, prepare, verify
@@ -38,11 +39,18 @@ def ids_of(file: str, case: str) -> list[int]:
     return [int(i) for i in np.load(GOLDEN / file)[f"{case}.ids"]]
 
 
+def read(checkpoint: Checkpoint, ids: list[int]) -> Subject:
+    """With the weights' own bits, as `transformers` has them, in place of their decimals."""
+    params = {name: tensor.astype(np.float64) for name, tensor in checkpoint.params.items()}
+    shown = [str(i) for i in range(checkpoint.config.n_vocab)]
+    return Subject(checkpoint.config, params, forward(params, checkpoint.config, ids), tuple(ids), shown)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_lens_agrees_with_transformers(case: str) -> None:
     checkpoint, ids = model_of(case)
     golden = np.load(GOLDEN / "inside.npz")
-    text = subject(checkpoint, None, ids)
+    text = read(checkpoint, ids)
     found = seen.look(text.params, text.config, text.trace, len(ids) - 1)
     top = np.array(found.top(10)).T
     np.testing.assert_array_equal(top, golden[f"{case}.lens_ids"])
@@ -58,7 +66,7 @@ def test_the_lens_agrees_with_transformers(case: str) -> None:
 def test_the_contributions_agree_with_transformers(case: str) -> None:
     """Which were found by taking each part out of the last state, the final norm's variance held fixed."""
     checkpoint, ids = model_of(case)
-    golden, text = np.load(GOLDEN / "inside.npz"), subject(checkpoint, None, ids)
+    golden, text = np.load(GOLDEN / "inside.npz"), read(checkpoint, ids)
     found = made_of.of(text)
     adds, written = golden[f"{case}.adds"], golden[f"{case}.written"]
     np.testing.assert_allclose(found.values, adds, rtol=1e-9, atol=1e-9 * np.abs(adds).max())
