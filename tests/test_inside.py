@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openpyxl
 import pytest
-from patching import patch, set_formula
+from patching import patch, set_formula, set_number
 
 import sheetgpt
 from sheetgpt.engines import Step, libreoffice
@@ -17,7 +18,11 @@ from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import lens as seen
 from sheetgpt.inspection.subject import Subject, subject
 from sheetgpt.sheets import contributions as contributions_sheet
-from sheetgpt.sheets.home_prompt import FINE
+from sheetgpt.sheets import lens as lens_sheet
+from sheetgpt.sheets.asked import NO_POSITION, NO_TOKEN
+from sheetgpt.sheets.contributions import NOT_SCORED
+from sheetgpt.sheets.home import ASIDE_ROW
+from sheetgpt.sheets.home_prompt import FINE, NOTE
 from sheetgpt.verification.verify import Case, judge, prepare, verify
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
@@ -102,7 +107,7 @@ def test_the_stream_ends_in_its_last_state() -> None:
     ("asked", "words"),
     [({"position": 9}, "no position 9"), ({"position": -1}, "no position -1"), ({"token": 2048}, "no token 2048")],
 )
-def test_what_is_not_there_is_refused(asked: dict[str, int], words: str) -> None:
+def test_what_is_not_there_is_refused(asked: dict[str, Any], words: str) -> None:
     for function in (sheetgpt.lens, sheetgpt.contributions):
         with pytest.raises(SheetGPTError, match=words):
             function("fairytale", "The king", **asked)
@@ -154,3 +159,84 @@ def test_contributions_sum_to_the_logit_in_libreoffice(
         assert total == pytest.approx(wanted, rel=1e-9, abs=1e-9), (ids, position, token, other)
         frame = sheetgpt.contributions(checkpoint, ids=ids, position=position, token=token, other=other)
         np.testing.assert_allclose(numbers["contributions"][0], frame["adds"], rtol=1e-9, atol=1e-11)
+
+
+ASKED: tuple[dict[str, Any], ...] = (
+    {},
+    {"contributions_position": 0, "lens_position": 0, "lens_token": 36},
+    {"contributions_position": 2.9, "contributions_token": 5.5, "lens_position": 2, "lens_token": 0.5},
+    {"contributions_other": 7, "contributions_position": "", "lens_position": ""},
+    {"contributions_token": 7, "contributions_other": 7},
+    {"contributions_position": 6, "contributions_token": 37, "lens_position": -1, "lens_token": 99},
+    {"contributions_position": "two", "contributions_token": "x", "contributions_other": "y", "lens_token": "x"},
+)
+
+
+@pytest.mark.parametrize("score", [True, False])
+def test_whatever_is_asked_every_cell_is_verified(inside: Path, odd: Checkpoint, tmp_path: Path, score: bool) -> None:
+    """Without scores the Output sheet has no logits before the last token of the prompt."""
+    workbook = inside if score else build(odd, tmp_path / "b.xlsx", ids=[36, 0, 0, 7], context=9, score_prompt=False)
+    case = prepare(workbook, {}, odd.source, as_saved=True)
+    assert isinstance(case, Case)
+    cases = [replace(case, state=replace(case.state, chosen={**case.state.chosen, **asked})) for asked in ASKED]
+    steps = [Step(asked_now(one), [*one.areas.values()], hard=k % 2 == 0) for k, one in enumerate(cases)]
+    said = set()
+    for one, found in zip(cases, libreoffice.run(workbook, steps), strict=True):
+        report = judge(one, "libreoffice", found)
+        assert report.passed, (one.state.chosen, report.frame()[lambda f: ~f.passed].to_string())
+        for title in ("Contributions", "Lens"):
+            cells = found[one.areas[title]]
+            assert cells is not None
+            said |= {text for text in cells.texts.values() if text.startswith(NOTE) or text == FINE}
+    expected = [FINE, NO_POSITION, NO_TOKEN, *([] if score else [NOT_SCORED])]
+    for words in expected:
+        assert any(words in text for text in said), (words, said)
+
+
+def asked_now(case: Case) -> dict[str, Any]:
+    return {**case.puts, **{name: None if value == "" else value for name, value in case.state.chosen.items()}}
+
+
+def test_what_is_chosen_is_read_back(inside: Path, odd: Checkpoint, tmp_path: Path) -> None:
+    """A workbook that was saved with other choices is verified with them."""
+    book = openpyxl.load_workbook(inside)
+    places = {name: str(book.defined_names[name].attr_text) for name in ("contributions_position", "lens_token")}
+    cells = {name: place.rpartition("!")[2].replace("$", "") for name, place in places.items()}
+    changed = patch(
+        *(inside, tmp_path / "chosen.xlsx"),
+        {"Contributions": set_number(cells["contributions_position"], 1), "Lens": set_number(cells["lens_token"], 9)},
+    )
+    chosen = open_workbook(changed).chosen
+    assert (chosen["contributions_position"], chosen["lens_token"]) == (1, 9)
+    assert verify(changed, model=odd.source).passed
+
+
+def test_a_broken_formula_is_named(inside: Path, odd: Checkpoint, tmp_path: Path) -> None:
+    """A part's number in the table, a rank, a link on Home: nothing else depends on these."""
+    layout = contributions_sheet.layout_of(open_workbook(inside).layout)
+    heat, rank = layout.heat.line(1).stripe(2).cells, lens_sheet.layout_of(open_workbook(inside).layout).tracked("rank")
+    changes = {
+        "Contributions": set_formula(heat, lambda formula: f"{formula}*1.00001"),
+        "Lens": set_formula(rank.stripe(1).cells, lambda formula: f"1+{formula}"),
+        "Home": set_formula(f"C{ASIDE_ROW}", lambda formula: f"-{formula}"),
+    }
+    broken = patch(inside, tmp_path / "broken.xlsx", changes)
+    assert verify(broken, engine="cached", model=odd.source).passed
+    wrong = verify(broken, model=odd.source).wrong_cells
+    assert {f"Contributions!{heat}", f"Lens!{rank.stripe(1).cells}", f"Home!C{ASIDE_ROW}"} <= set(wrong)
+
+
+def test_home_says_which_parts_decided(inside: Path, odd: Checkpoint, tmp_path: Path) -> None:
+    """The three strongest, with a link; nothing where the sheet is left out."""
+    home = openpyxl.load_workbook(inside, data_only=True)["Home"]
+    line = [cell.value for cell in home[ASIDE_ROW]]
+    frame = sheetgpt.contributions(odd, ids=open_workbook(inside).ids)
+    strongest = frame["adds"].reindex(frame["adds"].abs().sort_values(ascending=False).index)[:3]
+    assert [line[c] for c in (2, 5, 9)] == pytest.approx(strongest.tolist())
+    assert [line[c] for c in (3, 6, 10)] == [" ".join(name) for name in strongest.index]
+    link = home.cell(ASIDE_ROW, 1).hyperlink
+    assert link is not None
+    assert str(link.location).startswith("'Contributions'!A")
+    bare = build(odd, tmp_path / "bare.xlsx", ids=[36], context=4, without="lens,contributions,attention")
+    assert not any(cell.value for cell in openpyxl.load_workbook(bare)["Home"][ASIDE_ROW])
+    assert sheetgpt.check(inside) == []
