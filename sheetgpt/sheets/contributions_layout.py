@@ -77,6 +77,11 @@ class ContributionsLayout:
         """A row for the stream after the embedding, and after every attention and every MLP."""
         return self._area(self.sizes.last_row + 4, 3, len(self.depths), 3)
 
+    @property
+    def n_beside(self) -> int:
+        """Rows from the stream's first on that its charts stand beside."""
+        return max(13, len(self.depths))
+
     @cached_property
     def kinds(self) -> Sequence[tuple[str, str]]:
         """The columns of the tables: what the part is called, and how its column is headed."""
@@ -98,7 +103,7 @@ class ContributionsLayout:
     @property
     def mean(self) -> Area:
         """Of gain × unembedding."""
-        return self._area(self.stream.last_row + 3, 3)
+        return self._area(self.stream.row + self.n_beside + 2, 3)
 
     @property
     def rstd(self) -> Area:

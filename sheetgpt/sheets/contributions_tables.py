@@ -186,5 +186,5 @@ def add_charts(frame: Worksheet, here: ContributionsLayout) -> None:
         chart.legend.position = "b"
         chart.y_axis.scaling.min = 0 if len(columns) > 1 else None
         chart.x_axis.tickLblPos = "low"
-        chart.anchor = between(left, stream.row - 1, 6, max(14, stream.n_rows + 1))
+        chart.anchor = between(left, stream.row - 1, 6, here.n_beside + 1)
         frame.add_chart(chart)

@@ -25,7 +25,7 @@ from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
 LINKS_ROW = 44
-ASIDE_ROW = LINKS_ROW - 2  # a line that another sheet has for Home
+ASIDE_ROW = LINKS_ROW - 3  # a line that another sheet has for Home
 WORDS = "the prompt, the settings, the ten likeliest next tokens"
 
 
