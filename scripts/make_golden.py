@@ -5,8 +5,9 @@ each case the token ids, every block's output [n_layer, n_embd, T] and logits (t
 bundled model's of the last). The checkpoint is made only where it is not there yet. And choices.npz: the greedy
 continuation of every case, and what Hugging Face's top-k and top-p leave of the logits: "case,temperature,k,p"
 is the vocabulary's probabilities afterwards, 0 where a token is out. Their top-k keeps all that tie with the k-th token
-and ours the lowest ids; no case here has such a tie. And inside.npz: what the last token's states look like through
-the final norm and unembedding, and what each part of the network adds to its largest logit.
+and ours the lowest ids; no case here has such a tie. And attentions.npz: of the bundled model on each prompt, and on a
+text that repeats itself, the ids and every head's pattern, [n_layer, n_head, query, key]. And inside.npz: what the last
+token's states look like through the final norm and unembedding, and what each part adds to its largest logit.
 
     python -m pip install -e '.[oracle]'
     python scripts/make_golden.py
@@ -33,6 +34,7 @@ from sheetgpt.text.tokenizer import Tokenizer
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 BUNDLED = Path(__file__).parent.parent / "sheetgpt" / "models" / "fairytale"
 PROMPTS = ("Once upon a time there was a", "“Who is there?” cried the old witch.", "<|endoftext|>The king")
+REPEATED = "The old king said: the old king is dead, the old king"
 ODD_IDS = {"long": [96, 0, 5, 5, 41, 17, 88, 3, 60], "one": [7]}
 ACTIVATIONS = ("gelu_new", "gelu", "relu")
 NEW_TOKENS = 15  # with the longest prompt as many as the odd model has positions
@@ -72,6 +74,11 @@ def main() -> None:
     write(args.out / "fairytale.npz", cases)
     write(args.out / "choices.npz", chosen)
     write(args.out / "inside.npz", inside)
+    patterns: Arrays = {}
+    for i, text in enumerate((*PROMPTS, REPEATED)):
+        ids = tokenizer.encode(text)
+        patterns |= {f"{i}.ids": np.array(ids, float), f"{i}.attentions": attentions(args.model, ids)}
+    write(args.out / "attentions.npz", patterns)
 
 
 def make_odd(folder: Path) -> None:
@@ -118,6 +125,13 @@ def outputs(folder: Path, ids: list[int], **changes: str) -> tuple[NDArray[np.fl
         logits = model(torch.tensor([ids])).logits[0].T.numpy()
     assert logits.dtype == np.float64
     return np.stack(blocks), logits
+
+
+def attentions(folder: Path, ids: list[int]) -> NDArray[np.float64]:
+    """Who looks at whom, in every head.  [n_layer, n_head, query, key]"""
+    with torch.no_grad():
+        found = load_model(folder)(torch.tensor([ids]), output_attentions=True).attentions
+    return np.concatenate([layer.numpy() for layer in found])
 
 
 def load_model(folder: Path, **changes: str) -> GPT2LMHeadModel:
