@@ -28,7 +28,7 @@ from sheetgpt.sheets.token_sheet import Prompt, letter
 
 POSITIONS, TOKENS = 4, 5  # rows of the text
 TYPED, USED, SHOWN = 3, 4, 5  # columns: what is typed, what it comes to, the token there
-LAST_COLUMN = FIRST_TOKEN + 12  # of the coloured bars
+LAST_COLUMN = FIRST_TOKEN + 11  # of the coloured bars
 NO_POSITION = "The text has no such position, so its last token is taken: positions are 0 to "
 NO_TOKEN = "No token has this id, so it counts as empty: ids are 0 to "
 

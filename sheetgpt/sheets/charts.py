@@ -45,9 +45,9 @@ def mark(series: Any, color: str) -> None:
 
 def _plain(chart: Any, title: str, number_format: str) -> Any:
     chart.style = 10
-    chart.title = Title(tx=Text(rich=_rich(title, 1000, True)), overlay=False)
+    chart.title = Title(tx=Text(rich=rich(title, 1000, True)), overlay=False)
     for axis in (chart.x_axis, chart.y_axis):
-        axis.txPr = _rich("", 800, False)
+        axis.txPr = rich("", 800)
     chart.roundedCorners = chart.varyColors = False  # Excel takes true for both where they are missing
     chart.x_axis.tickLblSkip = 1
     chart.x_axis.delete = chart.y_axis.delete = False
@@ -55,7 +55,7 @@ def _plain(chart: Any, title: str, number_format: str) -> Any:
     return chart
 
 
-def _rich(words: str, size: int, bold: bool) -> RichText:
+def rich(words: str, size: int, bold: bool = False) -> RichText:
     """A chart's text; `size` in hundredths of a point."""
     style = CharacterProperties(sz=size, b=bold)
     runs = [RegularTextRun(rPr=style, t=words)] if words else []

@@ -194,7 +194,7 @@ def _facts(work: Workings, palette: Palette, found: Attribution) -> Iterator[tup
     )
     for i, (title, source, value, style) in enumerate(facts):
         area = here.fact(i)
-        label = rows.text(area.column - 4, title, palette["name"])
+        label = rows.text(area.column - 3, title, palette["name"])
         yield area.row, label + rows.formula(area.column, work.guarded(source), value, palette[style], doubt)
 
 

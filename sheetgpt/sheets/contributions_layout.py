@@ -53,7 +53,7 @@ class ContributionsLayout:
 
     def fact(self, i: int) -> Area:
         """The sum of all parts, the logit, their difference."""
-        return self._area(ASKED + i, FIRST_TOKEN + 10)
+        return self._area(ASKED + i, FIRST_TOKEN + 8)
 
     # The answers
 

@@ -17,7 +17,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets import asked
 from sheetgpt.sheets.asked import bar
-from sheetgpt.sheets.charts import bars, between, lines, mark
+from sheetgpt.sheets.charts import bars, between, lines, mark, rich
 from sheetgpt.sheets.contributions_layout import (
     ADDS,
     CONTRIBUTIONS,
@@ -171,7 +171,7 @@ def add_charts(frame: Worksheet, here: ContributionsLayout) -> None:
     strongest.x_axis.scaling.orientation = "maxMin"
     strongest.x_axis.tickLblPos = "low"
     strongest.legend = None
-    strongest.anchor = between(FIRST_TOKEN, ranks.row - 1, 12, ranks.n_rows + 2)
+    strongest.anchor = between(FIRST_TOKEN, ranks.row - 1, 10, ranks.n_rows + 2)
     frame.add_chart(strongest)
     names = Reference(frame, 1, stream.row, 1, stream.last_row)
     for title, form, columns, left in (
@@ -185,6 +185,6 @@ def add_charts(frame: Worksheet, here: ContributionsLayout) -> None:
         chart.set_categories(names)
         chart.legend.position = "b"
         chart.y_axis.scaling.min = 0 if len(columns) > 1 else None
-        chart.x_axis.tickLblPos = "low"
+        chart.x_axis.tickLblPos, chart.x_axis.txPr = "low", rich("", 700)
         chart.anchor = between(left, stream.row - 1, 6, here.n_beside + 1)
         frame.add_chart(chart)

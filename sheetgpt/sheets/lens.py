@@ -101,7 +101,7 @@ def _rows(state: State, palette: Palette, here: LensLayout) -> Iterator[Row]:
     yield rows.row(1, rows.text(1, LENS, palette["title"]), rows.text(3, note, palette["note"]), height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     yield from asked.strip_rows(layout, palette, state.prompt)
-    last = here.charts + 11
+    last = here.charts + 7
     yield bar(ASKED - 2, palette, "What is asked", last=last)
     yield from asked.line_rows(layout, palette, question(state, here, found), {})
     for title, words, blocks in sections(state, here, found):
@@ -171,14 +171,14 @@ def _dress(frame: Worksheet, layout: Layout, here: LensLayout) -> None:
 def _add_charts(frame: Worksheet, here: LensLayout) -> None:
     """What becomes of the token: probability and rank; logit and entropy."""
     names = Reference(frame, FIRST_TOKEN, here.tokens.row - 1, FIRST_TOKEN + len(here.depths) - 1)
-    places = ((0, 0, 6, 9), (6, 0, 6, 9), (0, 9, 6, 9), (6, 9, 6, 9))
+    places = ((0, 0), (0, 9), (4, 0), (4, 9))
     shown = (
         ("Probability of the token", "0%", "probability", "C55A11"),
         ("Its rank, 1 the likeliest", "0", "rank", "2F5597"),
         ("Its logit", "0", "logit", "7030A0"),
         ("Entropy, bits", "0", "entropy", "548235"),
     )
-    for (right, down, wide, tall), (title, form, name, color) in zip(places, shown, strict=True):
+    for (right, down), (title, form, name, color) in zip(places, shown, strict=True):
         chart, area = lines(title, form), here.tracked(name)
         data = Reference(frame, area.column, area.row, area.last_column, area.row)
         chart.add_data(data, from_rows=True)
@@ -192,5 +192,5 @@ def _add_charts(frame: Worksheet, here: LensLayout) -> None:
             chart.x_axis.tickLblPos = "high"
         elif name in ("probability", "entropy"):
             chart.y_axis.scaling.min = 0
-        chart.anchor = between(here.charts + right, here.tokens.row - 1 + down, wide, tall)
+        chart.anchor = between(here.charts + right, here.tokens.row - 1 + down, 4, 9)
         frame.add_chart(chart)

@@ -94,4 +94,4 @@ class LensLayout:
 
     @property
     def last_column(self) -> int:
-        return max(self.charts + 11, FIRST_TOKEN + self.context - 1, FIRST_TOKEN + 12)
+        return max(self.charts + 7, FIRST_TOKEN + self.context - 1, FIRST_TOKEN + 12)
