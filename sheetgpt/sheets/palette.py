@@ -23,6 +23,7 @@ _STYLES = {
     "id": Style(color="595959", align="center", middle=True),
     "flag": Style(color="A6A6A6", align="center", number_format='"yes";;"no"'),
     "number": Style(number_format="0.000"),
+    "signed": Style(number_format="+0.000;-0.000;0.000", align="center"),
     "weight": Style(color="375623", fill="E2EFDA", number_format="0.0000"),
     "input": Style(bold=True, fill="FFE699", align="center", boxed=True),
     "prompt": Style(bold=True, size=12, fill="FFE699", wrap=True, number_format="@", middle=True),
