@@ -17,7 +17,7 @@ import sheetgpt
 from sheetgpt import screen
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError, visible
-from sheetgpt.ooxml import unfinished
+from sheetgpt.ooxml import target, unfinished
 from sheetgpt.ooxml.book import Progress, Written
 from sheetgpt.progress import bar, spinner
 from sheetgpt.screen import LONG, Closed, Screen, Table
@@ -25,7 +25,7 @@ from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.verification.report import MOST, Report
 from sheetgpt.workbook.build import load_fitting, planned
 from sheetgpt.workbook.limits import file_bytes, forecast, in_browsers, memory_bytes
-from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.reopen import open_workbook, own_files_of
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
@@ -115,12 +115,14 @@ def build(
 
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
     """
+    if output is not None:
+        target.check(output, "-o", {}, makes_folders=True)
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-        target = sheetgpt.build(
+        made = sheetgpt.build(
             *(checkpoint, output),
             prompt=prompt,
             ids=_ids(ids),
@@ -134,14 +136,14 @@ def build(
             progress=_saying_first(room, advance),
         )
     if not quiet:
-        size = target.stat().st_size
-        out.say(f"{target}  {size / 1e6:,.1f} MB")
+        size = made.stat().st_size
+        out.say(f"{made}  {size / 1e6:,.1f} MB")
         memory = f"LibreOffice needs about {memory_bytes(layout) / 1e9:.1f} GB of memory to open it."
         out.say(f"{memory} {in_browsers(layout, size)}")
         if size >= libreoffice.LARGEST:
             out.say(f"{libreoffice.TOO_LARGE}.", style="dark_orange")
         if weights != "exact" or digits is not None:
-            book = open_workbook(target)
+            book = open_workbook(made)
             out.say(f"Weights ({book.layout.weights}): {book.cost}.")
 
 
@@ -190,6 +192,9 @@ def verify(
 
     Exit status: 0 if everything agrees to 1e-9 relative, 1 if something differs, 2 for bad input.
     """
+    if json_file is not None:
+        own = {"the workbook itself": [workbook], "one of the checkpoint's own files": own_files_of(workbook, model)}
+        target.check(json_file, "--json", own, makes_folders=False)
     with spinner(err, quiet, f"recalculating in {engine}"):
         report = sheetgpt.verify(
             workbook,
@@ -206,9 +211,11 @@ def verify(
             timeout=timeout,
             wrong_cells=None if everything else MOST,
         )
-    if json_file is not None:
-        _write(json_file, report.to_json())
-    _print_report(report, everything, quiet)
+    try:
+        if json_file is not None:
+            _write(json_file, report.to_json())
+    finally:  # a disk that has filled up meanwhile doesn't take the verdict along
+        _print_report(report, everything, quiet)
     raise typer.Exit(0 if report.passed else 1)
 
 
@@ -360,12 +367,12 @@ def _ids(text: str | None) -> list[int] | None:
         raise SheetGPTError(f"--ids takes whole numbers separated by commas, such as 1,2,3, not {text!r}.") from None
 
 
-def _write(target: Path, text: str) -> None:
+def _write(path: Path, text: str) -> None:
     try:
-        with unfinished.whole(target) as whole:
+        with unfinished.whole(path) as whole:
             whole.write_text(text + "\n", "utf-8")
     except OSError as error:
-        raise SheetGPTError(f"{target} can't be written: {error.strerror}.") from error
+        raise SheetGPTError(f"{path} can't be written: {error.strerror}.") from error
 
 
 def main() -> None:

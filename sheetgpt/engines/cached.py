@@ -4,6 +4,7 @@ Values come by python-calamine, which drops errors and forgets where names point
 (ECMA-376, part 1, sections 18.2 and 18.3).
 """
 
+import io
 import posixpath
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -101,7 +102,7 @@ def cells(workbook: Path, places: Mapping[str, Area | None]) -> dict[str, Cells 
             by_sheet.setdefault(found.sheet.casefold(), {})[key] = found
     results: dict[str, Cells | None] = dict.fromkeys(places)
     try:
-        with python_calamine.load_workbook(str(workbook)) as book, zipfile.ZipFile(workbook) as archive:
+        with python_calamine.load_workbook(_named(Path(workbook))) as book, zipfile.ZipFile(workbook) as archive:
             for folded, wanted in by_sheet.items():
                 title, part = parts[folded]
                 found_cells = _sheet(book.get_sheet_by_name(title), wanted)
@@ -112,6 +113,15 @@ def cells(workbook: Path, places: Mapping[str, Area | None]) -> dict[str, Cells 
             f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again."
         ) from error
     return results
+
+
+def _named(workbook: Path) -> str | io.BytesIO:
+    """The workbook as calamine takes it: a name that isn't UTF-8 is none for it."""
+    try:
+        str(workbook).encode()
+    except UnicodeEncodeError:
+        return io.BytesIO(workbook.read_bytes())
+    return str(workbook)
 
 
 def _sheet(sheet: Any, wanted: Mapping[str, Area]) -> dict[str, Cells]:
