@@ -124,7 +124,7 @@ def test_any_name_that_the_system_takes_will_do(
     monkeypatch.chdir(tmp_path)
     build(micro, name, ids=[1], context=2)
     assert sheetgpt.read(name, "logits").shape[1] == 1
-    assert sheetgpt.verify(name).passed
+    assert sheetgpt.verify(name, engine="cached" if name.isprintable() else "libreoffice").passed
     assert sheetgpt.check(name) == []
 
 
