@@ -13,7 +13,7 @@ import pandas as pd
 
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load, load_cached
+from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, found_files, load, load_cached
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
@@ -117,6 +117,14 @@ def _lies_in(place: str, *folders: str) -> bool:
 
 def _plain(folder: str) -> str:
     return os.path.normcase(os.path.normpath(folder))
+
+
+def own_files_of(path: str | os.PathLike[str], model: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """Files of the checkpoint of a workbook, or of the one that is named instead, as far as they can be found."""
+    try:
+        return found_files(model if model is not None else open_workbook(path).named())
+    except SheetGPTError:
+        return ()
 
 
 def open_workbook(path: str | os.PathLike[str]) -> Workbook:
