@@ -44,9 +44,10 @@ class Soak:
         self.scratch.mkdir()
         self.target = self.place / "w.xlsx"
         self.environment = {**os.environ, MARK: self.mark, "TMPDIR": str(self.scratch)}
-        sheetgpt.build(self.model, self.target, **SMALL)  # type: ignore[arg-type]
-        self.whole = self.target.read_bytes()
-        self.seconds = {name: self.time(name) for name in self.commands()}
+        self.seconds, self.whole = dict[str, float](), dict[str, bytes]()
+        for name in self.commands():
+            self.seconds[name] = self.time(name)
+            self.whole[name] = self.target.read_bytes()  # a workbook that counts as large is packed otherwise
 
     def commands(self) -> dict[str, list[str]]:
         options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
@@ -62,6 +63,7 @@ class Soak:
         words = [sys.executable, "-c", *self.commands()[name]]
         return subprocess.Popen(
             words,
+            preexec_fn=hears_ctrl_c,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -79,7 +81,7 @@ class Soak:
     def kill(self, name: str, way: str) -> tuple[str, list[str]]:
         """How it ended, and what is wrong."""
         building = name.startswith("build")
-        self.target.write_bytes(OLD if building else self.whole)
+        self.target.write_bytes(OLD if building else self.whole[name])
         process = self.start(name)
         time.sleep(self.random.uniform(0, self.seconds[name]))
         opened = sockets(self.mark)
@@ -93,7 +95,7 @@ class Soak:
             process.kill()
             return "hung", ["it did not end within 60 seconds"]
         wrong = [f"it said: {said.strip()[-300:]}"] if "Traceback" in said or "Exception ignored" in said else []
-        if self.target.read_bytes() not in ((OLD, self.whole) if building else (self.whole,)):
+        if self.target.read_bytes() not in ((OLD, self.whole[name]) if building else (self.whole[name],)):
             wrong.append("the target is neither the old file nor the whole new one")
         wrong += self.left(opened, folder_may_stay=way == "SIGKILL")
         sheetgpt.build(self.model, self.target, **SMALL)  # type: ignore[arg-type]
@@ -114,6 +116,11 @@ class Soak:
             if not (found := processes + traces + folders) or time.monotonic() > end:
                 return found
             time.sleep(0.05)
+
+
+def hears_ctrl_c() -> None:
+    """A shell switches SIGINT off for what it starts in the background, the soak maybe, and so for its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def sockets(mark: str) -> list[Path]:
