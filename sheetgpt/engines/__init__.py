@@ -7,7 +7,6 @@ name or by a range such as `Block 0 weights!C4:NP771` (quotes around the sheet a
 import datetime
 import math
 import re
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -23,6 +22,7 @@ from openpyxl.cell.cell import MergedCell
 from sheetgpt.engines._uno_worker import Refused, grid
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.unzip import READ_ERRORS, open_zip, unreadable
 
 Value = float | int | str | None  # None clears the cell
 Inputs = Mapping[str, Value | Sequence[Value]]
@@ -129,15 +129,15 @@ def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Area | None
 
 def require_workbook(workbook: Path) -> None:
     """Refuses what no engine could open, before any program is started for it."""
-    if not workbook.is_file():
-        raise SheetGPTError(f"There is no file {workbook}: give the path of an .xlsx workbook.")
     try:
-        with zipfile.ZipFile(workbook) as package:
-            names = set(package.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        with open_zip(workbook) as package:
+            names, problem = set(package.namelist()), unreadable(package)
+    except READ_ERRORS as error:
         raise SheetGPTError(
             f"{workbook} can't be opened as an .xlsx workbook ({error}). It may be cut short: build or copy it again."
         ) from error
+    if problem is not None:
+        raise SheetGPTError(f"{workbook} can't be opened as an .xlsx workbook: {problem}.")
     if "[Content_Types].xml" not in names:
         raise SheetGPTError(f"{workbook} is a zip file but not an .xlsx workbook ([Content_Types].xml is missing).")
 

@@ -1,8 +1,8 @@
 """The processes behind the LibreOffice engine: a worker under LibreOffice's own Python, and the LibreOffice it drives.
 
-Both live in one process group and one temporary folder, with a throw-away profile of default settings, and are killed
-with all their children whatever happens. An `Office` is one such pair; `lent` gives a new one for each workbook, or,
-inside `resident`, the same one to one workbook after the other.
+Both live in one process group and one temporary folder, with a throw-away profile that fetches nothing (`closed.py`),
+and are killed with all their children whatever happens. An `Office` is one such pair; `lent` gives a new one for each
+workbook, or, inside `resident`, the same one to one workbook after the other.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sheetgpt.engines import blame
+from sheetgpt.engines.closed import write_profile
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import unfinished
 
@@ -68,6 +69,7 @@ class Office:
             if (tight := blame.no_room(self.folder)) is not None:
                 raise SheetGPTError(tight)
             with unfinished.said_of_room():
+                write_profile(self.folder / "profile")
                 (self.folder / "setup.json").write_text(json.dumps(setup), "utf-8")
                 log = (self.folder / "log").open("wb")
             with log:

@@ -3,7 +3,6 @@
 import posixpath
 import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from lxml import etree
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.xmlns import PACKAGE_RELATIONS, RELATION, TYPES, Element, local, parse
+from sheetgpt.ooxml.unzip import READ_ERRORS, bomb, is_sheet, is_xml, open_zip, read
 
 TYPES_PART = "[Content_Types].xml"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
@@ -56,20 +56,22 @@ ROOTS = {
     _OFFICEML + "extended-properties+xml": "Properties",
     "application/vnd.openxmlformats-package.core-properties+xml": "coreProperties",
 }
+MAX_TAGS = 3_000_000  # of the parts that become trees: lxml takes some 150 bytes for each
 WORKSHEET, DOCUMENT = _OFFICE + "worksheet", _OFFICE + "officeDocument"
-
-READ_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
 Relations = dict[str, dict[str, tuple[str, str]]]  # source part ("" is the package) -> id -> type, target part or ""
 
 
 def open_package(path: Path) -> zipfile.ZipFile:
+    """The archive; what is wrong in it is for the rules to say, but what no memory could hold isn't opened at all."""
     try:
-        return zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise SheetGPTError(f"There is no file {path}: give the path of an .xlsx workbook.") from None
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        archive = open_zip(path)
+    except READ_ERRORS as error:
         raise SheetGPTError(f"{path} is not an .xlsx workbook ({error}): build it again.") from error
+    problem = bomb(archive)
+    if problem is not None:
+        raise SheetGPTError(f"{path} can't be checked: {problem}.")
+    return archive
 
 
 def zip_problems(path: Path, archive: zipfile.ZipFile) -> Iterator[Problem]:
@@ -115,12 +117,16 @@ def _has_zip64(extra: bytes) -> bool:
 def read_parts(archive: zipfile.ZipFile) -> tuple[dict[str, Element], list[Problem]]:
     """Every XML part but the worksheets, which may be huge and are streamed later."""
     trees: dict[str, Element] = {}
-    problems = []
+    problems, n_tags = [], 0
     for name in dict.fromkeys(archive.namelist()):
-        if is_worksheet(name) or not name.endswith((".xml", ".rels", ".vml")):
+        if is_sheet(name) or not is_xml(name):
             continue
         try:
-            trees[name] = parse(archive.read(name))
+            data = read(archive, name)
+            n_tags += data.count(b"<")
+            if n_tags > MAX_TAGS:
+                raise ValueError(f"the parts have more than {MAX_TAGS:,} tags")
+            trees[name] = parse(data)
         except etree.XMLSyntaxError as error:
             problems.append(Problem(name, "", f"The part is not XML: {error.msg}."))
         except READ_ERRORS as error:
@@ -129,10 +135,6 @@ def read_parts(archive: zipfile.ZipFile) -> tuple[dict[str, Element], list[Probl
         if name in trees and trees[name].getroottree().docinfo.doctype:
             problems.append(Problem(name, "", "The part has a DTD, which no part may have."))
     return trees, problems
-
-
-def is_worksheet(name: str) -> bool:
-    return name.startswith("xl/worksheets/") and name.endswith(".xml")
 
 
 def content_types(tree: Element | None, parts: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:

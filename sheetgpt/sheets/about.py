@@ -34,7 +34,8 @@ _MEANING = {
     "context": "token columns in this workbook",
     "prompt_bytes": "bytes of text the Tokenizer sheet has rows for; 0: no tokenizer, prompts are token ids",
     "merge_rounds": "merge rounds the Tokenizer sheet has columns for",
-    "end_of_text": "id of <|endoftext|>, after which nothing more is written; -1: there is no such token",
+    "end_of_text": "the token that ends a text: nothing more is written after it; -1: there is none",
+    "optional_sheets": "the sheets in this workbook that it could do without: sheetgpt build --sheets, --without",
     "weights": "exact; int8: whole numbers, one scale per neuron; or rounded to this many significant digits",
     "logits_max_difference": "the largest change of a logit by rounding the weights, on the prompt at build time",
     "logits_rms_difference": "the root mean square of these changes",
@@ -62,6 +63,7 @@ _PARTS: list[Part] = [
     ("layer norms", "(2*{n_layer}+1)*2*{n_embd}", lambda c: (2 * c.n_layer + 1) * 2 * c.n_embd),
 ]
 NO_ID = "–"  # in the columns past the text
+NO_TOKEN = -1  # where no token ends a text
 _HEAD: Part = ("lm_head: unembedding", "{n_vocab}*{n_embd}", lambda c: c.n_vocab * c.n_embd)
 
 
@@ -100,7 +102,7 @@ def _dress(frame: Worksheet) -> None:
 
 
 def _last_setting(layout: Layout) -> int:
-    return max(area.row for area in layout.model_cells.values())
+    return max(area.last_row for area in layout.model_cells.values())
 
 
 def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Iterator[Row]:
@@ -115,15 +117,13 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
     words = rows.text(5, "At build time; the self-check on Home compares with these", palette["section"])
     yield rows.row(3, *(rows.text(c, head, palette["header"]) for c, head in enumerate(heads, 1)), words)
     for name, area in cells.items():
-        n, value = area.row, values.get(name, getattr(config, name, getattr(layout, name, None)))
-        cell = rows.text(2, value, palette["id"]) if isinstance(value, str) else _number(n, value, palette)
-        yield rows.row(
-            n,
-            rows.text(1, name, palette["name"]),
-            cell,
-            rows.text(3, _MEANING[name], palette["label"]),
-            beside.pop(n, ()),
-        )
+        value = values.get(name, getattr(config, name, getattr(layout, name, None)))
+        lines = (value or (NO_TOKEN,)) if isinstance(value, tuple) else (value,)
+        for n, one in enumerate(lines, area.row):
+            cell = rows.text(2, one, palette["id"]) if isinstance(one, str) else _number(one, palette)
+            head, said = (name, _MEANING[name]) if n == area.row else ("", "and this one, too")
+            label, meaning = rows.text(1, head, palette["name"]), rows.text(3, said, palette["label"])
+            yield rows.row(n, label, cell, meaning, beside.pop(n, ()))
     n = _last_setting(layout) + 1
     while n in beside:
         yield rows.row(n, beside.pop(n))
@@ -146,7 +146,7 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
     yield rows.row(n + 1, rows.text(1, "all parameters", palette["name"]), total)
 
 
-def _number(row: int, value: Any, palette: Palette) -> Cells:
+def _number(value: Any, palette: Palette) -> Cells:
     return rows.number(2, int(value) if isinstance(value, bool) else value, palette["id"])
 
 

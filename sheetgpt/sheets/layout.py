@@ -30,6 +30,8 @@ from sheetgpt.sheets.weights_layout import VOCABULARY_AXIS, parameters
 
 INPUTS = ("new_tokens", "temperature", "top_k", "top_p", "seed", "score_prompt")  # yellow cells with a number
 
+NO_SHEETS = "none"  # what the Model sheet says where no optional sheet is in
+
 # how the weights were rounded and what that changes; only in a workbook whose weights are not exact
 ROUNDING = ("weights", "logits_max_difference", "logits_rms_difference", "top_1_agreement", "compared_tokens")
 
@@ -44,16 +46,18 @@ class Layout:
     """The map of one workbook: a config, a number of token columns (`context`) and the prompt's room determine it.
 
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; with 0 bytes there is none, and prompts are token ids.
-    `end_of_text` is the token after which nothing more is chosen, -1 where there is none.
+    `end_of_text` are the tokens after which nothing more is chosen.
     `weights` says how the weights stand in their cells: "exact", "int8" or "4 digits" (`sheetgpt.gpt2.quantize`).
+    `optional` names the sheets that are in and needn't be (`sheets.optional`), in the order of the registry.
     """
 
     config: GPT2Config
     context: int
     prompt_bytes: int = 0
     merge_rounds: int = 0
-    end_of_text: int = -1
+    end_of_text: tuple[int, ...] = ()
     weights: str = EXACT
+    optional: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.context <= self.config.n_positions:
@@ -67,6 +71,11 @@ class Layout:
     def scaled(self) -> bool:
         """Whether weights are whole numbers, with a scale for each neuron."""
         return self.weights == INT8
+
+    @property
+    def optional_sheets(self) -> str:
+        """`optional`, as the Model sheet has it."""
+        return ", ".join(self.optional) or NO_SHEETS
 
     def block_sheet(self, i: int) -> str:
         """The tensors `h0.…` are on "Block 0": a sheet h1 looks like a cell to a tool that doesn't quote."""
@@ -279,10 +288,15 @@ class Layout:
     def _model(self) -> list[Tensor]:
         fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
         names = ("model", "fingerprint", *fields, "activation_function", "tied")
-        sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
+        sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text", "optional_sheets")
         rounding = () if self.weights == EXACT else ROUNDING
-        names = (*names, *sizes, *rounding)
-        return [Tensor(name, (Area(MODEL, 4 + i, 2),), Kind.CONSTANT) for i, name in enumerate(names)]
+        found, n = [], 4
+        for name in (*names, *sizes, *rounding):
+            lines = len(self.end_of_text) or 1 if name == "end_of_text" else 1
+            axes = ("token id",) if lines > 1 else ()
+            found.append(Tensor(name, (Area(MODEL, n, 2, lines),), Kind.CONSTANT, axes))
+            n += lines
+        return found
 
     @cached_property
     def _built(self) -> list[Tensor]:

@@ -19,6 +19,7 @@ from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, sec
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets import bpe_by_hand, sheets
 from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.home_prompt import DIFFERS
@@ -27,7 +28,7 @@ from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER
-from sheetgpt.sheets.vocabulary import token_strings
+from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.compare import compare, missing, part, results
 from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
 from sheetgpt.verification.report import MOST, Report, SheetCells, TensorResult
@@ -95,7 +96,7 @@ def verify(
     if isinstance(case, Report):
         return replace(case, engine=engine)
     answer = ENGINES[engine](case.path, case.puts, list(case.areas.values()), timeout)
-    return judge(case, engine, answer, wrong_cells)
+    return replace(judge(case, engine, answer, wrong_cells), not_loaded=not_loaded(case.path))
 
 
 def prepare(
@@ -128,6 +129,11 @@ def prepare(
         problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was built from.")
     if checkpoint is not None and checkpoint.config != layout.config:
         return Report(str(path), "", (), (*problems, "The Model sheet doesn't hold this checkpoint's config."))
+    if checkpoint is not None and checkpoint.stop_ids != layout.end_of_text:
+        problems.append(
+            f"The Model sheet says that a text ends with {_tokens(layout.end_of_text)}, and the checkpoint "
+            f"with {_tokens(checkpoint.stop_ids)}."
+        )
     tokenizer = None if checkpoint is None else checkpoint.tokenizer
     try:
         start = token_ids(inputs, tokenizer, layout)
@@ -148,12 +154,17 @@ def prepare(
     strings = token_strings(tokenizer, layout.config.n_vocab) if checkpoint else vocabulary(path, layout)
     writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
     n_given = len(given_ids(inputs, tokenizer, layout))
-    state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand)
+    state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand, book.chosen)
     if state.now.self_check.startswith(DIFFERS) and not weights_from_workbook:
         problems.append("The logits at build time in the Model sheet are not the evaluator's.")
     puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
     areas = {sheet.title: sheet.area.reference for sheet in sheets(state)}
     return Case(path, state, puts, areas, tuple(problems))
+
+
+def _tokens(ids: Sequence[int]) -> str:
+    """`token 340`, or `token 0 or 340`."""
+    return f"token {' or '.join(map(str, ids))}" if ids else "no token"
 
 
 def judge(case: Case, engine: str, answer: Found, wrong_cells: int | None = MOST) -> Report:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sheetgpt import sheets as registry
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
@@ -21,7 +22,6 @@ from sheetgpt.gpt2.quantize import EXACT
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.ooxml.book import Book, Progress
 from sheetgpt.ooxml.rows import letters
-from sheetgpt.sheets import sheets
 from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.inputs import Inputs
@@ -30,10 +30,10 @@ from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.state import Origin
 from sheetgpt.sheets.text_layout import Text
-from sheetgpt.sheets.vocabulary import token_strings
-from sheetgpt.text.tokenizer import stop_id
+from sheetgpt.text.shown import token_strings
 from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
 from sheetgpt.workbook.limits import check_limits, check_shapes, check_sheets
+from sheetgpt.workbook.optional import Names, choose
 from sheetgpt.workbook.state import state_of, write
 
 DEFAULT_CONTEXT = 32
@@ -60,6 +60,8 @@ def build(
     merge_rounds: int = DEFAULT_MERGE_ROUNDS,
     weights: str = EXACT,
     digits: int | None = None,
+    sheets: Names | None = None,
+    without: Names = (),
     progress: Progress | None = None,
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
@@ -69,11 +71,13 @@ def build(
     `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as many as there is room for; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
+    `sheets` ("all", or names) says which of the expensive optional sheets are in, by default all, or none from 50
+    million parameters on; `without` leaves out any of the optional sheets (`workbook.optional`).
     `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
-    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits)
+    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
@@ -105,6 +109,8 @@ def planned(
     merge_rounds: int = DEFAULT_MERGE_ROUNDS,
     weights: str = EXACT,
     digits: int | None = None,
+    sheets: Names | None = None,
+    without: Names = (),
 ) -> Layout:
     """The layout of the workbook that `build` would write with these arguments."""
     if prompt_bytes < 0:
@@ -112,9 +118,10 @@ def planned(
             f"--prompt-bytes {prompt_bytes} is below 0; 0 builds a workbook whose prompts are token ids."
         )
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
-    end, config = stop_id(checkpoint.tokenizer), checkpoint.config
-    columns, mode = n_columns(config, context), quantize.mode(weights, digits)
-    return Layout(config, columns, *room, end_of_text=-1 if end is None else end, weights=mode)
+    config, mode = checkpoint.config, quantize.mode(weights, digits)
+    columns, ends = n_columns(config, context), checkpoint.stop_ids
+    optional = choose(sheets, without, large=config.n_params >= MANY_PARAMS)
+    return Layout(config, columns, *room, end_of_text=ends, weights=mode, optional=optional)
 
 
 def load_fitting(
@@ -188,7 +195,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     state = state_of(layout, text, inputs, params, writing, strings, n_given, origin)
     book = Book(f"GPT-2 in a spreadsheet: {state.now.model}")
     book.frame(HOME)  # a book's styles are registered with its first sheet
-    made = sheets(state, registered(book))
+    made = registry.sheets(state, registered(book))
     check_sheets(made)
     for sheet in made:
         add(book, sheet)

@@ -93,7 +93,7 @@ def given_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> Se
     tables = tables_of(tokenizer)
     trace = bpe.run(inputs.prompt, tables, layout.prompt_bytes, layout.merge_rounds)
     if trace.status not in (bpe.FITS, bpe.EMPTY) or not (trace.ids or inputs.prompt):
-        words = bpe.sentences(layout.prompt_bytes, layout.merge_rounds, tables.end_of_text is not None)[trace.status]
+        words = bpe.sentences(layout.prompt_bytes, layout.merge_rounds, tables)[trace.status]
         raise SheetGPTError(words + _MORE.get(trace.status, ""))
     return tokenizer.encode(inputs.prompt) if inputs.prompt else trace.ids
 

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,20 +13,26 @@ import pandas as pd
 
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
+from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load, load_cached
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
-from sheetgpt.sheets.about import Built
+from sheetgpt.sheets import starts
+from sheetgpt.sheets.about import NO_TOKEN, Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
-from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout, defined_name
+from sheetgpt.sheets.layout import INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
+from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Origin
+from sheetgpt.workbook.optional import named, ordered
 
 _INPUTS = ("prompt_ids", *INPUTS)
 
+MODELS = "SHEETGPT_MODELS"  # an environment variable: folders, written as in PATH
 BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
-_SIZES = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
+_SIZES = ("context", "prompt_bytes", "merge_rounds")
+_SHEETS = "optional_sheets"
 
 
 class DamagedWorkbook(SheetGPTError):
@@ -49,6 +55,7 @@ class Workbook:
     cost: Cost | None = None  # what rounding the weights changed, where they are not exact
     built: Built | None = None  # the inputs at build time, and the evaluator's largest logits for them
     by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand
+    chosen: Mapping[str, Value] = field(default_factory=dict)  # what the optional sheets' yellow cells hold
 
     @property
     def origin(self) -> Origin:
@@ -64,17 +71,47 @@ class Workbook:
         return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, numbers["score_prompt"] == 1)
 
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
-        """The checkpoint it was made from: `model` where it has moved, else the name in its Model sheet."""
-        beside = self.path.parent / self.model  # a path in the Model sheet starts at the workbook's folder
-        own = beside if self.model not in bundled() and beside.exists() else self.model
+        """The checkpoint it was made from: `model`, or what its Model sheet names, and `named` takes for harmless."""
+        if model is not None:
+            return load(model, quiet=True)
         try:
-            return load(own if model is None else model, quiet=True)
+            named = self.named()
+            return load_cached(str(named)) if is_hub_name(str(named)) else load(named, quiet=True)
         except SheetGPTError as error:
-            if model is not None:
-                raise
             raise SheetGPTError(
                 f"The checkpoint that {self.path.name} was built from can't be loaded; name it with --model. ({error})"
             ) from error
+
+    def named(self) -> str | Path:
+        """The model that its Model sheet names; nobody knows who wrote that.
+
+        A path starts at the workbook's folder and is followed only in there, or where SHEETGPT_MODELS allows it:
+        anywhere else not even looked for. Any other name must be a bundled model's or have the hub's form.
+        """
+        if self.model in bundled():
+            return self.model
+        folder = os.path.abspath(self.path.parent)
+        place = os.path.normpath(os.path.join(folder, self.model))
+        allowed = (os.path.expanduser(each) for each in os.environ.get(MODELS, "").split(os.pathsep) if each)
+        roots = [folder, *map(os.path.abspath, allowed)]
+        reals = [os.path.realpath(root) for root in roots]
+        if _lies_in(place, *roots, *reals) and os.path.exists(place) and _lies_in(os.path.realpath(place), *reals):
+            return Path(place)
+        if is_hub_name(self.model):
+            return self.model
+        raise SheetGPTError(
+            f"It is named {self.model!r}, which is not in the workbook's own folder, and a workbook's paths are"
+            f" followed only there and in the folders that the variable {MODELS} lists."
+        )
+
+
+def _lies_in(place: str, *folders: str) -> bool:
+    place = os.path.normcase(place)
+    return any(place == folder or place.startswith(folder.rstrip(os.sep) + os.sep) for folder in map(_plain, folders))
+
+
+def _plain(folder: str) -> str:
+    return os.path.normcase(os.path.normpath(folder))
 
 
 def open_workbook(path: str | os.PathLike[str]) -> Workbook:
@@ -83,8 +120,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     Raises SheetGPTError when the file is no workbook of sheetgpt's.
     """
     path = Path(path)
-    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES]
-    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING, *BUILT, "by_hand_text", "by_hand_utf8")
+    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
+    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING, *BUILT, "by_hand_text", "by_hand_utf8", _SHEETS)
     cells = cached.recalculate(path, {}, [*names, *optional])
     missing = [name for name in names if cells[name] is None]
     if missing:
@@ -93,7 +130,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             f"it has no range {missing[0]!r}."
         )
         raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
-    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in (*names, *ROUNDING)}
+    said = {*names, *ROUNDING, _SHEETS}
+    found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in said}
     try:
         sizes = {
             name: int(found[name]) for name in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
@@ -104,8 +142,10 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             activation_function=str(found["activation_function"]),
             tied=bool(found["tied"]),
         )
-        context, n_bytes, rounds, end = (int(found[name]) for name in _SIZES)
-        layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)))
+        context, n_bytes, rounds = (int(found[name]) for name in _SIZES)
+        end = _end_of_text(cells["end_of_text"], config.n_vocab)
+        inside = ordered(named(str(found.get(_SHEETS, NO_SHEETS)), _SHEETS))
+        layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)), inside)
         cost = None
         if layout.weights != EXACT:
             largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
@@ -127,7 +167,31 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         cost,
         _built(cells, cost),
         (_text(cells["by_hand_text"]), _text(cells["by_hand_utf8"])),
+        _chosen(path, layout),
     )
+
+
+def _end_of_text(cells: Cells | None, n_vocab: int) -> tuple[int, ...]:
+    """The tokens that end a text; a single -1 says that there is none."""
+    found = [] if cells is None else cells.numbers.ravel().tolist()
+    if found == [NO_TOKEN]:
+        return ()
+    if not found or len({*found}) < len(found) or not all(0 <= i < n_vocab and i == int(i) for i in found):
+        raise ValueError(f"end_of_text holds {str(found)[:80]}, not ids of tokens")
+    return tuple(int(i) for i in found)
+
+
+def _chosen(path: Path, layout: Layout) -> dict[str, Value]:
+    """What stands in the yellow cells of the optional sheets, whatever it is."""
+    at_first = starts(layout)
+    cells = cached.recalculate(path, {}, [*at_first]) if at_first else {}
+    return {name: at_first[name] if found is None else _typed(found) for name, found in cells.items()}
+
+
+def _typed(cells: Cells) -> Value:
+    """A number, a text, or "" where the cell is empty."""
+    value = _scalar(cells)
+    return "" if value != value else value
 
 
 def _built(cells: Mapping[str, Cells | None], cost: Cost | None) -> Built:

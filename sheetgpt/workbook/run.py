@@ -14,6 +14,7 @@ from sheetgpt.gpt2.continuation import continue_ids
 from sheetgpt.gpt2.generate import with_text
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.gpt2.sampling import Choice
+from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.workbook.build import fingerprint
 from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
@@ -53,6 +54,7 @@ class Prediction:
     message: str
     written: tuple[Written, ...]
     next_tokens: tuple[NextToken, ...]
+    not_loaded: tuple[str, ...] = ()  # what the workbook would have fetched or run
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,7 +108,9 @@ def run(
     text = cells["prompt_text"].texts.get((0, 0), "")
     written = _written(cells, n_prompt, len(tokens))
     heat = inputs.sampling.temperature
-    return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens)
+    return Prediction(
+        tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens, not_loaded(book.path)
+    )
 
 
 def _one_by_one(
@@ -184,4 +188,4 @@ def evaluate(
     params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
     end = book.layout.end_of_text
     choices = continue_ids(params, checkpoint.config, start, inputs.sampling, inputs.new_tokens, end)
-    return with_text(checkpoint.tokenizer, choices, inputs.new_tokens)
+    return with_text(checkpoint.tokenizer, choices, inputs.new_tokens, end)
