@@ -43,7 +43,7 @@ class Soak:
         self.place.mkdir()
         self.scratch.mkdir()
         self.target = self.place / "w.xlsx"
-        self.environment = {**os.environ, MARK: self.mark, "TMPDIR": str(self.scratch)}
+        self.environment = {**os.environ, MARK: self.mark, "TMPDIR": str(self.scratch), "SHEETGPT_MODELS": str(folder)}
         self.seconds, self.whole = dict[str, float](), dict[str, bytes]()
         for name in self.commands():
             self.seconds[name] = self.time(name)
