@@ -20,7 +20,7 @@ from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.look import app as look
 from sheetgpt.ooxml import unfinished
 from sheetgpt.ooxml.book import Progress, Written
-from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, WorkbookFile, ids_of
+from sheetgpt.options import Chat, Ids, MovedModel, NewTokens, Prompt, WorkbookFile, ids_of
 from sheetgpt.progress import bar, spinner
 from sheetgpt.screen import LONG, Closed, Screen, Table, printer
 from sheetgpt.sheets.home_prompt import FINE
@@ -75,6 +75,7 @@ def build(
     ] = None,
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -133,6 +134,7 @@ def build(
             *(checkpoint, output),
             prompt=prompt,
             ids=ids_of(ids),
+            chat=chat,
             context=context,
             new_tokens=new_tokens,
             **{name: value for name, value in settings.items() if value is not None},
@@ -175,6 +177,7 @@ def verify(
     ] = "libreoffice",
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -207,6 +210,7 @@ def verify(
             engine=engine,
             prompt=prompt,
             ids=ids_of(ids),
+            chat=chat,
             new_tokens=new_tokens,
             temperature=temperature,
             top_k=top_k,
@@ -260,6 +264,7 @@ def run(
     workbook: WorkbookFile,
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -280,7 +285,7 @@ def run(
     --numpy the evaluator's own continuation is printed below it; the two must choose the same tokens.
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    given: dict[str, Any] = {"prompt": prompt, "ids": ids_of(ids), **settings}
+    given: dict[str, Any] = {"prompt": prompt, "ids": ids_of(ids), "chat": chat, **settings}
     if stream and (json_out or numpy):
         raise SheetGPTError("--stream prints only the new text: leave out --json and --numpy.")
     if stream:

@@ -149,9 +149,13 @@ def test_the_chosen_stop_id_is_the_last(micro: Checkpoint) -> None:
     params = in_cells(micro)
     free = [choice.id for choice in continue_ids(params, micro.config, [3, 4], Sampling(1.5, 64, seed=1), 10)]
     stop = free[4]
-    stopped = [choice.id for choice in continue_ids(params, micro.config, [3, 4], Sampling(1.5, 64, seed=1), 10, (stop, 99))]
+    stopped = [
+        choice.id for choice in continue_ids(params, micro.config, [3, 4], Sampling(1.5, 64, seed=1), 10, (stop, 99))
+    ]
     assert stopped == free[: free.index(stop) + 1]
-    assert list(continue_ids(params, micro.config, [stop, stop], Sampling(), 1, [stop]))  # in the prompt it ends nothing
+    assert list(
+        continue_ids(params, micro.config, [stop, stop], Sampling(), 1, [stop])
+    )  # in the prompt it ends nothing
 
 
 def test_streamed_text_waits_for_whole_characters() -> None:

@@ -21,6 +21,7 @@ from sheetgpt.gpt2.mapped import release
 from sheetgpt.gpt2.stopping import GENERATION, stop_ids
 from sheetgpt.gpt2.weight_files import INDEX, ITEM_BYTES, WEIGHTS, Tensor, shards, tensors_of
 from sheetgpt.text import tokenizer
+from sheetgpt.text.chat import TEMPLATE_FILE, Chat, chat_in
 from sheetgpt.text.json_file import is_file, read_json
 from sheetgpt.text.tokenizer import Tokenizer
 
@@ -39,6 +40,7 @@ class Checkpoint:
     config: GPT2Config
     params: dict[str, NDArray[np.float32]]
     tokenizer: Tokenizer | None
+    chat: Chat | None = None  # what its chat template puts around what a user says
     source: str = ""  # what `load` was given: a workbook remembers it
     files: tuple[str, ...] = ()  # its own, which nothing may be written over
     stop_ids: tuple[int, ...] = ()  # after one of these nothing more is written
@@ -143,7 +145,7 @@ def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None], ask: 
             raise SheetGPTError(f"{model.repo} has no config.json, which gives the model's shapes.")
         check(read_config(config))  # refuses before the weights are downloaded, read_config another architecture
         hub.download(model, "tokenizer.json", needed=False)
-        for file in (*tokenizer.FILES[1:], GENERATION):
+        for file in (*tokenizer.FILES[1:], GENERATION, TEMPLATE_FILE):
             needed = file in ("vocab.json", "merges.txt") and not (config.parent / "tokenizer.json").exists()
             hub.download(model, file, needed=needed)
         weights = hub.download(model, WEIGHTS)
@@ -183,7 +185,9 @@ def _load_files(name: str, weights: Path, check: Callable[[GPT2Config], None]) -
     generation = read_json(folder / GENERATION) if is_file(folder / GENERATION) else None
     ends, more = stop_ids(read_json(folder / "config.json"), generation, config.n_vocab, found, folder)
     notes += (*(found.notes if found else ()), *more)
-    return Checkpoint(name, config, params, found, stop_ids=ends, notes=notes)
+    # `transformers` puts no tokens of the tokenizer's own around a text that its template has wrapped
+    chat = chat_in(folder) if found and not (found.prefix or found.suffix) else None
+    return Checkpoint(name, config, params, found, chat, stop_ids=ends, notes=notes)
 
 
 def _params(

@@ -37,6 +37,7 @@ def generate(
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     new_tokens: int = 16,
     temperature: float = 1.0,
     top_k: int = 40,
@@ -47,17 +48,18 @@ def generate(
 ) -> Generation:
     """The prompt's continuation of up to `new_tokens` tokens, the same for the same seed.
 
-    `model` is what `load` takes, or a Checkpoint; `prompt` goes through its tokenizer, `ids` takes its place.
+    `model` is what `load` takes, or a Checkpoint. `prompt` goes through its tokenizer; `ids` takes its place, or `chat`
+    (what a user says), which the model's chat template wraps.
     Temperature 0 takes the likeliest token each time. Of `context` tokens (default: the model's positions) the new ones
-    get `new_tokens`; a prompt that is longer than the rest loses its oldest. It ends early with a token that ends a text
-    (`Checkpoint.stop_ids`), such as `<|endoftext|>`.
+    get `new_tokens`; a prompt that is longer than the rest loses its oldest. It ends early with one of the tokens that
+    end a text (`Checkpoint.stop_ids`), such as `<|endoftext|>`.
 
     `dtype=numpy.float32` reads the weights where they lie; float64 first makes a copy of them, 8 bytes a parameter
     (1.0 GB for GPT-2 small). Raises SheetGPTError for bad input.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load(model)
     sampling = Sampling(temperature, top_k, top_p, seed)
-    given = prompt_ids(checkpoint, prompt, ids)
+    given = prompt_ids(checkpoint, prompt, ids, chat)
     kept = window(given, checkpoint.config, new_tokens, context)
     steps = tuple(_choices(checkpoint, kept, sampling, new_tokens, dtype))
     chosen = [step.id for step in steps]
@@ -77,6 +79,7 @@ def stream(
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     new_tokens: int = 16,
     temperature: float = 1.0,
     top_k: int = 40,
@@ -91,14 +94,24 @@ def stream(
     """
     checkpoint = model if isinstance(model, Checkpoint) else load(model)
     sampling = Sampling(temperature, top_k, top_p, seed)
-    kept = window(prompt_ids(checkpoint, prompt, ids), checkpoint.config, new_tokens, context)
+    kept = window(prompt_ids(checkpoint, prompt, ids, chat), checkpoint.config, new_tokens, context)
     choices = _choices(checkpoint, kept, sampling, new_tokens, dtype)
     return with_text(checkpoint.tokenizer, choices, new_tokens, checkpoint.stop_ids)
 
 
-def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | None) -> list[int]:
+def prompt_ids(
+    checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | None, chat: str | None = None
+) -> list[int]:
     """The prompt's token ids, from text or as given; without either, the default's. No text is `<|endoftext|>`."""
     tokenizer = checkpoint.tokenizer
+    if chat is not None:
+        if prompt is not None or ids is not None:
+            raise SheetGPTError("Give only one of chat, prompt and ids.")
+        if checkpoint.chat is None:
+            raise SheetGPTError(
+                f"{checkpoint.name} has no chat template that fixed texts can stand for: give a prompt."
+            )
+        prompt = checkpoint.chat.wrap(chat)
     if ids is not None:
         if prompt is not None:
             raise SheetGPTError("Give a prompt or ids, not both.")

@@ -15,7 +15,7 @@ from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, MODEL
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
-from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout
+from sheetgpt.sheets.layout import CHAT, INPUTS, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 
@@ -36,6 +36,8 @@ _MEANING = {
     "merge_rounds": "merge rounds the Tokenizer sheet has columns for",
     "end_of_text": "the token that ends a text: nothing more is written after it; -1: there is none",
     "optional_sheets": "the sheets in this workbook that it could do without: sheetgpt build --sheets, --without",
+    "chat_before": "what the model's chat template puts before what the user says",
+    "chat_after": "and after it; then the model answers",
     "weights": "exact; int8: whole numbers, one scale per neuron; or rounded to this many significant digits",
     "logits_max_difference": "the largest change of a logit by rounding the weights, on the prompt at build time",
     "logits_rms_difference": "the root mean square of these changes",
@@ -79,6 +81,7 @@ class Built:
     ids: Sequence[int]
     logits: NDArray[Any]
     cost: Cost | None = None  # what rounding the weights changed, where they are not exact
+    text: str = ""  # the prompt in full
 
 
 def sheet(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Sheet:
@@ -110,6 +113,8 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
     values: dict[str, Any] = {"model": model, "fingerprint": fingerprint}
     if built.cost is not None:
         values |= dict(zip(ROUNDING, (layout.weights, *astuple(built.cost)), strict=True))
+    if layout.chat is not None:
+        values |= dict(zip(CHAT, map(prompt_cell, astuple(layout.chat)), strict=True))
     yield rows.row(1, rows.text(1, "Model", palette["title"]), height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     heads = ("name", "value", "what it is")
@@ -163,7 +168,7 @@ def _built_cells(layout: Layout, palette: Palette, built: Built) -> dict[int, Ce
     n = areas["built_n_prompt"].row
     found[n] = _named("their number", n, rows.number(column, len(built.ids), palette["id"]), palette)
     n = areas["built_prompt"].row
-    found[n] = _named("prompt", n, rows.text(column, prompt_cell(built.inputs.prompt), palette["quote"]), palette)
+    found[n] = _named("prompt", n, rows.text(column, prompt_cell(built.text), palette["quote"]), palette)
     for i, (name, value) in enumerate(zip(INPUTS, values, strict=False)):
         n = areas["built_settings"].row + i
         found[n] = _named(name, n, rows.number(column, value, palette["id"]), palette)

@@ -205,13 +205,13 @@ def tokenizer_rows(
         cells += [at_byte(i) for at_byte in rounds]
         yield rows.row(FIRST_BYTE + i, *cells)
     for i in range(layout.capacity, layout.n_ids):  # a text that fills every byte, and the tokens around it
-        number = rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"])
-        listed = [
-            rows.formula(COLUMNS.index(name) + 1, formula(i), columns[name][i], style)
-            for name, style, formula in formulas
-            if name in LIST
+        cells = [rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"])]
+        cells += [
+            rows.formula(number, partial(step, i), values[i], style)
+            for number, step, style, values in columns
+            if COLUMNS[number - 1] in LIST
         ]
-        yield rows.row(FIRST_BYTE + i, number, *listed)
+        yield rows.row(FIRST_BYTE + i, *cells)
 
 
 def _round_cells(

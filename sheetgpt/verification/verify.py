@@ -67,6 +67,7 @@ def verify(
     engine: str = "libreoffice",
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     new_tokens: int | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
@@ -88,10 +89,10 @@ def verify(
         raise SheetGPTError(f"There is no engine {engine!r}: choose one of {', '.join(ENGINES)}.")
     timeout = seconds(timeout)
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    changed = prompt is not None or ids is not None or any(value is not None for value in settings.values())
+    changed = any(value is not None for value in (prompt, ids, chat, *settings.values()))
     if engine == "cached" and changed:
         raise SheetGPTError("The cached engine reads what the file holds: it takes no prompt and no settings.")
-    given = {"prompt": prompt, "ids": ids, **settings} if changed else {}
+    given = {"prompt": prompt, "ids": ids, "chat": chat, **settings} if changed else {}
     case = prepare(Path(workbook), given, model, weights_from_workbook, as_saved=engine == "cached")
     if isinstance(case, Report):
         return replace(case, engine=engine)
@@ -115,9 +116,10 @@ def prepare(
         book = open_workbook(path)
     except DamagedWorkbook as error:
         return Report(str(path), "", (), (str(error),))
-    layout, settings = book.layout, {name: value for name, value in given.items() if name not in ("prompt", "ids")}
+    layout, texts = book.layout, ("prompt", "ids", "chat")
+    settings = {name: value for name, value in given.items() if name not in texts}
     try:
-        inputs = with_settings(with_prompt(book.inputs, layout, given.get("prompt"), given.get("ids")), **settings)
+        inputs = with_settings(with_prompt(book.inputs, layout, *(given.get(name) for name in texts)), **settings)
     except SheetGPTError as error:
         if given:
             raise
@@ -188,7 +190,8 @@ def as_typed(state: State, found: Found) -> Found:
     if state.text is None:
         return found
     cells = dict(found)
-    for area in (state.layout.home["prompt"], bpe_by_hand.INPUT, bpe_by_hand.UTF8_INPUT):
+    typed_in = [state.layout.home[name] for name in ("prompt", "user_says", "full_prompt") if name in state.layout.home]
+    for area in (*typed_in, bpe_by_hand.INPUT, bpe_by_hand.UTF8_INPUT):
         got, at = cells.get(area.sheet), (area.row - 1, area.column - 1)
         if got is None:
             continue

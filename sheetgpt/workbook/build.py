@@ -39,6 +39,7 @@ from sheetgpt.workbook.state import state_of, write
 DEFAULT_CONTEXT = 32
 LARGE_CONTEXT = 16  # GPT-2 small's opens in 8 GB of LibreOffice's memory then, in 13 GB with 32
 DEFAULT_NEW_TOKENS = 12
+DEFAULT_CHAT = "Tom has a red ball. What does Tom have?"
 DEFAULT_PROMPT_BYTES, DEFAULT_MERGE_ROUNDS = 256, 48
 MANY_PARAMS = 50_000_000  # from here on, fewer columns, and logits only where they are needed
 
@@ -49,6 +50,7 @@ def build(
     *,
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     context: int | None = None,
     new_tokens: int | None = None,
     temperature: float = 1.0,
@@ -66,7 +68,8 @@ def build(
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
 
-    `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns
+    `prompt` goes through the checkpoint's tokenizer; `ids` takes its place, or `chat`, which the model's chat template
+    wraps. `context` is the number of token columns
     (default: 32, or 16 for a model of 50 million parameters or more), `new_tokens` of which the model writes by
     `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as many as there is room for; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
@@ -87,7 +90,9 @@ def build(
     given = replace(default, new_tokens=new_tokens or 0, sampling=sampling, score_prompt=score)
     if ids is not None:
         given = replace(given, prompt="")
-    inputs = with_prompt(given, layout, prompt, ids)
+    if layout.chat is not None and prompt is None and ids is None:
+        given = replace(given, user_says=DEFAULT_CHAT)
+    inputs = with_prompt(given, layout, prompt, ids, chat)
     if new_tokens is None and layout.reads_text and not inputs.ids:
         free = layout.context - len(given_ids(inputs, checkpoint.tokenizer, layout))
         inputs = replace(inputs, new_tokens=int(np.clip(free, 0, DEFAULT_NEW_TOKENS)))
@@ -121,7 +126,8 @@ def planned(
     config, mode = checkpoint.config, quantize.mode(weights, digits)
     columns, ends = n_columns(config, context), checkpoint.stop_ids
     optional = choose(sheets, without, large=config.n_params >= MANY_PARAMS)
-    return Layout(config, columns, *room, end_of_text=ends, weights=mode, optional=optional)
+    chat = checkpoint.chat if room[0] else None
+    return Layout(config, columns, *room, end_of_text=ends, weights=mode, optional=optional, chat=chat)
 
 
 def load_fitting(
@@ -188,7 +194,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     start = token_ids(inputs, checkpoint.tokenizer, layout)
     writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
     cost = rounding_cost(checkpoint, layout, start, writing.trace["logits"][:, : len(start)])
-    built = Built(inputs, start, writing.trace["logits"][:, -1], cost)
+    built = Built(inputs, start, writing.trace["logits"][:, -1], cost, inputs.text(layout))
     strings = token_strings(checkpoint.tokenizer, layout.config.n_vocab)
     n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
     origin = Origin(source, fingerprint(checkpoint), built)

@@ -22,9 +22,10 @@ from sheetgpt.sheets import starts
 from sheetgpt.sheets.about import NO_TOKEN, Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
-from sheetgpt.sheets.layout import INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
+from sheetgpt.sheets.layout import CHAT, INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Origin
+from sheetgpt.text.chat import Chat
 from sheetgpt.workbook.optional import named, ordered
 
 _INPUTS = ("prompt_ids", *INPUTS)
@@ -56,6 +57,7 @@ class Workbook:
     built: Built | None = None  # the inputs at build time, and the evaluator's largest logits for them
     by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand
     chosen: Mapping[str, Value] = field(default_factory=dict)  # what the optional sheets' yellow cells hold
+    user_says: str = ""
 
     @property
     def origin(self) -> Origin:
@@ -68,7 +70,8 @@ class Workbook:
         """The yellow cells. Raises SheetGPTError for a setting out of its range."""
         numbers: dict[str, Any] = {n: int(v) if v == v and v == int(v) else v for n, v in self.settings.items()}
         sampling = Sampling(*(numbers[name] for name in ("temperature", "top_k", "top_p", "seed")))
-        return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, numbers["score_prompt"] == 1)
+        score = numbers["score_prompt"] == 1
+        return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, score, self.user_says)
 
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
         """The checkpoint it was made from: `model`, or what its Model sheet names, and `named` takes for harmless."""
@@ -121,7 +124,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     """
     path = Path(path)
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
-    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING, *BUILT, "by_hand_text", "by_hand_utf8", _SHEETS)
+    texts = ("prompt", "user_says", "by_hand_text", "by_hand_utf8")
+    optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS)
     cells = cached.recalculate(path, {}, [*names, *optional])
     missing = [name for name in names if cells[name] is None]
     if missing:
@@ -145,7 +149,10 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         context, n_bytes, rounds = (int(found[name]) for name in _SIZES)
         end = _end_of_text(cells["end_of_text"], config.n_vocab)
         inside = ordered(named(str(found.get(_SHEETS, NO_SHEETS)), _SHEETS))
-        layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)), inside)
+        before, after = cells[CHAT[0]], cells[CHAT[1]]
+        chat = None if before is None or after is None else Chat(*(cell_text(_text(c)) for c in (before, after)))
+        weights = str(found.get("weights", EXACT))
+        layout = Layout(config, context, n_bytes, rounds, end, weights, inside, chat)
         cost = None
         if layout.weights != EXACT:
             largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
@@ -163,12 +170,18 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         ids,
         settings,
         _ids(cells["token_ids"]),
-        tuple(name for name in (*_INPUTS, *(["prompt"] if layout.reads_text else [])) if cells[name] is None),
+        tuple(name for name in (*_INPUTS, *_texts(layout)) if cells[name] is None),
         cost,
         _built(cells, cost),
         (_text(cells["by_hand_text"]), _text(cells["by_hand_utf8"])),
         _chosen(path, layout),
+        cell_text(_text(cells["user_says"])) if layout.chat else "",
     )
+
+
+def _texts(layout: Layout) -> list[str]:
+    """The inputs that are texts."""
+    return [*(["prompt"] if layout.reads_text else []), *(["user_says"] if layout.chat else [])]
 
 
 def _end_of_text(cells: Cells | None, n_vocab: int) -> tuple[int, ...]:
@@ -198,8 +211,9 @@ def _built(cells: Mapping[str, Cells | None], cost: Cost | None) -> Built:
     """Whatever these cells hold: what is wrong with them shows when the sheet is compared."""
     new, heat, top_k, top_p, seed = _numbers(cells["built_settings"], (0, *astuple(Sampling())))
     settings: Any = SimpleNamespace(temperature=heat, top_k=top_k, top_p=top_p, seed=seed)
-    inputs: Any = SimpleNamespace(prompt=cell_text(_text(cells["built_prompt"])), new_tokens=new, sampling=settings)
-    return Built(inputs, _ids(cells["built_ids"]), np.array(_numbers(cells["built_logits"], (0,))), cost)
+    text = cell_text(_text(cells["built_prompt"]))
+    inputs: Any = SimpleNamespace(new_tokens=new, sampling=settings)
+    return Built(inputs, _ids(cells["built_ids"]), np.array(_numbers(cells["built_logits"], (0,))), cost, text)
 
 
 def _numbers(cells: Cells | None, otherwise: Sequence[float]) -> Sequence[float]:

@@ -65,6 +65,7 @@ def run(
     *,
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     new_tokens: int | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
@@ -83,7 +84,7 @@ def run(
     timeout = seconds(timeout)
     book = open_workbook(workbook)
     inputs = with_settings(
-        with_prompt(book.inputs, book.layout, prompt, ids),
+        with_prompt(book.inputs, book.layout, prompt, ids, chat),
         **{"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed},
     )
     check_room(inputs, book.layout)
@@ -173,6 +174,7 @@ def evaluate(
     model: str | os.PathLike[str] | None = None,
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     **settings: Any,
 ) -> Iterator[tuple[int, str, Choice]]:
     """The NumPy evaluator's own continuation of the same prompt, token by token, on the numbers that the cells hold.
@@ -183,7 +185,7 @@ def evaluate(
     checkpoint = book.checkpoint(model)
     if fingerprint(checkpoint) != book.fingerprint:
         raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was built from.")
-    inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids), **settings)
+    inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids, chat), **settings)
     start = token_ids(inputs, checkpoint.tokenizer, book.layout)
     params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
     end = book.layout.end_of_text

@@ -55,7 +55,7 @@ def state_of(
     model = Path(origin.source).name or "a model"
     logits = trace["logits"]
     check = OTHER_INPUTS
-    if as_built(inputs, ids[:n_prompt], origin.built):
+    if as_built(inputs, inputs.text(layout), ids[:n_prompt], origin.built):
         check = self_check_now(logits[:, -1], origin.built.logits)
     now = Now(
         model,
@@ -72,14 +72,14 @@ def state_of(
     read = None
     if text is not None:
         sizes = text.tokenizer
-        read = bpe.run(inputs.prompt, sizes.tables, sizes.capacity, sizes.rounds)
+        read = bpe.run(inputs.text(layout), sizes.tables, sizes.capacity, sizes.rounds)
     return State(
         *(layout, text, inputs, params, trace, prompt, writing.choices, now, shown, hexes, origin, read, by_hand),
         chosen=starts(layout) | dict(chosen or {}),
     )
 
 
-def as_built(inputs: Inputs, ids: Sequence[int], built: Built) -> bool:
+def as_built(inputs: Inputs, text: str, ids: Sequence[int], built: Built) -> bool:
     """Whether these are the inputs at build time, which Home's self-check has the evaluator's logits for."""
     theirs = built.inputs
     settings = all(
@@ -92,7 +92,7 @@ def as_built(inputs: Inputs, ids: Sequence[int], built: Built) -> bool:
             (inputs.sampling.seed, theirs.sampling.seed),
         )
     )
-    return settings and tuple(ids) == tuple(built.ids) and (bool(inputs.ids) or inputs.prompt == theirs.prompt)
+    return settings and tuple(ids) == tuple(built.ids) and (bool(inputs.ids) or text == built.text)
 
 
 def write(
