@@ -362,5 +362,8 @@ def main() -> None:
     except SheetGPTError as error:
         err.print(f"sheetgpt: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
+    except MemoryError:
+        err.print("sheetgpt: There is not enough memory for this.", style="red", highlight=False)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

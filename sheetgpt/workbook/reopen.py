@@ -22,11 +22,12 @@ from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
 from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout, defined_name
 from sheetgpt.sheets.state import Origin
+from sheetgpt.workbook.limits import check_described
 
 _INPUTS = ("prompt_ids", *INPUTS)
 
 BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
-_SIZES = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
+_SIZES = ("context", "prompt_bytes", "merge_rounds")
 
 
 class DamagedWorkbook(SheetGPTError):
@@ -83,9 +84,10 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     Raises SheetGPTError when the file is no workbook of sheetgpt's.
     """
     path = Path(path)
-    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES]
+    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
     optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING, *BUILT, "by_hand_text", "by_hand_utf8")
-    cells = cached.recalculate(path, {}, [*names, *optional])
+    contents = cached.package(path)
+    cells = cached.cells(path, {name: contents.names.get(name.upper()) for name in (*names, *optional)})
     missing = [name for name in names if cells[name] is None]
     if missing:
         problem = (
@@ -95,21 +97,22 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
     found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in (*names, *ROUNDING)}
     try:
-        sizes = {
-            name: int(found[name]) for name in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
-        }
+        shapes = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
+        sizes = {name: _whole(name, found[name]) for name in shapes}
         config = GPT2Config(
             **sizes,
             layer_norm_epsilon=float(found["layer_norm_epsilon"]),
             activation_function=str(found["activation_function"]),
-            tied=bool(found["tied"]),
+            tied=bool(_whole("tied", found["tied"], 0, 1)),
         )
-        context, n_bytes, rounds, end = (int(found[name]) for name in _SIZES)
+        context, n_bytes, rounds = (_whole(name, found[name]) for name in _SIZES)
+        end = _whole("end_of_text", found["end_of_text"], -1, config.n_vocab - 1)
         layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)))
         cost = None
         if layout.weights != EXACT:
             largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
-            cost = Cost(largest, rms, top_1, int(n))
+            cost = Cost(largest, rms, top_1, _whole("compared_tokens", n))
+        check_described(layout, len(contents.sheets), contents.size)
     except (TypeError, ValueError, OverflowError, KeyError, SheetGPTError) as error:
         raise DamagedWorkbook(f"The Model sheet of {path} doesn't hold a valid config: {error}.") from error
     prompt, ids = cell_text(_text(cells["prompt"])), _ids(cells["prompt_ids"])
@@ -128,6 +131,13 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         _built(cells, cost),
         (_text(cells["by_hand_text"]), _text(cells["by_hand_utf8"])),
     )
+
+
+def _whole(name: str, value: float | str, least: int = 0, most: int = 1 << 31) -> int:
+    """The cell's whole number: a part of one that int() would drop is damage, too."""
+    if isinstance(value, str) or not least <= value <= most or value != int(value):
+        raise ValueError(f"{name} holds {value!r:.80}, not a whole number from {least} to {most}")
+    return int(value)
 
 
 def _built(cells: Mapping[str, Cells | None], cost: Cost | None) -> Built:

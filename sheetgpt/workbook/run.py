@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Step, libreoffice
+from sheetgpt.engines import Cells, Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.continuation import continue_ids
 from sheetgpt.gpt2.generate import with_text
@@ -85,6 +85,7 @@ def run(
     )
     check_room(inputs, book.layout)
     names = [*_NAMES, *(["completion"] if book.layout.reads_text else [])]
+    _check_names(book.path, [*names, *inputs.cells(book.layout)])
     if on_text is None:
         found = libreoffice.recalculate(Path(workbook), inputs.cells(book.layout), names, timeout=timeout)
     else:
@@ -106,6 +107,15 @@ def run(
     written = _written(cells, n_prompt, len(tokens))
     heat = inputs.sampling.temperature
     return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens)
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    """Names that were damaged, or made, to cover a whole sheet; a table of 64 ranks has a million cells at most."""
+    found = cached.package(path).names
+    for name in names:
+        area = found.get(name.upper())
+        if area is not None and area.n_cells > MAX_NAMED:
+            raise SheetGPTError(f"{name} covers {area.n_cells:,} cells in {path}: build it again.")
 
 
 def _one_by_one(
@@ -131,6 +141,7 @@ def _one_by_one(
     return libreoffice.session(book.path, [first, *more], timeout=timeout, after=after).results[-1]
 
 
+MAX_NAMED = 1 << 20
 _NAMES = (
     *("message", "token_ids", "token_text", "n_prompt", "prompt_text"),
     *("top_ids", "top_tokens", "top_logits", "top_probs"),
