@@ -3,10 +3,10 @@
     python scripts/soak_mutations.py [--mutations 3000] [--first 0] [--keep FOLDER]
 
 Mutation n is made by `damage` with the seed n; two thirds are checkpoints, for `sheetgpt build`, and one third
-workbooks, for `check`, `info`, `read` and `verify`. It runs in a process of its own, forked, whose address space and
-processor time are bounded. What it may do: end with status 0 or 1, or with 2 and one line; leave no half-written file; and take no file
-of weights that the library safetensors refuses. Prints a count by outcome, and each failure with its number, which
-`--first N --mutations 1` repeats. Linux only.
+workbooks, for `check`, `info`, `read` and `verify`. Each runs in a process of its own, forked, whose address space and
+processor time are bounded. What it may do: end with status 0 or 1, or with 2 and one line; leave no half-written file;
+and take no file of weights that the library safetensors refuses. Prints a count by outcome, and each failure with its
+number, which `--first N --mutations 1` repeats. Linux only.
 """
 
 import argparse

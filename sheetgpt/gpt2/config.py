@@ -41,7 +41,7 @@ class GPT2Config:
                 raise SheetGPTError(f"The config's {field} must be a whole number of at least 1, not {value!r:.80}.")
             if value > MAX_SIZE:
                 raise SheetGPTError(
-                    f"The config's {field} {str(value)[:80]} is too large: a worksheet has {MAX_SIZE:,} rows to put it in."
+                    f"The config's {field} {str(value)[:80]} is too large: a worksheet has {MAX_SIZE:,} rows for it."
                 )
         self._check_extent()
         if self.n_embd % self.n_head:
@@ -50,7 +50,8 @@ class GPT2Config:
             )
         if self.activation_function not in ACTIVATIONS:
             raise SheetGPTError(
-                f"The config's activation_function {self.activation_function!r:.80} is not one of {', '.join(ACTIVATIONS)}."
+                f"The config's activation_function {self.activation_function!r:.80} is not one of "
+                f"{', '.join(ACTIVATIONS)}."
             )
         epsilon = self.layer_norm_epsilon
         if not isinstance(epsilon, int | float) or isinstance(epsilon, bool) or not 0 < epsilon < 1:
