@@ -18,6 +18,7 @@ RANGES = {
     "guide": "Guide!A1:E24",
     "tokenizer": "Tokenizer!A1:AC32",
     "block": "Block 0!A1:Q45",
+    "attention": "Attention!A1:DB70",
     "sample": "Sample!A1:Y52",
 }
 

@@ -6,6 +6,7 @@ name or by a range such as `Block 0 weights!C4:NP771` (quotes around the sheet a
 
 import datetime
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -26,6 +27,7 @@ from sheetgpt.ooxml.unzip import READ_ERRORS, open_zip, unreadable
 Value = float | int | str | None  # None clears the cell
 Inputs = Mapping[str, Value | Sequence[Value]]
 
+_HALF = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime.datetime(1899, 12, 30)  # day 0 of Excel's calendar, right from March 1900 on
 
 
@@ -50,6 +52,16 @@ class Step:
     hard: bool = True
 
 
+def seconds(timeout: float) -> float:
+    """A time limit that can be kept."""
+    if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
+        raise SheetGPTError(
+            f"A time limit of {timeout} seconds can't be kept: give a finite number above 0 (--engine-timeout, or"
+            " timeout in Python)."
+        )
+    return float(timeout)
+
+
 def plain(key: str, value: Value | Sequence[Value]) -> float | str | list[float | str | None] | None:
     """An input as numbers, texts and None only; a sequence as a list."""
     if value is None or isinstance(value, str | Real):
@@ -62,7 +74,14 @@ def plain(key: str, value: Value | Sequence[Value]) -> float | str | list[float 
 
 
 def _single(key: str, value: object) -> float | str | None:
-    if value is None or isinstance(value, str):
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if (found := _HALF.search(value)) is not None:
+            raise SheetGPTError(
+                f"The input {key} holds U+{ord(found[0]):04X}, half of a character, which no cell can hold: leave it"
+                " out."
+            )
         return value
     if not isinstance(value, Real):
         raise SheetGPTError(f"The input {key} holds a {type(value).__name__}: a cell takes a number, a text or None.")

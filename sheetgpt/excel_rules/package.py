@@ -78,15 +78,15 @@ def zip_problems(path: Path, archive: zipfile.ZipFile) -> Iterator[Problem]:
     entries = archive.infolist()
     for name, n in Counter(entry.filename.lower() for entry in entries).items():
         if n > 1:
-            yield Problem(name, "", f"The zip file holds {n} parts of this name.")
+            yield Problem(name, "", f"The zip file holds {n} parts with this name.")
     with path.open("rb") as file:
         for entry in entries:
             if entry.flag_bits & 1:
                 yield Problem(entry.filename, "", "The part is encrypted.")
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                yield Problem(entry.filename, "", "The part is compressed by another method than deflate.")
+                yield Problem(entry.filename, "", "The part is compressed by a method other than deflate.")
             if entry.filename.startswith("/") or "\\" in entry.filename or "//" in entry.filename:
-                yield Problem(entry.filename, "", "The part's name is no name in a package.")
+                yield Problem(entry.filename, "", "The part's name is not valid in a package.")
             large = max(entry.file_size, entry.compress_size, entry.header_offset) >= 0xFFFFFFFF
             if not large and _has_zip64(entry.extra + _local_extra(file, entry.header_offset)):
                 yield Problem(entry.filename, "", "The part has a ZIP64 header that it doesn't need.")
@@ -159,7 +159,7 @@ def content_types(tree: Element | None, parts: Iterable[str]) -> tuple[dict[str,
         if not is_default and key.lower().removeprefix("/") not in names:
             problems.append(Problem(TYPES_PART, key, "The override names a part that is not there."))
         if "macroEnabled" in kind or "vba" in kind:
-            problems.append(Problem(TYPES_PART, key, "The workbook has no macros."))
+            problems.append(Problem(TYPES_PART, key, "The content type is for macros; there are none here."))
     found: dict[str, str] = {}
     for lower, name in names.items():
         kind = overrides.get("/" + lower) or defaults.get(lower.rpartition(".")[2])
@@ -203,7 +203,7 @@ def _resolve(folder: str, target: str) -> str:
 
 def _target_problems(kind: str, target: str, goal: str, kinds: Mapping[str, str]) -> Iterator[str]:
     if kind not in KINDS:
-        yield f"The relationship's type {kind.rpartition('/')[2]!r} is not one that a workbook of ours uses."
+        yield f"The relationship's type {kind.rpartition('/')[2]!r} is not one that these workbooks use."
     elif not goal and kind != _OFFICE + "hyperlink":
         yield f"The target {target} lies outside the workbook."
     elif goal and goal not in kinds:

@@ -15,16 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import hub
+from sheetgpt.gpt2 import foreign, hub
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.mapped import release
+from sheetgpt.gpt2.stopping import GENERATION, stop_ids
 from sheetgpt.gpt2.weight_files import INDEX, ITEM_BYTES, WEIGHTS, Tensor, shards, tensors_of
 from sheetgpt.text import tokenizer
+from sheetgpt.text.chat import TEMPLATE_FILE, Chat, chat_in
 from sheetgpt.text.json_file import is_file, read_json
 from sheetgpt.text.tokenizer import Tokenizer
 
 DEFAULT = "fairytale"
 BUNDLED = Path(__file__).parent.parent / "models"
+HEAD = "lm_head.weight"
 CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 
@@ -37,14 +40,22 @@ class Checkpoint:
     config: GPT2Config
     params: dict[str, NDArray[np.float32]]
     tokenizer: Tokenizer | None
+    chat: Chat | None = None  # what its chat template puts around what a user says
     source: str = ""  # what `load` was given: a workbook remembers it
+    files: tuple[str, ...] = ()  # its own, which nothing may be written over
+    stop_ids: tuple[int, ...] = ()  # after one of these nothing more is written
+    notes: tuple[str, ...] = ()  # what a person should know: what was left out, or read differently than it says
+
+
+def _fits(config: GPT2Config) -> None:
+    """Takes any model."""
 
 
 def load(
     model: str | os.PathLike[str] = DEFAULT,
     *,
     quiet: bool = False,
-    check: Callable[[GPT2Config], None] = lambda config: None,
+    check: Callable[[GPT2Config], None] = _fits,
 ) -> Checkpoint:
     """The checkpoint of a bundled name, a folder or .safetensors file, or a name on the Hugging Face hub.
 
@@ -64,7 +75,19 @@ def load(
         weights = _from_hub(name, quiet, check)
     else:
         raise _unknown(name)
-    return replace(_load_files(name, weights, check), source=os.fspath(model))
+    return replace(_load_files(name, weights, check), source=os.fspath(model), files=own_files(weights.parent))
+
+
+def load_cached(name: str) -> Checkpoint:
+    """The checkpoint of a name on the hub from the cache of what was downloaded before: nobody is asked."""
+    weights = _from_hub(name, True, _fits, ask=False)
+    return replace(_load_files(name, weights, _fits), source=name, files=own_files(weights.parent))
+
+
+def own_files(folder: Path) -> tuple[str, ...]:
+    """What a checkpoint in this folder consists of."""
+    names = ("config.json", "generation_config.json", INDEX, *tokenizer.FILES)
+    return (*(str(folder / name) for name in names), *(str(path) for path in folder.glob("*.safetensors")))
 
 
 def bundled() -> list[str]:
@@ -90,6 +113,7 @@ def _unknown(name: str) -> SheetGPTError:
 
 
 def _checked_file(path: Path) -> Path:
+    foreign.check_whole(path.parent, path)
     if path.suffix in PICKLES:
         raise SheetGPTError(f"{path} is a {path.suffix} file, which can run code when it is loaded: {CONVERT}")
     if path.suffix != ".safetensors" and path.name != INDEX:
@@ -102,6 +126,7 @@ def _weights_in(folder: Path) -> Path:
     for name in (WEIGHTS, INDEX):
         if is_file(folder / name):
             return folder / name
+    foreign.check_whole(folder)
     names = sorted(path.name for path in folder.iterdir())
     pickles = [name for name in names if name.endswith(PICKLES)]
     if pickles:
@@ -111,16 +136,16 @@ def _weights_in(folder: Path) -> Path:
     raise SheetGPTError(f"{folder} has no weights: expected {WEIGHTS} or {INDEX}{hint}.")
 
 
-def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None]) -> Path:
+def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None], ask: bool = True) -> Path:
     """The weights in the hub's cache; the rest lies beside them. Weights come last: they take the time."""
     with hub.progress(quiet):
-        model = hub.open_model(name)
+        model = hub.open_model(name, ask)
         config = hub.download(model, "config.json")
         if config is None:
             raise SheetGPTError(f"{model.repo} has no config.json, which gives the model's shapes.")
         check(read_config(config))  # refuses before the weights are downloaded, read_config another architecture
         hub.download(model, "tokenizer.json", needed=False)
-        for file in tokenizer.FILES[1:]:
+        for file in (*tokenizer.FILES[1:], GENERATION, TEMPLATE_FILE):
             needed = file in ("vocab.json", "merges.txt") and not (config.parent / "tokenizer.json").exists()
             hub.download(model, file, needed=needed)
         weights = hub.download(model, WEIGHTS)
@@ -142,6 +167,7 @@ def read_config(path: Path) -> GPT2Config:
     if not is_file(path):
         raise SheetGPTError(f"{path.parent} has no config.json, which gives the model's shapes; put it there.")
     content = read_json(path)
+    foreign.check_not_quantised(content, path)
     try:
         return GPT2Config.from_json(content)
     except SheetGPTError as error:
@@ -152,22 +178,24 @@ def _load_files(name: str, weights: Path, check: Callable[[GPT2Config], None]) -
     folder = weights.parent
     config = read_config(folder / "config.json")
     check(config)
-    params, config = _params(tensors_of(weights), config, weights)
-    found = Tokenizer.load(folder)
-    if found and found.n_vocab > config.n_vocab:
-        last = found.n_vocab - 1
-        raise SheetGPTError(
-            f"The tokenizer in {folder} has ids up to {last} ({found.token_text(last)!r}), but config.json says "
-            f"vocab_size {config.n_vocab}: one of the two belongs to another model."
-        )
-    return Checkpoint(name, config, params, found)
+    tensors = tensors_of(weights)
+    params, config = _params(tensors, config, weights)
+    notes = foreign.left_out([name for name in tensors if name != HEAD], weights)
+    found = Tokenizer.load(folder, config.n_vocab)
+    generation = read_json(folder / GENERATION) if is_file(folder / GENERATION) else None
+    ends, more = stop_ids(read_json(folder / "config.json"), generation, config.n_vocab, found, folder)
+    notes += (*(found.notes if found else ()), *more)
+    # `transformers` puts no tokens of the tokenizer's own around a text that its template has wrapped
+    chat = chat_in(folder) if found and not (found.prefix or found.suffix) else None
+    return Checkpoint(name, config, params, found, chat, stop_ids=ends, notes=notes)
 
 
 def _params(
     tensors: Mapping[str, Tensor], config: GPT2Config, weights: Path
 ) -> tuple[dict[str, NDArray[np.float32]], GPT2Config]:
     """Checked tensors under OpenAI's names; `tied` is what the tensors say, where config.json says otherwise."""
-    if "lm_head.weight" in tensors:
+    foreign.check_names(tensors, weights)
+    if HEAD in tensors:
         config = replace(config, tied=False)
     shapes = config.parameter_shapes()
     names = {_hugging_face_name(name): name for name in shapes}
@@ -179,7 +207,7 @@ def _params(
             f"{weights} has no tensor {missing[0]!r}{more}; config.json calls for one of shape {shape}."
         )
     for name, tensor in tensors.items():
-        if name not in names:
+        if name not in names and foreign.belongs_to_body(name):
             raise SheetGPTError(
                 f"{tensor.file} has a tensor {name!r} of shape {list(tensor.shape)}, which does not "
                 f"belong to the GPT-2 of {config.n_layer} layers that config.json describes."

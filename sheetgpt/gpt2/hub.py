@@ -56,10 +56,16 @@ def is_hub_name(name: str) -> bool:
     return name in ALIASES or (bool(re.fullmatch(f"{part}/{part}", name)) and ".." not in name and "--" not in name)
 
 
-def open_model(name: str) -> HubModel:
-    """The model's newest commit; without a network, the newest in the cache."""
+def open_model(name: str, ask: bool = True) -> HubModel:
+    """The model's newest commit; without a network, or where nobody is to be asked, the newest in the cache."""
     repo = ALIASES.get(name, name)
+    if not ask and _cached_commit(repo) is None:
+        raise SheetGPTError(
+            f"{repo} isn't in the cache {constants.HF_HUB_CACHE}, and the hub is asked only for a model that you name."
+        )
     try:
+        if not ask:
+            return _cached(repo, "the hub is asked only for a model that you name")
         if constants.HF_HUB_OFFLINE:
             return _cached(repo, "HF_HUB_OFFLINE is set")
         meta = _metadata(repo, "main", "config.json")

@@ -15,6 +15,7 @@ import safetensors
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2 import foreign
 from sheetgpt.text.json_file import is_file, parse_object, read_json
 
 WEIGHTS = "model.safetensors"
@@ -36,7 +37,7 @@ class Tensor:
 
 
 def tensors_of(weights: Path) -> dict[str, Tensor]:
-    """The tensors of a file or of an index's shards, without the prefix `transformer.` and without mask buffers."""
+    """The tensors of a file or of an index's shards, without prefixes such as `transformer.` and without mask buffers."""
     if weights.name != INDEX:
         return _collect([weights])
     files = shards(weights)
@@ -65,7 +66,7 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 def _check_places(index: Path, tensors: Mapping[str, Tensor]) -> None:
     """An index and its shards that don't belong together are of two models, or of two versions of one."""
-    listed = {_short(name): file for name, file in _weight_map(index).items()}
+    listed = {foreign.own_name(name): file for name, file in _weight_map(index).items()}
     for name, tensor in tensors.items():
         file = Path(tensor.file).name
         if listed.get(name) != file:
@@ -76,15 +77,11 @@ def _check_places(index: Path, tensors: Mapping[str, Tensor]) -> None:
             raise SheetGPTError(f"{INDEX} puts {name!r} into {file}, which has no such tensor: fetch all files again.")
 
 
-def _short(name: str) -> str:
-    return name.removeprefix("transformer.")
-
-
 def _collect(paths: list[Path]) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for path in paths:
         for full_name, tensor in _read(path):
-            name = _short(full_name)
+            name = foreign.own_name(full_name)
             if MASKS.fullmatch(name):
                 continue
             if name in tensors:

@@ -37,6 +37,11 @@ _STYLES = {
     "link": Style(color="0563C1", underline=True, middle=True),
     "message": Style(bold=True, color="C00000"),
     "quote": Style(italic=True, color="1F3864"),
+    "upright": Style(bold=True, fill="FFF2CC", align="center", boxed=True, turned=True),
+    "upright header": Style(bold=True, fill="D9E2F3", align="center", turned=True),
+    "pattern": Style(align="center", number_format='[<0.005]"";0%'),
+    "whole share": Style(align="center", number_format="0%"),
+    "colour": Style(number_format=";;;"),  # of a small map: the colour says it all
     # the tokenizer's
     "rank": Style(color="595959", align="center", number_format=f'[={NO_PAIR}]"–";0'),  # a dash where nothing merges
     "rare": Style(color="595959", align="center", number_format='0;-0;"·"'),  # mostly 0

@@ -12,6 +12,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.quantize import EXACT, INT8
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
+from sheetgpt.sheets import optional_formulas
 from sheetgpt.sheets.home_prompt import prompt_text
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.sheet import Sheet
@@ -110,9 +111,10 @@ def in_browsers(layout: Layout, size: float) -> str:
 
 
 def _formulas(layout: Layout) -> int:
-    """Formula cells, nearly all: whatever has a name and is computed, and the Tokenizer sheet's."""
+    """Formula cells, nearly all: what has a name and is computed, the Tokenizer's, the optional sheets'."""
     text = layout.prompt_bytes * (len(COLUMNS) + len(ROUND) * layout.merge_rounds)
-    return text + sum(tensor.area.n_cells for tensor in layout.records.values() if tensor.computed)
+    network = sum(tensor.area.n_cells for tensor in layout.records.values() if tensor.computed)
+    return text + network + optional_formulas(layout)
 
 
 def _fits(name: str, area: Area) -> None:
