@@ -398,6 +398,9 @@ def _status() -> int:
     except SheetGPTError as error:
         err.say(f"sheetgpt: {error}", style="red")
         return 2
+    except MemoryError:
+        err.say("sheetgpt: There is not enough memory for this.", style="red")
+        return 2
     except Closed:
         return 141  # what a shell shows for a program that SIGPIPE has ended
     except KeyboardInterrupt:

@@ -34,6 +34,7 @@ class Package:
     sheets: dict[str, str]  # title -> part
     names: dict[str, Area | None]  # upper-case defined name -> its cells; None: not one rectangle of a sheet
     references: dict[str, str]  # defined name -> what it refers to, both as they stand in the file
+    size: int  # bytes of all parts, unpacked
 
 
 def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
@@ -67,7 +68,7 @@ def package(workbook: Path) -> Package:
                 raise ValueError("it names no workbook part")
             related = _relationships(archive, documents[0])
             root = ElementTree.fromstring(read(archive, documents[0]))
-            sheets = _sheets(root, related)
+            sheets, size = _sheets(root, related), sum(entry.file_size for entry in archive.infolist())
     except _UNREADABLE as error:
         raise _damaged(workbook, error) from error
     titles = {title.casefold() for title in sheets}
@@ -78,7 +79,7 @@ def package(workbook: Path) -> Package:
             key, reference = name.get("name", ""), (name.text or "").strip().removeprefix("=")
             references[key], found = reference, Area.parse(reference)
             names[key.upper()] = found if found and found.sheet.casefold() in titles else None
-    return Package(sheets, names, references)
+    return Package(sheets, names, references, size)
 
 
 def _damaged(workbook: Path, error: BaseException) -> SheetGPTError:
