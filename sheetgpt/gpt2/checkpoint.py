@@ -64,7 +64,7 @@ def load(
     sheetgpt can't read is refused, too; without `needs_text` it is left out, and a note says why.
     """
     name = os.fspath(model)
-    path = Path(os.path.abspath(os.path.expanduser(name)))
+    path = _whole_path(name)
     if name in bundled():
         weights = _weights_in(BUNDLED / name)
     elif os.path.isfile(path):
@@ -77,11 +77,32 @@ def load(
         weights = _from_hub(name, quiet, check)
     else:
         raise _unknown(name)
-    found = _load_files(name, weights, check, needs_text)
-    return replace(found, source=os.fspath(model), files=own_files(weights.parent))
+    return replace(
+        _load_files(name, weights, check, needs_text), source=os.fspath(model), files=own_files(weights.parent)
+    )
 
 
-def load_cached(name: str, *, needs_text: bool = True) -> Checkpoint:
+def _whole_path(name: str) -> Path:
+    path = os.path.expanduser(name)
+    try:
+        return Path(os.path.abspath(path))
+    except OSError:  # the current folder is gone, and nothing can be found in there
+        return Path(path)
+
+
+def found_files(model: str | os.PathLike[str]) -> tuple[str, ...]:
+    """`own_files` of what `load` would take, without loading it; none where it isn't on this computer."""
+    name = os.fspath(model)
+    path = os.path.expanduser(name)
+    if name in bundled():
+        return own_files(BUNDLED / name)
+    if os.path.exists(path):
+        return own_files(Path(path) if os.path.isdir(path) else Path(path).parent)
+    folder = hub.cached_folder(name) if hub.is_hub_name(name) else None
+    return () if folder is None else own_files(folder)
+
+
+def load_cached(name: str, needs_text: bool = True) -> Checkpoint:
     """The checkpoint of a name on the hub from the cache of what was downloaded before: nobody is asked."""
     weights = _from_hub(name, True, _fits, ask=False)
     return replace(_load_files(name, weights, _fits, needs_text), source=name, files=own_files(weights.parent))

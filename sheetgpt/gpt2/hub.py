@@ -189,9 +189,15 @@ def _cached(repo: str, reason: str) -> HubModel:
     return HubModel(repo, commit, offline=reason)
 
 
+def cached_folder(name: str) -> Path | None:
+    """Where the cache has a model's files."""
+    config = try_to_load_from_cache(ALIASES.get(name, name), "config.json", cache_dir=constants.HF_HUB_CACHE)
+    return Path(config).parent if isinstance(config, str) else None
+
+
 def _cached_commit(repo: str) -> str | None:
-    config = try_to_load_from_cache(repo, "config.json", cache_dir=constants.HF_HUB_CACHE)
-    return Path(config).parent.name if isinstance(config, str) else None
+    folder = cached_folder(repo)
+    return None if folder is None else folder.name
 
 
 def _fetch_blob(model: HubModel, filename: str, etag: str, size: int) -> None:
