@@ -66,7 +66,13 @@ def wild(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 @pytest.fixture(scope="module")
 def workbook(wild: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("wild") / "wild.xlsx"
-    sizes: dict[str, Any] = {"context": CONTEXT, "prompt_bytes": CAPACITY, "merge_rounds": 3, "top_k": 64}
+    sizes: dict[str, Any] = {
+        "context": CONTEXT,
+        "prompt_bytes": CAPACITY,
+        "merge_rounds": 3,
+        "top_k": 64,
+        "without": "all",
+    }
     return build(wild, target, prompt="the", new_tokens=6, **sizes)
 
 
