@@ -226,7 +226,7 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
     package `tokenizers`.
     """
     found: dict[str, Added] = {}
-    notes, owner = [], {i: token for token, i in vocab.items()}
+    notes, owner, top = [], {i: token for token, i in vocab.items()}, -1
     for token in tokens:
         if token.content in found:
             i = found[token.content].id
@@ -235,18 +235,18 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
             if token.id not in (None, i):
                 raise SheetGPTError(f"Token {token.content!r} has two ids, {i} and {token.id}.")
         else:
-            top = max((known.id or 0 for known in found.values()), default=-1)
             i = top + 1 if top >= len(vocab) else len(vocab)
             if token.id is not None and owner.get(token.id, token.content) != token.content:
                 raise SheetGPTError(f"Id {token.id} belongs to two tokens, {owner[token.id]!r} and {token.content!r}.")
         assert i is not None
         if token.id not in (None, i) and token.content not in found:
             notes.append(
-                f"{folder / token.file} gives the token {token.content!r} the id {token.id}; as in transformers, it "
-                f"gets the next free one, {i}."
+                f"{folder / token.file} gives the token {token.content!r:.80} the id {token.id}; as in transformers, "
+                f"it gets the next free one, {i}."
             )
-        found[token.content] = replace(token, id=i)
-    return found, notes
+        found[token.content], top = replace(token, id=i), max(top, i)
+    others = f" So do {len(notes) - 1:,} more tokens." if notes[1:] else ""
+    return found, [notes[0] + others] if notes else []
 
 
 def around(
