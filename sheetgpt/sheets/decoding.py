@@ -158,9 +158,7 @@ def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -
 Dressed = list[tuple[str, int, int, Column]]  # a name, its column, its style, its values
 
 
-def _columns(
-    layout: DecodingLayout, palette: Palette, values: dict[str, Column], names: Sequence[str]
-) -> Dressed:
+def _columns(layout: DecodingLayout, palette: Palette, values: dict[str, Column], names: Sequence[str]) -> Dressed:
     """All but the first, which numbers the lines."""
     styles = {"token": "token", "text": "quote", "hex": "label"}
     first = layout.column(names[0])
