@@ -117,7 +117,7 @@ def test_tokens_that_begin_like_a_formula_stay_text(write_checkpoint: Callable[.
     """In every sheet that shows tokens, and after a recalculation."""
     checkpoint = sheetgpt.load(write_checkpoint("signs"))
     text = "=+-@=1+A1"
-    sizes = {"context": 10, "new_tokens": 0, "prompt_bytes": 16, "merge_rounds": 2}
+    sizes: dict[str, Any] = {"context": 10, "new_tokens": 0, "prompt_bytes": 16, "merge_rounds": 2}
     path = sheetgpt.build(checkpoint, tmp_path / "signs.xlsx", prompt=text, **sizes)
     assert check(path) == []
     book = openpyxl.load_workbook(path)
