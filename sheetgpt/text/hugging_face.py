@@ -16,8 +16,8 @@ from sheetgpt.errors import SheetGPTError
 END_OF_TEXT = "<|endoftext|>"
 MAX_ID = 2**31
 ADVICE = (
-    "sheetgpt reads byte-level BPE, such as GPT-2's and RoBERTa's. --prompt-bytes 0 builds a workbook whose prompts are "
-    "token ids."
+    "sheetgpt reads byte-level BPE, such as GPT-2's and RoBERTa's. --prompt-bytes 0 builds a workbook whose prompts "
+    "are token ids."
 )
 
 Contents = Mapping[str, dict[str, Any]]  # the file's name -> its object

@@ -59,12 +59,12 @@ def _inputs(built: Built, layout: Layout, checkpoint: Checkpoint) -> Inputs:
         raise SheetGPTError("top_k, the seed and new_tokens are whole numbers.")
     top_k, seed, new = map(int, whole)
     check_ids(ids, layout.config)
-    inputs = Inputs(theirs.prompt, ids, new, Sampling(heat, top_k, theirs.sampling.top_p, seed))
+    inputs = Inputs(built.text, ids, new, Sampling(heat, top_k, theirs.sampling.top_p, seed))
     check_room(inputs, layout)
     if not 1 <= len(ids) <= layout.context - new:
         raise SheetGPTError(f"they are {len(ids)} token ids.")
-    if theirs.prompt and layout.reads_text:
-        text = Inputs(theirs.prompt, (), new, inputs.sampling)
+    if built.text and layout.reads_text:
+        text = Inputs(built.text, (), new, inputs.sampling)
         if token_ids(text, checkpoint.tokenizer, layout) != ids:
             raise SheetGPTError("the token ids are not those of the prompt.")
     return inputs
