@@ -121,7 +121,7 @@ def test_no_chart_covers_another_or_any_cell(micro_workbook: Path, sheet: str, n
         used[row[0].row] = max(columns, default=0)
     lefts = [column_of(micro_workbook, sheet, box.left) for box in boxes]
     for box, left in zip(boxes, lefts, strict=True):
-        assert box.right - box.left > 300
+        assert box.right - box.left > 250
         assert box.bottom - box.top > 120
         for row, last in used.items():
             if top(row) < box.bottom and top(row + 1) > box.top:
