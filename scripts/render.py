@@ -21,6 +21,7 @@ RANGES = {
     "attention": "Attention!A1:FN66",
     "sample": "Sample!A1:Y52",
     "lens": "Lens!A1:X34",
+    "neuron": "Neuron!A1:U43",
     "contributions": "Contributions!A1:S64",
 }
 

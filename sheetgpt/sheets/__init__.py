@@ -23,6 +23,8 @@ from sheetgpt.sheets import (
     guide,
     home,
     lens,
+    neuron,
+    neuron_layout,
     sample,
     tokenizer,
     tokenizer_tables,
@@ -57,6 +59,8 @@ REGISTRY: list[Maker] = [
     OptionalSheet(
         "contributions", lambda s, p: [contributions.sheet(s, p)], contributions.n_formulas, contributions.starts
     ),
+    OptionalSheet("neuron", lambda s, p: [neuron.sheet(s, p)], neuron.n_formulas, neuron.starts),
+    OptionalSheet(neuron_layout.TOKENS_PART, lambda s, p: (), lambda layout: 0, expensive=True, part_of="neuron"),
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),
     lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)],
