@@ -22,6 +22,7 @@ RANGES = {
     "sample": "Sample!A1:Y52",
     "lens": "Lens!A1:X34",
     "neuron": "Neuron!A1:U43",
+    "embedding": "Embedding!A1:Q48",
     "contributions": "Contributions!A1:S64",
 }
 

@@ -20,6 +20,7 @@ from sheetgpt.sheets import (
     contributions,
     decoding,
     embed,
+    embedding,
     guide,
     home,
     lens,
@@ -61,6 +62,9 @@ REGISTRY: list[Maker] = [
     ),
     OptionalSheet("neuron", lambda s, p: [neuron.sheet(s, p)], neuron.n_formulas, neuron.starts),
     OptionalSheet(neuron_layout.TOKENS_PART, lambda s, p: (), lambda layout: 0, expensive=True, part_of="neuron"),
+    OptionalSheet(
+        "embedding", lambda s, p: [embedding.sheet(s, p)], embedding.n_formulas, embedding.starts, expensive=True
+    ),
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),
     lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)],

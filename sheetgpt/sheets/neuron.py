@@ -95,7 +95,9 @@ def sheet(state: State, palette: Palette) -> Sheet:
 
 def _rows(state: State, palette: Palette, here: NeuronLayout) -> Iterator[Row]:
     it, last = Asked(state, here), here.last_column
-    note = "Each neuron of an MLP looks at one token at a time; the more strongly it fires, the more of its own it adds."
+    note = (
+        "Each neuron of an MLP looks at one token at a time; the more strongly it fires, the more of its own it adds."
+    )
     yield rows.row(1, rows.text(1, NEURON, palette["title"]), rows.text(3, note, palette["note"]), height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     yield from asked.strip_rows(state.layout, palette, state.prompt)
@@ -134,7 +136,7 @@ def _dress(frame: Worksheet, layout: Layout, here: NeuronLayout) -> None:
     chart.series[0].invertIfNegative = False
     chart.x_axis.tickLblPos = "low"
     chart.legend = None
-    chart.anchor = between(FIRST_TOKEN, CHART, max(12, layout.context), CHART_ROWS)
+    chart.anchor = between(FIRST_TOKEN, CHART, min(max(12, layout.context), 16), CHART_ROWS)
     frame.add_chart(chart)
 
 
@@ -148,4 +150,6 @@ def _colour(frame: Worksheet, here: NeuronLayout) -> None:
     formats.add(here.active.stripe(0).cells, blue)
     if here.tells_tokens:
         formats.add(here.extremes(PROMOTED).stripe(1).cells, ColorScaleRule("num", 0, "FFFFFF", "max", None, "E06666"))
-        formats.add(here.extremes(SUPPRESSED).stripe(1).cells, ColorScaleRule("min", None, "6FA8DC", "num", 0, "FFFFFF"))
+        formats.add(
+            here.extremes(SUPPRESSED).stripe(1).cells, ColorScaleRule("min", None, "6FA8DC", "num", 0, "FFFFFF")
+        )

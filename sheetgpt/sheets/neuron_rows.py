@@ -151,7 +151,7 @@ def strip_rows(it: Asked, palette: Palette, sum_row: int, heights: float) -> Ite
     """The neuron on every token: what it adds up, and what the activation function makes of it."""
     layout, prompt = it.state.layout, it.state.prompt
     active = layout.home["active"].at(0, 0, "")
-    for n, (title, name, style) in enumerate((("sum", "fc", "number"), ("activation", "act", "share")), sum_row):
+    for n, (title, name, style) in enumerate((("sum", "fc", "share"), ("activation", "act", "share")), sum_row):
         values = prompt.padded(it.on_tokens(name)[None], 1)[0]
         cells = rows.fill_right(FIRST_TOKEN, f'IF({active},{it.on_token(name)},"")', values, palette[style])
         yield rows.row(n, rows.text(1, title, palette["name"]), cells, height=heights)
@@ -182,8 +182,9 @@ def _active_cells(it: Asked, palette: Palette, r: int) -> Cells:
     n = neuron.active(it.state.trace, it.block, it.position, r + 1)[r]
     numbers = Area(here.activations.sheet, here.activations.row, INDEX, here.activations.n_rows)
     place = _ranked(here.active.stripe(1), here.active.stripe(0), r, here.activations, numbers)
+    name = f'"block "&{used(here.block)}&", neuron "&{here.active.stripe(0).line(r).local}'
     return (
-        *rows.text(1, "most active" if r == 0 else "", palette["label"]),
+        *rows.formula(1, it.guarded(name), f"block {it.block}, neuron {n}", palette["name"]),
         *rows.number(INDEX, r + 1, palette["index"]),
         *rows.formula(NUMBER, it.guarded(place), n, palette["id"]),
         *rows.formula(
@@ -246,9 +247,7 @@ def workings_rows(it: Asked, palette: Palette) -> Iterator[Row]:
         own += rows.formula(DIRECTION, it.guarded(it.passed_on(f)), float(d[f]), number)
         yield rows.row(first + f, label("feature", f), own)
     first = here.effects.row
-    words = (
-        f"d · the token's column of {config.head}. Activation × rstd of the final norm × this is what it adds to a logit."
-    )
+    words = f"d · the token's column of {config.head}. Times activation and the final norm's rstd: what it adds to the logit."
     yield bar(first - 1, palette, "Workings: every token", words, last)
     for v, name in enumerate(it.state.shown):
         cells = rows.formula(VALUE, it.guarded(it.effect(v)), float(it.effects[v]), number)

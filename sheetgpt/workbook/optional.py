@@ -14,7 +14,8 @@ def choose(sheets: Names | None, without: Names = (), *, large: bool = False) ->
     """Their names, in the order of the tabs.
 
     Those that cost little are always in. `sheets` names the expensive ones that are, or "all"; without a wish that is
-    all of them, for a `large` model none; who names a sheet asks for its parts, too. `without` leaves any out, whatever it costs.
+    all of them, for a `large` model none. Whoever names a sheet asks for its parts, too. `without` leaves any out,
+    whatever it costs.
     """
     cheap = [sheet.name for sheet in optional_sheets() if not sheet.expensive]
     if sheets is None:
