@@ -40,9 +40,7 @@ def neighbours(model: Model = "fairytale", word: Word = "king") -> pd.DataFrame:
     A word is looked for with a space before it first, as it stands in a text, then without. Raises SheetGPTError for a
     word that the model reads in several tokens.
     """
-    table, shown = _embeddings(model)
-    id = the_id(word, shown)
-    return _frame(nearest(cosines(table, table[id]), [id], NEAREST), cosines(table, table[id]), shown)
+    return near_table(*embeddings(model), word)
 
 
 def analogy(model: Model = "fairytale", a: Word = "king", b: Word = "man", c: Word = "woman") -> pd.DataFrame:
@@ -50,17 +48,29 @@ def analogy(model: Model = "fairytale", a: Word = "king", b: Word = "man", c: Wo
 
     `sheetgpt.analogy("fairytale", "king", "man", "woman")`. Words and ids as in `neighbours`.
     """
-    table, shown = _embeddings(model)
+    return analogy_table(*embeddings(model), a, b, c)
+
+
+def embeddings(model: Model, weights: str = quantize.EXACT) -> tuple[Array, Sequence[str]]:
+    """`wte` as cells hold it, whose weights are exact or rounded, and each token as it is shown."""
+    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    shown, _ = token_strings(checkpoint.tokenizer, checkpoint.config.n_vocab)
+    params = quantize.evaluated(quantize.stored({"wte": checkpoint.params["wte"]}, weights))
+    return np.asarray(params["wte"], np.float64), shown
+
+
+def near_table(table: Array, shown: Sequence[str], word: Word) -> pd.DataFrame:
+    """Of embeddings that are there.  [n_vocab, n_embd]"""
+    id = the_id(word, shown)
+    found = cosines(table, table[id])
+    return _frame(nearest(found, [id], NEAREST), found, shown)
+
+
+def analogy_table(table: Array, shown: Sequence[str], a: Word, b: Word, c: Word) -> pd.DataFrame:
+    """Of embeddings that are there.  [n_vocab, n_embd]"""
     ids = [the_id(word, shown) for word in (a, b, c)]
     found = cosines(table, table[ids[0]] - table[ids[1]] + table[ids[2]])
     return _frame(nearest(found, ids, ANALOGIES), found, shown)
-
-
-def _embeddings(model: Model) -> tuple[Array, Sequence[str]]:
-    checkpoint = model if isinstance(model, Checkpoint) else load(model)
-    shown, _ = token_strings(checkpoint.tokenizer, checkpoint.config.n_vocab)
-    params = quantize.evaluated({"wte": checkpoint.params["wte"]})
-    return np.asarray(params["wte"], np.float64), shown
 
 
 def _frame(ids: list[int], found: Array, shown: Sequence[str]) -> pd.DataFrame:
@@ -129,8 +139,11 @@ class Map:
 
 
 def common(hexes: Sequence[str]) -> Array:
-    """The ids of the first tokens of more than one byte; the first of all where there are not even three."""
-    longer = [id for id, found in enumerate(hexes) if len(found) > 2]
+    """The ids of the first tokens of more than one byte, without those for control, which stand before the bytes; the
+    first of all where there are not even three.
+    """
+    first = next((id for id, found in enumerate(hexes) if len(found) == 2), 0)
+    longer = [id for id, found in enumerate(hexes) if len(found) > 2 and id > first]
     return np.array((longer if len(longer) > 2 else [*range(len(hexes))])[:MAP])
 
 

@@ -142,7 +142,8 @@ def _add_map(frame: Worksheet, here: EmbeddingLayout, it: Asked) -> None:
         x, y = (Reference(frame, FIRST_TOKEN + t, row) for row in (ACROSS, UP))
         chart.series.append(_named(_dots(x, y, ORANGE, 7), here.strip(NAME).stripe(t), ORANGE, 900))
     chart.legend = None
-    chart.x_axis.tickLblPos = chart.y_axis.tickLblPos = "none"
+    chart.x_axis.tickLblPos = chart.y_axis.tickLblPos = "low"
+    chart.visible_cells_only = False  # the text's places are folded
     chart.x_axis.majorGridlines = None
     chart.anchor = between(FIRST_TOKEN, here.map_row, MAP_COLUMNS, MAP_ROWS)
     frame.add_chart(chart)

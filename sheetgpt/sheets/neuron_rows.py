@@ -163,7 +163,10 @@ def table_rows(it: Asked, palette: Palette, height: float) -> Iterator[Row]:
     words = "What the chosen neuron promotes and suppresses, whatever the text: (w − mean) × gain · the unembedding."
     left_out = "What it promotes and suppresses is left out of this workbook: build --sheets neuron puts it in."
     last = here.last_column
-    yield bar(first - 2, palette, "Most active at this token", words if here.tells_tokens else left_out, last)
+    title = f'"Most active at “"&$E${here.position.row}&"”"'
+    _, *rest = bar(first - 2, palette, "", words if here.tells_tokens else left_out, last).pieces
+    now = f"Most active at “{it.state.prompt.shown[it.position]}”"
+    yield rows.row(first - 2, rows.formula(1, title, now, palette["section"]), tuple(rest))
     heads = {1: "the block's neurons", INDEX: "rank", NUMBER: "neuron", ACTIVE: "activation"}
     if here.tells_tokens:
         for column, name in ((PROMOTED, "promotes"), (SUPPRESSED, "suppresses")):
@@ -247,7 +250,7 @@ def workings_rows(it: Asked, palette: Palette) -> Iterator[Row]:
         own += rows.formula(DIRECTION, it.guarded(it.passed_on(f)), float(d[f]), number)
         yield rows.row(first + f, label("feature", f), own)
     first = here.effects.row
-    words = f"d · the token's column of {config.head}. Times activation and the final norm's rstd: what it adds to the logit."
+    words = f"d · the token's column of {config.head}; × activation × rstd of the final norm: what it adds to a logit."
     yield bar(first - 1, palette, "Workings: every token", words, last)
     for v, name in enumerate(it.state.shown):
         cells = rows.formula(VALUE, it.guarded(it.effect(v)), float(it.effects[v]), number)
