@@ -33,7 +33,8 @@ from sheetgpt.sheets.embedding_layout import (
     WORDS,
     EmbeddingLayout,
 )
-from sheetgpt.sheets.embedding_rows import Asked, lines, strip_rows, table_rows, workings_rows
+from sheetgpt.sheets.embedding_rows import Asked, lines, strip_rows, table_rows
+from sheetgpt.sheets.embedding_workings import workings_rows
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import Value
