@@ -81,9 +81,9 @@ def test_what_is_no_token_is_refused(word: str | int) -> None:
 
 
 def test_a_block_or_neuron_that_is_not_there_is_refused() -> None:
-    for asked, words in (({"block": 4}, "no block 4"), ({"block": 0, "number": 512}, "no neuron 512")):
+    for block, number, words in ((4, 0, "no block 4"), (0, 512, "no neuron 512")):
         with pytest.raises(SheetGPTError, match=words):
-            sheetgpt.neuron("fairytale", "The king", **asked)
+            sheetgpt.neuron("fairytale", "The king", block=block, number=number)
 
 
 def test_the_map_spreads_as_far_as_any_two_directions() -> None:
@@ -261,12 +261,13 @@ def test_they_are_printed(inside: Path, reader: Checkpoint, sheetgpt_command: Co
         assert all(token in said for token in frame["token"])
     assert look("lens")[1].count("\n") == 4
     assert "all of them, the logit" in look("contributions", "--other", 3)[1]
-    for asked in (
+    refused: list[tuple[Any, ...]] = [
         ("neighbours",),
         ("neuron", "--block", 1),
         ("lens", "--position", 99),
         ("contributions", "--token", -1),
-    ):
-        status, said, problem = look(*asked)
-        assert status == 2, (asked, said)
+    ]
+    for words in refused:
+        status, said, problem = look(*words)
+        assert status == 2, (words, said)
         assert problem.startswith("sheetgpt: ")

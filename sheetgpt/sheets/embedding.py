@@ -5,11 +5,13 @@ the rows' lengths, so it costs as much as three more columns of the Output sheet
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from openpyxl.chart import Reference, ScatterChart, Series
+from openpyxl.chart.data_source import StrRef
 from openpyxl.chart.label import DataLabelList
-from openpyxl.chart.series import SeriesLabel, StrRef
+from openpyxl.chart.series import SeriesLabel
 from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
@@ -111,8 +113,8 @@ def _dress(frame: Worksheet, here: EmbeddingLayout, it: Asked) -> None:
     frame.sheet_view.showGridLines = False
     frame.sheet_properties.tabColor = "548235"
     frame.sheet_format.outlineLevelRow = 1  # what only the map needs is folded
-    for column, width in zip("ABCDE", (25, 7, 12, 9, 12), strict=True):
-        frame.column_dimensions[column].width = width
+    for name, width in zip("ABCDE", (25, 7, 12, 9, 12), strict=True):
+        frame.column_dimensions[name].width = width
     for column in range(FIRST_TOKEN, here.last_column + 1):
         frame.column_dimensions[rows.letters(column)].width = 9.5
     frame.freeze_panes = f"{rows.letters(FIRST_TOKEN)}{asked.TOKENS + 1}"
@@ -145,13 +147,13 @@ def _add_map(frame: Worksheet, here: EmbeddingLayout, it: Asked) -> None:
     chart.legend = None
     chart.x_axis.tickLblPos = chart.y_axis.tickLblPos = "low"
     chart.visible_cells_only = False  # the text's places are folded
-    chart.x_axis.majorGridlines = None
+    chart.x_axis.numFmt, chart.x_axis.majorGridlines = "0.0", None
     chart.anchor = between(FIRST_TOKEN, here.map_row, MAP_COLUMNS, MAP_ROWS)
     frame.add_chart(chart)
 
 
-def _dots(across: Reference, up: Reference, color: str, size: int) -> Series:
-    series = Series(up, across)
+def _dots(across: Reference, up: Reference, color: str, size: int) -> Any:
+    series: Any = Series(up, across)
     series.marker.symbol, series.marker.size = "circle", size
     series.marker.graphicalProperties.solidFill = color
     series.marker.graphicalProperties.line.solidFill = color
@@ -160,7 +162,7 @@ def _dots(across: Reference, up: Reference, color: str, size: int) -> Series:
     return series
 
 
-def _named(series: Series, name: Area, color: str, size: int) -> Series:
+def _named(series: Any, name: Area, color: str, size: int) -> Any:
     """With the text of a cell beside the dot: a series' name is the one label that every program takes from a cell."""
     series.tx = SeriesLabel(strRef=StrRef(name.reference))
     labels = DataLabelList(dLblPos="r", showSerName=True)

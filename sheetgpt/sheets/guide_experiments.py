@@ -99,4 +99,4 @@ def experiment_rows(layout: Layout, palette: Palette, n: int) -> Iterator[Row]:
     for i, one in enumerate(found, 1):
         cells = rows.number(1, i, palette["id"]), rows.text(2, one.question, palette["link"])
         rest = (rows.blank(column, palette["paragraph"]) for column in (4, 5))
-        yield rows.row(n + i, *cells, rows.text(3, one.words, palette["paragraph"]), *rest, height=62)
+        yield rows.row(n + i, *cells, rows.text(3, one.words, palette["paragraph"]), *rest, height=48)

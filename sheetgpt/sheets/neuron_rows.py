@@ -3,7 +3,7 @@
 The mathematics and the twin: `inspection/neuron.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,7 +52,7 @@ class Asked:
         return position_now(self.state.chosen["neuron_position"], self.state.prompt.n)
 
     @cached_property
-    def params(self) -> dict[str, Array]:
+    def params(self) -> Mapping[str, Array]:
         """The few that the sheet looks at."""
         layer = f"h{self.block}.mlp.c_proj.w"
         names = [layer, "ln_f.g", self.state.layout.config.head]
