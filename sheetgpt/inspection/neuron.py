@@ -110,7 +110,8 @@ def active(trace: Trace, block: int, position: int, n: int) -> list[int]:
 
 def output_row(params: Mapping[str, Array], block: int, number: int) -> Array:
     """w, what the neuron writes where its activation is 1.  [n_embd]"""
-    return np.asarray(params[f"h{block}.mlp.c_proj.w"][[number]], np.float64)[0]
+    w: Array = np.asarray(params[f"h{block}.mlp.c_proj.w"][[number]], np.float64)[0]
+    return w
 
 
 def direction(params: Mapping[str, Array], block: int, number: int) -> Array:
