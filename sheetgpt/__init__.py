@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sheetgpt.excel_rules import check
     from sheetgpt.gpt2.checkpoint import Checkpoint, load
     from sheetgpt.gpt2.generate import generate, stream
+    from sheetgpt.inspection.attention import attention, heads
+    from sheetgpt.inspection.contributions import contributions
+    from sheetgpt.inspection.lens import lens
     from sheetgpt.verification.verify import verify
     from sheetgpt.workbook.build import build
     from sheetgpt.workbook.reopen import read
@@ -25,10 +28,14 @@ __all__ = [
     "Checkpoint",
     "Prediction",
     "SheetGPTError",
+    "attention",
     "build",
     "check",
+    "contributions",
     "evaluate",
     "generate",
+    "heads",
+    "lens",
     "load",
     "read",
     "run",
@@ -42,6 +49,9 @@ _PLACES = {
     "excel_rules": ("check",),
     "gpt2.checkpoint": ("Checkpoint", "load"),
     "gpt2.generate": ("generate", "stream"),
+    "inspection.attention": ("attention", "heads"),
+    "inspection.contributions": ("contributions",),
+    "inspection.lens": ("lens",),
     "verification.verify": ("verify",),
     "workbook.build": ("build",),
     "workbook.reopen": ("read",),

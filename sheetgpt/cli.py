@@ -17,10 +17,12 @@ import sheetgpt
 from sheetgpt import screen
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError, visible
+from sheetgpt.look import app as look
 from sheetgpt.ooxml import target, unfinished
 from sheetgpt.ooxml.book import Progress, Written
+from sheetgpt.options import Chat, Ids, MovedModel, NewTokens, Prompt, WorkbookFile, ids_of
 from sheetgpt.progress import bar, spinner
-from sheetgpt.screen import LONG, Closed, Screen, Table
+from sheetgpt.screen import LONG, Closed, Screen, Table, printer
 from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.verification.report import MOST, Report
 from sheetgpt.workbook.build import load_fitting, planned
@@ -35,23 +37,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-out, err = Screen(), Screen(stderr=True)
-if not out.is_terminal:
-    out = Screen(width=160)  # into a file or a pipe: nothing is cut off
+app.add_typer(look, name="look")
+out, err = printer(), Screen(stderr=True)
 
 Model = Annotated[
     str,
     typer.Argument(help="`fairytale` (bundled), a folder, a .safetensors file, or a name on the Hugging Face hub."),
 ]
-WorkbookFile = Annotated[Path, typer.Argument(help="A workbook built by sheetgpt.", show_default=False)]
-Prompt = Annotated[str | None, typer.Option(help="The text to continue.", show_default=False)]
-Ids = Annotated[str | None, typer.Option(help="Token ids in place of a text, such as 1,2,3.", show_default=False)]
 Temperature = Annotated[
     float | None,
     typer.Option(help="0 always takes the likeliest token; 1 keeps the model's own probabilities.", show_default=False),
-]
-NewTokens = Annotated[
-    int | None, typer.Option("--new-tokens", "--generate", help="How many tokens to write.", show_default=False)
 ]
 TopK = Annotated[
     int | None, typer.Option(help="Choose among this many of the likeliest tokens, 1 to 64.", show_default=False)
@@ -67,9 +62,6 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print less.")]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Also write the result to this file, as JSON.", show_default=False)
 ]
-MovedModel = Annotated[
-    str | None, typer.Option("--model", help="The checkpoint, if it has moved since the build.", show_default=False)
-]
 Timeout = Annotated[
     float, typer.Option("--engine-timeout", help="Seconds after which the spreadsheet program is stopped.")
 ]
@@ -83,6 +75,7 @@ def build(
     ] = None,
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -105,6 +98,21 @@ def build(
     digits: Annotated[
         int | None, typer.Option(help="Round every weight to this many significant digits, 1 to 9.", show_default=False)
     ] = None,
+    sheets: Annotated[
+        str | None,
+        typer.Option(
+            help="Which of the expensive sheets that look inside: `all`, `none`, or names such as lens,embedding."
+            " [default: all, or none from 50 million parameters on]",
+            show_default=False,
+        ),
+    ] = None,
+    without: Annotated[
+        str,
+        typer.Option(
+            help="Leave out any of the sheets that look inside, such as attention; `info` lists them.",
+            show_default=False,
+        ),
+    ] = "",
     quiet: Quiet = False,
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
@@ -117,15 +125,18 @@ def build(
     """
     if output is not None:
         target.check(output, "-o", {}, makes_folders=True)
-    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
-    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits)
+    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=prompt_bytes > 0)
+    for note in () if quiet else checkpoint.notes:
+        err.print(f"Note: {note}", style="dark_orange", markup=False, highlight=False, soft_wrap=True)
+    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         made = sheetgpt.build(
             *(checkpoint, output),
             prompt=prompt,
-            ids=_ids(ids),
+            ids=ids_of(ids),
+            chat=chat,
             context=context,
             new_tokens=new_tokens,
             **{name: value for name, value in settings.items() if value is not None},
@@ -133,6 +144,8 @@ def build(
             merge_rounds=merge_rounds,
             weights=weights,
             digits=digits,
+            sheets=sheets,
+            without=without,
             progress=_saying_first(room, advance),
         )
     if not quiet:
@@ -166,6 +179,7 @@ def verify(
     ] = "libreoffice",
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -200,7 +214,8 @@ def verify(
             workbook,
             engine=engine,
             prompt=prompt,
-            ids=_ids(ids),
+            ids=ids_of(ids),
+            chat=chat,
             new_tokens=new_tokens,
             temperature=temperature,
             top_k=top_k,
@@ -256,6 +271,7 @@ def run(
     workbook: WorkbookFile,
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -276,7 +292,7 @@ def run(
     --numpy the evaluator's own continuation is printed below it; the two must choose the same tokens.
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    given: dict[str, Any] = {"prompt": prompt, "ids": _ids(ids), **settings}
+    given: dict[str, Any] = {"prompt": prompt, "ids": ids_of(ids), "chat": chat, **settings}
     if stream and (json_out or numpy):
         raise SheetGPTError("--stream prints only the new text: leave out --json and --numpy.")
     if stream:
@@ -357,16 +373,6 @@ def check(
     raise typer.Exit(1 if problems else 0)
 
 
-def _ids(text: str | None) -> list[int] | None:
-    """`1,2,3` as numbers."""
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.replace(" ", "").split(",") if part]
-    except ValueError:
-        raise SheetGPTError(f"--ids takes whole numbers separated by commas, such as 1,2,3, not {text!r}.") from None
-
-
 def _write(path: Path, text: str) -> None:
     try:
         with unfinished.whole(path) as whole:
@@ -391,6 +397,9 @@ def _status() -> int:
         return int(app(standalone_mode=False) or 0)
     except SheetGPTError as error:
         err.say(f"sheetgpt: {error}", style="red")
+        return 2
+    except MemoryError:
+        err.say("sheetgpt: There is not enough memory for this.", style="red")
         return 2
     except Closed:
         return 141  # what a shell shows for a program that SIGPIPE has ended

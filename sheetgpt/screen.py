@@ -73,6 +73,12 @@ class Screen(Console):
         return "█" if self.encoding.startswith("utf") else "#"
 
 
+def printer() -> Screen:
+    """Standard output, as wide as the terminal; into a file or a pipe wide enough that nothing is cut off."""
+    console = Screen()
+    return console if console.is_terminal else Screen(width=160)
+
+
 class Table(RichTable):
     """A table whose cells are plain text."""
 

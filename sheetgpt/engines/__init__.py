@@ -8,7 +8,6 @@ import datetime
 import math
 import os
 import re
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -24,6 +23,7 @@ from openpyxl.cell.cell import MergedCell
 from sheetgpt.engines._uno_worker import Refused, grid
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.unzip import READ_ERRORS, open_zip, unreadable
 
 Value = float | int | str | None  # None clears the cell
 Inputs = Mapping[str, Value | Sequence[Value]]
@@ -133,12 +133,14 @@ def require_workbook(workbook: Path) -> None:
     if not os.path.isfile(workbook):  # of a name that no system takes Path.is_file says nothing
         raise SheetGPTError(f"There is no file {workbook}: give the path of an .xlsx workbook.")
     try:
-        with zipfile.ZipFile(workbook) as package:
-            names = set(package.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        with open_zip(workbook) as package:
+            names, problem = set(package.namelist()), unreadable(package)
+    except READ_ERRORS as error:
         raise SheetGPTError(
             f"{workbook} can't be opened as an .xlsx workbook ({error}). It may be cut short: build or copy it again."
         ) from error
+    if problem is not None:
+        raise SheetGPTError(f"{workbook} can't be opened as an .xlsx workbook: {problem}.")
     if "[Content_Types].xml" not in names:
         raise SheetGPTError(f"{workbook} is a zip file but not an .xlsx workbook ([Content_Types].xml is missing).")
 

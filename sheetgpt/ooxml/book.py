@@ -57,6 +57,7 @@ class Style:
     boxed: bool = False
     underline: bool = False
     middle: bool = False  # of a tall row
+    turned: bool = False  # reads from below upwards
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,10 @@ class Book:
         cell.font = font
         if style.fill:
             cell.fill = PatternFill("solid", start_color=style.fill)
-        if style.align or style.wrap or style.middle:
+        if style.align or style.wrap or style.middle or style.turned:
             vertical = "center" if style.middle else "top" if style.wrap else None
-            cell.alignment = Alignment(style.align, vertical, wrap_text=style.wrap)
+            turn = 90 if style.turned else 0
+            cell.alignment = Alignment(style.align, vertical, textRotation=turn, wrap_text=style.wrap)
         if style.boxed:
             side = Side("thin", color="A6A6A6")
             cell.border = Border(side, side, side, side)

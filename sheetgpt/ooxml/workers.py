@@ -85,7 +85,7 @@ def _start(work: Work, n_workers: int, poll: float) -> dict[Connection, BaseProc
             process = fork.Process(target=_serve, args=(theirs, work, poll, os.getpid(), mask), daemon=True)
             try:
                 process.start()
-            except OSError:
+            except (OSError, AssertionError):  # the latter: a daemonic process may have no children
                 ours.close()
                 break
             finally:
@@ -154,7 +154,8 @@ def _serve(pipe: Connection, work: Work, poll: float, parent: int, mask: set[sig
 
 def _portable(error: BaseException) -> BaseException:
     """The error itself, where a pipe can carry it; with the place where it was raised, which a pipe doesn't carry."""
-    error.add_note("".join(traceback.format_exception(error)))
+    if not isinstance(error, SheetGPTError):
+        error.add_note("".join(traceback.format_exception(error)))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

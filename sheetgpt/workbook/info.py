@@ -11,6 +11,7 @@ from sheetgpt.gpt2.checkpoint import load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.screen import LONG, Table
+from sheetgpt.sheets import optional_sheets
 from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.home import WORDS as HOME_WORDS
@@ -21,7 +22,7 @@ from sheetgpt.workbook.reopen import open_workbook
 def describe(target: str) -> Iterator[Table]:
     """Tables for a model or, when `target` is an .xlsx file, for a workbook."""
     if not target.lower().endswith(".xlsx"):
-        checkpoint = load(target)
+        checkpoint = load(target, needs_text=False)
         yield shapes(checkpoint.name, checkpoint.config)
         yield parameters(checkpoint.config)
         return
@@ -30,6 +31,7 @@ def describe(target: str) -> Iterator[Table]:
     yield parameters(book.layout.config)
     if book.cost is not None:
         yield rounding(book.layout, book.cost)
+    yield optional(book.layout)
     yield sheets(listed(Path(target)))
     yield names(cached.package(Path(target)).references, Path(target).name)
 
@@ -68,6 +70,14 @@ def rounding(layout: Layout, cost: Cost) -> Table:
     table.add_row(
         "likeliest next token is the same after", f"{cost.n_same} of {cost.n_tokens} tokens ({cost.top_1:.1%})"
     )
+    return table
+
+
+def optional(layout: Layout) -> Table:
+    """Which of the sheets that a workbook may do without it has."""
+    table = Table("optional sheet", "", title="Optional sheets", title_justify="left", box=None)
+    for sheet in optional_sheets():
+        table.add_row(sheet.name, "in the workbook" if sheet.name in layout.optional else "left out")
     return table
 
 
