@@ -127,7 +127,7 @@ def build(
         target.check(output, "-o", {}, makes_folders=True)
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=prompt_bytes > 0)
     for note in () if quiet else checkpoint.notes:
-        err.print(f"Note: {note}", style="dark_orange", markup=False, highlight=False, soft_wrap=True)
+        err.say(f"Note: {note}", style="dark_orange")
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
