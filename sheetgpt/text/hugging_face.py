@@ -156,7 +156,9 @@ def _listed(content: Mapping[str, Any], folder: Path) -> Iterator[Added]:
     """The added tokens of tokenizer.json."""
     path, entries = folder / "tokenizer.json", content.get("added_tokens") or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise SheetGPTError(f"{path} describes an added token in a way that sheetgpt doesn't understand: {entries!r:.80}.")
+        raise SheetGPTError(
+            f"{path} describes an added token in a way that sheetgpt doesn't understand: {entries!r:.80}."
+        )
     for entry in entries:
         yield described(entry, path, id=entry.get("id"))
 
@@ -196,7 +198,9 @@ def _check_one_id(declared: Iterable[Added], folder: Path) -> None:
     owner: dict[int | None, Added] = {}
     for token in declared:
         if owner.setdefault(token.id, token).content != token.content:
-            raise SheetGPTError(f"Id {token.id} belongs to two tokens, {owner[token.id].content!r} and {token.content!r}.")
+            raise SheetGPTError(
+                f"Id {token.id} belongs to two tokens, {owner[token.id].content!r} and {token.content!r}."
+            )
         before = first.setdefault(token.content, token)
         if before.id != token.id:
             raise SheetGPTError(
