@@ -1,4 +1,4 @@
-"""What Hugging Face's `AutoTokenizer` reads beside vocabulary and merges: the class, added tokens, tokens around a text.
+"""What Hugging Face's `AutoTokenizer` reads beside vocabulary and merges: class, added tokens, tokens around a text.
 
 In: the contents of a folder's JSON files. Out: plain data. What sheetgpt can't honour is refused by its name.
 Source: `transformers` 5.24, tokenization_auto.py, tokenization_utils_base.py (`_from_pretrained`) and
@@ -15,7 +15,10 @@ from sheetgpt.errors import SheetGPTError
 
 END_OF_TEXT = "<|endoftext|>"
 MAX_ID = 2**31
-ADVICE = "sheetgpt reads byte-level BPE, such as GPT-2's and RoBERTa's. Without tokenizer files, prompts are token ids."
+ADVICE = (
+    "sheetgpt reads byte-level BPE, such as GPT-2's and RoBERTa's. --prompt-bytes 0 builds a workbook whose prompts "
+    "are token ids."
+)
 
 Contents = Mapping[str, dict[str, Any]]  # the file's name -> its object
 
@@ -36,7 +39,9 @@ KINDS = {
     **dict.fromkeys(("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"), Kind.AS_IT_STANDS),
 }
 FOREIGN = {
-    "WordPiece": "Bert DistilBert Electra BertJapanese Funnel LayoutLM MobileBert MPNet SqueezeBert Splinter Tapas Lxmert",
+    "WordPiece": (
+        "Bert DistilBert Electra BertJapanese Funnel LayoutLM MobileBert MPNet SqueezeBert Splinter Tapas Lxmert"
+    ),
     "SentencePiece": (
         "Albert Camembert XLMRoberta XLNet T5 MT5 Llama CodeLlama Gemma MBart MBart50 Pegasus Reformer BigBird Marian "
         "GPTSw3 XGLM DebertaV2 Speech2Text Rembert RemBert FNet Barthez NllbMoe Nllb M2M100 Cpm BertGeneration"
@@ -232,8 +237,8 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
         assert i is not None
         if token.id not in (None, i) and token.content not in found:
             notes.append(
-                f"{folder / token.file} gives the token {token.content!r} the id {token.id}; as in transformers, it gets "
-                f"the next free one, {i}."
+                f"{folder / token.file} gives the token {token.content!r} the id {token.id}; as in transformers, it "
+                f"gets the next free one, {i}."
             )
         found[token.content] = replace(token, id=i)
     return found, notes
