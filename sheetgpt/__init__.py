@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sheetgpt.gpt2.checkpoint import Checkpoint, load
     from sheetgpt.gpt2.generate import generate, stream
     from sheetgpt.inspection.attention import attention, heads
+    from sheetgpt.inspection.contributions import contributions
+    from sheetgpt.inspection.lens import lens
     from sheetgpt.verification.verify import verify
     from sheetgpt.workbook.build import build
     from sheetgpt.workbook.reopen import read
@@ -27,9 +29,11 @@ __all__ = [
     "attention",
     "build",
     "check",
+    "contributions",
     "evaluate",
     "generate",
     "heads",
+    "lens",
     "load",
     "read",
     "run",
@@ -44,6 +48,8 @@ _PLACES = {
     "gpt2.checkpoint": ("Checkpoint", "load"),
     "gpt2.generate": ("generate", "stream"),
     "inspection.attention": ("attention", "heads"),
+    "inspection.contributions": ("contributions",),
+    "inspection.lens": ("lens",),
     "verification.verify": ("verify",),
     "workbook.build": ("build",),
     "workbook.reopen": ("read",),

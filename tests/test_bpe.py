@@ -102,13 +102,11 @@ def test_added_tokens_that_are_found_in_two_passes_are_refused_where_it_matters(
     tokenizer, in_one_pass = Tokenizer(letters, [], added, flags=flags), Tokenizer(letters, [], added)
     texts = ["".join(text) for n in range(7) for text in product("ab", repeat=n)]
     matters = any(tokenizer.encode(text) != in_one_pass.encode(text) for text in texts)
-    try:
-        tables = bpe.Tables.of(tokenizer)
-    except SheetGPTError as error:
-        assert "can overlap in a text" in str(error)
-        assert matters
+    if matters:
+        with pytest.raises(SheetGPTError, match="can overlap in a text"):
+            bpe.Tables.of(tokenizer)
         return
-    assert not matters
+    tables = bpe.Tables.of(tokenizer)
     for text in texts[::5]:
         assert bpe.run(text, tables).ids == tokenizer.encode(text) or not text
 

@@ -1,4 +1,4 @@
-"""A checkpoint as fine-tunes are, whole: chat tokens, tokens around every text, several ends, in Python and the sheets."""
+"""A whole checkpoint as fine-tunes are: chat tokens, tokens around a text, several ends; in Python and the sheets."""
 
 import json
 import shutil
@@ -103,7 +103,8 @@ def number(cells: Cells | None) -> float:
 
 def test_nothing_is_written_after_either_end(workbook: Path, wild: Checkpoint) -> None:
     assert open_workbook(workbook).layout.end_of_text == wild.stop_ids
-    seeds, ends = range(1, 30), {}
+    seeds = range(1, 30)
+    ends: dict[int, int] = {}
     found = {seed: sheetgpt.generate(wild, "the", new_tokens=6, top_k=64, seed=seed) for seed in seeds}
     for seed, written in found.items():
         if written.ids[-1] in wild.stop_ids and len(written.ids) < 3 + 6:
@@ -174,7 +175,7 @@ def test_an_end_that_is_no_id_is_refused(
     write_checkpoint: Callable[..., Path], hf_config: dict[str, Any], value: object
 ) -> None:
     folder = write_checkpoint(config=hf_config | {"eos_token_id": value})
-    with pytest.raises(sheetgpt.SheetGPTError, match="config.json says eos_token_id .*; expected a token's id"):
+    with pytest.raises(sheetgpt.SheetGPTError, match=r"config.json says eos_token_id .*; expected a token's id"):
         load(folder)
 
 
@@ -185,9 +186,7 @@ def test_without_an_end_the_model_sheet_says_so(micro: Checkpoint, tmp_path: Pat
     np.testing.assert_array_equal(cells.to_numpy(), [[-1]])
 
 
-def test_the_command_line_says_what_was_left_out(
-    wild: Checkpoint, tmp_path: Path, sheetgpt_command: Command
-) -> None:
+def test_the_command_line_says_what_was_left_out(wild: Checkpoint, tmp_path: Path, sheetgpt_command: Command) -> None:
     target = tmp_path / "x.xlsx"
     status, _, said = sheetgpt_command("build", wild.source, "-o", target, "--ids", "1", "--prompt-bytes", 0)
     assert status == 0

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 CELLS_A_CALL = 200_000  # getDataArray answers in one message: this keeps it at some megabytes
+READ_CELLS, INPUT_CELLS = 1 << 28, 1 << 20  # GPT-2 XL's wte has 80 million; a prompt's ids 16,384
 LOCATED_ERRORS = 1_000  # asking for one cell's error takes 1 to 4 ms; a wholly broken workbook has millions
 NAN = float("nan")
 DESKTOP = "com.sun.star.frame.Desktop"
@@ -37,6 +38,8 @@ class Refused(Exception):
 
 def grid(values: Any, n_rows: int, n_columns: int) -> list[list[Any]]:
     """The values row by row, None for the cells that remain."""
+    if n_rows * n_columns > INPUT_CELLS:
+        raise Refused(f"{n_rows * n_columns:,} cells, more than any workbook of sheetgpt's gives it")
     cells = values if isinstance(values, list) else [values]
     if not isinstance(values, list) and n_rows * n_columns > 1:
         raise Refused(f"one value for {n_rows * n_columns} cells: give a sequence")
@@ -155,6 +158,8 @@ def put(ranges: Ranges, edit: dict[str, Any]) -> None:
 def read(found: tuple[Any, int, int], numbers: Path, budget: list[int]) -> dict[str, Any]:
     """Numbers into the file; size, texts and errors into the answer."""
     cells, n_rows, n_columns = found
+    if n_rows * n_columns > READ_CELLS:
+        raise Refused(f"{{workbook}} has a range of {n_rows * n_columns:,} cells to read, which no memory holds.")
     texts: list[tuple[int, int, str]] = []
     step = max(1, CELLS_A_CALL // n_columns)
     with numbers.open("wb") as out:

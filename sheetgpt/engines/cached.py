@@ -4,6 +4,7 @@ Values come by python-calamine, which drops errors, forgets where names point an
 package's XML give these (ECMA-376, part 1, sections 18.2 and 18.3).
 """
 
+import io
 import posixpath
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ class Package:
     sheets: dict[str, str]  # title -> part
     names: dict[str, Area | None]  # upper-case defined name -> its cells; None: not one rectangle of a sheet
     references: dict[str, str]  # defined name -> what it refers to, both as they stand in the file
+    size: int  # bytes of all parts, unpacked
 
 
 def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
@@ -66,7 +68,7 @@ def package(workbook: Path) -> Package:
                 raise ValueError("it names no workbook part")
             related = _relationships(archive, documents[0])
             root = ElementTree.fromstring(read(archive, documents[0]))
-            sheets = _sheets(root, related)
+            sheets, size = _sheets(root, related), sum(entry.file_size for entry in archive.infolist())
     except _UNREADABLE as error:
         raise _damaged(workbook, error) from error
     titles = {title.casefold() for title in sheets}
@@ -77,7 +79,7 @@ def package(workbook: Path) -> Package:
             key, reference = name.get("name", ""), (name.text or "").strip().removeprefix("=")
             references[key], found = reference, Area.parse(reference)
             names[key.upper()] = found if found and found.sheet.casefold() in titles else None
-    return Package(sheets, names, references)
+    return Package(sheets, names, references, size)
 
 
 def _damaged(workbook: Path, error: BaseException) -> SheetGPTError:
@@ -119,7 +121,7 @@ def cells(workbook: Path, places: Mapping[str, Area | None]) -> dict[str, Cells 
     results: dict[str, Cells | None] = dict.fromkeys(places)
     try:
         surveys = _surveys(workbook, {parts[folded]: wanted for folded, wanted in by_sheet.items()})
-        with python_calamine.load_workbook(str(workbook)) as book:
+        with python_calamine.load_workbook(_named(Path(workbook))) as book:
             for folded, wanted in by_sheet.items():
                 title = parts[folded][0]
                 found_cells = _sheet(book.get_sheet_by_name(title), wanted)
@@ -160,6 +162,15 @@ def _surveys(workbook: Path, wanted: Mapping[tuple[str, str], Mapping[str, Area]
             f"build or copy it again."
         )
     return found
+
+
+def _named(workbook: Path) -> str | io.BytesIO:
+    """The workbook as calamine takes it: a name that isn't UTF-8 is none for it."""
+    try:
+        str(workbook).encode()
+    except UnicodeEncodeError:
+        return io.BytesIO(workbook.read_bytes())
+    return str(workbook)
 
 
 def _sheet(sheet: Any, wanted: Mapping[str, Area]) -> dict[str, Cells]:

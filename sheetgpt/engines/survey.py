@@ -5,7 +5,6 @@ memory for that: one cell in each of two corners asks for 500 GB. Format: ECMA-3
 """
 
 import os
-import re
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -14,14 +13,14 @@ from itertools import count
 from pathlib import Path
 from xml.parsers import expat
 
+import numpy as np
+
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
 from sheetgpt.ooxml.unzip import chunks
 
-# As Excel, LibreOffice and sheetgpt begin every cell; any other beginning sends the sheet to a full XML reader.
-_CELL = re.compile(rb'<c r="([A-Z]{1,3})([1-9][0-9]{0,6})"')
-_BEGINNINGS = (b"<c ", b"<c>", b"<c/", b"<c\t", b"<c\n", b"<c\r", b":c ", b":c>", b":c/", b":c\t", b":c\n", b":c\r")
-_ERROR = re.compile(rb"""\bt\s*=\s*["']e["']""")
-_SHARED = re.compile(rb"""\bt\s*=\s*["']s["']""")
+_BREAKS = np.zeros(256, bool)  # what may follow an element's name
+_BREAKS[[*b" \t\n\r/>"]] = True
 MAX_TAG = 1 << 24  # bytes without a tag's beginning: text of that length fits no cell
 
 # What calamine takes, measured: a cell as read and as laid into its rectangle, and a place of the rectangle.
@@ -49,29 +48,44 @@ class Survey:
 
 def survey(archive: zipfile.ZipFile, part: str) -> Survey:
     """Raises one of `unzip.READ_ERRORS` or expat.ExpatError for what no reader could read."""
-    found = Survey()
-    columns: set[bytes] = set()
-    plain, has_errors = True, False
+    found, plain, has_errors = Survey(), True, False
     for text in _whole_tags(archive, part):
-        cells = _CELL.findall(text)
-        if len(cells) != sum(map(text.count, _BEGINNINGS)):
-            plain = False
+        plain = plain and _plainly(text, found)
+        if not plain:
             break
-        if cells:
-            letters, rows = zip(*cells, strict=True)
-            columns.update(letters)
-            found.last_row = max(found.last_row, max(map(int, set(rows))))
-            found.n_cells += len(cells)
-        found.n_shared += len(_SHARED.findall(text))
-        has_errors = has_errors or _ERROR.search(text) is not None
-    if not plain or has_errors:
-        return _exactly(archive, part)
-    found.last_column = max((Area.parse(f"x!{one.decode()}1") or _beyond(one)).column for one in columns or (b"A",))
-    return found
+        found.n_shared += text.count(b'"s"') + text.count(b"'s'")
+        has_errors = has_errors or b'"e"' in text or b"'e'" in text
+    return found if plain and not has_errors else _exactly(archive, part)
 
 
-def _beyond(letters: bytes) -> Area:
-    raise ValueError(f"a cell stands in column {letters.decode()}, past the last one")
+def _plainly(text: bytes, found: Survey) -> bool:
+    """Takes in cells that begin `<c r="B7"`, as all do that Excel, LibreOffice and sheetgpt write; False for others.
+
+    A whole piece at once: 60 ns a cell, where an XML reader takes 1,000.
+    """
+    data = np.frombuffer(text + bytes(16), np.uint8)
+    tags, colons = np.flatnonzero(data == ord("<")), np.flatnonzero(data == ord(":"))
+    if ((data[colons + 1] == ord("c")) & _BREAKS[data[colons + 2]]).any():  # <x:c
+        return False
+    cells = tags[(data[tags + 1] == ord("c")) & _BREAKS[data[tags + 2]]]
+    if not all((data[cells + i] == letter).all() for i, letter in enumerate(b' r="', 2)):
+        return False
+    at, column, row = cells + 6, np.zeros_like(cells), np.zeros_like(cells)
+    for _ in range(3):
+        letter = data[at].astype(np.int64) - ord("A") + 1
+        inside = (letter >= 1) & (letter <= 26)
+        column, at = np.where(inside, column * 26 + letter, column), at + inside
+    for _ in range(7):
+        digit = data[at].astype(np.int64) - ord("0")
+        inside = (digit >= 0) & (digit <= 9)
+        row, at = np.where(inside, row * 10 + digit, row), at + inside
+    whole = (data[at] == ord('"')) & (column >= 1) & (column <= MAX_COLUMN) & (row >= 1) & (row <= MAX_ROW)
+    if not whole.all():
+        return False
+    found.last_row = max(found.last_row, int(row.max(initial=0)))
+    found.last_column = max(found.last_column, int(column.max(initial=0)))
+    found.n_cells += len(cells)
+    return True
 
 
 def _whole_tags(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:

@@ -38,10 +38,10 @@ class GPT2Config:
         for field in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"):
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise SheetGPTError(f"The config's {field} must be a whole number of at least 1, not {value!r}.")
+                raise SheetGPTError(f"The config's {field} must be a whole number of at least 1, not {value!r:.80}.")
             if value > MAX_SIZE:
                 raise SheetGPTError(
-                    f"The config's {field} {value} is too large: a worksheet has {MAX_SIZE:,} rows to put it in."
+                    f"The config's {field} {str(value)[:80]} is too large: a worksheet has {MAX_SIZE:,} rows for it."
                 )
         self._check_extent()
         if self.n_embd % self.n_head:
@@ -50,11 +50,12 @@ class GPT2Config:
             )
         if self.activation_function not in ACTIVATIONS:
             raise SheetGPTError(
-                f"The config's activation_function {self.activation_function!r} is not one of {', '.join(ACTIVATIONS)}."
+                f"The config's activation_function {self.activation_function!r:.80} is not one of "
+                f"{', '.join(ACTIVATIONS)}."
             )
         epsilon = self.layer_norm_epsilon
         if not isinstance(epsilon, int | float) or isinstance(epsilon, bool) or not 0 < epsilon < 1:
-            raise SheetGPTError(f"The config's layer_norm_epsilon must lie between 0 and 1, not {epsilon!r}.")
+            raise SheetGPTError(f"The config's layer_norm_epsilon must lie between 0 and 1, not {epsilon!r:.80}.")
 
     def _check_extent(self) -> None:
         """Before anything is made of every layer, head or weight: a damaged number may ask for any amount of it."""
@@ -113,7 +114,7 @@ class GPT2Config:
         """From Hugging Face's `config.json`; refuses what would compute something other than GPT-2."""
         kind = config.get("model_type", "gpt2")
         if kind != "gpt2":
-            raise SheetGPTError(f"config.json says model_type {kind!r}; sheetgpt builds 'gpt2' models only.")
+            raise SheetGPTError(f"config.json says model_type {kind!r:.80}; sheetgpt builds 'gpt2' models only.")
         switches = {
             "scale_attn_weights": True,
             "scale_attn_by_inverse_layer_idx": False,
@@ -121,7 +122,7 @@ class GPT2Config:
         }
         for key, expected in switches.items():
             if config.get(key, expected) is not expected:
-                raise SheetGPTError(f"config.json says {key} {config[key]!r}; sheetgpt expects {expected!r}.")
+                raise SheetGPTError(f"config.json says {key} {config[key]!r:.80}; sheetgpt expects {expected!r}.")
         sizes = {"n_vocab": "vocab_size", "n_positions": "n_positions", "n_embd": "n_embd"}
         sizes |= {"n_layer": "n_layer", "n_head": "n_head"}
         missing = [key for key in sizes.values() if key not in config]
@@ -129,7 +130,7 @@ class GPT2Config:
             raise SheetGPTError(f"config.json has no {missing[0]!r}, which the model's shapes depend on.")
         tied = config.get("tie_word_embeddings", True)
         if type(tied) is not bool:
-            raise SheetGPTError(f"config.json says tie_word_embeddings {tied!r}; expected true or false.")
+            raise SheetGPTError(f"config.json says tie_word_embeddings {tied!r:.80}; expected true or false.")
         width: Any = config["n_embd"]
         inner: Any = config.get("n_inner")
         if inner is None and isinstance(width, int):

@@ -22,13 +22,14 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets import bpe_by_hand, sheets
 from sheetgpt.sheets.grid import HOME
-from sheetgpt.sheets.home_prompt import DIFFERS
+from sheetgpt.sheets.home_prompt import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER
 from sheetgpt.text.shown import token_strings
+from sheetgpt.verification.built import built_problems
 from sheetgpt.verification.compare import compare, missing, part, results
 from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
 from sheetgpt.verification.report import MOST, Report, SheetCells, TensorResult
@@ -157,8 +158,11 @@ def prepare(
     writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
     n_given = len(given_ids(inputs, tokenizer, layout))
     state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand, book.chosen)
-    if state.now.self_check.startswith(DIFFERS) and not weights_from_workbook:
-        problems.append("The logits at build time in the Model sheet are not the evaluator's.")
+    if checkpoint is not None and not weights_from_workbook:
+        if state.now.self_check.startswith(DIFFERS):
+            problems.append("The logits at build time in the Model sheet are not the evaluator's.")
+        now = None if state.now.self_check == OTHER_INPUTS else writing
+        problems += built_problems(book.origin.built, layout, checkpoint, params, now)
     puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
     areas = {sheet.title: sheet.area.reference for sheet in sheets(state)}
     return Case(path, state, puts, areas, tuple(problems))

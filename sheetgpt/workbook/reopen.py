@@ -13,7 +13,7 @@ import pandas as pd
 
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load, load_cached
+from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, found_files, load, load_cached
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
@@ -26,6 +26,7 @@ from sheetgpt.sheets.layout import CHAT, INPUTS, NO_SHEETS, ROUNDING, Layout, de
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Origin
 from sheetgpt.text.chat import Chat
+from sheetgpt.workbook.limits import check_described
 from sheetgpt.workbook.optional import named, ordered
 
 _INPUTS = ("prompt_ids", *INPUTS)
@@ -76,10 +77,12 @@ class Workbook:
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
         """The checkpoint it was made from: `model`, or what its Model sheet names, and `named` takes for harmless."""
         if model is not None:
-            return load(model, quiet=True)
+            return load(model, quiet=True, needs_text=self.layout.reads_text)
         try:
-            named = self.named()
-            return load_cached(str(named)) if is_hub_name(str(named)) else load(named, quiet=True)
+            named, text = self.named(), self.layout.reads_text
+            if is_hub_name(str(named)):
+                return load_cached(str(named), needs_text=text)
+            return load(named, quiet=True, needs_text=text)
         except SheetGPTError as error:
             raise SheetGPTError(
                 f"The checkpoint that {self.path.name} was built from can't be loaded; name it with --model. ({error})"
@@ -117,6 +120,14 @@ def _plain(folder: str) -> str:
     return os.path.normcase(os.path.normpath(folder))
 
 
+def own_files_of(path: str | os.PathLike[str], model: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """Files of the checkpoint of a workbook, or of the one that is named instead, as far as they can be found."""
+    try:
+        return found_files(model if model is not None else open_workbook(path).named())
+    except SheetGPTError:
+        return ()
+
+
 def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     """Reads the Model sheet and the inputs.
 
@@ -126,7 +137,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
     texts = ("prompt", "user_says", "by_hand_text", "by_hand_utf8")
     optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS)
-    cells = cached.recalculate(path, {}, [*names, *optional])
+    contents = cached.package(path)
+    cells = cached.cells(path, {name: contents.names.get(name.upper()) for name in (*names, *optional)})
     missing = [name for name in names if cells[name] is None]
     if missing:
         problem = (
@@ -137,16 +149,15 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     said = {*names, *ROUNDING, _SHEETS}
     found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in said}
     try:
-        sizes = {
-            name: int(found[name]) for name in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
-        }
+        shapes = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
+        sizes = {name: _whole(name, found[name]) for name in shapes}
         config = GPT2Config(
             **sizes,
             layer_norm_epsilon=float(found["layer_norm_epsilon"]),
             activation_function=str(found["activation_function"]),
-            tied=bool(found["tied"]),
+            tied=bool(_whole("tied", found["tied"], 0, 1)),
         )
-        context, n_bytes, rounds = (int(found[name]) for name in _SIZES)
+        context, n_bytes, rounds = (_whole(name, found[name]) for name in _SIZES)
         end = _end_of_text(cells["end_of_text"], config.n_vocab)
         inside = ordered(named(str(found.get(_SHEETS, NO_SHEETS)), _SHEETS))
         before, after = cells[CHAT[0]], cells[CHAT[1]]
@@ -156,7 +167,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         cost = None
         if layout.weights != EXACT:
             largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
-            cost = Cost(largest, rms, top_1, int(n))
+            cost = Cost(largest, rms, top_1, _whole("compared_tokens", n))
+        check_described(layout, len(contents.sheets), contents.size)
     except (TypeError, ValueError, OverflowError, KeyError, SheetGPTError) as error:
         raise DamagedWorkbook(f"The Model sheet of {path} doesn't hold a valid config: {error}.") from error
     prompt, ids = cell_text(_text(cells["prompt"])), _ids(cells["prompt_ids"])
@@ -177,6 +189,13 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         _chosen(path, layout),
         cell_text(_text(cells["user_says"])) if layout.chat else "",
     )
+
+
+def _whole(name: str, value: float | str, least: int = 0, most: int = 1 << 31) -> int:
+    """The cell's whole number: a part of one that int() would drop is damage, too."""
+    if isinstance(value, str) or not least <= value <= most or value != int(value):
+        raise ValueError(f"{name} holds {value!r:.80}, not a whole number from {least} to {most}")
+    return int(value)
 
 
 def _texts(layout: Layout) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Step, libreoffice, seconds
+from sheetgpt.engines import Cells, Step, cached, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.continuation import continue_ids
 from sheetgpt.gpt2.generate import with_text
@@ -89,6 +89,7 @@ def run(
     )
     check_room(inputs, book.layout)
     names = [*_NAMES, *(["completion"] if book.layout.reads_text else [])]
+    _check_names(book.path, [*names, *inputs.cells(book.layout)])
     if on_text is None:
         found = libreoffice.recalculate(Path(workbook), inputs.cells(book.layout), names, timeout=timeout)
     else:
@@ -114,6 +115,15 @@ def run(
     )
 
 
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    """Names that were damaged, or made, to cover a whole sheet; a table of 64 ranks has a million cells at most."""
+    found = cached.package(path).names
+    for name in names:
+        area = found.get(name.upper())
+        if area is not None and area.n_cells > MAX_NAMED:
+            raise SheetGPTError(f"{name} covers {area.n_cells:,} cells in {path}: build it again.")
+
+
 def _one_by_one(
     book: Workbook, inputs: Inputs, names: Sequence[str], timeout: float, on_text: Callable[[str], None]
 ) -> dict[str, Cells | None]:
@@ -137,6 +147,7 @@ def _one_by_one(
     return libreoffice.session(book.path, [first, *more], timeout=timeout, after=after).results[-1]
 
 
+MAX_NAMED = 1 << 20
 _NAMES = (
     *("message", "token_ids", "token_text", "n_prompt", "prompt_text"),
     *("top_ids", "top_tokens", "top_logits", "top_probs"),
