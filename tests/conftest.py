@@ -18,12 +18,13 @@ from huggingface_hub import constants, try_to_load_from_cache
 from safetensors.numpy import save_file
 
 import sheetgpt
-from sheetgpt import cli
+from sheetgpt import cli, stopping
 from sheetgpt.engines import libreoffice, office
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.text.tokenizer import byte_to_unicode
 from sheetgpt.workbook.build import build
+from sheetgpt.workbook.reopen import MODELS
 
 Tensors = dict[str, np.ndarray]
 
@@ -36,6 +37,12 @@ def one_libreoffice() -> Iterator[None]:
     """Starting LibreOffice takes 1.2 seconds of processor time, one more workbook in a resident one 0.07."""
     with libreoffice.resident():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def checkpoints_beside_the_workbooks(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A workbook's path to its checkpoint is followed only where the user allows it: here in all temporary folders."""
+    os.environ[MODELS] = str(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +61,7 @@ def sheetgpt_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
         monkeypatch.setattr("sys.argv", ["sheetgpt", *(str(word) for word in words)])
         with pytest.raises(SystemExit) as stop:
             cli.main()
+        stopping.as_before()  # the command expects the process to end with it
         said = capfd.readouterr()
         return int(stop.value.code or 0), said.out, said.err
 

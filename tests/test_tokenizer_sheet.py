@@ -23,8 +23,8 @@ from sheetgpt.sheets.text_layout import DecodingLayout
 from sheetgpt.sheets.tokenizer import FINE, cached_columns, messages
 from sheetgpt.sheets.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, TokenizerLayout
 from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
-from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text import bpe
+from sheetgpt.text.shown import token_strings
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
 from sheetgpt.workbook.build import add
 

@@ -24,8 +24,8 @@ from sheetgpt.sheets.palette import PLAIN, registered
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tokenizer import FINE
 from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
-from sheetgpt.sheets.vocabulary import token_strings
 from sheetgpt.text import bpe
+from sheetgpt.text.shown import token_strings
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
 from sheetgpt.verification.compare import compare, expected, results
 from sheetgpt.workbook.build import add

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 CELLS_A_CALL = 200_000  # getDataArray answers in one message: this keeps it at some megabytes
+READ_CELLS, INPUT_CELLS = 1 << 28, 1 << 20  # GPT-2 XL's wte has 80 million; a prompt's ids 16,384
 LOCATED_ERRORS = 1_000  # asking for one cell's error takes 1 to 4 ms; a wholly broken workbook has millions
 NAN = float("nan")
 DESKTOP = "com.sun.star.frame.Desktop"
@@ -37,6 +38,8 @@ class Refused(Exception):
 
 def grid(values: Any, n_rows: int, n_columns: int) -> list[list[Any]]:
     """The values row by row, None for the cells that remain."""
+    if n_rows * n_columns > INPUT_CELLS:
+        raise Refused(f"{n_rows * n_columns:,} cells, more than any workbook of sheetgpt's gives it")
     cells = values if isinstance(values, list) else [values]
     if not isinstance(values, list) and n_rows * n_columns > 1:
         raise Refused(f"one value for {n_rows * n_columns} cells: give a sequence")
@@ -56,9 +59,10 @@ def start(setup: dict[str, Any], folder: Path, state: dict[str, Any]) -> Any:
     environment = dict(os.environ, TMPDIR=str(folder))  # its scratch files go away with the folder
     for name in ("PYTHONPATH", "PYTHONHOME"):
         environment.pop(name, None)
-    state["office"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
     local = uno.getComponentContext()
     resolver = local.ServiceManager.createInstanceWithContext("com.sun.star.bridge.UnoUrlResolver", local)
+    with (folder / "office.log").open("wb") as log:
+        state["office"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
     while True:
         try:
             return resolver.resolve(f"uno:pipe,name={setup['pipe']};urp;StarOffice.ComponentContext")
@@ -81,9 +85,10 @@ def properties(**values: Any) -> tuple[Any, ...]:
 def load(context: Any, job: dict[str, Any]) -> Any:
     """The document, untitled: a template's copy takes no lock beside the file and can't be saved over it."""
     desktop = context.ServiceManager.createInstanceWithContext(DESKTOP, context)
+    # Macros and updates: never (css.document.MacroExecMode, UpdateDocMode).
     options: dict[str, Any] = {"Hidden": True, "AsTemplate": True, "MacroExecutionMode": 0, "UpdateDocMode": 0}
-    if job["workbook"].lower().endswith(".xlsx"):
-        options["FilterName"] = "Calc MS Excel 2007 XML"  # else a damaged one might be read as text
+    # Whatever it is called: a damaged one might be read as text, another format bring links of its own.
+    options["FilterName"] = "Calc MS Excel 2007 XML"
     document = desktop.loadComponentFromURL(job["workbook"], "_blank", 0, properties(**options))
     if document is None or not document.supportsService("com.sun.star.sheet.SpreadsheetDocument"):
         raise ValueError("not a spreadsheet")
@@ -153,6 +158,8 @@ def put(ranges: Ranges, edit: dict[str, Any]) -> None:
 def read(found: tuple[Any, int, int], numbers: Path, budget: list[int]) -> dict[str, Any]:
     """Numbers into the file; size, texts and errors into the answer."""
     cells, n_rows, n_columns = found
+    if n_rows * n_columns > READ_CELLS:
+        raise Refused(f"{{workbook}} has a range of {n_rows * n_columns:,} cells to read, which no memory holds.")
     texts: list[tuple[int, int, str]] = []
     step = max(1, CELLS_A_CALL // n_columns)
     with numbers.open("wb") as out:
@@ -265,24 +272,24 @@ def tidy(state: dict[str, Any]) -> bool:
         return False
 
 
-def failure(error: Exception, state: dict[str, Any]) -> str:
-    """What went wrong, as a sentence with {workbook} in place of the file's name."""
+def failure(error: Exception, state: dict[str, Any]) -> dict[str, Any]:
+    """What went wrong: a sentence with {workbook} in place of the file's name, or that LibreOffice has ended.
+
+    `refused`: the fault is in what was asked for.
+    """
     if isinstance(error, Refused):
-        return str(error)
+        return {"error": str(error), "refused": True}
     office = state.get("office")
     try:
         code = office.wait(2) if office else None
     except subprocess.TimeoutExpired:
         code = None
     if code is not None or type(error).__name__ == "DisposedException":
-        return (
-            f"LibreOffice stopped while {state['doing']} {{workbook}} (exit status {code}): most often the machine ran"
-            " out of memory (a formula takes some 1.6 KB, a weight 15 bytes: GPT-2 small with 16 columns 8 GB), so"
-            " close other programs or build the workbook with a smaller context"
-        )
+        return {"error": "", "refused": False, "stopped": code, "doing": state["doing"]}
     if state["doing"] == "loading":
-        return CANT_LOAD
-    return f"LibreOffice failed while {state['doing']} {{workbook}}: {type(error).__name__} {error}".strip()
+        return {"error": CANT_LOAD, "refused": False}
+    said = f"LibreOffice failed while {state['doing']} {{workbook}}: {type(error).__name__} {error}"
+    return {"error": said.strip(), "refused": False}
 
 
 def main() -> None:
@@ -307,7 +314,7 @@ def attempt(setup: dict[str, Any], folder: Path, place: Path, state: dict[str, A
             state["context"] = start(setup, folder, state)
         answer = work(json.loads((place / "job.json").read_text("utf-8")), place, state)
     except Exception as error:
-        answer = {"error": failure(error, state)}
+        answer = failure(error, state)
         expected = isinstance(error, Refused) or answer["error"] == CANT_LOAD
     fit = expected and (not setup["shared"] or tidy(state))  # closing takes its time: not where all is killed anyway
     return {**answer, "fit": fit, "bytes": memory()[1]}

@@ -1,5 +1,7 @@
 """The registry: every sheet of a workbook, in the order of the tabs. A new sheet is a module and a line here.
 
+One that a workbook may do without is an `OptionalSheet` (`sheets/optional.py`).
+
 Each entry makes sheets out of a `State` and the styles of a book. What is built, named, linked from Home, listed,
 verified and checked are loops over `sheets(state)`; nothing else knows which there are.
 """
@@ -12,12 +14,15 @@ from numpy.typing import NDArray
 from sheetgpt.gpt2.sampling import doubt
 from sheetgpt.sheets import (
     about,
+    attention,
     block,
     bpe_by_hand,
+    contributions,
     decoding,
     embed,
     guide,
     home,
+    lens,
     sample,
     tokenizer,
     tokenizer_tables,
@@ -25,6 +30,8 @@ from sheetgpt.sheets import (
     vocabulary,
     weights,
 )
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.optional import OptionalSheet, Value
 from sheetgpt.sheets.palette import PLAIN, Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
@@ -39,12 +46,17 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.sheet(s.layout, p)],
-    of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.prompt, s.read, s.shown)]),
+    of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.text(s.layout), s.read, s.shown)]),
     lambda s, p: [embed.sheet(s.layout, p, s.prompt, s.params, s.trace)],
     lambda s, p: [block.sheet(s.layout, p, s.prompt, i, s.params, s.trace) for i in range(s.layout.config.n_layer)],
     lambda s, p: [unembed.output(s.layout, p, s.prompt, s.shown, s.params, s.trace, s.inputs.score_prompt)],
     lambda s, p: [unembed.softmax(s.layout, p, s.shown, s.now.logits, s.inputs.sampling.temperature)],
     lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown, doubts(s))],
+    OptionalSheet("attention", lambda s, p: [attention.sheet(s, p)], attention.n_formulas, attention.starts),
+    OptionalSheet("lens", lambda s, p: [lens.sheet(s, p)], lens.n_formulas, lens.starts, expensive=True),
+    OptionalSheet(
+        "contributions", lambda s, p: [contributions.sheet(s, p)], contributions.n_formulas, contributions.starts
+    ),
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),
     lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)],
@@ -65,6 +77,22 @@ def doubts(state: State) -> NDArray[Any]:
 def own_scales(state: State) -> NDArray[Any] | None:
     """The scales of `wte` in int8, where the Output sheet has those of `lm_head`."""
     return None if state.layout.config.tied else state.params.get("wte.scale")
+
+
+def optional_sheets() -> list[OptionalSheet]:
+    """Those that have a name for `build --sheets`."""
+    return [make for make in REGISTRY if isinstance(make, OptionalSheet)]
+
+
+def starts(layout: Layout) -> dict[str, Value]:
+    """The yellow cells of the optional sheets that are in, and what they hold at first."""
+    inside = [sheet for sheet in optional_sheets() if sheet.name in layout.optional]
+    return {name: value for sheet in inside for name, value in sheet.starts(layout).items()}
+
+
+def optional_formulas(layout: Layout) -> int:
+    """About how many formula cells the optional sheets add."""
+    return sum(sheet.n_formulas(layout) for sheet in optional_sheets() if sheet.name in layout.optional)
 
 
 def sheets(state: State, palette: Palette = PLAIN) -> list[Sheet]:

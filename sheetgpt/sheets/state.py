@@ -1,13 +1,16 @@
 """What the sheets show, as plain data: the evaluator's numbers and texts for the inputs in the yellow cells."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
 
+from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.gpt2.sampling import Choice
+from sheetgpt.inspection.subject import Subject
 from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.home_prompt import Now
@@ -44,3 +47,11 @@ class State:
     origin: Origin
     read: bpe.Trace | None = None  # how the Tokenizer sheet reads the prompt
     by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand
+    # what the yellow cells of the optional sheets hold, by their names
+    chosen: Mapping[str, float | str] = field(default_factory=dict)
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The text and the model, for the sheets that look inside."""
+        params = quantize.evaluated(self.params)
+        return Subject(self.layout.config, params, self.trace, tuple(self.prompt.ids), self.shown)

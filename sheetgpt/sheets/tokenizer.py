@@ -24,6 +24,7 @@ from sheetgpt.sheets.tokenizer_layout import (
     HEADER_ROW,
     LABEL_ROW,
     LINE_BREAK,
+    LIST,
     MESSAGE_ROW,
     ROUND,
     SECTION_ROW,
@@ -41,7 +42,7 @@ from sheetgpt.text.bpe import Cell, Round, Trace
 from sheetgpt.text.characters import NAMES
 from sheetgpt.text.tokenizer import byte_to_unicode
 
-FINE = bpe.sentences(0, 0, False)[bpe.FITS]
+FINE = bpe.sentences(0, 0)[bpe.FITS]
 
 # a section's columns (of COLUMNS or ROUND), its title and what to say of it
 SECTIONS = (
@@ -68,6 +69,7 @@ SECTIONS = (
     (17, 18, "5 Result", "The id after the last merge round (the rounds are on the right), and the tokens so far."),
     (19, 22, "6 Tokens", "The same ids as a list, which is what the network reads."),
 )
+AROUND = " This tokenizer puts tokens of its own around every text."
 HEADS = (
     *("byte", "place", "character", "code point", "bytes", "byte no.", "byte", "letter", "special", "left", "kind", ""),
     *("starts?", "ending?", "word", "ends at", "token id", "tokens", "no.", "from byte", "id", "token"),
@@ -93,7 +95,7 @@ def sheet(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace, sh
         TOKENIZER,
         "the prompt's text becomes token ids, step by step",
         lambda: tokenizer_rows(layout, palette, text, trace, shown),
-        *(FIRST_BYTE + layout.capacity - 1, layout.round(layout.rounds - 1, ROUND[-1]).column),
+        *(FIRST_BYTE + layout.n_ids - 1, layout.round(layout.rounds - 1, ROUND[-1]).column),
         names=layout.names(),
         links=[("A2", f"{quoted(HOME)}!A1")],
         dress=lambda frame: _dress(frame, layout),
@@ -139,7 +141,9 @@ def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
     problem = f"{PROBLEM[bpe.FITS]}"
     for status, check in reversed(checks.items()):
         problem = f"IF({check},{PROBLEM[status]},{problem})"
-    fits, empty = f"{cells['problem']}={PROBLEM[bpe.FITS]}", 0 if layout.tables.end_of_text is None else 1
+    fits, tables = f"{cells['problem']}={PROBLEM[bpe.FITS]}", layout.tables
+    n_tokens, n_around = steps.cell("count", last), len(tables.prefix) + len(tables.suffix)
+    n_tokens += f"+{n_around}" * (n_around > 0)
     typed = f'IF({tabs},SUBSTITUTE({prompt},CHAR(1),CHAR(9)),{prompt}&"")'
     return {
         "text": f'IF(ISERROR({prompt}),"",SUBSTITUTE({typed},"{LINE_BREAK}",CHAR(10)))',
@@ -149,14 +153,14 @@ def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
         "n_bytes": f"COUNT({layout.column('byte').local})",
         "n_words": f"MAX({layout.column('word').local})",
         "n_rounds": f"SUM({layout.runs().local})",
-        "n_tokens": f"IF({fits},{steps.cell('count', last)},IF({cells['problem']}={PROBLEM[bpe.EMPTY]},{empty},0))",
+        "n_tokens": f"IF({fits},{n_tokens},IF({cells['problem']}={PROBLEM[bpe.EMPTY]},{len(tables.empty)},0))",
         "problem": problem,
     }
 
 
 def messages(layout: TokenizerLayout) -> tuple[str, ...]:
     """What the message says for each problem, 0 for none."""
-    words = bpe.sentences(layout.capacity, layout.rounds, layout.tables.end_of_text is not None)
+    words = bpe.sentences(layout.capacity, layout.rounds, layout.tables)
     return tuple(words[status] for status in STATUSES)
 
 
@@ -201,6 +205,14 @@ def tokenizer_rows(
         cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"]))
         cells += [at_byte(i) for at_byte in rounds]
         yield rows.row(FIRST_BYTE + i, *cells)
+    for i in range(layout.capacity, layout.n_ids):  # a text that fills every byte, and the tokens around it
+        cells = [rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"])]
+        cells += [
+            rows.formula(number, partial(step, i), values[i], style)
+            for number, step, style, values in columns
+            if COLUMNS[number - 1] in LIST
+        ]
+        yield rows.row(FIRST_BYTE + i, *cells)
 
 
 def _round_cells(
@@ -241,11 +253,10 @@ def cached_columns(layout: TokenizerLayout, trace: Trace, shown: Sequence[str]) 
     for token in columns["final"]:
         count += token != ""
         counts.append(count)
-    blank: list[Cell] = [""] * (n - len(trace.ids))
-    at: list[Cell] = [*trace.starts] if trace.starts else [""] * len(trace.ids)
+    blank: list[Cell] = [""] * (layout.n_ids - len(trace.ids))
     return columns | {
         "count": counts,
-        "at": [*at, *blank],
+        "at": [*trace.starts, *blank],
         "id": [*trace.ids, *blank],
         "token": [_shown(shown, token) for token in trace.ids] + [""] * len(blank),
     }
@@ -282,7 +293,10 @@ def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[
     bar = (rows.text(c, titles.get(c, ""), palette["section"]) for c in range(1, end + 1))
     yield rows.row(n, *bar)
     n = WORDS_ROW
-    words = rows.joined(rows.text(begin, text, palette["paragraph"]) for begin, _, _, text in SECTIONS)
+    sections = {begin: text for begin, _, _, text in SECTIONS}
+    if layout.tables.prefix or layout.tables.suffix:
+        sections[layout.column("number").column] += AROUND
+    words = rows.joined(rows.text(begin, text, palette["paragraph"]) for begin, text in sections.items())
     words += rows.text(FIRST_ROUND - 1, ROUND_WORDS, palette["paragraph"])
     yield rows.row(n, words, *(_open_pairs(layout, palette, trace, r) for r in range(layout.rounds)), height=108)
     n = HEADER_ROW

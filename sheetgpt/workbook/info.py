@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.markup import escape
-from rich.table import Table
 
 from sheetgpt.engines import cached
+from sheetgpt.errors import visible
 from sheetgpt.gpt2.checkpoint import load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import Cost
+from sheetgpt.screen import LONG, Table
+from sheetgpt.sheets import optional_sheets
 from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.home import WORDS as HOME_WORDS
@@ -20,7 +22,7 @@ from sheetgpt.workbook.reopen import open_workbook
 def describe(target: str) -> Iterator[Table]:
     """Tables for a model or, when `target` is an .xlsx file, for a workbook."""
     if not target.lower().endswith(".xlsx"):
-        checkpoint = load(target)
+        checkpoint = load(target, needs_text=False)
         yield shapes(checkpoint.name, checkpoint.config)
         yield parameters(checkpoint.config)
         return
@@ -29,6 +31,7 @@ def describe(target: str) -> Iterator[Table]:
     yield parameters(book.layout.config)
     if book.cost is not None:
         yield rounding(book.layout, book.cost)
+    yield optional(book.layout)
     yield sheets(listed(Path(target)))
     yield names(cached.package(Path(target)).references, Path(target).name)
 
@@ -44,7 +47,7 @@ def listed(path: Path) -> dict[str, str]:
 
 
 def shapes(name: str, config: GPT2Config) -> Table:
-    table = Table("shape", "", title=escape(name), title_justify="left", box=None)
+    table = Table("shape", "", title=escape(visible(name, LONG)), title_justify="left", box=None)
     for field in config.__dataclass_fields__:
         table.add_row(field, str(getattr(config, field)))
     return table
@@ -70,6 +73,14 @@ def rounding(layout: Layout, cost: Cost) -> Table:
     return table
 
 
+def optional(layout: Layout) -> Table:
+    """Which of the sheets that a workbook may do without it has."""
+    table = Table("optional sheet", "", title="Optional sheets", title_justify="left", box=None)
+    for sheet in optional_sheets():
+        table.add_row(sheet.name, "in the workbook" if sheet.name in layout.optional else "left out")
+    return table
+
+
 def sheets(words: Mapping[str, str]) -> Table:
     table = Table("sheet", "what it shows", title="Sheets", title_justify="left", box=None)
     for sheet, what in words.items():
@@ -79,7 +90,9 @@ def sheets(words: Mapping[str, str]) -> Table:
 
 def names(references: Mapping[str, str], title: str) -> Table:
     """Every defined name, as the file has them."""
-    table = Table("name", "range", title=escape(f"Defined names of {title}"), title_justify="left", box=None)
+    table = Table(
+        "name", "range", title=escape(visible(f"Defined names of {title}", LONG)), title_justify="left", box=None
+    )
     for name, reference in references.items():
         table.add_row(name, reference)
     return table

@@ -12,6 +12,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.quantize import EXACT, INT8
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
+from sheetgpt.sheets import optional_formulas
 from sheetgpt.sheets.home_prompt import prompt_text
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.sheet import Sheet
@@ -24,6 +25,8 @@ MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every sp
 FORMULA_BYTES = 11.5  # in the file, a formula cell
 FORMULA_MEMORY, NUMBER_MEMORY = 1_600, 15  # in LibreOffice 7.4, bytes a cell
 EMPTY_MEMORY = 300_000_000  # LibreOffice before it opens anything, and what a small workbook adds beside its cells
+
+CELL_BYTES = 12  # of a cell in a sheet's XML, at the least: <c r="A1"/>
 
 WEB_BYTES, GOOGLE_CELLS = 100_000_000, 10_000_000
 
@@ -61,6 +64,21 @@ def check_sheets(made: Iterable[Sheet]) -> None:
         _fits(f"The sheet {sheet.title}", sheet.area)
 
 
+def check_described(layout: Layout, n_sheets: int, size: int) -> None:
+    """Whether a file of so many sheets and bytes, unpacked, can hold what it says of itself.
+
+    Everything that is then computed and compared grows with the layout, so this bounds it by what is really there.
+    """
+    described = layout.config.n_params
+    if layout.config.n_layer <= n_sheets and described * CELL_BYTES <= size:
+        described += _formulas(layout)
+    if layout.config.n_layer > n_sheets or described * CELL_BYTES > size:
+        raise SheetGPTError(
+            f"it describes {layout.config.n_layer:,} layers and {described:,} cells, and the file has {n_sheets:,} "
+            f"sheets and {size:,} bytes"
+        )
+
+
 def file_bytes(layout: Layout) -> float:
     """The size that the file will have, within about a tenth."""
     digits = {INT8: 2.3, EXACT: 7.6}
@@ -93,9 +111,10 @@ def in_browsers(layout: Layout, size: float) -> str:
 
 
 def _formulas(layout: Layout) -> int:
-    """Formula cells, nearly all: whatever has a name and is computed, and the Tokenizer sheet's."""
+    """Formula cells, nearly all: what has a name and is computed, the Tokenizer's, the optional sheets'."""
     text = layout.prompt_bytes * (len(COLUMNS) + len(ROUND) * layout.merge_rounds)
-    return text + sum(tensor.area.n_cells for tensor in layout.records.values() if tensor.computed)
+    network = sum(tensor.area.n_cells for tensor in layout.records.values() if tensor.computed)
+    return text + network + optional_formulas(layout)
 
 
 def _fits(name: str, area: Area) -> None:

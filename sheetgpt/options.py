@@ -1,0 +1,32 @@
+"""What several commands take from the command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sheetgpt.errors import SheetGPTError
+
+WorkbookFile = Annotated[Path, typer.Argument(help="A workbook built by sheetgpt.", show_default=False)]
+Prompt = Annotated[str | None, typer.Option(help="The text to continue.", show_default=False)]
+Chat = Annotated[
+    str | None,
+    typer.Option(help="What you say to a model with a chat template, in place of a prompt.", show_default=False),
+]
+Ids = Annotated[str | None, typer.Option(help="Token ids in place of a text, such as 1,2,3.", show_default=False)]
+NewTokens = Annotated[
+    int | None, typer.Option("--new-tokens", "--generate", help="How many tokens to write.", show_default=False)
+]
+MovedModel = Annotated[
+    str | None, typer.Option("--model", help="The checkpoint, if it has moved since the build.", show_default=False)
+]
+
+
+def ids_of(text: str | None) -> list[int] | None:
+    """`1,2,3` as numbers."""
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.replace(" ", "").split(",") if part]
+    except ValueError:
+        raise SheetGPTError(f"--ids takes whole numbers separated by commas, such as 1,2,3, not {text!r}.") from None

@@ -1,0 +1,62 @@
+"""Yellow cells in which one thing out of several is chosen, from a list that the cell offers.
+
+What is typed there may still be anything: beside the cell stands what the sheet shows, `whole`.
+"""
+
+from dataclasses import dataclass
+
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.rows import Cells
+from sheetgpt.sheets.optional import Value
+from sheetgpt.sheets.palette import Palette
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """`offered`: the cells whose entries the list shows, on the same sheet."""
+
+    name: str  # the cell's, as a defined name
+    cell: Area
+    offered: Area
+    title: str
+    words: str  # what is shown when the cell is selected
+
+    def validate(self, frame: Worksheet) -> None:
+        """Puts the list into the cell."""
+        rule = DataValidation("list", formula1=self.offered.local, allow_blank=True)
+        rule.promptTitle, rule.prompt = self.title, self.words
+        rule.errorTitle, rule.error = self.title, "Choose an entry of the list."
+        rule.showErrorMessage = rule.showInputMessage = True
+        rule.add(self.cell.cells)
+        frame.add_data_validation(rule)
+
+
+def whole(typed: str, last: str, otherwise: str) -> str:
+    """The whole number from 0 to `last` that is typed, without its decimals; `otherwise` where it is none."""
+    return f"IF(ISNUMBER({typed}),IF(AND({typed}>=0,{typed}<={last}),INT({typed}),{otherwise}),{otherwise})"
+
+
+def whole_now(typed: Value, last: int, otherwise: int) -> int:
+    """The twin of `whole`."""
+    return int(typed) if isinstance(typed, int | float) and 0 <= typed <= last else otherwise
+
+
+def offered(typed: str, shown: str, usual: str = "") -> str:
+    """Whether what is typed is what is shown; an empty cell is fine, and the text `usual`."""
+    words = f'OR({typed}="",{typed}="{usual}")' if usual else f'{typed}=""'
+    return f"IF(ISNUMBER({typed}),{typed}={shown},IF(ISTEXT({typed}),{words},ISBLANK({typed})))"
+
+
+def offered_now(typed: Value, shown: int, usual: str = "") -> bool:
+    """The twin of `offered`. A spreadsheet's = knows no small and capital letters."""
+    return typed.lower() in ("", usual) if isinstance(typed, str) else typed == shown
+
+
+def typed_cell(column: int, value: Value, palette: Palette) -> Cells:
+    """The yellow cell with whatever was put there."""
+    style = palette["input"]
+    return rows.text(column, value, style) if isinstance(value, str) else rows.number(column, value, style)

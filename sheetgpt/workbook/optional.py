@@ -1,0 +1,41 @@
+"""Which of the optional sheets a workbook gets: `build --sheets` and `--without`."""
+
+from collections.abc import Iterable, Sequence
+
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.sheets import optional_sheets
+from sheetgpt.sheets.layout import NO_SHEETS
+
+ALL = "all"
+Names = str | Sequence[str]
+
+
+def choose(sheets: Names | None, without: Names = (), *, large: bool = False) -> tuple[str, ...]:
+    """Their names, in the order of the tabs.
+
+    Those that cost little are always in. `sheets` names the expensive ones that are, or "all"; without a wish that is
+    all of them, for a `large` model none. `without` leaves any out, whatever it costs.
+    """
+    cheap = [sheet.name for sheet in optional_sheets() if not sheet.expensive]
+    if sheets is None:
+        sheets = () if large else ALL
+    wanted, unwanted = named(sheets, "--sheets"), named(without, "--without")
+    return ordered(name for name in (*cheap, *wanted) if name not in unwanted)
+
+
+def ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """In the order of the tabs, each once."""
+    given = {*names}
+    return tuple(sheet.name for sheet in optional_sheets() if sheet.name in given)
+
+
+def named(wanted: Names, option: str) -> list[str]:
+    """`attention,lens`, `all` or `none` as names. Refuses one that no sheet has."""
+    known = [sheet.name for sheet in optional_sheets()]
+    words = wanted.split(",") if isinstance(wanted, str) else wanted
+    given = [word.strip().lower() for word in words if word.strip()]
+    for name in given:
+        if name not in (ALL, NO_SHEETS, *known):
+            choices = ", ".join([ALL, NO_SHEETS, *known])
+            raise SheetGPTError(f"{option} {name}: there is no such sheet; choose among {choices}.")
+    return known if ALL in given else [name for name in given if name in known]
