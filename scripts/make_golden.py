@@ -5,7 +5,9 @@ each case the token ids, every block's output [n_layer, n_embd, T] and logits (t
 bundled model's of the last). The checkpoint is made only where it is not there yet. And choices.npz: the greedy
 continuation of every case, and what Hugging Face's top-k and top-p leave of the logits: "case,temperature,k,p"
 is the vocabulary's probabilities afterwards, 0 where a token is out. Their top-k keeps all that tie with the k-th token
-and ours the lowest ids; no case here has such a tie.
+and ours the lowest ids; no case here has such a tie. And attentions.npz: of the bundled model on each prompt, and on a
+text that repeats itself, the ids and every head's pattern, [n_layer, n_head, query, key]. And inside.npz: what the last
+token's states look like through the final norm and unembedding, and what each part adds to its largest logit.
 
     python -m pip install -e '.[oracle]'
     python scripts/make_golden.py
@@ -32,6 +34,7 @@ from sheetgpt.text.tokenizer import Tokenizer
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 BUNDLED = Path(__file__).parent.parent / "sheetgpt" / "models" / "fairytale"
 PROMPTS = ("Once upon a time there was a", "“Who is there?” cried the old witch.", "<|endoftext|>The king")
+REPEATED = "The old king said: the old king is dead, the old king"
 ODD_IDS = {"long": [96, 0, 5, 5, 41, 17, 88, 3, 60], "one": [7]}
 ACTIVATIONS = ("gelu_new", "gelu", "relu")
 NEW_TOKENS = 15  # with the longest prompt as many as the odd model has positions
@@ -50,12 +53,14 @@ def main() -> None:
         make_odd(odd)
     cases: Arrays = {}
     chosen: Arrays = {}
+    inside: Arrays = {}
     for activation in ACTIVATIONS:
         for name, ids in ODD_IDS.items():
             key = f"{activation}.{name}"
             blocks, logits = outputs(odd, ids, activation_function=activation)
             cases |= case(key, ids, blocks, logits)
             chosen |= choices(key, odd, ids, logits[:, -1], activation_function=activation)
+            inside |= seen_inside(key, load_model(odd, activation_function=activation), ids)
     write(args.out / "odd.npz", cases)
     tokenizer = Tokenizer.load(args.model)
     assert tokenizer is not None
@@ -65,8 +70,15 @@ def main() -> None:
         blocks, logits = outputs(args.model, ids)
         cases |= case(str(i), ids, blocks, logits[:, -1:])
         chosen |= choices(str(i), args.model, ids, logits[:, -1])
+        inside |= seen_inside(str(i), load_model(args.model), ids)
     write(args.out / "fairytale.npz", cases)
     write(args.out / "choices.npz", chosen)
+    write(args.out / "inside.npz", inside)
+    patterns: Arrays = {}
+    for i, text in enumerate((*PROMPTS, REPEATED)):
+        ids = tokenizer.encode(text)
+        patterns |= {f"{i}.ids": np.array(ids, float), f"{i}.attentions": attentions(args.model, ids)}
+    write(args.out / "attentions.npz", patterns)
 
 
 def make_odd(folder: Path) -> None:
@@ -115,6 +127,13 @@ def outputs(folder: Path, ids: list[int], **changes: str) -> tuple[NDArray[np.fl
     return np.stack(blocks), logits
 
 
+def attentions(folder: Path, ids: list[int]) -> NDArray[np.float64]:
+    """Who looks at whom, in every head.  [n_layer, n_head, query, key]"""
+    with torch.no_grad():
+        found = load_model(folder)(torch.tensor([ids]), output_attentions=True).attentions
+    return np.concatenate([layer.numpy() for layer in found])
+
+
 def load_model(folder: Path, **changes: str) -> GPT2LMHeadModel:
     """The checkpoint in float64."""
     config = GPT2Config.from_pretrained(folder, **changes)
@@ -146,6 +165,61 @@ def choices(name: str, folder: Path, ids: list[int], logits: NDArray[np.float64]
         warped = warp(prompt, torch.tensor(logits)[None])[0]
         found[f"{name},{temperature},{k},{p}"] = torch.softmax(warped, -1).numpy()
     return found
+
+
+def seen_inside(name: str, model: GPT2LMHeadModel, ids: list[int], n: int = 10) -> Arrays:
+    """The lens at the last token: the ids and logits of the n largest, and the entropy in bits, at each depth.
+
+    And the contributions to the largest logit, in the order of the network: what the logit changes by when a part is
+    taken out of the last state and the final norm's variance stays as it is; `written` are the parts themselves.
+    """
+    parts: list[torch.Tensor] = []
+    states: list[torch.Tensor] = []
+    n_head = model.config.n_head
+
+    def embedding(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+        parts.append(output.reshape(-1, output.shape[-1])[-1])
+
+    def projection(module: torch.nn.Module, inputs: tuple[torch.Tensor], output: object) -> None:
+        z = inputs[0][0, -1]
+        for j in range(n_head):
+            alone = torch.zeros_like(z)
+            own = slice(j * len(z) // n_head, (j + 1) * len(z) // n_head)
+            alone[own] = z[own]
+            parts.append(alone @ module.weight)
+        parts.append(module.bias)
+
+    def mlp(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> None:
+        parts.extend((output[0, -1] - module.c_proj.bias, module.c_proj.bias))
+
+    body = model.transformer
+    body.wte.register_forward_hook(embedding)
+    body.wpe.register_forward_hook(embedding)
+    for block in body.h:
+        block.register_forward_pre_hook(lambda module, inputs: states.append(inputs[0][0, -1]))
+        block.attn.c_proj.register_forward_hook(projection)
+        block.mlp.register_forward_hook(mlp)
+    at_the_end = body.ln_f.register_forward_pre_hook(lambda module, inputs: states.append(inputs[0][0, -1]))
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0, -1]
+        at_the_end.remove()
+        seen = torch.stack([model.lm_head(body.ln_f(state)) for state in states])
+        best = seen.topk(min(n, len(logits)))
+        entropy = torch.distributions.Categorical(logits=seen).entropy() / np.log(2)
+        last, u = states[-1], model.lm_head.weight[int(logits.argmax())]
+        scale = torch.sqrt(last.var(correction=0) + model.config.layer_norm_epsilon)
+
+        def logit(state: torch.Tensor) -> torch.Tensor:
+            return ((state - state.mean()) / scale * body.ln_f.weight + body.ln_f.bias) @ u
+
+        adds = [logit(last) - logit(last - part) for part in parts] + [body.ln_f.bias @ u]
+    return {
+        f"{name}.lens_ids": best.indices.T.numpy().astype(float),
+        f"{name}.lens_logits": best.values.T.numpy(),
+        f"{name}.lens_entropy": entropy.numpy(),
+        f"{name}.written": torch.stack(parts).detach().T.numpy(),
+        f"{name}.adds": torch.stack(adds).detach().numpy(),
+    }
 
 
 def case(name: str, ids: list[int], blocks: NDArray[np.float64], logits: NDArray[np.float64]) -> Arrays:

@@ -1,9 +1,9 @@
-"""Write tests/golden/tokenizers.json: some sixty tokenizer folders, and what `transformers` reads in each of them.
+"""Write tests/golden/tokenizers.json: eighty tokenizer folders, and what `transformers` reads in each of them.
 
 Half are saved by `transformers` itself, the others are written as older versions and people write them. The file holds,
-for each case, the folder's files ("@vocab" and "@merges" stand for the vocabulary that all share), AutoTokenizer's class
-and, for each of TEXTS, its ids and these decoded again: null where they are those of the first case, "" where
-AutoTokenizer itself fails, and for classes that sheetgpt doesn't read at all. It needs the extra `oracle`, but neither PyTorch nor sheetgpt.
+for each case, the folder's files ("@vocab" and "@merges" stand for what all share), AutoTokenizer's class and, for each
+of TEXTS, its ids and these decoded again: null where they are those of the first case, "" where AutoTokenizer itself
+fails, and for classes that sheetgpt doesn't read at all. It needs the extra `oracle`, but no PyTorch and no sheetgpt.
 
     python scripts/make_golden_tokenizers.py
 """
@@ -23,14 +23,36 @@ from transformers import AddedToken, AutoTokenizer, GPT2Tokenizer, RobertaTokeni
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden" / "tokenizers.json"
 END = "<|endoftext|>"
 TEXTS = (
-    *("the king", "", " ", "the", " the the", "Hello\nthere,  it's\tthe\r\n", "é遠い£ naïve 🙂", f"{END}the {END} x", f"{END}"),
+    *(
+        "the king",
+        "",
+        " ",
+        "the",
+        " the the",
+        "Hello\nthere,  it's\tthe\r\n",
+        "é遠い£ naïve 🙂",
+        f"{END}the {END} x",
+        f"{END}",
+    ),
     *("the king[PAD]", "<user>[PAD]<bot>", " the  [PAD] x[PAD]", "a<x>b <x>  c", "<x>y<x>+y<x>", "a<x><y>b<y>", "<X>"),
     *("<|im_start|>user\nthe king<|im_end|>\n<|im_start|>", "<s>the</s> <mask> <pad><unk>x", "a\rb", "a\nb", "a\r\nb"),
-    *("xa<b>c<a", "<a><b><c>", "abcd bcd abc", "athe thermal", "\u00a0the\u3000", "<img><image>"),
+    *("xa<b>c<a", "<a><b><c>", "abcd bcd abc", "abce", "athe thermal", "\u00a0the\u3000", "<img><image>"),
 )
-MERGES = [("t", "h"), ("th", "e"), ("Ġ", "the"), ("k", "i"), ("n", "g"), ("ki", "ng"), ("Ġ", "king"), ("b", "c"), ("bc", "d")]
+MERGES = [
+    ("t", "h"),
+    ("th", "e"),
+    ("Ġ", "the"),
+    ("k", "i"),
+    ("n", "g"),
+    ("ki", "ng"),
+    ("Ġ", "king"),
+    ("b", "c"),
+    ("bc", "d"),
+]
 Case = Callable[[Path], None]
 READ = ("GPT2Tokenizer", "RobertaTokenizer", "TokenizersBackend")
+FOREIGN = ("OpenAIGPT", "CLIP", "CTRL", "Blenderbot", "BlenderbotSmall", "CodeGen", "GPTNeoX", "Qwen2", "Whisper")
+OTHERS = (*FOREIGN, "Deberta", "Bert", "T5", "Llama", "My")
 CASES: dict[str, Case] = {}
 
 
@@ -81,7 +103,9 @@ def described(token: str, id: int, **flags: bool) -> dict[str, Any]:
     return {"id": id, "content": token} | plain | flags
 
 
-def saved(folder: Path, *added: AddedToken | str, cls: type = GPT2Tokenizer, special: bool = False, **settings: Any) -> None:
+def saved(
+    folder: Path, *added: AddedToken | str, cls: type = GPT2Tokenizer, special: bool = False, **settings: Any
+) -> None:
     """As transformers saves it, after tokens were added."""
     tokenizer = cls(vocab=dict(VOCAB), merges=list(MERGES), **settings)
     if added:
@@ -126,7 +150,11 @@ _flag_cases()
 
 @case
 def added_mixed(folder: Path) -> None:
-    new(folder, [described(END, 0, normalized=True), described("[PAD]", len(VOCAB))], {"tokenizer_class": "GPT2Tokenizer"})
+    new(
+        folder,
+        [described(END, 0, normalized=True), described("[PAD]", len(VOCAB))],
+        {"tokenizer_class": "GPT2Tokenizer"},
+    )
 
 
 @case
@@ -177,7 +205,9 @@ def added_line_feed(folder: Path) -> None:
 
 @case
 def added_with_a_gap(folder: Path) -> None:
-    new(folder, [described(END, 0), described("[PAD]", 280)], {"tokenizer_class": "GPT2Tokenizer", "pad_token": "[PAD]"})
+    new(
+        folder, [described(END, 0), described("[PAD]", 280)], {"tokenizer_class": "GPT2Tokenizer", "pad_token": "[PAD]"}
+    )
 
 
 @case
@@ -202,7 +232,11 @@ def added_decoder_and_another_list(folder: Path) -> None:
 @case
 def added_not_by_id(folder: Path) -> None:
     n = len(VOCAB)
-    new(folder, [described("<x>", n + 1), described(END, 0), described("[PAD]", n)], {"tokenizer_class": "GPT2Tokenizer"})
+    new(
+        folder,
+        [described("<x>", n + 1), described(END, 0), described("[PAD]", n)],
+        {"tokenizer_class": "GPT2Tokenizer"},
+    )
 
 
 @case
@@ -227,12 +261,48 @@ def old_special_tokens_map(folder: Path) -> None:
 
 @case
 def old_special_tokens_map_over_the_config(folder: Path) -> None:
-    old(folder, special_tokens_map={"pad_token": "[PAD]"}, tokenizer_config={"pad_token": "<pad>", "mask_token": "<mask>"})
+    old(
+        folder,
+        special_tokens_map={"pad_token": "[PAD]"},
+        tokenizer_config={"pad_token": "<pad>", "mask_token": "<mask>"},
+    )
+
+
+@case
+def old_special_tokens_in_two_files(folder: Path) -> None:
+    others = {"additional_special_tokens": ["<bot>", "<x>"], "extra_special_tokens": ["<y>"]}
+    old(folder, special_tokens_map=others, tokenizer_config={"additional_special_tokens": ["<user>"]})
+
+
+@case
+def old_special_tokens_under_their_older_name(folder: Path) -> None:
+    others = {"additional_special_tokens": ["<bot>"]}
+    old(folder, special_tokens_map=others, tokenizer_config={"additional_special_tokens": ["<user>"]})
+
+
+@case
+def old_additional_tokens_arent_special(folder: Path) -> None:
+    """added_tokens.json knows only the roles: what stands among the additional tokens is normalized."""
+    added = {"abc": len(VOCAB), "bce": len(VOCAB) + 1}
+    old(folder, added_tokens=added, special_tokens_map={"additional_special_tokens": ["bce"]})
 
 
 @case
 def old_mixed(folder: Path) -> None:
     old(folder, added_tokens={"[PAD]": len(VOCAB), "<x>": len(VOCAB) + 1}, special_tokens_map={"pad_token": "[PAD]"})
+
+
+@case
+def old_mixed_overlap(folder: Path) -> None:
+    """added_tokens.json has no flags: only those with a role are looked for first."""
+    old(folder, added_tokens={"<x><": len(VOCAB), "<y>": len(VOCAB) + 1}, special_tokens_map={"pad_token": "<y>"})
+
+
+@case
+def added_decoder_mixed_overlap(folder: Path) -> None:
+    n = len(VOCAB)
+    decoder = {"0": {"content": END}, str(n): {"content": "<x><"}, str(n + 1): {"content": "<y>", "special": True}}
+    old(folder, tokenizer_config={"added_tokens_decoder": decoder})
 
 
 @case
@@ -309,7 +379,7 @@ def bos_token_saved(folder: Path) -> None:
 
 
 def template(single: str, **ids: int) -> Any:
-    return processors.TemplateProcessing(single=single, special_tokens=[(token, i) for token, i in ids.items()])
+    return processors.TemplateProcessing(single=single, special_tokens=list(ids.items()))
 
 
 @case
@@ -401,8 +471,7 @@ def _class_cases() -> None:
             new(folder, None, {"tokenizer_class": name})
 
         CASES["class-" + name.lower()] = write
-    foreign = ["OpenAIGPT", "CLIP", "CTRL", "Blenderbot", "BlenderbotSmall", "CodeGen", "GPTNeoX", "Qwen2", "Whisper", "Deberta", "Bert", "T5", "Llama", "My"]
-    for name in foreign:
+    for name in OTHERS:
 
         def other(folder: Path, name: str = name) -> None:
             old(folder, tokenizer_config={"tokenizer_class": f"{name}Tokenizer", "unk_token": END})
@@ -468,7 +537,13 @@ def main() -> None:
     for found in [*cases.values()][1:]:
         pairs = zip(found["answers"], plain, strict=False)
         found["answers"] = [None if answer == usual else answer for answer, usual in pairs] or ""
-    golden = {"transformers": transformers.__version__, "vocab": VOCAB, "merges": MERGES, "texts": TEXTS, "cases": cases}
+    golden = {
+        "transformers": transformers.__version__,
+        "vocab": VOCAB,
+        "merges": MERGES,
+        "texts": TEXTS,
+        "cases": cases,
+    }
     lines = json.dumps(golden, ensure_ascii=True, separators=(",", ":")).replace('"files":', '\n"files":')
     GOLDEN.write_text(lines + "\n", encoding="utf-8")
     print(f"{GOLDEN}  {GOLDEN.stat().st_size:,} bytes, {len(cases)} cases")

@@ -7,15 +7,15 @@ sheetgpt.read("fairytale.xlsx", "h0.attn.probs.3")
 sheetgpt.generate("fairytale", "Once upon a time", new_tokens=16, temperature=0.8, seed=7).text
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own takes time to import, and type checkers know the name
 if TYPE_CHECKING:
     from sheetgpt.errors import SheetGPTError
     from sheetgpt.excel_rules import check
     from sheetgpt.gpt2.checkpoint import Checkpoint, load
     from sheetgpt.gpt2.generate import generate, stream
     from sheetgpt.inspection.attention import attention, heads
+    from sheetgpt.inspection.contributions import contributions
+    from sheetgpt.inspection.lens import lens
     from sheetgpt.verification.verify import verify
     from sheetgpt.workbook.build import build
     from sheetgpt.workbook.reopen import read
@@ -29,9 +29,11 @@ __all__ = [
     "attention",
     "build",
     "check",
+    "contributions",
     "evaluate",
     "generate",
     "heads",
+    "lens",
     "load",
     "read",
     "run",
@@ -46,6 +48,8 @@ _PLACES = {
     "gpt2.checkpoint": ("Checkpoint", "load"),
     "gpt2.generate": ("generate", "stream"),
     "inspection.attention": ("attention", "heads"),
+    "inspection.contributions": ("contributions",),
+    "inspection.lens": ("lens",),
     "verification.verify": ("verify",),
     "workbook.build": ("build",),
     "workbook.reopen": ("read",),
@@ -53,7 +57,9 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     for place, names in _PLACES.items():
         if name in names:
             globals()[name] = getattr(import_module(f"sheetgpt.{place}"), name)

@@ -18,7 +18,7 @@ from sheetgpt import screen
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.look import app as look
-from sheetgpt.ooxml import unfinished
+from sheetgpt.ooxml import target, unfinished
 from sheetgpt.ooxml.book import Progress, Written
 from sheetgpt.options import Chat, Ids, MovedModel, NewTokens, Prompt, WorkbookFile, ids_of
 from sheetgpt.progress import bar, spinner
@@ -27,7 +27,7 @@ from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.verification.report import MOST, Report
 from sheetgpt.workbook.build import load_fitting, planned
 from sheetgpt.workbook.limits import file_bytes, forecast, in_browsers, memory_bytes
-from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.reopen import open_workbook, own_files_of
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
@@ -123,14 +123,17 @@ def build(
 
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
     """
-    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
+    if output is not None:
+        target.check(output, "-o", {}, makes_folders=True)
+    needs_text = prompt_bytes > 0 or prompt is not None
+    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=needs_text)
     for note in () if quiet else checkpoint.notes:
-        err.print(f"Note: {note}", style="dark_orange", markup=False, highlight=False, soft_wrap=True)
+        err.say(visible(f"Note: {note}", LONG), style="dark_orange")
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-        target = sheetgpt.build(
+        made = sheetgpt.build(
             *(checkpoint, output),
             prompt=prompt,
             ids=ids_of(ids),
@@ -147,14 +150,14 @@ def build(
             progress=_saying_first(room, advance),
         )
     if not quiet:
-        size = target.stat().st_size
-        out.say(f"{target}  {size / 1e6:,.1f} MB")
+        size = made.stat().st_size
+        out.say(f"{made}  {size / 1e6:,.1f} MB")
         memory = f"LibreOffice needs about {memory_bytes(layout) / 1e9:.1f} GB of memory to open it."
         out.say(f"{memory} {in_browsers(layout, size)}")
         if size >= libreoffice.LARGEST:
             out.say(f"{libreoffice.TOO_LARGE}.", style="dark_orange")
         if weights != "exact" or digits is not None:
-            book = open_workbook(target)
+            book = open_workbook(made)
             out.say(f"Weights ({book.layout.weights}): {book.cost}.")
 
 
@@ -204,6 +207,9 @@ def verify(
 
     Exit status: 0 if everything agrees to 1e-9 relative, 1 if something differs, 2 for bad input.
     """
+    if json_file is not None:
+        own = {"the workbook itself": [workbook], "one of the checkpoint's own files": own_files_of(workbook, model)}
+        target.check(json_file, "--json", own, makes_folders=False)
     with spinner(err, quiet, f"recalculating in {engine}"):
         report = sheetgpt.verify(
             workbook,
@@ -221,9 +227,11 @@ def verify(
             timeout=timeout,
             wrong_cells=None if everything else MOST,
         )
-    if json_file is not None:
-        _write(json_file, report.to_json())
-    _print_report(report, everything, quiet)
+    try:
+        if json_file is not None:
+            _write(json_file, report.to_json())
+    finally:  # a disk that has filled up meanwhile doesn't take the verdict along
+        _print_report(report, everything, quiet)
     raise typer.Exit(0 if report.passed else 1)
 
 
@@ -366,12 +374,12 @@ def check(
     raise typer.Exit(1 if problems else 0)
 
 
-def _write(target: Path, text: str) -> None:
+def _write(path: Path, text: str) -> None:
     try:
-        with unfinished.whole(target) as whole:
+        with unfinished.whole(path) as whole:
             whole.write_text(text + "\n", "utf-8")
     except OSError as error:
-        raise SheetGPTError(f"{target} can't be written: {error.strerror}.") from error
+        raise SheetGPTError(f"{path} can't be written: {error.strerror}.") from error
 
 
 def main() -> None:

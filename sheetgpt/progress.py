@@ -12,22 +12,23 @@ from sheetgpt.ooxml.book import Written
 @contextmanager
 def bar(console: Console, quiet: bool = False) -> Iterator[Callable[[Written], None]]:
     """A progress bar over all cells: the sheet, megabytes so far, the time left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[size]}"))
+    words, size = (TextColumn(field, markup=False) for field in ("{task.description}", "{task.fields[size]}"))
+    columns = (words, BarColumn(), TaskProgressColumn(), size)
     silent = quiet or not console.is_terminal
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=silent, transient=True) as progress:
         task = progress.add_task("building", total=None, size="")
 
         def advance(written: Written) -> None:
-            size = f"{written.n_bytes / 1e6:,.1f} MB"
+            so_far = f"{written.n_bytes / 1e6:,.1f} MB"
             name, done, total = written.sheet, written.cells, written.all_cells
-            progress.update(task, description=name, completed=done, total=total, size=size)
+            progress.update(task, description=name, completed=done, total=total, size=so_far)
 
         yield advance
 
 
 @contextmanager
 def spinner(console: Console, quiet: bool, words: str) -> Iterator[None]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s"))
+    columns = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s", markup=False))
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
         progress.add_task(words, total=None)
         yield

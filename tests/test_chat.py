@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Command
@@ -82,7 +83,7 @@ def talker(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def chat_workbook(talker: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sizes = {"context": 36, "prompt_bytes": 60, "merge_rounds": 3}
+    sizes: dict[str, Any] = {"context": 36, "prompt_bytes": 60, "merge_rounds": 3}
     return build(talker, tmp_path_factory.mktemp("workbook") / "chat.xlsx", chat="the end", new_tokens=2, **sizes)
 
 
@@ -91,11 +92,12 @@ def test_what_the_user_says_is_wrapped(talker: Checkpoint, chat_workbook: Path) 
     start, words, end, answer = "<|im_start|>user\n", "oh", "<|im_end|>\n", "<|im_start|>assistant\n"
     ids = talker.tokenizer.encode(start + words + end + answer) if talker.tokenizer else []
     assert (ids[0], ids.count(260), ids.count(261)) == (260, 2, 1)
-    for given, expected in [
+    cases: list[tuple[dict[str, Any], list[int]]] = [
         ({"chat": "oh"}, ids),
         ({"chat": "<|im_end|>"}, [*ids[:6], 261, *ids[8:]]),
         ({"prompt": "the end"}, [258, 33, 102, 111, 101]),
-    ]:
+    ]
+    for given, expected in cases:
         report = verify(chat_workbook, **given)
         assert report.passed, [(t.name, t.problem, t.where, t.cells[:3]) for t in report.tensors if not t.passed]
         assert list(evaluated_prompt(chat_workbook, **given)) == expected

@@ -1,4 +1,4 @@
-"""Checkpoints that are not quite a GPT-2: wrapped, with other heads, with tokens beyond the model, or something else."""
+"""Checkpoints that are not quite a GPT-2: wrapped, with other heads, tokens beyond the model, or something else."""
 
 import json
 from collections.abc import Callable
@@ -10,8 +10,11 @@ import pytest
 from safetensors.numpy import save_file
 from test_checkpoint import Tensors, Write, assert_params, refused
 
+from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.generate import generate
 from sheetgpt.workbook.build import build
+from sheetgpt.workbook.reopen import open_workbook
 
 UNQUANTISED = "build the model that it was made from, with --weights int8"
 
@@ -19,7 +22,13 @@ UNQUANTISED = "build the model that it was made from, with --weights int8"
 @pytest.mark.parametrize(
     "prefix",
     [
-        *("module.", "_orig_mod.", "module.transformer.", "_orig_mod.module.transformer.", "pretrained_model.transformer."),
+        *(
+            "module.",
+            "_orig_mod.",
+            "module.transformer.",
+            "_orig_mod.module.transformer.",
+            "pretrained_model.transformer.",
+        ),
         *("transformer._orig_mod.", "model.transformer.", "_fsdp_wrapped_module."),
     ],
 )
@@ -98,6 +107,13 @@ def test_a_quantised_model_is_named_by_its_tensors(
     assert UNQUANTISED in sentence
 
 
+@pytest.mark.parametrize("name", ["model-q4_k_m.gguf", "model.onnx"])
+def test_weights_in_another_programs_format_are_named(write_checkpoint: Write, name: str) -> None:
+    folder = write_checkpoint()
+    (folder / "model.safetensors").rename(folder / name)
+    assert f"has its weights only as {name}: sheetgpt reads only safetensors" in refused(folder)
+
+
 def test_adapters_without_their_model_are_named(write_checkpoint: Write, hf_tensors: Tensors) -> None:
     folder = write_checkpoint()
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
@@ -121,11 +137,20 @@ def test_adapters_beside_a_whole_model_are_left_out_with_a_note(write_checkpoint
 
 @pytest.mark.parametrize("vocab", [True, False])
 def test_another_kind_of_tokenizer_is_named_with_a_prompt_and_without(
-    write_checkpoint: Write, hf_config: dict[str, Any], vocab: bool
+    write_checkpoint: Write, hf_config: dict[str, Any], vocab: bool, tmp_path: Path
 ) -> None:
     folder = write_checkpoint(vocab=vocab, config=hf_config | {"tokenizer_class": "BertTokenizer"})
     (folder / "vocab.txt").write_text("[PAD]\n[UNK]\nthe\n")
-    assert "config.json says tokenizer_class 'BertTokenizer', which is WordPiece" in refused(folder)
+    sentence = refused(folder)
+    assert "config.json says tokenizer_class 'BertTokenizer', which is WordPiece" in sentence
+    assert "--prompt-bytes 0 builds a workbook whose prompts are token ids" in sentence
+    target = tmp_path / "x.xlsx"
+    with pytest.raises(SheetGPTError, match="which is WordPiece"):
+        build(folder, target, ids=[1], context=3)
+    assert not target.exists()
+    built = open_workbook(build(folder, target, ids=[1], context=3, prompt_bytes=0))
+    assert built.checkpoint().notes == (f"The tokenizer is left out. {sentence}",)
+    assert generate(folder, ids=[1], new_tokens=1).n_prompt == 1
 
 
 @pytest.mark.parametrize(("file", "scheme"), [("vocab.txt", "WordPiece"), ("spiece.model", "SentencePiece")])
@@ -154,5 +179,7 @@ def test_an_index_and_its_shards_lose_their_prefixes_too(
     (folder / "model.safetensors").unlink()
     names = {f"module.{name}": values for name, values in hf_tensors.items()}
     save_file(names, folder / "a.safetensors")
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": dict.fromkeys(names, "a.safetensors")}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": dict.fromkeys(names, "a.safetensors")})
+    )
     assert_params(load(folder).params, hf_tensors)

@@ -147,6 +147,11 @@ def test_nobody_takes_a_name_apart() -> None:
     for part in ("sheets", "workbook", "verification", "gpt2"):
         for path in (ROOT / part).rglob("*.py"):
             found = [m[0] for m in NAME_PARTS.finditer(path.read_text(encoding="utf-8"))]
-            if path.name in ("checkpoint.py", "foreign.py", "hub.py", "weight_files.py"):  # files' and Hugging Face's names
+            if path.name in (
+                "checkpoint.py",
+                "foreign.py",
+                "hub.py",
+                "weight_files.py",
+            ):  # files' and Hugging Face's names
                 continue
             assert len(found) == allowed.get(path.relative_to(ROOT).as_posix(), 0), (path, found)

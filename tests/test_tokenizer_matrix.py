@@ -27,7 +27,8 @@ REFUSED = {
     "class-t5": "'T5Tokenizer', which is SentencePiece",
     "class-llama": "'LlamaTokenizer', which is SentencePiece",
 }
-for foreign in ["OpenAIGPT", "CLIP", "CTRL", "Blenderbot", "BlenderbotSmall", "CodeGen", "GPTNeoX", "Qwen2", "Whisper", "Deberta", "My"]:
+FOREIGN = ("OpenAIGPT", "CLIP", "CTRL", "Blenderbot", "BlenderbotSmall", "CodeGen", "GPTNeoX", "Qwen2", "Whisper")
+for foreign in (*FOREIGN, "Deberta", "My"):
     REFUSED[f"class-{foreign.lower()}"] = f"tokenizer_class '{foreign}Tokenizer'; "
 # a tokenizer that the sheet can't follow -> what the refusal must name
 NO_SHEET = {
@@ -35,6 +36,8 @@ NO_SHEET = {
     "added-rstrip": "marked rstrip",
     "added-single-word": "marked single_word",
     "added-mixed-overlap": "'abc' (marked normalized) and 'bcd' (not normalized) can overlap",
+    "old-mixed-overlap": "'<x><' (marked normalized) and '<y>' (not normalized) can overlap",
+    "added-decoder-mixed-overlap": "'<x><' (marked normalized) and '<y>' (not normalized) can overlap",
     "added-mixed-inside": "'<a><b>' (marked normalized) and '<b>' (not normalized) can overlap",
     "added-carriage-return": r"'a\rb' holds '\r'",
 }

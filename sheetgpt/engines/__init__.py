@@ -6,6 +6,7 @@ name or by a range such as `Block 0 weights!C4:NP771` (quotes around the sheet a
 
 import datetime
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,6 +130,8 @@ def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Area | None
 
 def require_workbook(workbook: Path) -> None:
     """Refuses what no engine could open, before any program is started for it."""
+    if not os.path.isfile(workbook):  # of a name that no system takes Path.is_file says nothing
+        raise SheetGPTError(f"There is no file {workbook}: give the path of an .xlsx workbook.")
     try:
         with open_zip(workbook) as package:
             names, problem = set(package.namelist()), unreadable(package)

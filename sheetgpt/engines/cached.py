@@ -4,6 +4,7 @@ Values come by python-calamine, which drops errors, forgets where names point an
 package's XML give these (ECMA-376, part 1, sections 18.2 and 18.3).
 """
 
+import io
 import posixpath
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -120,7 +121,7 @@ def cells(workbook: Path, places: Mapping[str, Area | None]) -> dict[str, Cells 
     results: dict[str, Cells | None] = dict.fromkeys(places)
     try:
         surveys = _surveys(workbook, {parts[folded]: wanted for folded, wanted in by_sheet.items()})
-        with python_calamine.load_workbook(str(workbook)) as book:
+        with python_calamine.load_workbook(_named(Path(workbook))) as book:
             for folded, wanted in by_sheet.items():
                 title = parts[folded][0]
                 found_cells = _sheet(book.get_sheet_by_name(title), wanted)
@@ -161,6 +162,15 @@ def _surveys(workbook: Path, wanted: Mapping[tuple[str, str], Mapping[str, Area]
             f"build or copy it again."
         )
     return found
+
+
+def _named(workbook: Path) -> str | io.BytesIO:
+    """The workbook as calamine takes it: a name that isn't UTF-8 is none for it."""
+    try:
+        str(workbook).encode()
+    except UnicodeEncodeError:
+        return io.BytesIO(workbook.read_bytes())
+    return str(workbook)
 
 
 def _sheet(sheet: Any, wanted: Mapping[str, Area]) -> dict[str, Cells]:

@@ -71,7 +71,8 @@ class Office:
             with unfinished.said_of_room():
                 write_profile(self.folder / "profile")
                 (self.folder / "setup.json").write_text(json.dumps(setup), "utf-8")
-            with (self.folder / "log").open("wb") as log:
+                log = (self.folder / "log").open("wb")
+            with log:
                 self.worker = subprocess.Popen(
                     [str(python), "-B", str(WORKER), str(self.folder)],
                     stdin=subprocess.PIPE,  # brings the jobs; the worker ends itself when this closes

@@ -29,6 +29,7 @@ DEFAULT = "fairytale"
 BUNDLED = Path(__file__).parent.parent / "models"
 HEAD = "lm_head.weight"
 CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
+OTHERS = (".gguf", ".ggml", ".onnx", ".npz")  # formats of other programs
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 
 
@@ -56,13 +57,15 @@ def load(
     *,
     quiet: bool = False,
     check: Callable[[GPT2Config], None] = _fits,
+    needs_text: bool = True,
 ) -> Checkpoint:
     """The checkpoint of a bundled name, a folder or .safetensors file, or a name on the Hugging Face hub.
 
-    `check` may refuse a config by raising SheetGPTError, before its weights are downloaded or read.
+    `check` may refuse a config by raising SheetGPTError, before its weights are downloaded or read. A tokenizer that
+    sheetgpt can't read is refused, too; without `needs_text` it is left out, and a note says why.
     """
     name = os.fspath(model)
-    path = Path(os.path.abspath(os.path.expanduser(name)))
+    path = _whole_path(name)
     if name in bundled():
         weights = _weights_in(BUNDLED / name)
     elif os.path.isfile(path):
@@ -75,13 +78,35 @@ def load(
         weights = _from_hub(name, quiet, check)
     else:
         raise _unknown(name)
-    return replace(_load_files(name, weights, check), source=os.fspath(model), files=own_files(weights.parent))
+    return replace(
+        _load_files(name, weights, check, needs_text), source=os.fspath(model), files=own_files(weights.parent)
+    )
 
 
-def load_cached(name: str) -> Checkpoint:
+def _whole_path(name: str) -> Path:
+    path = os.path.expanduser(name)
+    try:
+        return Path(os.path.abspath(path))
+    except OSError:  # the current folder is gone, and nothing can be found in there
+        return Path(path)
+
+
+def found_files(model: str | os.PathLike[str]) -> tuple[str, ...]:
+    """`own_files` of what `load` would take, without loading it; none where it isn't on this computer."""
+    name = os.fspath(model)
+    path = os.path.expanduser(name)
+    if name in bundled():
+        return own_files(BUNDLED / name)
+    if os.path.exists(path):
+        return own_files(Path(path) if os.path.isdir(path) else Path(path).parent)
+    folder = hub.cached_folder(name) if hub.is_hub_name(name) else None
+    return () if folder is None else own_files(folder)
+
+
+def load_cached(name: str, needs_text: bool = True) -> Checkpoint:
     """The checkpoint of a name on the hub from the cache of what was downloaded before: nobody is asked."""
     weights = _from_hub(name, True, _fits, ask=False)
-    return replace(_load_files(name, weights, _fits), source=name, files=own_files(weights.parent))
+    return replace(_load_files(name, weights, _fits, needs_text), source=name, files=own_files(weights.parent))
 
 
 def own_files(folder: Path) -> tuple[str, ...]:
@@ -128,10 +153,10 @@ def _weights_in(folder: Path) -> Path:
             return folder / name
     foreign.check_whole(folder)
     names = sorted(path.name for path in folder.iterdir())
-    pickles = [name for name in names if name.endswith(PICKLES)]
+    others = [name for name in names if name.endswith(".safetensors")]
+    pickles = [name for name in names if name.endswith((*PICKLES, *(OTHERS if not others else ())))]
     if pickles:
         raise SheetGPTError(f"{folder} has its weights only as {pickles[0]}: {CONVERT}")
-    others = [name for name in names if name.endswith(".safetensors")]
     hint = f"; give the file itself, {folder / others[0]}" if others else ", beside config.json"
     raise SheetGPTError(f"{folder} has no weights: expected {WEIGHTS} or {INDEX}{hint}.")
 
@@ -148,6 +173,9 @@ def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None], ask: 
         for file in (*tokenizer.FILES[1:], GENERATION, TEMPLATE_FILE):
             needed = file in ("vocab.json", "merges.txt") and not (config.parent / "tokenizer.json").exists()
             hub.download(model, file, needed=needed)
+        if not any((config.parent / file).exists() for file in ("tokenizer.json", "vocab.json")):
+            for file in tokenizer.OTHER_FILES:  # to name the kind
+                hub.download(model, file, needed=False)
         weights = hub.download(model, WEIGHTS)
         if weights is None:
             weights = hub.download(model, INDEX)
@@ -174,14 +202,20 @@ def read_config(path: Path) -> GPT2Config:
         raise SheetGPTError(f"{path.parent} can't be built: {error}") from None
 
 
-def _load_files(name: str, weights: Path, check: Callable[[GPT2Config], None]) -> Checkpoint:
+def _load_files(name: str, weights: Path, check: Callable[[GPT2Config], None], needs_text: bool) -> Checkpoint:
     folder = weights.parent
     config = read_config(folder / "config.json")
     check(config)
     tensors = tensors_of(weights)
     params, config = _params(tensors, config, weights)
     notes = foreign.left_out([name for name in tensors if name != HEAD], weights)
-    found = Tokenizer.load(folder, config.n_vocab)
+    found = None
+    try:
+        found = Tokenizer.load(folder, config.n_vocab)
+    except SheetGPTError as error:
+        if needs_text:
+            raise
+        notes += (f"The tokenizer is left out. {error}",)
     generation = read_json(folder / GENERATION) if is_file(folder / GENERATION) else None
     ends, more = stop_ids(read_json(folder / "config.json"), generation, config.n_vocab, found, folder)
     notes += (*(found.notes if found else ()), *more)

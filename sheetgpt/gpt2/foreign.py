@@ -67,9 +67,12 @@ def check_whole(folder: Path, file: Path | None = None) -> None:
     """Refuses a folder that has adapters and no model, or the adapters' own file."""
     found = [name for name in ADAPTERS if (folder / name).is_file()]
     if found if file is None else file.name in ADAPTERS:
-        raise SheetGPTError(
-            f"{file or folder / found[0]} holds adapters (LoRA or the like), not a whole model; {MERGE}"
-        )
+        raise SheetGPTError(only_adapters(file or folder / found[0]))
+
+
+def only_adapters(what: Path | str) -> str:
+    """The sentence for adapters without their model."""
+    return f"{what} holds adapters (LoRA or the like), not a whole model; {MERGE}"
 
 
 def left_out(names: Iterable[str], weights: Path) -> tuple[str, ...]:

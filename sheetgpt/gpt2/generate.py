@@ -51,13 +51,13 @@ def generate(
     `model` is what `load` takes, or a Checkpoint. `prompt` goes through its tokenizer; `ids` takes its place, or `chat`
     (what a user says), which the model's chat template wraps.
     Temperature 0 takes the likeliest token each time. Of `context` tokens (default: the model's positions) the new ones
-    get `new_tokens`; a prompt that is longer than the rest loses its oldest. It ends early with one of the tokens that
-    end a text (`Checkpoint.stop_ids`), such as `<|endoftext|>`.
+    get `new_tokens`; a prompt that is longer than the rest loses its oldest. It ends early with one of the checkpoint's
+    `stop_ids`, such as `<|endoftext|>`.
 
     `dtype=numpy.float32` reads the weights where they lie; float64 first makes a copy of them, 8 bytes a parameter
     (1.0 GB for GPT-2 small). Raises SheetGPTError for bad input.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    checkpoint = model if isinstance(model, Checkpoint) else load(model, needs_text=ids is None)
     sampling = Sampling(temperature, top_k, top_p, seed)
     given = prompt_ids(checkpoint, prompt, ids, chat)
     kept = window(given, checkpoint.config, new_tokens, context)
@@ -92,7 +92,7 @@ def stream(
 
     A token may end inside a character; its bytes then wait for the rest. The texts add up to `generate`'s completion.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    checkpoint = model if isinstance(model, Checkpoint) else load(model, needs_text=ids is None)
     sampling = Sampling(temperature, top_k, top_p, seed)
     kept = window(prompt_ids(checkpoint, prompt, ids, chat), checkpoint.config, new_tokens, context)
     choices = _choices(checkpoint, kept, sampling, new_tokens, dtype)

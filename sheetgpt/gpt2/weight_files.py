@@ -37,7 +37,7 @@ class Tensor:
 
 
 def tensors_of(weights: Path) -> dict[str, Tensor]:
-    """The tensors of a file or of an index's shards, without prefixes such as `transformer.` and without mask buffers."""
+    """The tensors of a file or of an index's shards, without prefixes such as `transformer.` and mask buffers."""
     if weights.name != INDEX:
         return _collect([weights])
     files = shards(weights)

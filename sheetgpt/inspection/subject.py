@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
@@ -50,3 +51,18 @@ def subject(model: Model, prompt: str | None, ids: Sequence[int] | None) -> Subj
     params = quantize.evaluated(dict(checkpoint.params))
     shown, _ = token_strings(checkpoint.tokenizer, config.n_vocab)
     return Subject(config, params, forward(params, config, given), tuple(given), shown)
+
+
+def place(text: Subject, position: int | None) -> int:
+    """A position of the text, by default the last."""
+    if position is None:
+        return len(text.ids) - 1
+    if position not in range(len(text.ids)):
+        raise SheetGPTError(f"There is no position {position}: the text has positions 0 to {len(text.ids) - 1}.")
+    return int(position)
+
+
+def check_token(config: GPT2Config, token: int | None) -> None:
+    """Refuses an id that no token has."""
+    if token is not None and token not in range(config.n_vocab):
+        raise SheetGPTError(f"There is no token {token}: ids are 0 to {config.n_vocab - 1}.")

@@ -17,10 +17,12 @@ from sheetgpt.sheets import (
     attention,
     block,
     bpe_by_hand,
+    contributions,
     decoding,
     embed,
     guide,
     home,
+    lens,
     sample,
     tokenizer,
     tokenizer_tables,
@@ -51,6 +53,10 @@ REGISTRY: list[Maker] = [
     lambda s, p: [unembed.softmax(s.layout, p, s.shown, s.now.logits, s.inputs.sampling.temperature)],
     lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown, doubts(s))],
     OptionalSheet("attention", lambda s, p: [attention.sheet(s, p)], attention.n_formulas, attention.starts),
+    OptionalSheet("lens", lambda s, p: [lens.sheet(s, p)], lens.n_formulas, lens.starts, expensive=True),
+    OptionalSheet(
+        "contributions", lambda s, p: [contributions.sheet(s, p)], contributions.n_formulas, contributions.starts
+    ),
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),
     lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)],

@@ -126,8 +126,8 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
         lines = (value or (NO_TOKEN,)) if isinstance(value, tuple) else (value,)
         for n, one in enumerate(lines, area.row):
             cell = rows.text(2, one, palette["id"]) if isinstance(one, str) else _number(one, palette)
-            head, said = (name, _MEANING[name]) if n == area.row else ("", "and this one, too")
-            label, meaning = rows.text(1, head, palette["name"]), rows.text(3, said, palette["label"])
+            title, what = (name, _MEANING[name]) if n == area.row else ("", "this one, too")
+            label, meaning = rows.text(1, title, palette["name"]), rows.text(3, what, palette["label"])
             yield rows.row(n, label, cell, meaning, beside.pop(n, ()))
     n = _last_setting(layout) + 1
     while n in beside:

@@ -37,7 +37,7 @@ from sheetgpt.sheets.attention_layout import (
     TYPED,
     Places,
 )
-from sheetgpt.sheets.attention_words import Seen, head_sentence, token_sentence
+from sheetgpt.sheets.attention_words import Seen, sentences
 from sheetgpt.sheets.choosers import typed_cell, whole
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
 from sheetgpt.sheets.layout import Layout
@@ -49,7 +49,7 @@ from sheetgpt.sheets.token_sheet import colour_probability, guarded, letter
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
-    return {"attention_block": 0, "attention_head": 0, "attention_token": LAST}
+    return {"attention_block": layout.config.n_layer // 2, "attention_head": 0, "attention_token": LAST}
 
 
 def n_formulas(layout: Layout) -> int:
@@ -75,7 +75,11 @@ def sheet(state: State, palette: Palette) -> Sheet:
         },
         positions=Area(ATTENTION, POSITIONS, FIRST_TOKEN, at.pattern.last_row - POSITIONS + 1, state.layout.context),
         sections=[("pattern", BAR), ("all heads", at.counts.row - 2), ("entropies", at.entropies.row - 2)],
-        links=[("A2", f"{quoted(HOME)}!A1"), ("C2", f"{quoted(ATTENTION)}!A{at.counts.row - 2}")],
+        links=[
+            ("A2", f"{quoted(HOME)}!A1"),
+            ("C2", f"{quoted(ATTENTION)}!A{at.counts.row - 2}"),
+            ("F2", Area(ATTENTION, BAR, at.small_map(0).column).reference),
+        ],
         dress=lambda frame: _dress(frame, at),
     )
 
@@ -89,7 +93,7 @@ def _dress(frame: Worksheet, at: Places) -> None:
         frame.column_dimensions[name].width = width
     maps = at.small_map(0).column - 1
     for column in range(FIRST_TOKEN, at.last_column + 1):
-        frame.column_dimensions[letters(column)].width = 5 if column < maps else 1.6
+        frame.column_dimensions[letters(column)].width = 5 if column < maps else 1.1
     for chooser in at.choosers:
         chooser.validate(frame)
     _colour(frame, at)
@@ -108,8 +112,9 @@ def _colour(frame: Worksheet, at: Places) -> None:
         title = Area(ATTENTION, BAR, at.small_map(j).column, 1, at.layout.context)
         formats.add(title.cells, FormulaRule([f"{at.head.local}={j}"], font=font, fill=fill))
     column, key = f"{letter(0)}${POSITIONS}={at.token.local}", f"${letters(PLACE)}{PATTERN}={at.token.local}"
-    formats.add(at.tokens.cells, FormulaRule([column], font=font, fill=fill))
-    formats.add(at.beside(KEY).cells, FormulaRule([key], font=font, fill=fill))
+    for area, rule in ((at.tokens, column), (at.beside(KEY), key)):
+        formats.add(area.cells, attention_heads.no_token(area))
+        formats.add(area.cells, FormulaRule([rule], font=font, fill=fill))
 
 
 def _rows(state: State, at: Places, palette: Palette) -> Iterator[Row]:
@@ -117,7 +122,8 @@ def _rows(state: State, at: Places, palette: Palette) -> Iterator[Row]:
     note = "Each column is a token that looks, each row a token that it looks at: itself or one before it."
     titles = rows.text(1, "Attention", palette["title"]), rows.text(FIRST_TOKEN, note, palette["note"])
     yield rows.row(1, *titles, height=24)
-    yield rows.row(2, rows.text(1, "← Home", palette["link"]), rows.text(3, "↓ all heads", palette["link"]))
+    links = ((KEY, "← Home"), (SHARE, "↓ all heads of the model"), (FIRST_TOKEN, "→ all heads of this block"))
+    yield rows.row(2, *(rows.text(column, words, palette["link"]) for column, words in links))
     yield from _chooser_rows(state, at, palette, seen)
     block, head, _ = (chooser.offered for chooser in at.choosers)
     lists = (
@@ -138,18 +144,17 @@ def _rows(state: State, at: Places, palette: Palette) -> Iterator[Row]:
 def _chooser_rows(state: State, at: Places, palette: Palette, seen: Seen) -> Iterator[Row]:
     """What is typed, what is shown for it, the chosen token's three favourites, and two sentences."""
     heads = ((TYPED, "choose"), (SHOWN, "shown"), (RANKED, "looks at"))
-    yield rows.row(CHOICES - 1, *(rows.text(c, head, palette["header"]) for c, head in heads))
+    said = [
+        rows.formula(FIRST_TOKEN, source, value, palette["message" if i == 3 else "quote"])
+        for i, (source, value) in enumerate(zip(sentences(at), seen.sentences(), strict=True))
+    ]
+    yield rows.row(CHOICES - 1, *(rows.text(c, head, palette["header"]) for c, head in heads), said[0])
     config, n_tokens = at.layout.config, at.layout.home["n_tokens"].reference
     block, head, token = (chooser.cell.local for chooser in at.choosers)
     shown = (
         (whole(block, str(config.n_layer - 1), "0"), seen.block),
         (whole(head, str(config.n_head - 1), "0"), seen.head),
         (f"IF({n_tokens}>0,{whole(token, f'{n_tokens}-1', f'{n_tokens}-1')},-1)", seen.token),
-    )
-    beside: tuple[Cells, ...] = (
-        rows.formula(FIRST_TOKEN, token_sentence(at), seen.token_sentence(), palette["quote"]),
-        rows.formula(FIRST_TOKEN, head_sentence(at), seen.head_sentence(), palette["quote"]),
-        (),
     )
     order = at.beside(ORDER).local
     for i, (chooser, (source, value)) in enumerate(zip(at.choosers, shown, strict=True)):
@@ -160,7 +165,7 @@ def _chooser_rows(state: State, at: Places, palette: Palette, seen: Seen) -> Ite
             typed_cell(TYPED, state.chosen[chooser.name], palette),
             rows.formula(SHOWN, source, value, palette["id"]),
             rows.formula(RANKED, rank, seen.ranked[i] if i < len(seen.ranked) else "", palette["id"]),
-            beside[i],
+            said[i + 1],
         )
 
 
@@ -187,8 +192,10 @@ def _header(at: Places, palette: Palette, seen: Seen) -> Iterator[Row]:
         FIRST_TOKEN, guarded(home["token_ids"].down(0, ""), 0, ACTIVE), _padded(at, np.array(prompt.ids))
     )
     yield rows.row(IDS, rows.text(KEY, "token id", palette["label"]), ids, folded=True)
-    heads = ((KEY, "looked at"), (PLACE, "position"), (SHARE, "chosen"), (ORDER, "order"))
-    own = (rows.text(column, head, palette["header"]) for column, head in heads)
+    heads = ((KEY, "looked at"), (PLACE, "position"), (ORDER, "order"), (RANKED, ""))
+    own = [rows.text(column, head, palette["header"]) for column, head in heads]
+    name = f'IF({at.token.local}<0,"",INDEX({at.tokens.local},1,{at.token.local}+1)&"")'
+    own.insert(2, rows.formula(SHARE, name, prompt.shown[seen.token], palette["header"]))
     source = guarded(home["token_text"].down(0, ""), 0, ACTIVE)
     tokens = rows.fill_right(FIRST_TOKEN, source, attention_heads.tokens(at, seen), palette["upright"])
     yield rows.row(TOKENS, *own, tokens, height=62)
@@ -210,10 +217,10 @@ def _key_cells(at: Places, palette: Palette, seen: Seen, k: int) -> Iterator[Cel
     inside, place = k <= seen.token, f"${letters(PLACE)}${PATTERN + k}"
     share = f'IF({place}<={chosen},INDEX({at.pattern.line(k).local},1,{chosen}+1),"")'
     order = f'IF({place}<={chosen},ROUND(${letters(SHARE)}${PATTERN + k},9)-{place}/10^12,"")'
-    yield rows.formula(KEY, f"${at.tokens.at(0, k)}", shown[k] if k < len(shown) else "", palette["token"])
+    yield rows.formula(KEY, f"${at.tokens.at(0, k)}", shown[k] if k < len(shown) else "", palette["key"])
     yield rows.number(PLACE, k, palette["index"])
     yield rows.formula(SHARE, share, float(seen.shares[k]) if inside else "", palette["prob"])
-    yield rows.formula(ORDER, order, float(seen.order[k]) if inside else "", palette["share"])
+    yield rows.formula(ORDER, order, float(seen.order[k]) if inside else "", palette["order"])
 
 
 def _map_cells(at: Places, palette: Palette, seen: Seen, k: int) -> Iterator[Cells]:

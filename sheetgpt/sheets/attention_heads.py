@@ -6,17 +6,18 @@ columns past the text and the keys that come later.
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
-from openpyxl.styles import Font, PatternFill
+from openpyxl.styles import Border, Font, PatternFill, Side
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection.attention import CLOSE, MEASURES, entropies, strongest
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Row, letters
-from sheetgpt.sheets.attention_layout import ACTIVE, ATTENTION, KEY, NONE, PLACE, SHARE, Places
+from sheetgpt.sheets.attention_layout import ACTIVE, ATTENTION, KEY, NONE, ORDER, PLACE, RANKED, SHARE, Places
 from sheetgpt.sheets.attention_words import IN_WORDS, Seen
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.palette import Palette
@@ -30,8 +31,9 @@ def colour(frame: Worksheet, at: Places) -> None:
     shares = Area(ATTENTION, at.table.row, at.table.column, at.n_heads, len(MEASURES))
     first = letters(shares.column)
     strong = f"{first}{shares.row}=MAX({first}${shares.row}:{first}${shares.last_row})"
-    marked = {"font": Font(bold=True, color="FFFFFF"), "fill": PatternFill(bgColor="2F5597")}
-    formats.add(shares.cells, FormulaRule([strong], **marked))
+    line = Side("thin", color="1F3864")  # the fill is the colour scale's: LibreOffice gives it the upper hand
+    box = Border(line, line, line, line)
+    formats.add(shares.cells, FormulaRule([strong], font=Font(bold=True, color="1F3864"), border=box))
     formats.add(shares.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 0.5, "F9B76B", "num", 1, "C55A11"))
     own = f"AND($B{shares.row}={at.block.local},$C{shares.row}={at.head.local})"
     names = Area(ATTENTION, shares.row, KEY, at.n_heads)
@@ -41,17 +43,24 @@ def colour(frame: Worksheet, at: Places) -> None:
     spread = ColorScaleRule("num", 0, "FFFFFF", "num", max(1.0, math.log2(at.layout.context)), "6FA8DC")
     for area in (at.table.stripe(len(MEASURES)), at.entropies):
         formats.add(area.cells, spread)
+    strip = Area(ATTENTION, at.entropies.row - 1, FIRST_TOKEN, 1, at.layout.context)
+    formats.add(strip.cells, no_token(strip))
+
+
+def no_token(area: Area) -> Any:
+    """White where no token is."""
+    return FormulaRule([f'{area.line(0).stripe(0).cells}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
 
 
 def head_rows(at: Places, palette: Palette, seen: Seen) -> Iterator[Row]:
     top = at.counts.row
     words = "Share of a token's attention, averaged over the tokens that have such a token to look at."
     yield bar(at, palette, top - 2, "All heads on this text", words)
-    titles = [rows.text(KEY, "head", palette["header"]), rows.text(PLACE, "block", palette["header"])]
-    titles.append(rows.text(SHARE, "head", palette["header"]))
+    heads = ((KEY, "head"), (PLACE, "block"), (SHARE, "head"), (ORDER, ""), (RANKED, ""))
+    titles = [rows.text(column, head, palette["header"]) for column, head in heads]
     upright = [rows.text(FIRST_TOKEN + m, head, palette["upright header"]) for m, head in enumerate(HEADS)]
     most = rows.text(at.most.column, "looks most at", palette["name"])
-    yield rows.row(top - 1, *titles, *upright, most, height=92)
+    yield rows.row(top - 1, *titles, *upright, most, height=100)
     yield _counts(at, palette, seen)
     for row in range(at.n_heads):
         yield _table_row(at, palette, seen, row)

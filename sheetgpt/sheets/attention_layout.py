@@ -153,8 +153,8 @@ class Places:
 
     @property
     def said(self) -> Area:
-        """Two sentences."""
-        return Area(ATTENTION, CHOICES, FIRST_TOKEN, 2)
+        """On the chosen token, on the chosen head, on what it does with copies, and on what can't be chosen."""
+        return Area(ATTENTION, CHOICES - 1, FIRST_TOKEN, 4)
 
     @property
     def last_row(self) -> int:

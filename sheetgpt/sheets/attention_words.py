@@ -8,8 +8,8 @@ import numpy as np
 
 from sheetgpt.inspection.attention import MEASURES, Floats, copies, head_table
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.attention_layout import ATTENTION, KEY, SHARE, Places
-from sheetgpt.sheets.choosers import whole_now
+from sheetgpt.sheets.attention_layout import ATTENTION, KEY, LAST, SHARE, Places
+from sheetgpt.sheets.choosers import offered, offered_now, whole_now
 from sheetgpt.sheets.state import State
 
 N_RANKED = 3
@@ -102,24 +102,43 @@ class Seen:
 
     def head_sentence(self) -> str:
         """The twin of `head_sentence`."""
-        if self.state.prompt.n < 2:
+        if self.n < 2:
             return ""
-        known = [percent_now(share) for share in self.chosen_row[:5] if not math.isnan(share)]
-        first, more, last = _head_words(str(self.block), str(self.head), *known[:3]), "", "."
-        if len(known) == len(MEASURES):
-            more = _COPIES.format(*known[3:])
-        return first + more + last
+        return _HEAD.format(self.block, self.head, *map(percent_now, self.chosen_row[:3]))
+
+    def copies_sentence(self) -> str:
+        """The twin of `copies_sentence`."""
+        if self.n < 2:
+            return ""
+        shares = self.chosen_row[3:5]
+        return _NO_COPIES if math.isnan(shares[0]) else _COPIES.format(*map(percent_now, shares))
+
+    def refusal(self) -> str:
+        """The twin of `refusal`."""
+        words = _NO_HEAD.format("block", self.block), _NO_HEAD.format("head", self.head), _NO_TOKEN
+        shown = (self.block, self.head, self.token)
+        typed = [self.state.chosen[f"attention_{name}"] for name in ("block", "head", "token")]
+        rows = zip(words, typed, shown, ("", "", LAST), strict=True)
+        return "".join(said for said, given, number, usual in rows if not offered_now(given, number, usual))
+
+    def sentences(self) -> list[str]:
+        """The twin of `sentences`."""
+        return [self.token_sentence(), self.head_sentence(), self.copies_sentence(), self.refusal()]
 
 
 _HEAD = (
     "On average, head {1} of block {0} gives {2} of a token's attention to the token before it, {3} to the first "
-    "token, and {4} to the token itself"
+    "token, and {4} to the token itself."
 )
-_COPIES = "; of a token that has come before, {0} to its earlier copies, and {1} to the tokens after them"
+_COPIES = "A token that has come before gives {0} to its earlier copies, and {1} to the tokens after them."
+_NO_COPIES = "No token of this text has come before, so there are no copies to look at."
+_NO_HEAD = "There is no such {0}, so {0} {1} is shown. "
+_NO_TOKEN = "There is no such position, so the last token is described."
 
 
-def _head_words(*parts: str) -> str:
-    return _HEAD.format(*parts)
+def sentences(at: Places) -> list[str]:
+    """As formulas, in the order of their rows."""
+    return [token_sentence(at), head_sentence(at), copies_sentence(at), refusal(at)]
 
 
 def percent(share: str) -> str:
@@ -158,8 +177,29 @@ def token_sentence(at: Places) -> str:
 
 def head_sentence(at: Places) -> str:
     """What the chosen head does on the whole text."""
+    shares = [percent(_own_share(at, m)) for m in range(3)]
+    said = joined(_HEAD, at.block.local, at.head.local, *shares)
+    return f'IF({at.counts.stripe(0).local}>0,{said},"")'
+
+
+def copies_sentence(at: Places) -> str:
+    """What it does where a token has come before."""
+    said = joined(_COPIES, *(percent(_own_share(at, m)) for m in (3, 4)))
+    some = f'IF(ISNUMBER({_own_share(at, 3)}),{said},"{_NO_COPIES}")'
+    return f'IF({at.counts.stripe(0).local}>0,{some},"")'
+
+
+def _own_share(at: Places, measure: int) -> str:
+    """A measure of the chosen head."""
     row = f"{at.block.local}*{at.layout.config.n_head}+{at.head.local}+1"
-    shares = [f"INDEX({at.table.stripe(m).local},{row})" for m in range(len(MEASURES))]
-    first = joined(_HEAD, at.block.local, at.head.local, *map(percent, shares[:3]))
-    copies = f'IF(ISNUMBER({shares[3]}),{joined(_COPIES, *map(percent, shares[3:]))},"")'
-    return f'IF({at.counts.stripe(0).local}>0,{first}&{copies}&".","")'
+    return f"INDEX({at.table.stripe(measure).local},{row})"
+
+
+def refusal(at: Places) -> str:
+    """What is chosen and not there."""
+    cells, shown = [chooser.cell.local for chooser in at.choosers], (at.block.local, at.head.local, at.token.local)
+    words = [joined(_NO_HEAD.replace("{0}", name), "", shown[i]) for i, name in enumerate(("block", "head"))]
+    words.append(f'"{_NO_TOKEN}"')
+    choices = zip(cells, shown, ("", "", LAST), words, strict=True)
+    parts = [f'IF({offered(cell, number, usual)},"",{said})' for cell, number, usual, said in choices]
+    return f'IF({at.token.local}<0,"",{"&".join(parts)})'

@@ -45,6 +45,17 @@ def whole_now(typed: Value, last: int, otherwise: int) -> int:
     return int(typed) if isinstance(typed, int | float) and 0 <= typed <= last else otherwise
 
 
+def offered(typed: str, shown: str, usual: str = "") -> str:
+    """Whether what is typed is what is shown; an empty cell is fine, and the text `usual`."""
+    words = f'OR({typed}="",{typed}="{usual}")' if usual else f'{typed}=""'
+    return f"IF(ISNUMBER({typed}),{typed}={shown},IF(ISTEXT({typed}),{words},ISBLANK({typed})))"
+
+
+def offered_now(typed: Value, shown: int, usual: str = "") -> bool:
+    """The twin of `offered`. A spreadsheet's = knows no small and capital letters."""
+    return typed.lower() in ("", usual) if isinstance(typed, str) else typed == shown
+
+
 def typed_cell(column: int, value: Value, palette: Palette) -> Cells:
     """The yellow cell with whatever was put there."""
     style = palette["input"]

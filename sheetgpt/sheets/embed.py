@@ -14,13 +14,13 @@ from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.token_sheet import Prompt, Section, colour_signed, letter, sheet_rows, token_sheet
 
 
-def lookup(layout: Layout, i: int, t: int) -> str:
-    """wte[token id][i]: the id's column, in row i of the band of 10,000 tokens that holds it."""
-    rows = [band.line(i).reference for band in layout.tensor("wte").areas]
+def looked_up(matrix: Sequence[Area], i: int, id: str) -> str:
+    """wte[id][i]: the id's column, in row i of the band of 10,000 tokens that holds it."""
+    rows = [band.line(i).reference for band in matrix]
     if len(rows) == 1:
-        return f"INDEX({rows[0]},1,{letter(t)}${ID_ROW}+1)"
-    bands = ",".join(f"INDEX({row},1,MOD({letter(t)}${ID_ROW},{BAND})+1)" for row in rows)
-    return f"CHOOSE(INT({letter(t)}${ID_ROW}/{BAND})+1,{bands})"
+        return f"INDEX({rows[0]},1,{id}+1)"
+    bands = ",".join(f"INDEX({row},1,MOD({id},{BAND})+1)" for row in rows)
+    return f"CHOOSE(INT({id}/{BAND})+1,{bands})"
 
 
 def token_scale(layout: Layout, prompt: Prompt, params: Params) -> list[Section]:
@@ -55,7 +55,7 @@ def embed_sections(layout: Layout, prompt: Prompt, params: Params, trace: Trace)
             "embed_tok",
             "The token's own embedding: its column on the sheet wte.  [n_embd, T]",
             trace["embed_tok"],
-            lambda i, t: scaled(lookup(layout, i, t), scale_of_tok, t),
+            lambda i, t: scaled(looked_up(layout.tensor("wte").areas, i, f"{letter(t)}${ID_ROW}"), scale_of_tok, t),
             lambda i: "embed_tok",
         ),
         Section(

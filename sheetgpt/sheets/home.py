@@ -3,7 +3,7 @@
 Twin of the table: `sampling.top` and `sampling.probabilities`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from openpyxl.formatting.rule import CellIsRule, ColorScaleRule, FormulaRule
@@ -13,7 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Row
+from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
 from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, bar, inputs_rows, ranges
 from sheetgpt.sheets.home_strip import last_line, strip_rows
@@ -25,6 +25,7 @@ from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
 LINKS_ROW = 44
+ASIDE_ROW = LINKS_ROW - 3  # a line that another sheet has for Home
 WORDS = "the prompt, the settings, the ten likeliest next tokens"
 
 
@@ -38,6 +39,7 @@ def sheet(
     for i, other in enumerate(others):
         places = enumerate(f"{quoted(other.title)}!A{row}" for _, row in other.sections)
         links += [(f"{letter(k)}{first + i}", place) for k, place in places]
+    links += [(f"A{layout.home_row(ASIDE_ROW)}", place) for place, _ in asides(others)]
     return Sheet(
         HOME,
         WORDS,
@@ -48,6 +50,11 @@ def sheet(
         links=links,
         dress=lambda frame: _dress(frame, layout, text),
     )
+
+
+def asides(others: Sequence[Sheet]) -> list[tuple[str, Callable[[], Cells]]]:
+    """The line that a sheet has for Home: there is room for one."""
+    return [other.on_home for other in others if other.on_home is not None][:1]
 
 
 def _dress(frame: Worksheet, layout: Layout, text: Text | None) -> None:
@@ -114,6 +121,8 @@ def home_rows(
     yield from inputs_rows(layout, text, palette, prompt, now)
     yield from strip_rows(layout, text, palette, prompt, now)
     yield from table_rows(layout, palette, prompt, now)
+    for _, line in asides(others):
+        yield rows.row(layout.home_row(ASIDE_ROW), line())
     n = layout.home_row(LINKS_ROW) - 1
     yield rows.row(n, rows.text(1, "The sheets, in the order of their tabs", palette["section"]), bar(n, palette))
     for i, other in enumerate(others):

@@ -4,20 +4,16 @@ Twin: `sampling.top` and `sampling.probabilities`.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from openpyxl.chart import BarChart, Reference
-from openpyxl.chart.text import RichText, Text
-from openpyxl.chart.title import Title
-from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, TwoCellAnchor
-from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties, RegularTextRun
+from openpyxl.chart import Reference
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Row
+from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, SOFTMAX
 from sheetgpt.sheets.home_prompt import Now
@@ -26,7 +22,6 @@ from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.token_sheet import Prompt, letter
 
 TALL = 15  # points: of a row beside the charts
-GAP = 76_200  # EMU, 8 pixels
 TEMPERATURES = (0.2, 0.5, 1, 1.5, 2)
 
 
@@ -98,52 +93,22 @@ def add_charts(frame: Worksheet, layout: Layout) -> None:
     """The ten probabilities at the temperature that is set, and at five others side by side."""
     probs, tokens = layout.home["top_probs"], layout.home["top_tokens"]
     names = Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row)
-    now = _chart("bar", "Next token at the chosen temperature")
+    top, tall = probs.row - 1, probs.n_rows + 2  # from the table's heads to its sums
+    now = bars("bar", "Next token at the chosen temperature")
+    now.y_axis.scaling.min = 0
     now.add_data(Reference(frame, probs.column, probs.row, probs.column, probs.last_row))
     now.set_categories(names)
     now.x_axis.scaling.orientation = "maxMin"
     now.legend = None
-    now.anchor = _over(probs, 6, 6)
+    now.anchor = between(FIRST_TOKEN + 6, top, 6, tall)
     frame.add_chart(now)
-    heats = _chart("col", "The same tokens at other temperatures")
+    heats = bars("col", "The same tokens at other temperatures")
+    heats.y_axis.scaling.min = 0
     for i in range(len(TEMPERATURES)):
         column = FIRST_TOKEN + i
         heats.add_data(Reference(frame, column, probs.row - 1, column, probs.last_row), titles_from_data=True)
     heats.set_categories(names)
     heats.legend.position = "r"
     heats.y_axis.scaling.max = 1
-    heats.anchor = _over(probs, 12, 8)
+    heats.anchor = between(FIRST_TOKEN + 12, top, 8, tall)
     frame.add_chart(heats)
-
-
-def _over(table: Area, t: int, n: int) -> TwoCellAnchor:
-    """Beside the table, from its heads to its sums, over n columns from that of position t.
-
-    Both corners stand in cells, so that no program's column widths push one chart over another; the rows have a height
-    of their own, since LibreOffice sizes a chart before it fits the others to their text.
-    """
-    column, top = FIRST_TOKEN + t - 1, table.row - 2  # both count from 0
-    start, end = AnchorMarker(column, GAP, top, GAP), AnchorMarker(column + n, 0, table.last_row + 1, 0)
-    return TwoCellAnchor(editAs="twoCell", _from=start, to=end)
-
-
-def _rich(words: str, size: int, bold: bool) -> RichText:
-    """A chart's text; `size` in hundredths of a point."""
-    style = CharacterProperties(sz=size, b=bold)
-    runs = [RegularTextRun(rPr=style, t=words)] if words else []
-    return RichText(p=[Paragraph(pPr=ParagraphProperties(defRPr=style), r=runs, endParaRPr=style)])
-
-
-def _chart(kind: str, title: str) -> Any:
-    chart: Any = BarChart()  # its attributes are descriptors, which type checkers misread
-    chart.type, chart.style = kind, 10
-    chart.title = Title(tx=Text(rich=_rich(title, 1000, True)), overlay=False)
-    for axis in (chart.x_axis, chart.y_axis):
-        axis.txPr = _rich("", 800, False)
-    chart.gapWidth = 30
-    chart.roundedCorners = chart.varyColors = False  # Excel takes true for both where they are missing
-    chart.x_axis.tickLblSkip = 1
-    chart.x_axis.delete = chart.y_axis.delete = False
-    chart.y_axis.numFmt, chart.y_axis.majorGridlines = "0%", None
-    chart.y_axis.scaling.min = 0
-    return chart

@@ -23,6 +23,7 @@ _STYLES = {
     "id": Style(color="595959", align="center", middle=True),
     "flag": Style(color="A6A6A6", align="center", number_format='"yes";;"no"'),
     "number": Style(number_format="0.000"),
+    "signed": Style(number_format="+0.000;-0.000;0.000", align="center"),
     "weight": Style(color="375623", fill="E2EFDA", number_format="0.0000"),
     "input": Style(bold=True, fill="FFE699", align="center", boxed=True),
     "prompt": Style(bold=True, size=12, fill="FFE699", wrap=True, number_format="@", middle=True),
@@ -37,9 +38,11 @@ _STYLES = {
     "link": Style(color="0563C1", underline=True, middle=True),
     "message": Style(bold=True, color="C00000"),
     "quote": Style(italic=True, color="1F3864"),
-    "upright": Style(bold=True, fill="FFF2CC", align="center", boxed=True, turned=True),
+    "upright": Style(bold=True, fill="FFF2CC", align="center", turned=True),
+    "key": Style(bold=True, fill="FFF2CC", align="right"),
     "upright header": Style(bold=True, fill="D9E2F3", align="center", turned=True),
     "pattern": Style(align="center", number_format='[<0.005]"";0%'),
+    "order": Style(color="A6A6A6", number_format="0.000", align="center"),
     "whole share": Style(align="center", number_format="0%"),
     "colour": Style(number_format=";;;"),  # of a small map: the colour says it all
     # the tokenizer's

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.rows import Row
+from sheetgpt.ooxml.rows import Cells, Row
 
 Names = Mapping[str, Sequence[Area]]  # of a defined name, or a tensor with dots, the areas that it refers to
 
@@ -42,6 +42,7 @@ class Sheet:
     positions: Area | None = None  # the columns that are positions: no formula here may look to the right of its own
     sections: Sequence[tuple[str, int]] = ()  # a short name and its row, for the links on Home
     links: Sequence[tuple[str, str]] = ()  # cell, place in the workbook
+    on_home: tuple[str, Callable[[], Cells]] | None = None  # where its line on Home leads, and that line but its link
     dress: Callable[[Worksheet], None] = undressed  # widths, colours, charts, what the input cells take
 
     @property

@@ -14,6 +14,7 @@ from sheetgpt.text.sheet_limits import check_characters, check_flags, check_orde
 from sheetgpt.text.tokenizer import Tokenizer
 
 Cell = int | Literal[""]  # a blank cell is the empty text, as a formula gives it
+BLANK: Cell = ""
 NO_PAIR = 999_999  # the rank of what doesn't merge: above that of every merge
 NO_KEY = -1_000_000_000_000  # below every key, so that the binary search always lands somewhere
 
@@ -296,7 +297,7 @@ def _result(trace: Trace, text: str, tables: Tables, capacity: int) -> None:
     if not text:
         trace.status = EMPTY
         trace.ids = [*tables.empty]
-        trace.starts = [""] * len(trace.ids)
+        trace.starts = [BLANK] * len(trace.ids)
         return
     if len(text.encode(errors="replace")) > capacity:
         trace.status = TOO_LONG
@@ -308,5 +309,6 @@ def _result(trace: Trace, text: str, tables: Tables, capacity: int) -> None:
         trace.status = TOO_MANY_ROUNDS
     else:
         places: list[Cell] = [i for i, token in enumerate(end.id, 1) if token != ""]
-        trace.starts = [*[""] * len(tables.prefix), *places, *[""] * len(tables.suffix)]
+        before, after = ([BLANK] * len(ids) for ids in (tables.prefix, tables.suffix))
+        trace.starts = [*before, *places, *after]
         trace.ids = [*tables.prefix, *(token for token in end.id if token != ""), *tables.suffix]

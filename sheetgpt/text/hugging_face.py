@@ -1,4 +1,4 @@
-"""What Hugging Face's `AutoTokenizer` reads beside vocabulary and merges: the class, added tokens, tokens around a text.
+"""What Hugging Face's `AutoTokenizer` reads beside vocabulary and merges: class, added tokens, tokens around a text.
 
 In: the contents of a folder's JSON files. Out: plain data. What sheetgpt can't honour is refused by its name.
 Source: `transformers` 5.24, tokenization_auto.py, tokenization_utils_base.py (`_from_pretrained`) and
@@ -15,7 +15,10 @@ from sheetgpt.errors import SheetGPTError
 
 END_OF_TEXT = "<|endoftext|>"
 MAX_ID = 2**31
-ADVICE = "sheetgpt reads byte-level BPE, such as GPT-2's and RoBERTa's. Without tokenizer files, prompts are token ids."
+ADVICE = (
+    "sheetgpt reads byte-level BPE, such as GPT-2's and RoBERTa's. --prompt-bytes 0 builds a workbook whose prompts "
+    "are token ids."
+)
 
 Contents = Mapping[str, dict[str, Any]]  # the file's name -> its object
 
@@ -36,7 +39,9 @@ KINDS = {
     **dict.fromkeys(("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"), Kind.AS_IT_STANDS),
 }
 FOREIGN = {
-    "WordPiece": "Bert DistilBert Electra BertJapanese Funnel LayoutLM MobileBert MPNet SqueezeBert Splinter Tapas Lxmert",
+    "WordPiece": (
+        "Bert DistilBert Electra BertJapanese Funnel LayoutLM MobileBert MPNet SqueezeBert Splinter Tapas Lxmert"
+    ),
     "SentencePiece": (
         "Albert Camembert XLMRoberta XLNet T5 MT5 Llama CodeLlama Gemma MBart MBart50 Pegasus Reformer BigBird Marian "
         "GPTSw3 XGLM DebertaV2 Speech2Text Rembert RemBert FNet Barthez NllbMoe Nllb M2M100 Cpm BertGeneration"
@@ -84,8 +89,14 @@ def _stem(name: object) -> str:
 def settings(contents: Contents, folder: Path) -> dict[str, Any]:
     """tokenizer_config.json, and over it what special_tokens_map.json says, which only older files need."""
     config = dict(contents.get("tokenizer_config.json", {}))
+    if "additional_special_tokens" in config and not config.get("extra_special_tokens"):  # its older name
+        config["extra_special_tokens"] = config.pop("additional_special_tokens")
     if "added_tokens_decoder" not in config:
-        config |= contents.get("special_tokens_map.json", {})
+        more = contents.get("special_tokens_map.json", {})
+        if isinstance(more.get("extra_special_tokens"), list):
+            both = [*_list(config.get("extra_special_tokens")), *more["extra_special_tokens"]]
+            more = more | {"extra_special_tokens": both}
+        config |= more
     if config.get("add_prefix_space"):
         raise SheetGPTError(
             f"{folder / 'tokenizer_config.json'} says add_prefix_space {config['add_prefix_space']!r}; expected false, "
@@ -145,8 +156,7 @@ def _newer(config: Mapping[str, Any], folder: Path) -> Iterator[Added]:
 
 def _older(contents: Contents, config: Mapping[str, Any], folder: Path) -> Iterator[Added]:
     """The tokens of added_tokens.json, which has no flags: those with a role are special."""
-    entries = [config.get(role) for role in ROLES]
-    entries += _list(config.get("extra_special_tokens")) + _list(config.get("additional_special_tokens"))
+    entries = [config.get(role) for role in ROLES] + _list(config.get("extra_special_tokens"))
     special = {_content(entry) for entry in entries if isinstance(_content(entry), str)}
     for token, i in contents.get("added_tokens.json", {}).items():
         yield described({"content": token, "special": token in special}, folder / "added_tokens.json", id=i)
@@ -156,7 +166,9 @@ def _listed(content: Mapping[str, Any], folder: Path) -> Iterator[Added]:
     """The added tokens of tokenizer.json."""
     path, entries = folder / "tokenizer.json", content.get("added_tokens") or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise SheetGPTError(f"{path} describes an added token in a way that sheetgpt doesn't understand: {entries!r:.80}.")
+        raise SheetGPTError(
+            f"{path} describes an added token in a way that sheetgpt doesn't understand: {entries!r:.80}."
+        )
     for entry in entries:
         yield described(entry, path, id=entry.get("id"))
 
@@ -196,7 +208,9 @@ def _check_one_id(declared: Iterable[Added], folder: Path) -> None:
     owner: dict[int | None, Added] = {}
     for token in declared:
         if owner.setdefault(token.id, token).content != token.content:
-            raise SheetGPTError(f"Id {token.id} belongs to two tokens, {owner[token.id].content!r} and {token.content!r}.")
+            raise SheetGPTError(
+                f"Id {token.id} belongs to two tokens, {owner[token.id].content!r} and {token.content!r}."
+            )
         before = first.setdefault(token.content, token)
         if before.id != token.id:
             raise SheetGPTError(
@@ -212,7 +226,7 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
     package `tokenizers`.
     """
     found: dict[str, Added] = {}
-    notes, owner = [], {i: token for token, i in vocab.items()}
+    notes, owner, top = [], {i: token for token, i in vocab.items()}, -1
     for token in tokens:
         if token.content in found:
             i = found[token.content].id
@@ -221,18 +235,18 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
             if token.id not in (None, i):
                 raise SheetGPTError(f"Token {token.content!r} has two ids, {i} and {token.id}.")
         else:
-            top = max((known.id or 0 for known in found.values()), default=-1)
             i = top + 1 if top >= len(vocab) else len(vocab)
             if token.id is not None and owner.get(token.id, token.content) != token.content:
                 raise SheetGPTError(f"Id {token.id} belongs to two tokens, {owner[token.id]!r} and {token.content!r}.")
         assert i is not None
         if token.id not in (None, i) and token.content not in found:
             notes.append(
-                f"{folder / token.file} gives the token {token.content!r} the id {token.id}; as in transformers, it gets "
-                f"the next free one, {i}."
+                f"{folder / token.file} gives the token {token.content!r:.80} the id {token.id}; as in transformers, "
+                f"it gets the next free one, {i}."
             )
-        found[token.content] = replace(token, id=i)
-    return found, notes
+        found[token.content], top = replace(token, id=i), max(top, i)
+    others = f" So do {len(notes) - 1:,} more tokens." if notes[1:] else ""
+    return found, [notes[0] + others] if notes else []
 
 
 def around(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt import sheets as registry
-from sheetgpt.errors import SheetGPTError
+from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
@@ -20,6 +20,7 @@ from sheetgpt.gpt2.mapped import OneAtATime, release
 from sheetgpt.gpt2.model import forward
 from sheetgpt.gpt2.quantize import EXACT
 from sheetgpt.gpt2.sampling import Sampling
+from sheetgpt.ooxml import target
 from sheetgpt.ooxml.book import Book, Progress
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.about import Built
@@ -79,7 +80,11 @@ def build(
     `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
+    if not isinstance(model, Checkpoint):
+        model = load_fitting(model, context, weights, digits, needs_text=prompt_bytes > 0 or prompt is not None)
+    checkpoint = model
+    path = Path(output) if output is not None else Path("workbooks", f"{_plain(Path(checkpoint.name).name)}.xlsx")
+    target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
@@ -98,13 +103,10 @@ def build(
         inputs = replace(inputs, new_tokens=int(np.clip(free, 0, DEFAULT_NEW_TOKENS)))
     token_ids(inputs, checkpoint.tokenizer, layout)
     check_limits(layout, text)
-    target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).name}.xlsx"
-    if target.is_dir():
-        raise SheetGPTError(f"{target} is a folder: give -o the name of a file.")
-    source = _relative(checkpoint.source or checkpoint.name, target)
+    source = _relative(checkpoint.source or checkpoint.name, path)
     book = make_book(checkpoint, layout, text, inputs, source)
-    book.save(target, progress)
-    return target
+    book.save(path, progress)
+    return path
 
 
 def planned(
@@ -131,7 +133,13 @@ def planned(
 
 
 def load_fitting(
-    model: str | os.PathLike[str], context: int | None, weights: str, digits: int | None, *, quiet: bool = False
+    model: str | os.PathLike[str],
+    context: int | None,
+    weights: str,
+    digits: int | None,
+    *,
+    quiet: bool = False,
+    needs_text: bool = True,
 ) -> Checkpoint:
     """The checkpoint; where no workbook could hold it, refused from its config, before a download."""
     mode = quantize.mode(weights, digits)
@@ -139,7 +147,7 @@ def load_fitting(
     def fits(config: GPT2Config) -> None:
         check_shapes(Layout(config, n_columns(config, context), weights=mode))
 
-    return load(model, quiet=quiet, check=fits)
+    return load(model, quiet=quiet, check=fits, needs_text=needs_text)
 
 
 def n_columns(config: GPT2Config, context: int | None) -> int:
@@ -160,11 +168,16 @@ def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:
     return Text.of(layout, tables)
 
 
-def _relative(source: str, target: Path) -> str:
+def _plain(name: str) -> str:
+    """A name for a file that a person can see and type."""
+    return "".join(character if visible(character) == character else "_" for character in name)
+
+
+def _relative(source: str, workbook: Path) -> str:
     """What the workbook remembers: a name as it is, a path as seen from the workbook's own folder."""
     if source in bundled() or not os.path.exists(source):
         return source
-    return Path(os.path.relpath(source, target.parent)).as_posix()
+    return visible(Path(os.path.relpath(source, workbook.parent)).as_posix())  # a cell takes no byte that is no UTF-8
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:

@@ -22,7 +22,7 @@ from sheetgpt.workbook.reopen import open_workbook
 def describe(target: str) -> Iterator[Table]:
     """Tables for a model or, when `target` is an .xlsx file, for a workbook."""
     if not target.lower().endswith(".xlsx"):
-        checkpoint = load(target)
+        checkpoint = load(target, needs_text=False)
         yield shapes(checkpoint.name, checkpoint.config)
         yield parameters(checkpoint.config)
         return

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load, load_cached
+from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, found_files, load, load_cached
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
@@ -77,10 +77,12 @@ class Workbook:
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
         """The checkpoint it was made from: `model`, or what its Model sheet names, and `named` takes for harmless."""
         if model is not None:
-            return load(model, quiet=True)
+            return load(model, quiet=True, needs_text=self.layout.reads_text)
         try:
-            named = self.named()
-            return load_cached(str(named)) if is_hub_name(str(named)) else load(named, quiet=True)
+            named, text = self.named(), self.layout.reads_text
+            if is_hub_name(str(named)):
+                return load_cached(str(named), needs_text=text)
+            return load(named, quiet=True, needs_text=text)
         except SheetGPTError as error:
             raise SheetGPTError(
                 f"The checkpoint that {self.path.name} was built from can't be loaded; name it with --model. ({error})"
@@ -116,6 +118,14 @@ def _lies_in(place: str, *folders: str) -> bool:
 
 def _plain(folder: str) -> str:
     return os.path.normcase(os.path.normpath(folder))
+
+
+def own_files_of(path: str | os.PathLike[str], model: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """Files of the checkpoint of a workbook, or of the one that is named instead, as far as they can be found."""
+    try:
+        return found_files(model if model is not None else open_workbook(path).named())
+    except SheetGPTError:
+        return ()
 
 
 def open_workbook(path: str | os.PathLike[str]) -> Workbook:
