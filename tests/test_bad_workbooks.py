@@ -407,3 +407,16 @@ def test_a_shared_text_is_not_multiplied_beyond_memory(micro_workbook: Path, tmp
     pack(tmp_path / "w.xlsx", content)
     assert "GB of memory" in refused("read", tmp_path / "w.xlsx")
     assert cached.package(tmp_path / "w.xlsx").sheets
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("prompt_bytes", 10**9), ("prompt_bytes", 100_000), ("merge_rounds", 10**9)]
+)
+def test_room_for_a_text_that_the_file_does_not_have_is_not_made(
+    name: str, value: int, reader: Checkpoint, reader_workbook: Path, tmp_path: Path
+) -> None:
+    cell = Layout(reader.config, 12, 80, 6).model_cells[name].cells
+    path = patch(reader_workbook, tmp_path / "w.xlsx", {MODEL: set_number(cell, value)})
+    problems = " ".join(sheetgpt.verify(path, engine="cached").problems)
+    assert "cells (n_layer is 1), and the file has only" in problems
+    assert str(path) in refused("run", path)
