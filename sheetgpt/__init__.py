@@ -7,17 +7,21 @@ sheetgpt.read("fairytale.xlsx", "h0.attn.probs.3")
 sheetgpt.generate("fairytale", "Once upon a time", new_tokens=16, temperature=0.8, seed=7).text
 """
 
-from sheetgpt.errors import SheetGPTError
-from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.generate import generate, stream
-from sheetgpt.inspection.attention import attention, heads
-from sheetgpt.inspection.contributions import contributions
-from sheetgpt.inspection.lens import lens
-from sheetgpt.verification.verify import verify
-from sheetgpt.workbook.build import build
-from sheetgpt.workbook.reopen import read
-from sheetgpt.workbook.run import Prediction, evaluate, run
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sheetgpt.errors import SheetGPTError
+    from sheetgpt.excel_rules import check
+    from sheetgpt.gpt2.checkpoint import Checkpoint, load
+    from sheetgpt.gpt2.generate import generate, stream
+    from sheetgpt.inspection.attention import attention, heads
+    from sheetgpt.inspection.contributions import contributions
+    from sheetgpt.inspection.lens import lens
+    from sheetgpt.verification.verify import verify
+    from sheetgpt.workbook.build import build
+    from sheetgpt.workbook.reopen import read
+    from sheetgpt.workbook.run import Prediction, evaluate, run
 
 __version__ = "0.1.0"
 __all__ = [
@@ -38,3 +42,30 @@ __all__ = [
     "stream",
     "verify",
 ]
+# Each comes in when it is asked for: what they need takes a second to import, and the command has to be able to stop
+# quietly from its first moment on.
+_PLACES = {
+    "errors": ("SheetGPTError",),
+    "excel_rules": ("check",),
+    "gpt2.checkpoint": ("Checkpoint", "load"),
+    "gpt2.generate": ("generate", "stream"),
+    "inspection.attention": ("attention", "heads"),
+    "inspection.contributions": ("contributions",),
+    "inspection.lens": ("lens",),
+    "verification.verify": ("verify",),
+    "workbook.build": ("build",),
+    "workbook.reopen": ("read",),
+    "workbook.run": ("Prediction", "evaluate", "run"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for place, names in _PLACES.items():
+        if name in names:
+            globals()[name] = getattr(import_module(f"sheetgpt.{place}"), name)
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,27 +1,33 @@
 """The `sheetgpt` command: takes the words from the command line, calls one function, prints what comes back."""
 
-import json
+# ruff: noqa: E402
+from sheetgpt import stopping
+
+stopping.at_once()  # what is imported here takes a second, in which Ctrl-C would give a traceback
+
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from typer.rich_utils import rich_format_error
 
 import sheetgpt
+from sheetgpt import screen
 from sheetgpt.engines import libreoffice
-from sheetgpt.errors import SheetGPTError
+from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.look import app as look
+from sheetgpt.ooxml import target, unfinished
 from sheetgpt.ooxml.book import Progress, Written
-from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, WorkbookFile, ids_of
-from sheetgpt.progress import bar, printer, spinner
+from sheetgpt.options import Chat, Ids, MovedModel, NewTokens, Prompt, WorkbookFile, ids_of
+from sheetgpt.progress import bar, spinner
+from sheetgpt.screen import LONG, Closed, Screen, Table, printer
 from sheetgpt.sheets.home_prompt import FINE
 from sheetgpt.verification.report import MOST, Report
 from sheetgpt.workbook.build import load_fitting, planned
 from sheetgpt.workbook.limits import file_bytes, forecast, in_browsers, memory_bytes
-from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.reopen import open_workbook, own_files_of
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
@@ -32,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(look, name="look")
-out, err = printer(), Console(stderr=True)
+out, err = printer(), Screen(stderr=True)
 
 Model = Annotated[
     str,
@@ -69,6 +75,7 @@ def build(
     ] = None,
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -116,15 +123,20 @@ def build(
 
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
     """
-    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet)
+    if output is not None:
+        target.check(output, "-o", {}, makes_folders=True)
+    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=prompt_bytes > 0)
+    for note in () if quiet else checkpoint.notes:
+        err.print(f"Note: {note}", style="dark_orange", markup=False, highlight=False, soft_wrap=True)
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-        target = sheetgpt.build(
+        made = sheetgpt.build(
             *(checkpoint, output),
             prompt=prompt,
             ids=ids_of(ids),
+            chat=chat,
             context=context,
             new_tokens=new_tokens,
             **{name: value for name, value in settings.items() if value is not None},
@@ -137,15 +149,15 @@ def build(
             progress=_saying_first(room, advance),
         )
     if not quiet:
-        size = target.stat().st_size
-        out.print(f"{target}  {size / 1e6:,.1f} MB", highlight=False)
+        size = made.stat().st_size
+        out.say(f"{made}  {size / 1e6:,.1f} MB")
         memory = f"LibreOffice needs about {memory_bytes(layout) / 1e9:.1f} GB of memory to open it."
-        out.print(f"{memory} {in_browsers(layout, size)}", highlight=False, soft_wrap=True)
+        out.say(f"{memory} {in_browsers(layout, size)}")
         if size >= libreoffice.LARGEST:
-            out.print(f"{libreoffice.TOO_LARGE}.", style="dark_orange", markup=False, soft_wrap=True)
+            out.say(f"{libreoffice.TOO_LARGE}.", style="dark_orange")
         if weights != "exact" or digits is not None:
-            book = open_workbook(target)
-            out.print(f"Weights ({book.layout.weights}): {book.cost}.", highlight=False, soft_wrap=True)
+            book = open_workbook(made)
+            out.say(f"Weights ({book.layout.weights}): {book.cost}.")
 
 
 def _saying_first(sentences: list[str], advance: Progress) -> Progress:
@@ -153,7 +165,7 @@ def _saying_first(sentences: list[str], advance: Progress) -> Progress:
 
     def tell(written: Written) -> None:
         while sentences:
-            err.print(sentences.pop(0), highlight=False, soft_wrap=True)
+            err.say(sentences.pop(0))
         advance(written)
 
     return tell
@@ -167,6 +179,7 @@ def verify(
     ] = "libreoffice",
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -193,12 +206,16 @@ def verify(
 
     Exit status: 0 if everything agrees to 1e-9 relative, 1 if something differs, 2 for bad input.
     """
+    if json_file is not None:
+        own = {"the workbook itself": [workbook], "one of the checkpoint's own files": own_files_of(workbook, model)}
+        target.check(json_file, "--json", own, makes_folders=False)
     with spinner(err, quiet, f"recalculating in {engine}"):
         report = sheetgpt.verify(
             workbook,
             engine=engine,
             prompt=prompt,
             ids=ids_of(ids),
+            chat=chat,
             new_tokens=new_tokens,
             temperature=temperature,
             top_k=top_k,
@@ -209,9 +226,11 @@ def verify(
             timeout=timeout,
             wrong_cells=None if everything else MOST,
         )
-    if json_file is not None:
-        _write(json_file, report.to_json())
-    _print_report(report, everything, quiet)
+    try:
+        if json_file is not None:
+            _write(json_file, report.to_json())
+    finally:  # a disk that has filled up meanwhile doesn't take the verdict along
+        _print_report(report, everything, quiet)
     raise typer.Exit(0 if report.passed else 1)
 
 
@@ -223,12 +242,12 @@ def _print_report(report: Report, everything: bool, quiet: bool) -> None:
         numbers = ("", "") if t.max_abs is None or t.max_rel is None else (f"{t.max_abs:.1e}", f"{t.max_rel:.1e}")
         others = f"and {t.n_wrong - 1:,} more" if t.n_wrong > 1 else ""
         words = " ".join(filter(None, (t.where, t.problem, others)))
-        table.add_row(t.name, t.range, *numbers, escape(words), style=None if t.passed else "red")
+        table.add_row(t.name, t.range, *numbers, words, style=None if t.passed else "red")
     if table.rows and not quiet:
         out.print(table)
     for t in bad if everything and not quiet else ():
         for cell in t.cells:
-            out.print(f"{cell.where} {cell.problem}", style="red", markup=False, highlight=False)
+            out.say(visible(f"{cell.where} {cell.problem}", LONG), style="red")
     if not quiet:
         sheets = Table("sheet", "cells", "of them formulas", "wrong", "largest relative", box=None, pad_edge=False)
         for s in report.sheets:
@@ -236,7 +255,9 @@ def _print_report(report: Report, everything: bool, quiet: bool) -> None:
             sheets.add_row(s.title, *counts, f"{s.max_rel:.1e}", style="red" if s.wrong else None)
         out.print(sheets)
     for problem in report.problems:
-        out.print(problem, style="red", markup=False, highlight=False)
+        out.say(visible(problem, LONG), style="red")
+    for words in report.not_loaded:
+        out.say(visible(words, LONG), style="dark_orange")
     if report.passed:
         out.print(f"[green]passed[/green]: {report.coverage} agree; largest relative difference {report.max_rel:.1e}")
     else:
@@ -250,6 +271,7 @@ def run(
     workbook: WorkbookFile,
     prompt: Prompt = None,
     ids: Ids = None,
+    chat: Chat = None,
     new_tokens: NewTokens = None,
     temperature: Temperature = None,
     top_k: TopK = None,
@@ -270,46 +292,53 @@ def run(
     --numpy the evaluator's own continuation is printed below it; the two must choose the same tokens.
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    given: dict[str, Any] = {"prompt": prompt, "ids": ids_of(ids), **settings}
+    given: dict[str, Any] = {"prompt": prompt, "ids": ids_of(ids), "chat": chat, **settings}
     if stream and (json_out or numpy):
         raise SheetGPTError("--stream prints only the new text: leave out --json and --numpy.")
     if stream:
-        result = sheetgpt.run(workbook, **given, timeout=timeout, on_text=lambda text: print(text, end="", flush=True))
-        print()
+        result = sheetgpt.run(workbook, **given, timeout=timeout, on_text=out.write)
+        out.write("\n")
+        _say_not_loaded(result)
         return
     with spinner(err, quiet or json_out, "recalculating in LibreOffice"):
         result = sheetgpt.run(workbook, **given, timeout=timeout)
     ours = list(sheetgpt.evaluate(workbook, model=model, **given)) if numpy else []
     if json_out:
         more = {"numpy": [id for id, _, _ in ours]} if numpy else {}
-        print(json.dumps(result.to_dict() | more, ensure_ascii=False, indent=1))
+        out.write(screen.printable_json(result.to_dict() | more, out.encoding) + "\n")
     else:
         _print_run(result, [(id, text) for id, text, _ in ours] if numpy else None)
+    _say_not_loaded(result)
     if numpy and [t.id for t in result.written] != [id for id, _, _ in ours]:
-        err.print("The workbook and the evaluator chose different tokens.", style="red")
+        err.say("The workbook and the evaluator chose different tokens.", style="red")
         raise typer.Exit(1)
+
+
+def _say_not_loaded(result: sheetgpt.Prediction) -> None:
+    for words in result.not_loaded:
+        err.say(visible(words, LONG), style="dark_orange")
 
 
 def _print_run(result: sheetgpt.Prediction, ours: list[tuple[int, str]] | None) -> None:
     """The text, the choices, and the table of what would come next."""
     if result.message != FINE:
-        out.print(result.message, style="dark_orange", markup=False)
-    out.print(f"{escape(result.prompt)}[bold dark_orange]{escape(result.completion)}[/]", highlight=False)
+        out.say(result.message, style="dark_orange")
+    out.say(result.prompt, (result.completion, "bold dark_orange"))
     if result.written:
         table = Table("", "id", "token", "chance", "random number", "candidates", box=None, pad_edge=False)
         for k, w in enumerate(result.written, 1):
             numbers = f"{w.share:.1%}", f"{w.uniform:.3f}", str(w.candidates)
-            table.add_row(str(k), str(w.id), escape(w.shown), *numbers)
+            table.add_row(str(k), str(w.id), w.shown, *numbers)
         out.print(table)
     if ours is not None:
         same = [id for id, _ in ours] == [w.id for w in result.written]
-        verdict = "[green]the same tokens[/green]" if same else "[red]different tokens[/red]"
-        text = escape("".join(text for _, text in ours))
-        out.print(f"NumPy: [bold dark_orange]{text}[/]  ({verdict})", highlight=False)
+        verdict = ("the same tokens", "green") if same else ("different tokens", "red")
+        text = "".join(text for _, text in ours)
+        out.say("NumPy: ", (text, "bold dark_orange"), "  (", verdict, ")")
     table = Table("", "id", "token", "logit", "probability", title="What could come next?", title_justify="left")
     for k, t in enumerate(result.next_tokens, 1):
-        bar = "█" * round(40 * t.probability)
-        table.add_row(str(k), str(t.id), escape(t.shown), f"{t.logit:.3f}", f"{t.probability:6.1%} {bar}")
+        bar = out.blocks * round(40 * t.probability)
+        table.add_row(str(k), str(t.id), t.shown, f"{t.logit:.3f}", f"{t.probability:6.1%} {bar}")
     out.print(table)
 
 
@@ -338,28 +367,60 @@ def check(
     with spinner(err, quiet, "checking"):
         problems = sheetgpt.check(workbook)
     for problem in problems:
-        out.print(str(problem), highlight=False, markup=False)
+        out.say(visible(problem, LONG))
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     out.print(count if problems else "[green]clean[/green]: no rule is broken")
     raise typer.Exit(1 if problems else 0)
 
 
-def _write(target: Path, text: str) -> None:
-    part = target.with_name(target.name + ".part")
+def _write(path: Path, text: str) -> None:
     try:
-        part.write_text(text + "\n")
-        part.replace(target)
+        with unfinished.whole(path) as whole:
+            whole.write_text(text + "\n", "utf-8")
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise SheetGPTError(f"{target} can't be written: {error.strerror}.") from error
+        raise SheetGPTError(f"{path} can't be written: {error.strerror}.") from error
 
 
 def main() -> None:
-    """Runs the command; an error of ours is one sentence and exit status 2."""
+    """Runs the command; an error of ours is one sentence and exit status 2, and so is what the system refuses."""
+    stopping.in_order()
+    screen.as_it_can()
     try:
-        app()
+        sys.exit(_status())
+    finally:
+        stopping.at_once()
+        screen.let_go()
+
+
+def _status() -> int:
+    try:
+        return int(app(standalone_mode=False) or 0)
     except SheetGPTError as error:
-        err.print(f"sheetgpt: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        err.say(f"sheetgpt: {error}", style="red")
+        return 2
+    except MemoryError:
+        err.say("sheetgpt: There is not enough memory for this.", style="red")
+        return 2
+    except Closed:
+        return 141  # what a shell shows for a program that SIGPIPE has ended
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        err.say(visible(f"sheetgpt: The system refuses{where}: {error.strerror or error}.", LONG), style="red")
+        return 2
+    except Exception as error:
+        return _usage(error)
+
+
+def _usage(error: Any) -> int:
+    """An option or argument that isn't one: Typer's own words for it, with nothing in them that can't be seen."""
+    if not hasattr(error, "format_message"):
+        raise error
+    error.message = visible(error.message, LONG)
+    with contextlib.suppress(OSError):
+        rich_format_error(error)
+    return int(error.exit_code)
+
+
+stopping.as_before()

@@ -9,6 +9,10 @@ from sheetgpt.errors import SheetGPTError
 
 WorkbookFile = Annotated[Path, typer.Argument(help="A workbook built by sheetgpt.", show_default=False)]
 Prompt = Annotated[str | None, typer.Option(help="The text to continue.", show_default=False)]
+Chat = Annotated[
+    str | None,
+    typer.Option(help="What you say to a model with a chat template, in place of a prompt.", show_default=False),
+]
 Ids = Annotated[str | None, typer.Option(help="Token ids in place of a text, such as 1,2,3.", show_default=False)]
 NewTokens = Annotated[
     int | None, typer.Option("--new-tokens", "--generate", help="How many tokens to write.", show_default=False)

@@ -18,12 +18,13 @@ from huggingface_hub import constants, try_to_load_from_cache
 from safetensors.numpy import save_file
 
 import sheetgpt
-from sheetgpt import cli
+from sheetgpt import cli, stopping
 from sheetgpt.engines import libreoffice, office
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.text.tokenizer import byte_to_unicode
 from sheetgpt.workbook.build import build
+from sheetgpt.workbook.reopen import MODELS
 
 Tensors = dict[str, np.ndarray]
 
@@ -36,6 +37,12 @@ def one_libreoffice() -> Iterator[None]:
     """Starting LibreOffice takes 1.2 seconds of processor time, one more workbook in a resident one 0.07."""
     with libreoffice.resident():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def checkpoints_beside_the_workbooks(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A workbook's path to its checkpoint is followed only where the user allows it: here in all temporary folders."""
+    os.environ[MODELS] = str(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +61,7 @@ def sheetgpt_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
         monkeypatch.setattr("sys.argv", ["sheetgpt", *(str(word) for word in words)])
         with pytest.raises(SystemExit) as stop:
             cli.main()
+        stopping.as_before()  # the command expects the process to end with it
         said = capfd.readouterr()
         return int(stop.value.code or 0), said.out, said.err
 
@@ -223,13 +231,21 @@ def micro(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
     return make_checkpoint(config, "micro")
 
 
+def fairytale_words(n_vocab: int) -> dict[str, bytes]:
+    """The bundled model's tokenizer, or the first `n_vocab` of its 2,048 tokens: a merge makes the next id."""
+    folder = Path(sheetgpt.__file__).parent / "models" / "fairytale"
+    ids: dict[str, int] = json.loads((folder / "vocab.json").read_bytes())
+    few = {token: i for token, i in ids.items() if i < n_vocab}
+    lines = (folder / "merges.txt").read_text("utf-8").splitlines(keepends=True)
+    merges = [line for line in lines if line[0] == "#" or line.strip().replace(" ", "") in few]
+    return {"vocab.json": json.dumps(few).encode(), "merges.txt": "".join(merges).encode()}
+
+
 @pytest.fixture(scope="session")
 def reader(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """The bundled model's tokenizer over a network of one block, 4 wide: nearly all of the workbook is text."""
-    folder = Path(sheetgpt.__file__).parent / "models" / "fairytale"
-    files = {name: (folder / name).read_bytes() for name in ("vocab.json", "merges.txt")}
-    config = GPT2Config(n_vocab=2048, n_positions=64, n_embd=4, n_layer=1, n_head=1, n_inner=4)
-    return make_checkpoint(config, "reader", seed=3, files=files)
+    """Part of the bundled model's tokenizer over a network of one block, 4 wide: nearly all of the workbook is text."""
+    config = GPT2Config(n_vocab=512, n_positions=64, n_embd=4, n_layer=1, n_head=1, n_inner=4)
+    return make_checkpoint(config, "reader", seed=3, files=fairytale_words(config.n_vocab))
 
 
 @pytest.fixture(scope="session")

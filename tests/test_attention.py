@@ -13,6 +13,7 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.model import forward
 from sheetgpt.inspection.attention import MEASURES, copies, head_table, measures, pattern, strongest
 from sheetgpt.inspection.subject import Subject
+from sheetgpt.look.printing import colour
 
 Floats = NDArray[np.float64]
 
@@ -136,6 +137,10 @@ def test_look_prints_colours_into_a_terminal(
     assert "48;2;197;90;17m100" in said  # the first token has only itself to look at
     assert "#33" in said.splitlines()[-2]  # two columns have room: the others come below them
     assert said.count("#33") == 3
+
+
+def test_the_colours_are_those_of_the_sheets() -> None:
+    assert [colour(share) for share in (0, 0.25, 0.5, 1)] == ["255,255,255", "252,219,181", "249,183,107", "197,90,17"]
 
 
 def test_look_prints_the_table_of_all_heads(looked_at: tuple[Path, str], sheetgpt_command: Command) -> None:

@@ -1,5 +1,7 @@
 """The sheets' algorithms in Python against the reference: `tokenizers` for ids, Python's own decoder for text."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,11 +88,37 @@ def test_added_tokens_that_swallow_spaces_are_refused(flag: str) -> None:
         bpe.Tables.of(Tokenizer(letters, [], {"<x>": 256}, flags={"<x>": {flag: True}}))
 
 
-def test_added_tokens_that_are_found_in_two_passes_are_refused() -> None:
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.text("ab", min_size=1, max_size=4), min_size=2, max_size=4, unique=True),
+    st.lists(st.booleans(), min_size=4, max_size=4),
+)
+def test_added_tokens_that_are_found_in_two_passes_are_refused_where_it_matters(
+    tokens: list[str], normalized: list[bool]
+) -> None:
     letters = {letter: i for i, letter in enumerate(byte_to_unicode().values())}
-    flags = {"<x>": {"normalized": True}, "<x>y": {"normalized": False}}
-    with pytest.raises(SheetGPTError, match="some are not"):
-        bpe.Tables.of(Tokenizer(letters, [], {"<x>": 256, "<x>y": 257}, flags=flags))
+    added = {token: letters.get(token, 256 + i) for i, token in enumerate(tokens)}
+    flags = {token: {"normalized": late} for token, late in zip(tokens, normalized, strict=False)}
+    tokenizer, in_one_pass = Tokenizer(letters, [], added, flags=flags), Tokenizer(letters, [], added)
+    texts = ["".join(text) for n in range(7) for text in product("ab", repeat=n)]
+    matters = any(tokenizer.encode(text) != in_one_pass.encode(text) for text in texts)
+    if matters:
+        with pytest.raises(SheetGPTError, match="can overlap in a text"):
+            bpe.Tables.of(tokenizer)
+        return
+    tables = bpe.Tables.of(tokenizer)
+    for text in texts[::5]:
+        assert bpe.run(text, tables).ids == tokenizer.encode(text) or not text
+
+
+@pytest.mark.parametrize(
+    ("token", "held"), [("a\rb", r"'\r'"), ("↵", "'↵'"), ("\n\t", "a tab and a line break"), ("\uffff", r"'\uffff'")]
+)
+def test_added_tokens_that_no_cell_keeps_are_refused(token: str, held: str) -> None:
+    letters = {letter: i for i, letter in enumerate(byte_to_unicode().values())}
+    with pytest.raises(SheetGPTError) as caught:
+        bpe.Tables.of(Tokenizer(letters, [], {token: 256}))
+    assert f"holds {held}, which a spreadsheet's cell doesn't keep" in str(caught.value)
 
 
 def test_kinds_of_characters() -> None:

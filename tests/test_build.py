@@ -423,7 +423,7 @@ def test_a_worker_that_is_ended_from_outside_is_an_error_and_leaves_no_file(
     book = xlsx.Book("ended")
     for title in ("one", "two", "three"):
         book.add(book.frame(title), lambda: os.kill(os.getpid(), signal.SIGKILL), "A1", 1)  # type: ignore[arg-type, return-value]
-    with pytest.raises(SheetGPTError, match="ended from outside"):
+    with pytest.raises(SheetGPTError, match=r"ended from outside \(SIGKILL\): if memory ran out"):
         book.save(tmp_path / "ended.xlsx")
     assert list(tmp_path.iterdir()) == []
 

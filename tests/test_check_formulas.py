@@ -44,7 +44,7 @@ UNSHARED = [
     ("F$11*Home!F$11", "names a sheet"),
     ("F$11*'h0'!F$11", "names a sheet"),
     ("SUM(F$11*{1,2})", "array constant"),
-    ("SUM(INDEX(F$11:F$12,1):INDEX(F$11:F$12,2))", "by a colon"),
+    ("SUM(INDEX(F$11:F$12,1):INDEX(F$11:F$12,2))", "with a colon"),
     ("F$11+#REF!", "deleted reference"),
     ("SUM((F$11,F$12))", "separates nothing"),
     ("SUM(F$11:F$13 F$12:F$14)", "side by side"),
@@ -99,7 +99,7 @@ SHARED_FORMULAS = [
     _shared("<f>SUM($F$7:F$7)</f>", '<f t="array" ref="F9:G0">F7</f>', "F9", "not a range"),
     _shared("<f>SUM($F$7:F$7)</f>", "<f/>", "F9", "no text"),
     *(_shared('IF(F$5,F$11*$D$7,"")', formula, "F7", word) for formula, word in UNSHARED),
-    _shared("<f>SUM($F$7:F$7)</f>", '<f colour="red">1</f>', "F9", "no attribute"),
+    _shared("<f>SUM($F$7:F$7)</f>", '<f colour="red">1</f>', "F9", "can't have the attribute"),
 ]
 
 
@@ -138,7 +138,7 @@ FORMULAS = [
     _formula('_xlfn.CONCAT("a","b")', "Excel 2019"),
     _formula("_xlfn._xlws.SORT(A1:A3)", "dynamic arrays"),
     _formula("_xlfn.LET(x,1,x)", "dynamic arrays"),
-    *(_formula(formula, "down to one cell") for formula in CUT),
+    *(_formula(formula, "to one cell with @") for formula in CUT),
     _formula("C1_FOO!A1", "quotes"),
     *(
         _formula(f"{name}(1,2)", "volatile")

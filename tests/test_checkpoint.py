@@ -253,7 +253,7 @@ def test_a_misshapen_tensor_is_named_with_both_shapes(
     assert f"tensor {name!r} has the shape {list(wrong)}; config.json calls for {right}." in refused(write_checkpoint())
 
 
-@pytest.mark.parametrize("name", ["score.weight", "h.2.ln_1.weight", "h.0.crossattention.c_attn.weight"])
+@pytest.mark.parametrize("name", ["h.2.ln_1.weight", "h.0.crossattention.c_attn.weight"])
 def test_an_unexpected_tensor_is_named(write_checkpoint: Write, hf_tensors: Tensors, name: str) -> None:
     hf_tensors[name] = np.zeros((2, 6), np.float32)
     sentence = refused(write_checkpoint())
@@ -365,10 +365,13 @@ def test_an_index_without_a_map_is_refused(shards: Path, index: str) -> None:
     assert "has no 'weight_map'" in refused(shards)
 
 
-def test_a_tokenizer_larger_than_the_model_is_refused(write_checkpoint: Write, hf_vocab: dict[str, int]) -> None:
-    hf_vocab["<x>"] = 260
+@pytest.mark.parametrize("token", ["the", "Ġ"])
+def test_a_tokenizer_larger_than_the_model_is_refused(
+    write_checkpoint: Write, hf_vocab: dict[str, int], token: str
+) -> None:
+    hf_vocab[token] = 260
     sentence = refused(write_checkpoint())
-    assert "has ids up to 260 ('<x>'), but config.json says vocab_size 260" in sentence
+    assert f"Token {token!r} has the id 260, but config.json says vocab_size 260: one of the two belongs" in sentence
 
 
 def test_a_tokenizer_smaller_than_the_model_is_fine(

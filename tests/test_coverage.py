@@ -13,8 +13,9 @@ from patching import Change, formula_of, in_order, patch, set_formula
 
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.unzip import CHUNK
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.verification.coverage import CHUNK, formula_cells
+from sheetgpt.verification.coverage import formula_cells
 from sheetgpt.verification.report import Report
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build
@@ -188,6 +189,6 @@ def test_formulas_are_counted_wherever_the_file_is_cut(
     whole = formula_cells(workbooks["ids"])
     assert CHUNK > 1_000_000
     for size in (997, 4099):
-        monkeypatch.setattr("sheetgpt.verification.coverage.CHUNK", size)
+        monkeypatch.setattr("sheetgpt.ooxml.unzip.CHUNK", size)
         cut = formula_cells(workbooks["ids"])
         assert all((cut[title] == whole[title]).all() and len(cut[title]) == len(whole[title]) for title in whole)

@@ -149,9 +149,13 @@ def test_the_chosen_stop_id_is_the_last(micro: Checkpoint) -> None:
     params = in_cells(micro)
     free = [choice.id for choice in continue_ids(params, micro.config, [3, 4], Sampling(1.5, 64, seed=1), 10)]
     stop = free[4]
-    stopped = [choice.id for choice in continue_ids(params, micro.config, [3, 4], Sampling(1.5, 64, seed=1), 10, stop)]
+    stopped = [
+        choice.id for choice in continue_ids(params, micro.config, [3, 4], Sampling(1.5, 64, seed=1), 10, (stop, 99))
+    ]
     assert stopped == free[: free.index(stop) + 1]
-    assert list(continue_ids(params, micro.config, [stop, stop], Sampling(), 1, stop))  # in the prompt it ends nothing
+    assert list(
+        continue_ids(params, micro.config, [stop, stop], Sampling(), 1, [stop])
+    )  # in the prompt it ends nothing
 
 
 def test_streamed_text_waits_for_whole_characters() -> None:
@@ -161,7 +165,7 @@ def test_streamed_text_waits_for_whole_characters() -> None:
 
     def pieces(data: bytes) -> list[str]:
         choices: list[Choice] = [replace(template, id=byte) for byte in data]
-        return [text for _, text, _ in with_text(tokenizer, choices, len(choices))]
+        return [text for _, text, _ in with_text(tokenizer, choices, len(choices), ())]
 
     assert pieces("aé“".encode()) == ["a", "", "é", "", "", "“"]
     assert pieces("é".encode()[:1]) == ["\ufffd"]

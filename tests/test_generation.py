@@ -179,7 +179,7 @@ def test_nothing_is_written_after_the_end_of_text(reader_workbook: Path, reader:
     n_prompt = len(token_ids(inputs, reader.tokenizer, layout))
     end = free[n_prompt + 2]
     [found] = libreoffice.run(reader_workbook, [Step(inputs.cells(layout) | {"end_of_text": end}, READ)])
-    assert ids_of(found["token_ids"]) == wanted(reader, replace(layout, end_of_text=end), inputs)
+    assert ids_of(found["token_ids"]) == wanted(reader, replace(layout, end_of_text=(end,)), inputs)
     assert ids_of(found["token_ids"])[-1] == end
     assert len(ids_of(found["token_ids"])) < len(free)
 

@@ -121,8 +121,9 @@ def test_every_tokenizer_file_is_fetched(hub: Hub) -> None:
     (folder / "added_tokens.json").write_text(json.dumps({"<|endoftext|>": 0}))
     (folder / "special_tokens_map.json").write_text(json.dumps({"bos_token": "<|endoftext|>"}))
     (folder / "tokenizer_config.json").write_text(json.dumps({"add_prefix_space": False}))
-    load("gpt2", quiet=True)
-    others = ["added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"]
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [7, 9]}))
+    assert load("gpt2", quiet=True).stop_ids == (7, 9)
+    others = ["added_tokens.json", "special_tokens_map.json", "tokenizer_config.json", "generation_config.json"]
     assert sorted(hub.downloaded()) == sorted(ALL + others)
 
 
@@ -132,6 +133,13 @@ def test_a_model_without_a_tokenizer_loads_online_and_from_the_cache(hub: Hub) -
     assert load("gpt2", quiet=True).tokenizer is None
     hub.stop()
     assert load("gpt2", quiet=True).tokenizer is None
+
+
+def test_another_kind_of_tokenizer_on_the_hub_is_named(hub: Hub) -> None:
+    for name in ("vocab.json", "merges.txt"):
+        (hub.repos[GPT2] / name).unlink()
+    (hub.repos[GPT2] / "vocab.txt").write_text("[PAD]")
+    assert "vocab.txt belongs to a WordPiece tokenizer" in refused()
 
 
 def test_shards_are_fetched_by_their_index(hub: Hub, hf_tensors: Tensors) -> None:
@@ -266,6 +274,8 @@ def test_load_takes_a_model_that_is_too_large_for_a_workbook(hub: Hub, monkeypat
 def test_a_repository_without_config_is_refused(hub: Hub) -> None:
     (hub.repos[GPT2] / "config.json").unlink()
     assert f"{GPT2} on {hub.url} has no config.json" in refused()
+    (hub.repos[GPT2] / "adapter_config.json").write_text("{}")
+    assert f"adapter_config.json of {GPT2} holds adapters" in refused()
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,7 @@ def test_what_the_workbook_says_of_its_weights_is_damaged(
     changes: tuple[tuple[str, str, Change], ...] = (
         ("weights", "int9", lambda sheet: sheet.replace(">int8<", ">int9<", 1)),
         ("weights", "", lambda sheet: sheet.replace(">int8<", ">exact<", 1)),
-        ("compared_tokens", "infinity", set_number(rounding["compared_tokens"].cells, 1e400)),
+        ("compared_tokens", " inf,", set_number(rounding["compared_tokens"].cells, 1e400)),
     )
     for name, words, change in changes:
         broken = patch(int8_workbook, tmp_path / "w.xlsx", {rounding[name].sheet: change})
@@ -316,7 +316,7 @@ def test_check_counts_cells_without_addresses(compact_workbook: Path, tmp_path: 
     """One too many leaves the sheet's declared range; a bad number among them has its address."""
     broken = tmp_path / "broken.xlsx"
     changes: dict[str, tuple[str, str]] = {
-        "<c><v>nan</v></c>": ("K5", "not written as one"),
+        "<c><v>nan</v></c>": ("K5", "is not a number"),
         "<c><v>1</v></c>": ("dimension", "cover"),
         "<c></c><c><v>1</v></c>": ("row 5", "not valid in row 5"),
         16384 * "<c><v>1</v></c>": ("row 5", "not valid in row 5"),

@@ -187,19 +187,20 @@ def test_added_tokens_of_tokenizer_json_are_recognised(folder: Path, hf_vocab: d
     assert load(folder).encode("a<x>b") == [98, 260, 99]
 
 
-def test_a_gap_in_the_ids_keeps_the_added_tokens_id(folder: Path) -> None:
+def test_after_a_gap_in_the_ids_an_added_token_gets_the_next_free_one_as_in_transformers(folder: Path) -> None:
     rewrite(folder / "added_tokens.json", **{"<x>": 300})
     tokenizer = load(folder)
-    assert tokenizer.encode("<x>") == [300]
-    assert tokenizer.n_vocab == 301
+    assert tokenizer.encode("<x>") == [260]
+    assert tokenizer.n_vocab == 261
+    assert "gives the token '<x>' the id 300; as in transformers, it gets the next free one, 260." in tokenizer.notes[0]
 
 
 @pytest.mark.parametrize("role", ["the", described("the")])
 def test_a_special_token_named_by_its_role_has_the_vocabularys_id(folder: Path, role: object) -> None:
     rewrite(folder / "special_tokens_map.json", bos_token=role, additional_special_tokens=["<|nowhere|>"])
     tokenizer = load(folder)
-    assert tokenizer.added == {"<|endoftext|>": 0, "the": 258}
-    assert tokenizer.encode("athe") == [98, 258]
+    assert tokenizer.added == {"<|endoftext|>": 0, "the": 258, "<|nowhere|>": 260}
+    assert tokenizer.encode("athe<|nowhere|>") == [98, 258, 260]
 
 
 def test_an_added_token_swallows_the_space_that_its_description_says(folder: Path) -> None:
@@ -281,8 +282,8 @@ def test_two_files_that_disagree_on_an_id_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model": {"type": "Unigram"}}, "says model type 'Unigram'; expected 'BPE'"),
-        ({"model": None}, "says model type None; expected 'BPE'"),
+        ({"model": {"type": "Unigram"}}, "says model type 'Unigram' (SentencePiece's); sheetgpt reads byte-level BPE"),
+        ({"model": None}, "says model type None; sheetgpt reads byte-level BPE"),
         ({"normalizer": json.loads(normalizers.NFC().__getstate__())}, "has the normalizer NFC"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "has the pre_tokenizer Whitespace; GPT-2's is ByteLevel"),
         ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "says add_prefix_space True"),

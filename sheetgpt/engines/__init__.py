@@ -6,7 +6,8 @@ name or by a range such as `Block 0 weights!C4:NP771` (quotes around the sheet a
 
 import datetime
 import math
-import zipfile
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -22,10 +23,12 @@ from openpyxl.cell.cell import MergedCell
 from sheetgpt.engines._uno_worker import Refused, grid
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.unzip import READ_ERRORS, open_zip, unreadable
 
 Value = float | int | str | None  # None clears the cell
 Inputs = Mapping[str, Value | Sequence[Value]]
 
+_HALF = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime.datetime(1899, 12, 30)  # day 0 of Excel's calendar, right from March 1900 on
 
 
@@ -50,6 +53,16 @@ class Step:
     hard: bool = True
 
 
+def seconds(timeout: float) -> float:
+    """A time limit that can be kept."""
+    if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
+        raise SheetGPTError(
+            f"A time limit of {timeout} seconds can't be kept: give a finite number above 0 (--engine-timeout, or"
+            " timeout in Python)."
+        )
+    return float(timeout)
+
+
 def plain(key: str, value: Value | Sequence[Value]) -> float | str | list[float | str | None] | None:
     """An input as numbers, texts and None only; a sequence as a list."""
     if value is None or isinstance(value, str | Real):
@@ -62,7 +75,14 @@ def plain(key: str, value: Value | Sequence[Value]) -> float | str | list[float 
 
 
 def _single(key: str, value: object) -> float | str | None:
-    if value is None or isinstance(value, str):
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if (found := _HALF.search(value)) is not None:
+            raise SheetGPTError(
+                f"The input {key} holds U+{ord(found[0]):04X}, half of a character, which no cell can hold: leave it"
+                " out."
+            )
         return value
     if not isinstance(value, Real):
         raise SheetGPTError(f"The input {key} holds a {type(value).__name__}: a cell takes a number, a text or None.")
@@ -110,15 +130,17 @@ def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Area | None
 
 def require_workbook(workbook: Path) -> None:
     """Refuses what no engine could open, before any program is started for it."""
-    if not workbook.is_file():
+    if not os.path.isfile(workbook):  # of a name that no system takes Path.is_file says nothing
         raise SheetGPTError(f"There is no file {workbook}: give the path of an .xlsx workbook.")
     try:
-        with zipfile.ZipFile(workbook) as package:
-            names = set(package.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        with open_zip(workbook) as package:
+            names, problem = set(package.namelist()), unreadable(package)
+    except READ_ERRORS as error:
         raise SheetGPTError(
             f"{workbook} can't be opened as an .xlsx workbook ({error}). It may be cut short: build or copy it again."
         ) from error
+    if problem is not None:
+        raise SheetGPTError(f"{workbook} can't be opened as an .xlsx workbook: {problem}.")
     if "[Content_Types].xml" not in names:
         raise SheetGPTError(f"{workbook} is a zip file but not an .xlsx workbook ([Content_Types].xml is missing).")
 

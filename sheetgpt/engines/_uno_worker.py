@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 CELLS_A_CALL = 200_000  # getDataArray answers in one message: this keeps it at some megabytes
+READ_CELLS, INPUT_CELLS = 1 << 28, 1 << 20  # GPT-2 XL's wte has 80 million; a prompt's ids 16,384
 LOCATED_ERRORS = 1_000  # asking for one cell's error takes 1 to 4 ms; a wholly broken workbook has millions
 NAN = float("nan")
 DESKTOP = "com.sun.star.frame.Desktop"
@@ -37,6 +38,8 @@ class Refused(Exception):
 
 def grid(values: Any, n_rows: int, n_columns: int) -> list[list[Any]]:
     """The values row by row, None for the cells that remain."""
+    if n_rows * n_columns > INPUT_CELLS:
+        raise Refused(f"{n_rows * n_columns:,} cells, more than any workbook of sheetgpt's gives it")
     cells = values if isinstance(values, list) else [values]
     if not isinstance(values, list) and n_rows * n_columns > 1:
         raise Refused(f"one value for {n_rows * n_columns} cells: give a sequence")
@@ -56,9 +59,10 @@ def start(setup: dict[str, Any], folder: Path, state: dict[str, Any]) -> Any:
     environment = dict(os.environ, TMPDIR=str(folder))  # its scratch files go away with the folder
     for name in ("PYTHONPATH", "PYTHONHOME"):
         environment.pop(name, None)
-    state["office"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
     local = uno.getComponentContext()
     resolver = local.ServiceManager.createInstanceWithContext("com.sun.star.bridge.UnoUrlResolver", local)
+    with (folder / "office.log").open("wb") as log:
+        state["office"] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
     while True:
         try:
             return resolver.resolve(f"uno:pipe,name={setup['pipe']};urp;StarOffice.ComponentContext")
@@ -81,13 +85,30 @@ def properties(**values: Any) -> tuple[Any, ...]:
 def load(context: Any, job: dict[str, Any]) -> Any:
     """The document, untitled: a template's copy takes no lock beside the file and can't be saved over it."""
     desktop = context.ServiceManager.createInstanceWithContext(DESKTOP, context)
+    # Macros and updates: never (css.document.MacroExecMode, UpdateDocMode).
     options: dict[str, Any] = {"Hidden": True, "AsTemplate": True, "MacroExecutionMode": 0, "UpdateDocMode": 0}
-    if job["workbook"].lower().endswith(".xlsx"):
-        options["FilterName"] = "Calc MS Excel 2007 XML"  # else a damaged one might be read as text
+    # Whatever it is called: a damaged one might be read as text, another format bring links of its own.
+    options["FilterName"] = "Calc MS Excel 2007 XML"
     document = desktop.loadComponentFromURL(job["workbook"], "_blank", 0, properties(**options))
     if document is None or not document.supportsService("com.sun.star.sheet.SpreadsheetDocument"):
         raise ValueError("not a spreadsheet")
     return document
+
+
+class Ranges:
+    """The cell ranges that a job's targets stand for, each looked up once: every question to LibreOffice takes time."""
+
+    def __init__(self, document: Any) -> None:
+        self.document = document
+        self.known: dict[str, tuple[Any, int, int] | None] = {}
+
+    def find(self, target: dict[str, Any]) -> tuple[Any, int, int] | None:
+        """The range with its numbers of rows and columns; None where there is none."""
+        key = target["key"]
+        if key not in self.known:
+            cells = find(self.document, target)
+            self.known[key] = None if cells is None else (cells, *size(cells))
+        return self.known[key]
 
 
 def find(document: Any, target: dict[str, Any]) -> Any:
@@ -114,15 +135,16 @@ def size(cells: Any) -> tuple[int, int]:
     return address.EndRow - address.StartRow + 1, address.EndColumn - address.StartColumn + 1
 
 
-def put(document: Any, edit: dict[str, Any]) -> None:
+def put(ranges: Ranges, edit: dict[str, Any]) -> None:
     """Text goes in as text, even if it begins with "="; the empty text clears."""
     from com.sun.star.uno import RuntimeException
 
-    cells = find(document, edit)
-    if cells is None:
+    found = ranges.find(edit)
+    if found is None:
         raise Refused(f"{{workbook}} has no cells named {edit['key']} for this input.")
+    cells, n_rows, n_columns = found
     try:
-        rows = grid(edit["values"], *size(cells))
+        rows = grid(edit["values"], n_rows, n_columns)
     except Refused as refusal:
         raise Refused(f"The input {edit['key']} has {refusal}.") from refusal
     try:
@@ -133,16 +155,19 @@ def put(document: Any, edit: dict[str, Any]) -> None:
         raise Refused(f"LibreOffice refuses the input {edit['key']}: its cells may be protected.") from error
 
 
-def read(cells: Any, numbers: Path, budget: list[int]) -> dict[str, Any]:
+def read(found: tuple[Any, int, int], numbers: Path, budget: list[int]) -> dict[str, Any]:
     """Numbers into the file; size, texts and errors into the answer."""
-    n_rows, n_columns = size(cells)
+    cells, n_rows, n_columns = found
+    if n_rows * n_columns > READ_CELLS:
+        raise Refused(f"{{workbook}} has a range of {n_rows * n_columns:,} cells to read, which no memory holds.")
     texts: list[tuple[int, int, str]] = []
     step = max(1, CELLS_A_CALL // n_columns)
     with numbers.open("wb") as out:
         for first in range(0, n_rows, step):
             last = min(first + step, n_rows) - 1
+            part = cells if n_rows <= step else cells.getCellRangeByPosition(0, first, n_columns - 1, last)
             values = array("d")
-            for i, row in enumerate(cells.getCellRangeByPosition(0, first, n_columns - 1, last).getDataArray(), first):
+            for i, row in enumerate(part.getDataArray(), first):
                 for j, value in enumerate(row):
                     if isinstance(value, float) and value == value:
                         values.append(value)
@@ -209,6 +234,7 @@ def work(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> dict[str, 
     begun = time.perf_counter()
     document = state["document"] = load(state["context"], job)
     load_seconds, step_seconds, steps, budget = time.perf_counter() - begun, [], [], [LOCATED_ERRORS]
+    ranges = Ranges(document)
     for i, step in enumerate(job["steps"]):
         state["doing"] = "recalculating"
         begun = time.perf_counter()
@@ -216,13 +242,13 @@ def work(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> dict[str, 
         # workbook for every cell that is set: 20 s each at GPT-2 small's size, where everything is recalculated anyway.
         document.enableAutomaticCalculation(not step["hard"])
         for edit in step["set"]:
-            put(document, edit)
+            put(ranges, edit)
         document.enableAutomaticCalculation(True)
         # calculateAll recomputes every formula, dirty or not: cached values never survive it
         document.calculateAll() if step["hard"] else document.calculate()
         step_seconds.append(time.perf_counter() - begun)
         state["doing"] = "reading"
-        found = [find(document, target) for target in step["read"]]
+        found = [ranges.find(target) for target in step["read"]]
         steps.append([c and read(c, folder / f"{i}-{j}.f64", budget) for j, c in enumerate(found)])
         if job.get("stream"):
             (folder / "part").write_text(json.dumps(steps[-1]), "utf-8")
@@ -246,24 +272,24 @@ def tidy(state: dict[str, Any]) -> bool:
         return False
 
 
-def failure(error: Exception, state: dict[str, Any]) -> str:
-    """What went wrong, as a sentence with {workbook} in place of the file's name."""
+def failure(error: Exception, state: dict[str, Any]) -> dict[str, Any]:
+    """What went wrong: a sentence with {workbook} in place of the file's name, or that LibreOffice has ended.
+
+    `refused`: the fault is in what was asked for.
+    """
     if isinstance(error, Refused):
-        return str(error)
+        return {"error": str(error), "refused": True}
     office = state.get("office")
     try:
         code = office.wait(2) if office else None
     except subprocess.TimeoutExpired:
         code = None
     if code is not None or type(error).__name__ == "DisposedException":
-        return (
-            f"LibreOffice stopped while {state['doing']} {{workbook}} (exit status {code}): most often the machine ran"
-            " out of memory (a formula takes some 1.6 KB, a weight 15 bytes: GPT-2 small with 16 columns 8 GB), so"
-            " close other programs or build the workbook with a smaller context"
-        )
+        return {"error": "", "refused": False, "stopped": code, "doing": state["doing"]}
     if state["doing"] == "loading":
-        return CANT_LOAD
-    return f"LibreOffice failed while {state['doing']} {{workbook}}: {type(error).__name__} {error}".strip()
+        return {"error": CANT_LOAD, "refused": False}
+    said = f"LibreOffice failed while {state['doing']} {{workbook}}: {type(error).__name__} {error}"
+    return {"error": said.strip(), "refused": False}
 
 
 def main() -> None:
@@ -288,7 +314,7 @@ def attempt(setup: dict[str, Any], folder: Path, place: Path, state: dict[str, A
             state["context"] = start(setup, folder, state)
         answer = work(json.loads((place / "job.json").read_text("utf-8")), place, state)
     except Exception as error:
-        answer = {"error": failure(error, state)}
+        answer = failure(error, state)
         expected = isinstance(error, Refused) or answer["error"] == CANT_LOAD
     fit = expected and (not setup["shared"] or tidy(state))  # closing takes its time: not where all is killed anyway
     return {**answer, "fit": fit, "bytes": memory()[1]}

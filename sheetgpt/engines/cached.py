@@ -1,14 +1,14 @@
 """The cached engine: the values a workbook holds as last saved, for one that was recalculated and saved in Excel.
 
-Values come by python-calamine, which drops errors and forgets where names point: both are read from the package's XML
-(ECMA-376, part 1, sections 18.2 and 18.3).
+Values come by python-calamine, which drops errors, forgets where names point and believes every size: `survey` and the
+package's XML give these (ECMA-376, part 1, sections 18.2 and 18.3).
 """
 
+import io
 import posixpath
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,10 +17,13 @@ import numpy as np
 import python_calamine
 
 from sheetgpt.engines import Cells, Inputs, number, require_workbook
+from sheetgpt.engines.survey import Survey, spare_memory, survey
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.unzip import READ_ERRORS, is_sheet, is_xml, open_zip, read
 
-_CHUNK = 1 << 20
+ANY_CELLS = 1 << 22  # that names may cover beyond twice the cells that their sheets have
+_UNREADABLE: tuple[type[Exception], ...] = (ElementTree.ParseError, *READ_ERRORS)
 _DOCUMENT = "/officeDocument"  # how the relationship's type ends, in the transitional and the strict namespace
 
 
@@ -31,6 +34,7 @@ class Package:
     sheets: dict[str, str]  # title -> part
     names: dict[str, Area | None]  # upper-case defined name -> its cells; None: not one rectangle of a sheet
     references: dict[str, str]  # defined name -> what it refers to, both as they stand in the file
+    size: int  # bytes of all parts, unpacked
 
 
 def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> dict[str, Cells | None]:
@@ -58,18 +62,15 @@ def package(workbook: Path) -> Package:
     """Sheets and workbook-level names, by relationships."""
     require_workbook(Path(workbook))
     try:
-        with zipfile.ZipFile(workbook) as archive:
+        with open_zip(workbook) as archive:
             documents = [target for kind, target in _relationships(archive, "").values() if kind.endswith(_DOCUMENT)]
+            if not documents:
+                raise ValueError("it names no workbook part")
             related = _relationships(archive, documents[0])
-            root = ElementTree.fromstring(archive.read(documents[0]))
-    except (KeyError, IndexError, ElementTree.ParseError, zipfile.BadZipFile, OSError, ValueError) as error:
-        raise SheetGPTError(
-            f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again."
-        ) from error
-    sheets = {}
-    for sheet in root.iterfind("./{*}sheets/{*}sheet"):
-        identity = next((value for name, value in sheet.attrib.items() if name.endswith("}id")), "")
-        sheets[sheet.get("name", "")] = related.get(identity, ("", ""))[1]
+            root = ElementTree.fromstring(read(archive, documents[0]))
+            sheets, size = _sheets(root, related), sum(entry.file_size for entry in archive.infolist())
+    except _UNREADABLE as error:
+        raise _damaged(workbook, error) from error
     titles = {title.casefold() for title in sheets}
     names: dict[str, Area | None] = {}
     references: dict[str, str] = {}
@@ -78,13 +79,31 @@ def package(workbook: Path) -> Package:
             key, reference = name.get("name", ""), (name.text or "").strip().removeprefix("=")
             references[key], found = reference, Area.parse(reference)
             names[key.upper()] = found if found and found.sheet.casefold() in titles else None
-    return Package(sheets, names, references)
+    return Package(sheets, names, references, size)
+
+
+def _damaged(workbook: Path, error: BaseException) -> SheetGPTError:
+    return SheetGPTError(f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again.")
+
+
+def _sheets(root: ElementTree.Element, related: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Title -> part. No two readers would agree on a title that stands there twice."""
+    found: dict[str, str] = {}
+    for sheet in root.iterfind("./{*}sheets/{*}sheet"):
+        title, ids = sheet.get("name", ""), [value for name, value in sheet.attrib.items() if name.endswith("}id")]
+        if title.casefold() in map(str.casefold, found) or len(ids) > 1:
+            raise ValueError(f"the sheet {title!r} stands there twice")
+        found[title] = related.get(ids[0], ("", ""))[1] if ids else ""
+    return found
 
 
 def _relationships(archive: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:
     """A part's relationships: id -> type, target part."""
     folder, name = posixpath.split(part)
-    root = ElementTree.fromstring(archive.read(posixpath.join(folder, "_rels", f"{name}.rels")))
+    root = ElementTree.fromstring(read(archive, posixpath.join(folder, "_rels", f"{name}.rels")))
+    ids = [item.get("Id", "") for item in root]
+    if len({*ids}) < len(ids):
+        raise ValueError(f"two relationships of {name or 'the package'} have one id")
     return {
         item.get("Id", ""): (item.get("Type", ""), posixpath.join("/", folder, item.get("Target", "")).lstrip("/"))
         for item in root
@@ -101,17 +120,57 @@ def cells(workbook: Path, places: Mapping[str, Area | None]) -> dict[str, Cells 
             by_sheet.setdefault(found.sheet.casefold(), {})[key] = found
     results: dict[str, Cells | None] = dict.fromkeys(places)
     try:
-        with python_calamine.load_workbook(str(workbook)) as book, zipfile.ZipFile(workbook) as archive:
+        surveys = _surveys(workbook, {parts[folded]: wanted for folded, wanted in by_sheet.items()})
+        with python_calamine.load_workbook(_named(Path(workbook))) as book:
             for folded, wanted in by_sheet.items():
-                title, part = parts[folded]
+                title = parts[folded][0]
                 found_cells = _sheet(book.get_sheet_by_name(title), wanted)
-                _add_errors(_errors(archive, part), wanted, found_cells)
+                _add_errors(surveys[title].errors, wanted, found_cells)
                 results |= found_cells
-    except (python_calamine.CalamineError, zipfile.BadZipFile, ElementTree.ParseError, OSError, KeyError) as error:
-        raise SheetGPTError(
-            f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again."
-        ) from error
+    except (SheetGPTError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # calamine's own errors, and its panics, which are no Exceptions
+        raise _damaged(workbook, error) from error
     return results
+
+
+def _surveys(workbook: Path, wanted: Mapping[tuple[str, str], Mapping[str, Area]]) -> dict[str, Survey]:
+    """What there is to read on each sheet (title and part). Refuses what there is no memory for.
+
+    Here calamine's mistakes would end the process: it reads xl/workbook.xml, and believes every size and place.
+    """
+    found: dict[str, Survey] = {}
+    with open_zip(workbook) as archive:
+        if "xl/workbook.xml" not in archive.namelist():
+            raise ValueError("it has no xl/workbook.xml")
+        whole = [read(archive, name) for name in archive.namelist() if is_xml(name) and not is_sheet(name)]
+        longest = max((len(text) for part in whole if b"</si>" in part for text in part.split(b"</si>")), default=0)
+        for title, part in wanted:
+            found[title] = survey(archive, part)
+            needed, spare = found[title].memory(longest), spare_memory()
+            if needed > spare:
+                raise SheetGPTError(
+                    f"Reading the sheet {title} of {workbook.name} would take about {needed / 1e9:.1f} GB of memory, "
+                    f"and {spare / 1e9:.1f} GB are free."
+                )
+    asked = sum(area.n_cells for areas in wanted.values() for area in areas.values())
+    there = sum(one.extent for one in found.values())
+    if asked > ANY_CELLS + 2 * there:
+        key, area = max((item for areas in wanted.values() for item in areas.items()), key=lambda item: item[1].n_cells)
+        raise SheetGPTError(
+            f"{key} covers {area.n_cells:,} cells in {workbook.name}, far more than the sheet {area.sheet} has: "
+            f"build or copy it again."
+        )
+    return found
+
+
+def _named(workbook: Path) -> str | io.BytesIO:
+    """The workbook as calamine takes it: a name that isn't UTF-8 is none for it."""
+    try:
+        str(workbook).encode()
+    except UnicodeEncodeError:
+        return io.BytesIO(workbook.read_bytes())
+    return str(workbook)
 
 
 def _sheet(sheet: Any, wanted: Mapping[str, Area]) -> dict[str, Cells]:
@@ -144,36 +203,6 @@ def _fill(target: Cells, row: int, offset: int, values: list[Any]) -> None:
                 target.texts[row, column] = value
         elif (single := number(value)) is not None:
             target.numbers[row, column] = single
-
-
-def _errors(archive: zipfile.ZipFile, part: str) -> dict[tuple[int, int], str]:
-    """The cells of type "e", which calamine shows as empty. Most sheets have none: a search spares them the XML."""
-    with archive.open(part) as stream:
-        tail = b""
-        while chunk := stream.read(_CHUNK):
-            text = tail + chunk
-            if b't="e"' in text or b"t='e'" in text:
-                break
-            tail = text[-4:]
-        else:
-            return {}
-    found: dict[tuple[int, int], str] = {}
-    rows, columns, row = count(), count(), 0
-    with archive.open(part) as stream:
-        for event, element in ElementTree.iterparse(stream, events=("start", "end")):
-            tag = element.tag.rpartition("}")[2]
-            if event == "start" and tag == "row":  # a row or a cell without "r" follows the one before it
-                row = int(element.get("r", next(rows) + 1)) - 1
-                rows, columns = count(row + 1), count()
-            elif event == "start" and tag == "c":
-                at = Area.parse(f"x!{element.get('r', '')}")
-                column = at.column - 1 if at else next(columns)
-                columns = count(column + 1)
-            elif event == "end" and tag == "c" and element.get("t") == "e":
-                found[row, column] = element.findtext("{*}v") or "#N/A"
-            elif event == "end" and tag == "row":
-                element.clear()
-    return found
 
 
 def _add_errors(errors: Mapping[tuple[int, int], str], wanted: Mapping[str, Area], found: Mapping[str, Cells]) -> None:

@@ -81,7 +81,8 @@ def _values(workbook: Path, inputs: Inputs, names: Any) -> dict[str, dict[tuple[
 
 
 def _model_class() -> Any:
-    """ExcelModel without two of its habits: giving up at a broken name, and rounding constants to 15 decimals."""
+    """ExcelModel without three of its habits: giving up at a broken name, rounding constants to 15 decimals, and
+    reading whatever other workbook a formula names."""
     try:
         import formulas
         from formulas.errors import FormulaError
@@ -91,6 +92,11 @@ def _model_class() -> Any:
         ) from error
 
     class Model(formulas.ExcelModel):  # type: ignore[misc]
+        def add_book(self, book: Any = None, context: Any = None, data_only: bool = False) -> Any:
+            if self.books and str(book).upper() not in self.books:
+                raise OSError("another workbook")  # whose cells are then #REF!
+            return super().add_book(book, context, data_only)
+
         def add_references(self, book: Any, context: Any = None) -> Any:
             for name in list(book.defined_names):
                 try:

@@ -11,14 +11,14 @@ which is no loss before a recalculation. What Gnumeric 1.12 does otherwise than 
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import openpyxl
 
-from sheetgpt.engines import Cells, Inputs, cached, edit
+from sheetgpt.engines import Cells, Inputs, cached, edit, seconds
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml import unfinished
 
 
 def recalculate(
@@ -28,16 +28,18 @@ def recalculate(
     workbook = Path(workbook)
     names = cached.package(workbook).names
     places = {key: cached.place(key, names) for key in read}
-    with tempfile.TemporaryDirectory(prefix="sheetgpt-") as folder:
-        source, target = workbook.absolute(), Path(folder, "recalculated.xlsx")
+    timeout = seconds(timeout)
+    with unfinished.temporary() as folder:
+        source, target = workbook.absolute(), folder / "recalculated.xlsx"
         if inputs:
             try:
                 book = openpyxl.load_workbook(source)
             except Exception as error:  # openpyxl raises whatever comes up in it
                 raise SheetGPTError(f"{workbook} can't be read ({error}): build or copy it again.") from error
             edit(book, inputs, names, workbook)
-            source = Path(folder, "edited.xlsx")
-            book.save(source)
+            source = folder / "edited.xlsx"
+            with unfinished.said_of_room():
+                book.save(source)
         program = shutil.which("ssconvert")
         if program is None:
             raise SheetGPTError(
@@ -49,7 +51,7 @@ def recalculate(
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=timeout,
+                timeout=min(timeout, 1e6),  # poll(2) counts milliseconds in 31 bits
             )
         except subprocess.TimeoutExpired:
             raise SheetGPTError(

@@ -45,7 +45,7 @@ def recalculate(workbook: Path, inputs: Inputs | None, read: Sequence[str]) -> d
             if area is not None and area.sheet.casefold() in sheets:
                 found[key] = _cells(model, sheets[area.sheet.casefold()], area)
         return found
-    except (SheetGPTError, KeyboardInterrupt):
+    except (SheetGPTError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic in Rust is no Exception
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

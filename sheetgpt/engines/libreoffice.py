@@ -5,19 +5,21 @@ plain files in a temporary folder go to and fro; office.py keeps the processes. 
 or shares one with others inside `with resident():`.
 """
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Inputs, Step, plain, require_workbook
+from sheetgpt.engines import Cells, Inputs, Step, plain, require_workbook, seconds
 from sheetgpt.engines._uno_worker import CANT_LOAD
 from sheetgpt.engines.office import lent
 from sheetgpt.engines.office import resident as resident
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml import foreign, unfinished
 from sheetgpt.ooxml.area import Area
 
 LARGEST = 1 << 31  # bytes of a file: 7.4 opens one of 2.10 GB, and calls one of 2.20 GB damaged
@@ -84,9 +86,9 @@ def _converse(
     after: Callable[[dict[str, Cells | None]], None] | None = None,
     alone: bool = False,
 ) -> Session:
+    timeout = seconds(timeout)
     require_workbook(workbook)
-    job = {
-        "workbook": workbook.absolute().as_uri(),
+    job: dict[str, Any] = {
         "steps": [
             {
                 "set": [_target(key) | {"values": plain(key, value)} for key, value in step.set.items()],
@@ -107,7 +109,11 @@ def _converse(
             after({key: _cells(folder / f"{told}-{j}.f64", cells) for key, (j, cells) in found})
             told += 1
 
-    with lent(alone) as office, office.work(job, workbook.name, timeout, tell) as (folder, answer):
+    with (
+        lent(alone) as office,
+        _harmless(workbook, office.folder) as job["workbook"],
+        office.work(job, workbook.name, timeout, tell) as (folder, answer),
+    ):
         tell(folder)
         if "error" in answer:
             raise SheetGPTError(_explained(answer["error"], workbook))
@@ -117,6 +123,32 @@ def _converse(
         ]
     peak = None if office.shared else answer["peak_bytes"]
     return Session(results, answer["load_seconds"], answer["step_seconds"], peak)
+
+
+@contextlib.contextmanager
+def _harmless(workbook: Path, folder: Path) -> Iterator[str]:
+    """The address under which LibreOffice opens the workbook: its own, or a copy's that leads nowhere else."""
+    copy = folder / "copy.xlsx"
+    try:
+        yield _opened(workbook.absolute(), copy).as_uri()
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _opened(workbook: Path, copy: Path) -> Path:
+    try:
+        if foreign.without(workbook, copy):
+            return copy
+        if str(workbook).isprintable():
+            return workbook
+        copy.symlink_to(workbook)  # bytes that are no UTF-8 make no address that LibreOffice understands
+        return copy
+    except foreign.UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise SheetGPTError(unfinished.no_room(error)) from error
+        raise SheetGPTError(
+            f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again."
+        ) from error
 
 
 def _explained(error: str, workbook: Path) -> str:

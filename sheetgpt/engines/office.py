@@ -1,8 +1,8 @@
 """The processes behind the LibreOffice engine: a worker under LibreOffice's own Python, and the LibreOffice it drives.
 
-Both live in one process group and one temporary folder, with a throw-away profile of default settings, and are killed
-with all their children whatever happens. An `Office` is one such pair; `lent` gives a new one for each workbook, or,
-inside `resident`, the same one to one workbook after the other.
+Both live in one process group and one temporary folder, with a throw-away profile that fetches nothing (`closed.py`),
+and are killed with all their children whatever happens. An `Office` is one such pair; `lent` gives a new one for each
+workbook, or, inside `resident`, the same one to one workbook after the other.
 """
 
 import contextlib
@@ -15,14 +15,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sheetgpt.engines import blame
+from sheetgpt.engines.closed import write_profile
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml import unfinished
 
 INSTALL = (
     "install it (Debian, Ubuntu: sudo apt install libreoffice-calc python3-uno; Fedora: sudo dnf install"
@@ -50,7 +52,8 @@ class Office:
         self.shared = shared
         self.soffice = find_soffice()
         python = find_python(self.soffice)
-        self.folder = Path(tempfile.mkdtemp(prefix="sheetgpt-"))
+        self._place = contextlib.ExitStack()
+        self.folder = self._place.enter_context(unfinished.temporary())
         self.jobs = 0
         self.fit = True  # for another job
         profile, pipe = (self.folder / "profile").as_uri(), f"sheetgpt{secrets.token_hex(8)}"
@@ -63,8 +66,13 @@ class Office:
             "shared": shared,
         }
         try:
-            (self.folder / "setup.json").write_text(json.dumps(setup), "utf-8")
-            with (self.folder / "log").open("wb") as log:
+            if (tight := blame.no_room(self.folder)) is not None:
+                raise SheetGPTError(tight)
+            with unfinished.said_of_room():
+                write_profile(self.folder / "profile")
+                (self.folder / "setup.json").write_text(json.dumps(setup), "utf-8")
+                log = (self.folder / "log").open("wb")
+            with log:
                 self.worker = subprocess.Popen(
                     [str(python), "-B", str(WORKER), str(self.folder)],
                     stdin=subprocess.PIPE,  # brings the jobs; the worker ends itself when this closes
@@ -73,8 +81,11 @@ class Office:
                     env=_environment(),
                     start_new_session=True,
                 )
+        except OSError as error:
+            self._place.close()
+            raise SheetGPTError(f"{python}, which drives LibreOffice, can't be started: {error.strerror}.") from error
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._place.close()
             raise
 
     @contextlib.contextmanager
@@ -88,11 +99,17 @@ class Office:
         self.fit = False
         folder = self.folder / f"job{self.jobs}"
         self.jobs += 1
-        folder.mkdir()
-        (folder / "job.json").write_text(json.dumps(job), "utf-8")
+        with unfinished.said_of_room():
+            folder.mkdir()
+            (folder / "job.json").write_text(json.dumps(job), "utf-8")
         self._send(folder.name)
         file = self._await(folder / "answer.json", workbook, timeout, lambda: tell(folder))
         answer: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        if "stopped" in answer:
+            doing, log = f"while {answer['doing']} {workbook}", self.folder / "office.log"
+            answer["error"] = blame.stopped("LibreOffice", doing, answer["stopped"], log)
+        if "error" in answer and not answer["refused"]:
+            answer["error"] = blame.no_room(self.folder) or answer["error"]
         self.fit = answer["fit"] and answer["bytes"] < LARGE and self.jobs < JOBS
         try:
             yield folder, answer
@@ -115,12 +132,9 @@ class Office:
         return answer
 
     def _stopped(self, workbook: str) -> str:
-        said = (self.folder / "log").read_text("utf-8", "replace").strip().splitlines()[-1:]
-        return (
-            f"The program that drives LibreOffice stopped before it had finished with {workbook} (exit status"
-            f" {self.worker.returncode}{', ' + said[0] if said else ''}). If memory ran out, close other programs and"
-            " try again."
-        )
+        doing = f"before it had finished with {workbook}"
+        who, code = "The program that drives LibreOffice", self.worker.returncode
+        return blame.no_room(self.folder) or blame.stopped(who, doing, code, self.folder / "log")
 
     def _send(self, line: str) -> None:
         if self.worker.stdin:
@@ -139,7 +153,7 @@ class Office:
             self._kill()
             for path in self.sockets:
                 Path(path).unlink(missing_ok=True)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._place.close()
 
     def _kill(self) -> None:
         if hasattr(os, "killpg"):

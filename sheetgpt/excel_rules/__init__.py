@@ -18,7 +18,6 @@ from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.furniture import furniture_problems
 from sheetgpt.excel_rules.package import (
     DOCUMENT,
-    READ_ERRORS,
     TYPES_PART,
     Relations,
     content_types,
@@ -37,6 +36,7 @@ from sheetgpt.excel_rules.sheet import SheetScan, string_problems
 from sheetgpt.excel_rules.styles import style_problems
 from sheetgpt.excel_rules.workbook import read_book, sheet_titles, string_texts, workbook_problems
 from sheetgpt.excel_rules.xmlns import MAIN, Element
+from sheetgpt.ooxml.unzip import READ_ERRORS
 
 __all__ = ["Problem", "check"]
 

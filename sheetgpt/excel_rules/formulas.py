@@ -115,7 +115,7 @@ class FormulaCheck:
         if (i := self.cuts[key]) is not None:
             kind, text = reading.tokens[i]
             what = "the result of " + text.rstrip("(") if kind in ("function", "mark") else text
-            yield f"Excel would cut {what} down to one cell by @; only SUMPRODUCT and its like calculate with ranges."
+            yield f"Excel would reduce {what} to one cell with @; only functions like SUMPRODUCT calculate with ranges."
 
     def _is_area(self, kind: str, text: str) -> bool:
         if kind == "name":
@@ -155,7 +155,7 @@ def _parser_complaint(text: str) -> str | None:
     try:
         parser.ast("=" + re.sub("%+", "%", text))  # it can't read 5%%, which is a formula
     except Exception as error:  # whatever it raises, the formula is one that it can't read
-        return f"The formulas package can't parse the formula ({type(error).__name__})."
+        return f"The package formulas can't parse the formula ({type(error).__name__})."
     return None
 
 

@@ -35,7 +35,7 @@ def furniture_problems(sheet: Element, used: Box | None, book: Book, formulas: F
     for table in ("mergeCells", "dataValidations"):
         for element in sheet.iterfind(MAIN + table):
             if element.get("count") is not None and number(element.get("count")) != len(element):
-                yield table, f"The list says that it has {element.get('count')} entries, and has {len(element)}."
+                yield table, f"The list's count is {element.get('count')}, but it has {len(element)} entries."
 
 
 def _dimension_problems(sheet: Element, used: Box | None) -> Found:
@@ -99,7 +99,7 @@ def _merge_problems(sheet: Element) -> Found:
 def _format_problems(block: Element, n_dxfs: int, formulas: FormulaCheck) -> Found:
     where = block.get("sqref") or "conditionalFormatting"
     if boxes(block.get("sqref")) is None:
-        yield where, "The conditional format's sqref is no list of ranges."
+        yield where, "The conditional format's sqref is not a list of ranges."
     rules = block.findall(MAIN + "cfRule")
     if not rules:
         yield where, "The conditional format has no rule."
@@ -113,7 +113,7 @@ def _format_problems(block: Element, n_dxfs: int, formulas: FormulaCheck) -> Fou
         if kind in RULES_WITH_FORMULA and not texts:
             yield where, f"The conditional format of type {kind} has no formula."
         if kind == "cellIs" and rule.get("operator") is None:
-            yield where, "The conditional format compares by no operator."
+            yield where, "The conditional format has no operator to compare with."
         for scale in rule.iterfind(MAIN + "colorScale"):
             yield from _stop_problems(scale, where, formulas)
             stops, colors = len(scale.findall(MAIN + "cfvo")), len(scale.findall(MAIN + "color"))
@@ -141,14 +141,14 @@ def _header_problems(sheet: Element) -> Found:
 def _validation_problems(validation: Element, formulas: FormulaCheck) -> Found:
     where = validation.get("sqref") or "dataValidation"
     if boxes(validation.get("sqref")) is None:
-        yield where, "The validation's sqref is no list of ranges."
+        yield where, "The validation's sqref is not a list of ranges."
     kind = validation.get("type", "none")
     if kind not in VALIDATIONS:
         yield where, f"The validation's type {kind!r} is unknown."
     texts = {key: validation.findtext(MAIN + key) for key in ("formula1", "formula2")}
     needs_two = kind not in ("none", "list", "custom") and validation.get("operator", "between").endswith("etween")
     if kind != "none" and (not texts["formula1"] or (needs_two and not texts["formula2"])):
-        yield where, "The validation lacks a formula that it compares with."
+        yield where, "The validation has no formula to compare with."
     for key, limit in PROMPT_LIMITS.items():
         if len(validation.get(key, "")) > limit:
             yield where, f"The validation's {key} has more than {limit} characters."
@@ -174,4 +174,4 @@ def _link_problems(sheet: Element, book: Book, formulas: FormulaCheck) -> Found:
         one = len(target.references) + len(target.names) == 1 and not target.functions and not target.fault
         broken = list(formulas.problems(location, place=Place.LINK)) if one else []
         if not one or broken:
-            yield where, f"The hyperlink's target {location!r} is no place in the workbook."
+            yield where, f"The hyperlink's target {location!r} does not exist in the workbook."

@@ -54,7 +54,6 @@ class Reading:
     names: list[str] = field(default_factory=list)
     strings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    numbers: list[str] = field(default_factory=list)
     depth: int = 0
     shape: str = ""  # the kinds of the tokens: formulas of one shape are parsed alike
     tokens: list[tuple[str, str]] = field(default_factory=list)  # kind, text; space left out
@@ -148,7 +147,7 @@ class _State:
             self.awaits = kind == "function"
             if kind == "function":
                 self._enter(token[:-1])
-            elif kind in ("name", "string", "error", "number"):
+            elif kind in ("name", "string", "error"):
                 getattr(reading, kind + "s").append(token)
         self.last = token
 

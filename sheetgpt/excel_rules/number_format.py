@@ -52,7 +52,7 @@ def number_format_fault(code: str) -> str | None:
         if kind == "bracket":
             kind = next((k for k, pattern in _KINDS.items() if pattern.fullmatch(found[kind])), "")
             if not kind:
-                return f"{text} is no color, condition, language or time span"
+                return f"{text} is not a color, condition, language or time span"
         sections[-1].append((kind, text))
     return _sections_fault(sections)
 
@@ -64,11 +64,11 @@ def _unreadable(rest: str) -> str:
 
 def _sections_fault(sections: list[list[Token]]) -> str | None:
     if len(sections) > MAX_SECTIONS:
-        return f"it has {len(sections)} sections, and {MAX_SECTIONS} are allowed"
+        return f"it has {len(sections)} sections; {MAX_SECTIONS} are allowed"
     if sum(kind == "condition" for section in sections for kind, _ in section) > MAX_CONDITIONS:
         return f"it has more than {MAX_CONDITIONS} conditions"
     if any(("mark", "@") in section for section in sections[:-1]):
-        return "the place of the text, @, stands before the last section"
+        return "the placeholder for text, @, stands before the last section"
     return next((fault for section in sections if (fault := _section_fault(section))), None)
 
 
@@ -76,7 +76,7 @@ def _section_fault(section: list[Token]) -> str | None:
     kinds = [kind for kind, _ in section]
     for kind in ("color", "condition", "locale", "general"):
         if kinds.count(kind) > 1:
-            return f"a section has two of the same: {', '.join(text for k, text in section if k == kind)}"
+            return f"a section has more than one {kind}: {', '.join(text for k, text in section if k == kind)}"
     is_date = any(kind in ("date", "elapsed") for kind in kinds)
     is_text = ("mark", "@") in section
     has_digits = "digit" in kinds
@@ -114,7 +114,7 @@ def _number_fault(section: list[Token]) -> str | None:
         bar = texts.index("/")
         after = any(kind in ("digit", "number") for kind, _ in used[bar + 1 :])
         if not after or not _has_digit(used[:bar]) or "." in texts or powers:
-            return "a fraction is digits, a bar and digits"
+            return "a fraction must be digits, a bar and digits"
     return None
 
 

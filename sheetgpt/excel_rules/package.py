@@ -3,7 +3,6 @@
 import posixpath
 import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from lxml import etree
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.xmlns import PACKAGE_RELATIONS, RELATION, TYPES, Element, local, parse
+from sheetgpt.ooxml.unzip import READ_ERRORS, bomb, is_sheet, is_xml, open_zip, read
 
 TYPES_PART = "[Content_Types].xml"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
@@ -56,35 +56,37 @@ ROOTS = {
     _OFFICEML + "extended-properties+xml": "Properties",
     "application/vnd.openxmlformats-package.core-properties+xml": "coreProperties",
 }
+MAX_TAGS = 3_000_000  # of the parts that become trees: lxml takes some 150 bytes for each
 WORKSHEET, DOCUMENT = _OFFICE + "worksheet", _OFFICE + "officeDocument"
-
-READ_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error)
 
 Relations = dict[str, dict[str, tuple[str, str]]]  # source part ("" is the package) -> id -> type, target part or ""
 
 
 def open_package(path: Path) -> zipfile.ZipFile:
+    """The archive; what is wrong in it is for the rules to say, but what no memory could hold isn't opened at all."""
     try:
-        return zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise SheetGPTError(f"There is no file {path}: give the path of an .xlsx workbook.") from None
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        archive = open_zip(path)
+    except READ_ERRORS as error:
         raise SheetGPTError(f"{path} is not an .xlsx workbook ({error}): build it again.") from error
+    problem = bomb(archive)
+    if problem is not None:
+        raise SheetGPTError(f"{path} can't be checked: {problem}.")
+    return archive
 
 
 def zip_problems(path: Path, archive: zipfile.ZipFile) -> Iterator[Problem]:
     entries = archive.infolist()
     for name, n in Counter(entry.filename.lower() for entry in entries).items():
         if n > 1:
-            yield Problem(name, "", f"The zip file holds {n} parts of this name.")
+            yield Problem(name, "", f"The zip file holds {n} parts with this name.")
     with path.open("rb") as file:
         for entry in entries:
             if entry.flag_bits & 1:
                 yield Problem(entry.filename, "", "The part is encrypted.")
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                yield Problem(entry.filename, "", "The part is compressed by another method than deflate.")
+                yield Problem(entry.filename, "", "The part is compressed by a method other than deflate.")
             if entry.filename.startswith("/") or "\\" in entry.filename or "//" in entry.filename:
-                yield Problem(entry.filename, "", "The part's name is no name in a package.")
+                yield Problem(entry.filename, "", "The part's name is not valid in a package.")
             large = max(entry.file_size, entry.compress_size, entry.header_offset) >= 0xFFFFFFFF
             if not large and _has_zip64(entry.extra + _local_extra(file, entry.header_offset)):
                 yield Problem(entry.filename, "", "The part has a ZIP64 header that it doesn't need.")
@@ -115,12 +117,16 @@ def _has_zip64(extra: bytes) -> bool:
 def read_parts(archive: zipfile.ZipFile) -> tuple[dict[str, Element], list[Problem]]:
     """Every XML part but the worksheets, which may be huge and are streamed later."""
     trees: dict[str, Element] = {}
-    problems = []
+    problems, n_tags = [], 0
     for name in dict.fromkeys(archive.namelist()):
-        if is_worksheet(name) or not name.endswith((".xml", ".rels", ".vml")):
+        if is_sheet(name) or not is_xml(name):
             continue
         try:
-            trees[name] = parse(archive.read(name))
+            data = read(archive, name)
+            n_tags += data.count(b"<")
+            if n_tags > MAX_TAGS:
+                raise ValueError(f"the parts have more than {MAX_TAGS:,} tags")
+            trees[name] = parse(data)
         except etree.XMLSyntaxError as error:
             problems.append(Problem(name, "", f"The part is not XML: {error.msg}."))
         except READ_ERRORS as error:
@@ -129,10 +135,6 @@ def read_parts(archive: zipfile.ZipFile) -> tuple[dict[str, Element], list[Probl
         if name in trees and trees[name].getroottree().docinfo.doctype:
             problems.append(Problem(name, "", "The part has a DTD, which no part may have."))
     return trees, problems
-
-
-def is_worksheet(name: str) -> bool:
-    return name.startswith("xl/worksheets/") and name.endswith(".xml")
 
 
 def content_types(tree: Element | None, parts: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
@@ -157,7 +159,7 @@ def content_types(tree: Element | None, parts: Iterable[str]) -> tuple[dict[str,
         if not is_default and key.lower().removeprefix("/") not in names:
             problems.append(Problem(TYPES_PART, key, "The override names a part that is not there."))
         if "macroEnabled" in kind or "vba" in kind:
-            problems.append(Problem(TYPES_PART, key, "The workbook has no macros."))
+            problems.append(Problem(TYPES_PART, key, "The content type is for macros; there are none here."))
     found: dict[str, str] = {}
     for lower, name in names.items():
         kind = overrides.get("/" + lower) or defaults.get(lower.rpartition(".")[2])
@@ -201,7 +203,7 @@ def _resolve(folder: str, target: str) -> str:
 
 def _target_problems(kind: str, target: str, goal: str, kinds: Mapping[str, str]) -> Iterator[str]:
     if kind not in KINDS:
-        yield f"The relationship's type {kind.rpartition('/')[2]!r} is not one that a workbook of ours uses."
+        yield f"The relationship's type {kind.rpartition('/')[2]!r} is not one that these workbooks use."
     elif not goal and kind != _OFFICE + "hyperlink":
         yield f"The target {target} lies outside the workbook."
     elif goal and goal not in kinds:

@@ -58,11 +58,11 @@ def _shared_problems(reading: Reading) -> Iterator[str]:
         if reference.sheet is not None:
             yield f"The shared formula names a sheet ({reference.text}); Excel would read every cell as the first."
     if reading.marks("{"):
-        yield "The shared formula holds an array constant in braces; Excel shares none such."
+        yield "The shared formula holds an array constant in braces, which Excel can't share."
     if reading.marks(":"):
-        yield "The shared formula makes a range of two results by a colon; Excel shares none such."
+        yield "The shared formula joins two results with a colon, which Excel can't share."
     if "#REF!" in reading.errors:
-        yield "The shared formula holds a deleted reference (#REF!); Excel shares none such."
+        yield "The shared formula holds a deleted reference (#REF!), which Excel can't share."
 
 
 def _chart_problems(reading: Reading) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _validation_problems(reading: Reading, place: Place) -> Iterator[str]:
         yield from _sheet_problems(reading, place)
     first, *more = reading.tokens
     if first[0] in ("number", "error") or (first[0] == "string" and more):
-        yield "The validation's list is no reference, name or text."
+        yield "The validation's list is neither a reference, nor a name, nor a text."
     elif first[0] == "string" and len(first[1][1:-1].replace('""', '"')) > MAX_LIST:
         yield f"The validation's list has more than {MAX_LIST} characters; put it into cells."
 

@@ -15,9 +15,9 @@ from lxml import etree
 from openxml_audit import OpenXmlValidator
 from openxml_audit.errors import ValidationSeverity
 
-from sheetgpt.excel_rules.package import READ_ERRORS, is_worksheet
 from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.xmlns import Element
+from sheetgpt.ooxml.unzip import READ_ERRORS, is_sheet, is_xml, read
 
 MAX_ERRORS = 100
 
@@ -51,11 +51,11 @@ def _validator() -> OpenXmlValidator:
 def _write(archive: zipfile.ZipFile, skeletons: Mapping[str, Element], target: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as copy:
         for name in dict.fromkeys(archive.namelist()):
-            if is_worksheet(name):
+            if is_sheet(name):
                 if name in skeletons:
                     copy.writestr(name, etree.tostring(skeletons[name], encoding="UTF-8", xml_declaration=True))
                 continue
             try:
-                copy.writestr(name, archive.read(name))
+                copy.writestr(name, read(archive, name) if is_xml(name) else b"")  # no rule is about a picture's bytes
             except READ_ERRORS:
                 continue  # reported where the part was first read

@@ -87,11 +87,11 @@ class SheetScan:
         given = number(row.get("r"))
         where = f"row {row.get('r')}"
         if given is None or not self.row < given <= MAX_ROW:
-            self._report(where, f"The row's number is not one above {self.row} and at most {MAX_ROW:,}.")
+            self._report(where, f"The row's number must be above {self.row} and at most {MAX_ROW:,}.")
         self.row, self.column, self.run_end = given if given is not None else self.row + 1, 0, 0
         for key, value in row.items():
             if key not in ROW_KEYS and key[0] != "{":
-                self._report(where, f"A row has no attribute {key!r}.")
+                self._report(where, f"A row can't have the attribute {key!r}.")
             if key == "s" and not self._is_style(value):
                 self._report(where, f"The style {value} is not among the workbook's {self.book.n_styles} (cellXfs).")
         digits = str(self.row)
@@ -99,7 +99,7 @@ class SheetScan:
             if child.tag == MAIN + "c":
                 self._cell(child, digits)
             elif local(child) not in ("extLst", ""):
-                self._report(where, f"A row holds cells, not {local(child)!r}.")
+                self._report(where, f"A row can hold only cells, not {local(child)!r}.")
         for column, rule in self.causality.end_of_row():
             self._report(f"{get_column_letter(column)}{digits}", rule)
 
@@ -117,7 +117,7 @@ class SheetScan:
             self._report(where or f"row {digits}", f"The cell's address {where!r} is not valid in row {digits}.")
             where, column = where or f"row {digits}", self.column + 1
         elif column <= self.column:
-            self._report(where, "The cell does not stand to the right of the one before it.")
+            self._report(where, "The cell must stand to the right of the one before it.")
         self.column = column
         self._extend(column)
         kind = attributes.get("t", "n")
@@ -125,7 +125,7 @@ class SheetScan:
             rule = f"The style {attributes['s']} is not among the workbook's {self.book.n_styles} (cellXfs)."
             self._report(where, rule)
         if not CELL_KEYS.issuperset(attributes):
-            self._report(where, f"A cell has no attribute {sorted(attributes.keys() - CELL_KEYS)[0]!r}.")
+            self._report(where, f"A cell can't have the attribute {sorted(attributes.keys() - CELL_KEYS)[0]!r}.")
         children: dict[str, Element] = {}
         for child in cell:
             name = local(child)
@@ -156,7 +156,7 @@ class SheetScan:
             self._report(where, "The inline text needs the cell type inlineStr.")
         elif kind == "str":
             if "f" not in children:
-                self._report(where, "A text that is no formula's result is stored as an inline or shared string.")
+                self._report(where, "A text that no formula yields must be an inline or shared string.")
             for rule in text_problems(text or ""):
                 self._report(where, rule)
         elif text is None:
@@ -167,7 +167,7 @@ class SheetScan:
 
     def _inline(self, where: str, children: dict[str, Element]) -> None:
         if "f" in children or "v" in children:
-            self._report(where, "A text cell has neither a formula nor a value, whatever its text begins with.")
+            self._report(where, "A cell with an inline text can't have a formula or a value, too.")
         holder = children.get("is")
         texts = [] if holder is None else list(holder.iter(MAIN + "t"))
         if not texts:
@@ -180,7 +180,7 @@ class SheetScan:
         attributes = dict(formula.items())
         kind, text = attributes.get("t", "normal"), formula.text or ""
         if not FORMULA_KEYS.issuperset(attributes):
-            self._report(where, f"A formula has no attribute {sorted(attributes.keys() - FORMULA_KEYS)[0]!r}.")
+            self._report(where, f"A formula can't have the attribute {sorted(attributes.keys() - FORMULA_KEYS)[0]!r}.")
         if kind == "shared" and "ref" not in attributes:
             self._child(where, column, attributes.get("si", ""), text)
             return
@@ -196,7 +196,7 @@ class SheetScan:
                 if kind == "shared":
                     self._master(where, attributes, area)
         elif kind != "normal":
-            self._report(where, f"The formula type {kind!r} is not one that a workbook of ours uses.")
+            self._report(where, f"The formula type {kind!r} is not one that these workbooks use.")
         if not text:
             self._report(where, "The formula has no text.")
             return
@@ -250,7 +250,7 @@ def _value_problem(kind: str, text: str, n_strings: int) -> str | None:
 
 def _number_problem(text: str) -> str | None:
     if not _NUMBER.fullmatch(text):
-        return f"The number {text!r} is not written as one."
+        return f"{text!r} is not a number."
     value = abs(float(text))
     if value > MAX_NUMBER or math.isinf(value):
         return f"The number {text} is larger than Excel's largest, 1.7977E+308."

@@ -55,14 +55,14 @@ def _id_problems(formats: list[Element], ids: list[int | None]) -> Iterator[tupl
     for entry, i in zip(formats, ids, strict=True):
         where = f"numFmt {entry.get('numFmtId')}"
         if i is None or i < FIRST_CUSTOM_FORMAT or ids.count(i) > 1:
-            yield where, f"A number format of one's own has a number of its own from {FIRST_CUSTOM_FORMAT} on."
+            yield where, f"A custom number format needs an id of its own, {FIRST_CUSTOM_FORMAT} or higher."
 
 
 def _count_problems(tree: Element) -> Iterator[tuple[str, str]]:
     for table in tree:
         given = table.get("count")
         if given is not None and number(given) != len(table):
-            yield local(table), f"The table says that it has {given} entries, and has {len(table)}."
+            yield local(table), f"The table's count is {given}, but it has {len(table)} entries."
 
 
 def _is_index(text: str | None, length: int) -> bool:

@@ -94,13 +94,13 @@ def _sheet_problems(sheets: list[Element], relations: Mapping[str, tuple[str, st
 
 def title_problems(title: str) -> Iterator[str]:
     if not 1 <= len(title.encode("utf-16-le")) // 2 <= MAX_TITLE:
-        yield f"A sheet's name has 1 to {MAX_TITLE} characters, not {len(title)}."
+        yield f"A sheet's name must have 1 to {MAX_TITLE} characters; this one has {len(title)}."
     if found := re.search(r"[\[\]:*?/\\\x00-\x1f]", title):
-        yield f"A sheet's name has no {found[0]!r}."
+        yield f"A sheet's name can't contain {found[0]!r}."
     if title.startswith("'") or title.endswith("'"):
-        yield "A sheet's name neither begins nor ends with an apostrophe."
+        yield "A sheet's name can't begin or end with an apostrophe."
     if title.lower() == "history":
-        yield "Excel keeps the sheet name History for itself."
+        yield "Excel reserves the sheet name History."
 
 
 def name_syntax_problem(name: str) -> str | None:
@@ -108,14 +108,14 @@ def name_syntax_problem(name: str) -> str | None:
     if len(name) > MAX_NAME:
         return f"The name has {len(name)} characters; Excel allows {MAX_NAME}."
     if not _NAME.fullmatch(name):
-        return "A name is made of letters, digits, _ . and \\, and doesn't begin with a digit or a dot."
+        return "A name may contain only letters, digits, _ . and \\, and can't begin with a digit or a dot."
     found = _CELL.fullmatch(name)
     if found and column_number(found[1]) <= MAX_COLUMN and int(found[2]) <= MAX_ROW:
-        return "The name reads as a cell."
+        return "The name could be read as a cell."
     if begins_like_r1c1(name):
         return "The name begins like a row or column in R1C1 notation (R1, C1, RC1)."
     if _R1C1_OR_TRUTH.fullmatch(name):
-        return "The name reads as a row or column in R1C1 notation, or as TRUE or FALSE."
+        return "The name could be read as a row or column in R1C1 notation, or as TRUE or FALSE."
     return None
 
 
@@ -130,7 +130,7 @@ def name_problems(tree: Element, n_sheets: int, formulas: FormulaCheck) -> Found
         if not built_in and (problem := name_syntax_problem(name)):
             yield name, problem
         if (name.lower(), scope) in seen:
-            yield name, "Two names are the same, upper and lower case aside."
+            yield name, "Another name is the same, apart from upper and lower case."
         seen.add((name.lower(), scope))
         if scope is not None and (number(scope) is None or int(scope) >= n_sheets):
             yield name, f"The name belongs to sheet {scope}, which is not there."
@@ -167,13 +167,16 @@ def _calculation_problems(settings: list[Element]) -> Found:
         return
     entry = settings[0]
     if is_true(entry.get("fullCalcOnLoad")) or is_true(entry.get("forceFullCalc")):
-        yield "calcPr", "The workbook asks for a full calculation on opening; its cached values are there to be shown."
+        yield "calcPr", "The workbook asks for a full calculation on opening, which its cached values make needless."
     if entry.get("calcMode", "auto") != "auto":
         yield "calcPr", f"The calculation mode is {entry.get('calcMode')!r}, not 'auto'."
     if is_true(entry.get("iterate")):
         yield "calcPr", "Iterative calculation hides circular references."
     if (calc_id := number(entry.get("calcId"))) is None or calc_id < CURRENT_CALC_ID:
-        yield "calcPr", f"calcId is {entry.get('calcId')}; below {CURRENT_CALC_ID} Excel calculates all on opening."
+        yield (
+            "calcPr",
+            f"calcId is {entry.get('calcId')}; below {CURRENT_CALC_ID}, Excel recalculates all on opening.",
+        )
 
 
 def string_texts(tree: Element) -> Iterator[tuple[int, Element]]:

@@ -5,32 +5,31 @@ to OpenAI's names (`sheetgpt.gpt2.config`). Never reads a pickle. Float32 tensor
 """
 
 import difflib
-import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import hub
+from sheetgpt.gpt2 import foreign, hub
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.mapped import release
+from sheetgpt.gpt2.stopping import GENERATION, stop_ids
+from sheetgpt.gpt2.weight_files import INDEX, ITEM_BYTES, WEIGHTS, Tensor, shards, tensors_of
 from sheetgpt.text import tokenizer
-from sheetgpt.text.tokenizer import Tokenizer, read_json
+from sheetgpt.text.chat import TEMPLATE_FILE, Chat, chat_in
+from sheetgpt.text.json_file import is_file, read_json
+from sheetgpt.text.tokenizer import Tokenizer
 
 DEFAULT = "fairytale"
 BUNDLED = Path(__file__).parent.parent / "models"
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
+HEAD = "lm_head.weight"
 CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
-ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
-MASKS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # constants that older files carry; c_attn.bias is a weight
 
 
 @dataclass(frozen=True)
@@ -41,31 +40,31 @@ class Checkpoint:
     config: GPT2Config
     params: dict[str, NDArray[np.float32]]
     tokenizer: Tokenizer | None
+    chat: Chat | None = None  # what its chat template puts around what a user says
     source: str = ""  # what `load` was given: a workbook remembers it
+    files: tuple[str, ...] = ()  # its own, which nothing may be written over
+    stop_ids: tuple[int, ...] = ()  # after one of these nothing more is written
+    notes: tuple[str, ...] = ()  # what a person should know: what was left out, or read differently than it says
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """One tensor as a file holds it: raw little-endian bytes, mapped, not yet read."""
-
-    file: str
-    dtype: str
-    shape: tuple[int, ...]
-    raw: NDArray[np.uint8]
+def _fits(config: GPT2Config) -> None:
+    """Takes any model."""
 
 
 def load(
     model: str | os.PathLike[str] = DEFAULT,
     *,
     quiet: bool = False,
-    check: Callable[[GPT2Config], None] = lambda config: None,
+    check: Callable[[GPT2Config], None] = _fits,
+    needs_text: bool = True,
 ) -> Checkpoint:
     """The checkpoint of a bundled name, a folder or .safetensors file, or a name on the Hugging Face hub.
 
-    `check` may refuse a config by raising SheetGPTError, before a hub's model is downloaded.
+    `check` may refuse a config by raising SheetGPTError, before its weights are downloaded or read. A tokenizer that
+    sheetgpt can't read is refused, too; without `needs_text` it is left out, and a note says why.
     """
     name = os.fspath(model)
-    path = Path(os.path.abspath(os.path.expanduser(name)))
+    path = _whole_path(name)
     if name in bundled():
         weights = _weights_in(BUNDLED / name)
     elif os.path.isfile(path):
@@ -78,7 +77,41 @@ def load(
         weights = _from_hub(name, quiet, check)
     else:
         raise _unknown(name)
-    return replace(_load_files(name, weights), source=os.fspath(model))
+    return replace(
+        _load_files(name, weights, check, needs_text), source=os.fspath(model), files=own_files(weights.parent)
+    )
+
+
+def _whole_path(name: str) -> Path:
+    path = os.path.expanduser(name)
+    try:
+        return Path(os.path.abspath(path))
+    except OSError:  # the current folder is gone, and nothing can be found in there
+        return Path(path)
+
+
+def found_files(model: str | os.PathLike[str]) -> tuple[str, ...]:
+    """`own_files` of what `load` would take, without loading it; none where it isn't on this computer."""
+    name = os.fspath(model)
+    path = os.path.expanduser(name)
+    if name in bundled():
+        return own_files(BUNDLED / name)
+    if os.path.exists(path):
+        return own_files(Path(path) if os.path.isdir(path) else Path(path).parent)
+    folder = hub.cached_folder(name) if hub.is_hub_name(name) else None
+    return () if folder is None else own_files(folder)
+
+
+def load_cached(name: str, needs_text: bool = True) -> Checkpoint:
+    """The checkpoint of a name on the hub from the cache of what was downloaded before: nobody is asked."""
+    weights = _from_hub(name, True, _fits, ask=False)
+    return replace(_load_files(name, weights, _fits, needs_text), source=name, files=own_files(weights.parent))
+
+
+def own_files(folder: Path) -> tuple[str, ...]:
+    """What a checkpoint in this folder consists of."""
+    names = ("config.json", "generation_config.json", INDEX, *tokenizer.FILES)
+    return (*(str(folder / name) for name in names), *(str(path) for path in folder.glob("*.safetensors")))
 
 
 def bundled() -> list[str]:
@@ -104,6 +137,7 @@ def _unknown(name: str) -> SheetGPTError:
 
 
 def _checked_file(path: Path) -> Path:
+    foreign.check_whole(path.parent, path)
     if path.suffix in PICKLES:
         raise SheetGPTError(f"{path} is a {path.suffix} file, which can run code when it is loaded: {CONVERT}")
     if path.suffix != ".safetensors" and path.name != INDEX:
@@ -114,8 +148,9 @@ def _checked_file(path: Path) -> Path:
 def _weights_in(folder: Path) -> Path:
     """The folder's weights: one file, or the index of its shards."""
     for name in (WEIGHTS, INDEX):
-        if (folder / name).is_file():
+        if is_file(folder / name):
             return folder / name
+    foreign.check_whole(folder)
     names = sorted(path.name for path in folder.iterdir())
     pickles = [name for name in names if name.endswith(PICKLES)]
     if pickles:
@@ -125,22 +160,25 @@ def _weights_in(folder: Path) -> Path:
     raise SheetGPTError(f"{folder} has no weights: expected {WEIGHTS} or {INDEX}{hint}.")
 
 
-def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None]) -> Path:
+def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None], ask: bool = True) -> Path:
     """The weights in the hub's cache; the rest lies beside them. Weights come last: they take the time."""
     with hub.progress(quiet):
-        model = hub.open_model(name)
+        model = hub.open_model(name, ask)
         config = hub.download(model, "config.json")
         if config is None:
             raise SheetGPTError(f"{model.repo} has no config.json, which gives the model's shapes.")
         check(read_config(config))  # refuses before the weights are downloaded, read_config another architecture
         hub.download(model, "tokenizer.json", needed=False)
-        for file in tokenizer.FILES[1:]:
+        for file in (*tokenizer.FILES[1:], GENERATION, TEMPLATE_FILE):
             needed = file in ("vocab.json", "merges.txt") and not (config.parent / "tokenizer.json").exists()
             hub.download(model, file, needed=needed)
+        if not any((config.parent / file).exists() for file in ("tokenizer.json", "vocab.json")):
+            for file in tokenizer.OTHER_FILES:  # to name the kind
+                hub.download(model, file, needed=False)
         weights = hub.download(model, WEIGHTS)
         if weights is None:
             weights = hub.download(model, INDEX)
-            for shard in _shards(weights) if weights else ():
+            for shard in shards(weights) if weights else ():
                 if hub.download(model, shard) is None:
                     raise SheetGPTError(f"{model.repo} has no {shard}, though its {INDEX} lists it.")
         if weights is None:
@@ -153,35 +191,44 @@ def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None]) -> Pa
 
 def read_config(path: Path) -> GPT2Config:
     """GPT2Config of a config.json; its refusals name the file."""
-    if not path.is_file():
+    if not is_file(path):
         raise SheetGPTError(f"{path.parent} has no config.json, which gives the model's shapes; put it there.")
     content = read_json(path)
+    foreign.check_not_quantised(content, path)
     try:
         return GPT2Config.from_json(content)
     except SheetGPTError as error:
         raise SheetGPTError(f"{path.parent} can't be built: {error}") from None
 
 
-def _load_files(name: str, weights: Path) -> Checkpoint:
+def _load_files(name: str, weights: Path, check: Callable[[GPT2Config], None], needs_text: bool) -> Checkpoint:
     folder = weights.parent
     config = read_config(folder / "config.json")
-    tensors = _read_shards(weights) if weights.name == INDEX else _collect([weights])
+    check(config)
+    tensors = tensors_of(weights)
     params, config = _params(tensors, config, weights)
-    found = Tokenizer.load(folder)
-    if found and found.n_vocab > config.n_vocab:
-        last = found.n_vocab - 1
-        raise SheetGPTError(
-            f"The tokenizer in {folder} has ids up to {last} ({found.token_text(last)!r}), but config.json says "
-            f"vocab_size {config.n_vocab}: one of the two belongs to another model."
-        )
-    return Checkpoint(name, config, params, found)
+    notes = foreign.left_out([name for name in tensors if name != HEAD], weights)
+    found = None
+    try:
+        found = Tokenizer.load(folder, config.n_vocab)
+    except SheetGPTError as error:
+        if needs_text:
+            raise
+        notes += (f"The tokenizer is left out. {error}",)
+    generation = read_json(folder / GENERATION) if is_file(folder / GENERATION) else None
+    ends, more = stop_ids(read_json(folder / "config.json"), generation, config.n_vocab, found, folder)
+    notes += (*(found.notes if found else ()), *more)
+    # `transformers` puts no tokens of the tokenizer's own around a text that its template has wrapped
+    chat = chat_in(folder) if found and not (found.prefix or found.suffix) else None
+    return Checkpoint(name, config, params, found, chat, stop_ids=ends, notes=notes)
 
 
 def _params(
     tensors: Mapping[str, Tensor], config: GPT2Config, weights: Path
 ) -> tuple[dict[str, NDArray[np.float32]], GPT2Config]:
     """Checked tensors under OpenAI's names; `tied` is what the tensors say, where config.json says otherwise."""
-    if "lm_head.weight" in tensors:
+    foreign.check_names(tensors, weights)
+    if HEAD in tensors:
         config = replace(config, tied=False)
     shapes = config.parameter_shapes()
     names = {_hugging_face_name(name): name for name in shapes}
@@ -193,7 +240,7 @@ def _params(
             f"{weights} has no tensor {missing[0]!r}{more}; config.json calls for one of shape {shape}."
         )
     for name, tensor in tensors.items():
-        if name not in names:
+        if name not in names and foreign.belongs_to_body(name):
             raise SheetGPTError(
                 f"{tensor.file} has a tensor {name!r} of shape {list(tensor.shape)}, which does not "
                 f"belong to the GPT-2 of {config.n_layer} layers that config.json describes."
@@ -237,70 +284,3 @@ def _widened(name: str, tensor: Tensor, shape: tuple[int, ...]) -> NDArray[np.fl
         raise SheetGPTError(f"{tensor.file}: tensor {name!r} holds {values[at]} at {place}; expected finite numbers.")
     release(values)
     return values.reshape(shape)
-
-
-def _shards(index: Path) -> list[str]:
-    """File names in an index, which must lie beside it."""
-    files = read_json(index).get("weight_map")
-    if not isinstance(files, dict) or not files:
-        raise SheetGPTError(f"{index} has no 'weight_map', which gives the file of each tensor.")
-    for tensor, file in files.items():
-        if not isinstance(file, str) or not re.fullmatch(r"[\w.-]+\.safetensors", file):
-            raise SheetGPTError(f"{index} puts {tensor!r} into {file!r}; expected the name of a .safetensors file.")
-    return sorted(set(files.values()))
-
-
-def _read_shards(index: Path) -> dict[str, Tensor]:
-    paths = [index.parent / file for file in _shards(index)]
-    for path in paths:
-        if not path.is_file():
-            raise SheetGPTError(f"{path} is missing, though {INDEX} lists it: fetch it again.")
-    return _collect(paths)
-
-
-def _collect(paths: list[Path]) -> dict[str, Tensor]:
-    """The files' tensors without the prefix `transformer.` and without mask buffers."""
-    tensors: dict[str, Tensor] = {}
-    for path in paths:
-        for full_name, tensor in _read_safetensors(path):
-            name = full_name.removeprefix("transformer.")
-            if MASKS.fullmatch(name):
-                continue
-            if name in tensors:
-                raise SheetGPTError(
-                    f"{path} has the tensor {name!r}, which {tensors[name].file} has too; there must be only one."
-                )
-            tensors[name] = tensor
-    return tensors
-
-
-def _read_safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Tensors of a file: 8 bytes, the header's length; the header in JSON; the tensors' bytes."""
-    try:
-        data = np.asarray(np.memmap(path, np.uint8, mode="r"))
-        length = int.from_bytes(data[:8].tobytes(), "little")
-        header = json.loads(data[8 : 8 + length].tobytes())
-        entries = [(name, _entry(entry)) for name, entry in header.items() if name != "__metadata__"]
-    except OSError as error:
-        raise SheetGPTError(f"{path} can't be read: {error.strerror or error}.") from None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise SheetGPTError(
-            f"{path} is not a safetensors file, or only the beginning of one: fetch it again."
-        ) from None
-    for name, (dtype, shape, start, end) in entries:
-        raw = data[8 + length + start : 8 + length + end]
-        wanted = int(np.prod(shape, dtype=object)) * ITEM_BYTES.get(dtype, 0)
-        if wanted and len(raw) != wanted:
-            raise SheetGPTError(
-                f"{path} is cut short or damaged: tensor {name!r} of {dtype} {list(shape)} takes "
-                f"{wanted} bytes, and only {len(raw)} are there. Fetch it again."
-            )
-        yield name, Tensor(str(path), dtype, shape, raw)
-
-
-def _entry(entry: Mapping[str, Any]) -> tuple[str, tuple[int, ...], int, int]:
-    start, end = entry["data_offsets"]
-    shape = tuple(entry["shape"])
-    if not all(type(n) is int and n >= 0 for n in (*shape, start, end)):
-        raise ValueError("no offsets")
-    return str(entry["dtype"]), shape, start, end

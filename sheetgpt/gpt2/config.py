@@ -12,6 +12,11 @@ from sheetgpt.errors import SheetGPTError
 
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh", "gelu", "relu")
 
+# Bounds beyond which no workbook can be: a worksheet's rows, and what 4 GiB of file hold (`workbook.limits`).
+MAX_SIZE = 1_048_576
+MAX_HEADS = 10_000  # GPT-2 XL has 1,200
+MAX_PARAMS = 5_000_000_000
+
 LOOKED_UP = ("wte", "wpe", "lm_head")  # matrices of which a row is a token or a position, not a column a neuron
 
 
@@ -33,18 +38,36 @@ class GPT2Config:
         for field in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"):
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise SheetGPTError(f"The config's {field} must be a whole number of at least 1, not {value!r}.")
+                raise SheetGPTError(f"The config's {field} must be a whole number of at least 1, not {value!r:.80}.")
+            if value > MAX_SIZE:
+                raise SheetGPTError(
+                    f"The config's {field} {str(value)[:80]} is too large: a worksheet has {MAX_SIZE:,} rows for it."
+                )
+        self._check_extent()
         if self.n_embd % self.n_head:
             raise SheetGPTError(
                 f"The config's n_embd {self.n_embd} can't be divided among {self.n_head} heads (n_head)."
             )
         if self.activation_function not in ACTIVATIONS:
             raise SheetGPTError(
-                f"The config's activation_function {self.activation_function!r} is not one of {', '.join(ACTIVATIONS)}."
+                f"The config's activation_function {self.activation_function!r:.80} is not one of "
+                f"{', '.join(ACTIVATIONS)}."
             )
         epsilon = self.layer_norm_epsilon
         if not isinstance(epsilon, int | float) or isinstance(epsilon, bool) or not 0 < epsilon < 1:
-            raise SheetGPTError(f"The config's layer_norm_epsilon must lie between 0 and 1, not {epsilon!r}.")
+            raise SheetGPTError(f"The config's layer_norm_epsilon must lie between 0 and 1, not {epsilon!r:.80}.")
+
+    def _check_extent(self) -> None:
+        """Before anything is made of every layer, head or weight: a damaged number may ask for any amount of it."""
+        if self.n_layer * self.n_head > MAX_HEADS:
+            raise SheetGPTError(
+                f"The config's {self.n_layer:,} layers (n_layer) of {self.n_head:,} heads (n_head) are more than "
+                f"{MAX_HEADS:,} heads, too many for a workbook."
+            )
+        if self.n_params > MAX_PARAMS:
+            raise SheetGPTError(
+                f"The config's shapes come to {self.n_params:,} parameters; no workbook holds more than {MAX_PARAMS:,}."
+            )
 
     @property
     def head_size(self) -> int:
@@ -57,13 +80,9 @@ class GPT2Config:
 
     @property
     def n_params(self) -> int:
-        total = 0
-        for shape in self.parameter_shapes().values():
-            size = 1
-            for length in shape:
-                size *= length
-            total += size
-        return total
+        d, inner = self.n_embd, self.n_inner
+        block = 4 * d * d + 4 * d + 2 * d * inner + inner + d + 4 * d
+        return (self.n_vocab * (1 if self.tied else 2) + self.n_positions + 2) * d + self.n_layer * block
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Every tensor of the checkpoint in its order; matrices are [in, out]."""
@@ -95,7 +114,7 @@ class GPT2Config:
         """From Hugging Face's `config.json`; refuses what would compute something other than GPT-2."""
         kind = config.get("model_type", "gpt2")
         if kind != "gpt2":
-            raise SheetGPTError(f"config.json says model_type {kind!r}; sheetgpt builds 'gpt2' models only.")
+            raise SheetGPTError(f"config.json says model_type {kind!r:.80}; sheetgpt builds 'gpt2' models only.")
         switches = {
             "scale_attn_weights": True,
             "scale_attn_by_inverse_layer_idx": False,
@@ -103,12 +122,15 @@ class GPT2Config:
         }
         for key, expected in switches.items():
             if config.get(key, expected) is not expected:
-                raise SheetGPTError(f"config.json says {key} {config[key]!r}; sheetgpt expects {expected!r}.")
+                raise SheetGPTError(f"config.json says {key} {config[key]!r:.80}; sheetgpt expects {expected!r}.")
         sizes = {"n_vocab": "vocab_size", "n_positions": "n_positions", "n_embd": "n_embd"}
         sizes |= {"n_layer": "n_layer", "n_head": "n_head"}
         missing = [key for key in sizes.values() if key not in config]
         if missing:
             raise SheetGPTError(f"config.json has no {missing[0]!r}, which the model's shapes depend on.")
+        tied = config.get("tie_word_embeddings", True)
+        if type(tied) is not bool:
+            raise SheetGPTError(f"config.json says tie_word_embeddings {tied!r:.80}; expected true or false.")
         width: Any = config["n_embd"]
         inner: Any = config.get("n_inner")
         if inner is None and isinstance(width, int):
@@ -118,5 +140,5 @@ class GPT2Config:
             n_inner=inner,
             layer_norm_epsilon=config.get("layer_norm_epsilon", 1e-5),
             activation_function=config.get("activation_function", "gelu_new"),
-            tied=config.get("tie_word_embeddings", True) is not False,
+            tied=tied,
         )

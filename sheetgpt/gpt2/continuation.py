@@ -7,7 +7,7 @@ It computes in the parameters' own dtype and copies none of them: a workbook's n
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -70,15 +70,15 @@ def continue_ids(
     ids: Sequence[int],
     sampling: Sampling,
     new_tokens: int,
-    stop_id: int | None = None,
+    stop_ids: Container[int] = (),
 ) -> Iterator[Choice]:
-    """The choices that follow `ids`, one at a time: `new_tokens` of them, or fewer when one is `stop_id`.
+    """The choices that follow `ids`, one at a time: `new_tokens` of them, or fewer when one is in `stop_ids`.
 
     Raises SheetGPTError, before anything is computed, for ids that the model lacks and for more tokens than positions.
     """
     check_ids(ids, config)
     check_whole("new_tokens", new_tokens, 0, config.n_positions - len(ids))
-    return _choices(params, config, ids, sampling, new_tokens, stop_id)
+    return _choices(params, config, ids, sampling, new_tokens, stop_ids)
 
 
 def _choices(
@@ -87,13 +87,13 @@ def _choices(
     ids: Sequence[int],
     sampling: Sampling,
     new_tokens: int,
-    stop_id: int | None,
+    stop_ids: Container[int],
 ) -> Iterator[Choice]:
     cache = Cache(config, len(ids) + new_tokens, params["wte"].dtype)
     for u in uniforms(sampling.seed, new_tokens):
         choice = choose(advance(params, config, ids, cache), sampling, u)
         yield choice
-        if choice.id == stop_id:
+        if choice.id in stop_ids:
             return
         ids = [choice.id]
 

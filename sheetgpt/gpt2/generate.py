@@ -5,7 +5,7 @@ The rules of the choice stand in `sheetgpt.gpt2.sampling`, the arithmetic in `sh
 
 import codecs
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.continuation import continue_ids, window
 from sheetgpt.gpt2.sampling import Choice, Sampling
-from sheetgpt.text.tokenizer import END_OF_TEXT, Tokenizer, stop_id
+from sheetgpt.text.hugging_face import END_OF_TEXT
+from sheetgpt.text.tokenizer import Tokenizer
 
 DEFAULT_PROMPT = "Once upon a time there was a"
 
@@ -36,6 +37,7 @@ def generate(
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     new_tokens: int = 16,
     temperature: float = 1.0,
     top_k: int = 40,
@@ -46,16 +48,18 @@ def generate(
 ) -> Generation:
     """The prompt's continuation of up to `new_tokens` tokens, the same for the same seed.
 
-    `model` is what `load` takes, or a Checkpoint; `prompt` goes through its tokenizer, `ids` takes its place.
+    `model` is what `load` takes, or a Checkpoint. `prompt` goes through its tokenizer; `ids` takes its place, or `chat`
+    (what a user says), which the model's chat template wraps.
     Temperature 0 takes the likeliest token each time. Of `context` tokens (default: the model's positions) the new ones
-    get `new_tokens`; a prompt that is longer than the rest loses its oldest. It ends early with `<|endoftext|>`.
+    get `new_tokens`; a prompt that is longer than the rest loses its oldest. It ends early with one of the checkpoint's
+    `stop_ids`, such as `<|endoftext|>`.
 
     `dtype=numpy.float32` reads the weights where they lie; float64 first makes a copy of them, 8 bytes a parameter
     (1.0 GB for GPT-2 small). Raises SheetGPTError for bad input.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    checkpoint = model if isinstance(model, Checkpoint) else load(model, needs_text=ids is None)
     sampling = Sampling(temperature, top_k, top_p, seed)
-    given = prompt_ids(checkpoint, prompt, ids)
+    given = prompt_ids(checkpoint, prompt, ids, chat)
     kept = window(given, checkpoint.config, new_tokens, context)
     steps = tuple(_choices(checkpoint, kept, sampling, new_tokens, dtype))
     chosen = [step.id for step in steps]
@@ -75,6 +79,7 @@ def stream(
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     new_tokens: int = 16,
     temperature: float = 1.0,
     top_k: int = 40,
@@ -87,15 +92,26 @@ def stream(
 
     A token may end inside a character; its bytes then wait for the rest. The texts add up to `generate`'s completion.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load(model)
+    checkpoint = model if isinstance(model, Checkpoint) else load(model, needs_text=ids is None)
     sampling = Sampling(temperature, top_k, top_p, seed)
-    kept = window(prompt_ids(checkpoint, prompt, ids), checkpoint.config, new_tokens, context)
-    return with_text(checkpoint.tokenizer, _choices(checkpoint, kept, sampling, new_tokens, dtype), new_tokens)
+    kept = window(prompt_ids(checkpoint, prompt, ids, chat), checkpoint.config, new_tokens, context)
+    choices = _choices(checkpoint, kept, sampling, new_tokens, dtype)
+    return with_text(checkpoint.tokenizer, choices, new_tokens, checkpoint.stop_ids)
 
 
-def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | None) -> list[int]:
+def prompt_ids(
+    checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | None, chat: str | None = None
+) -> list[int]:
     """The prompt's token ids, from text or as given; without either, the default's. No text is `<|endoftext|>`."""
     tokenizer = checkpoint.tokenizer
+    if chat is not None:
+        if prompt is not None or ids is not None:
+            raise SheetGPTError("Give only one of chat, prompt and ids.")
+        if checkpoint.chat is None:
+            raise SheetGPTError(
+                f"{checkpoint.name} has no chat template that fixed texts can stand for: give a prompt."
+            )
+        prompt = checkpoint.chat.wrap(chat)
     if ids is not None:
         if prompt is not None:
             raise SheetGPTError("Give a prompt or ids, not both.")
@@ -104,26 +120,22 @@ def prompt_ids(checkpoint: Checkpoint, prompt: str | None, ids: Sequence[int] | 
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as ids.")
     if not isinstance(prompt, str | None):
         raise SheetGPTError(f"The prompt is a {type(prompt).__name__}: give a text, or token ids as ids=[1, 2, 3].")
-    found = tokenizer.encode(DEFAULT_PROMPT if prompt is None else prompt)
-    if found:
-        return found
-    end = stop_id(tokenizer)
-    if end is None:
+    found = tokenizer.encode(DEFAULT_PROMPT if prompt is None else prompt) or list(tokenizer.empty)
+    if not found:
         raise SheetGPTError(
             f"The prompt is empty, and {checkpoint.name} has no {END_OF_TEXT} to begin a text with: give a prompt."
         )
-    return [end]
+    return found
 
 
 def with_text(
-    tokenizer: Tokenizer | None, choices: Iterable[Choice], new_tokens: int
+    tokenizer: Tokenizer | None, choices: Iterable[Choice], new_tokens: int, stop_ids: Container[int]
 ) -> Iterator[tuple[int, str, Choice]]:
     """Each choice with its id and the characters that it completes; the last of them gives up what is left over."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    stop = stop_id(tokenizer)
     for n, choice in enumerate(choices, 1):
         data = tokenizer.token_bytes(choice.id) if tokenizer else b""
-        yield choice.id, decoder.decode(data, final=n == new_tokens or choice.id == stop), choice
+        yield choice.id, decoder.decode(data, final=n == new_tokens or choice.id in stop_ids), choice
 
 
 def _choices(
@@ -132,4 +144,4 @@ def _choices(
     if dtype not in (np.float32, np.float64):
         raise SheetGPTError(f"The evaluator computes in numpy.float32 or numpy.float64, not in {dtype!r}.")
     params = {name: np.asarray(tensor, dtype) for name, tensor in checkpoint.params.items()}
-    return continue_ids(params, checkpoint.config, ids, sampling, new_tokens, stop_id(checkpoint.tokenizer))
+    return continue_ids(params, checkpoint.config, ids, sampling, new_tokens, checkpoint.stop_ids)

@@ -29,6 +29,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but
 )
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2 import foreign
 
 ALIASES = {
     "gpt2": "openai-community/gpt2",
@@ -56,10 +57,16 @@ def is_hub_name(name: str) -> bool:
     return name in ALIASES or (bool(re.fullmatch(f"{part}/{part}", name)) and ".." not in name and "--" not in name)
 
 
-def open_model(name: str) -> HubModel:
-    """The model's newest commit; without a network, the newest in the cache."""
+def open_model(name: str, ask: bool = True) -> HubModel:
+    """The model's newest commit; without a network, or where nobody is to be asked, the newest in the cache."""
     repo = ALIASES.get(name, name)
+    if not ask and _cached_commit(repo) is None:
+        raise SheetGPTError(
+            f"{repo} isn't in the cache {constants.HF_HUB_CACHE}, and the hub is asked only for a model that you name."
+        )
     try:
+        if not ask:
+            return _cached(repo, "the hub is asked only for a model that you name")
         if constants.HF_HUB_OFFLINE:
             return _cached(repo, "HF_HUB_OFFLINE is set")
         meta = _metadata(repo, "main", "config.json")
@@ -68,13 +75,18 @@ def open_model(name: str) -> HubModel:
     except (OSError, HTTP_ERROR) as error:
         return _cached(repo, f"{constants.ENDPOINT} doesn't answer ({_brief(error)})")
     if meta is None:
-        raise SheetGPTError(
-            f"{repo} on {constants.ENDPOINT} has no config.json, so it isn't a model that sheetgpt can read."
-        )
+        raise SheetGPTError(_no_config(repo))
     commit = meta.commit_hash or ""
     if not re.fullmatch("[0-9a-f]{40}", commit):
         raise SheetGPTError(f"{constants.ENDPOINT} (HF_ENDPOINT) doesn't answer as a Hugging Face hub does.")
     return HubModel(repo, commit)
+
+
+def _no_config(repo: str) -> str:
+    adapters = foreign.ADAPTERS[0]
+    if has_file(HubModel(repo, "main"), adapters):
+        return foreign.only_adapters(f"{adapters} of {repo}")
+    return f"{repo} on {constants.ENDPOINT} has no config.json, so it isn't a model that sheetgpt can read."
 
 
 def download(model: HubModel, filename: str, *, needed: bool = True) -> Path | None:
@@ -177,9 +189,15 @@ def _cached(repo: str, reason: str) -> HubModel:
     return HubModel(repo, commit, offline=reason)
 
 
+def cached_folder(name: str) -> Path | None:
+    """Where the cache has a model's files."""
+    config = try_to_load_from_cache(ALIASES.get(name, name), "config.json", cache_dir=constants.HF_HUB_CACHE)
+    return Path(config).parent if isinstance(config, str) else None
+
+
 def _cached_commit(repo: str) -> str | None:
-    config = try_to_load_from_cache(repo, "config.json", cache_dir=constants.HF_HUB_CACHE)
-    return Path(config).parent.name if isinstance(config, str) else None
+    folder = cached_folder(repo)
+    return None if folder is None else folder.name
 
 
 def _fetch_blob(model: HubModel, filename: str, etag: str, size: int) -> None:

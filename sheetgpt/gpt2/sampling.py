@@ -17,7 +17,7 @@
   (b < m: shares like 3/4, where several logits are equal), and any other running total is met with odds of 1e-14.
 - top_k_mass is the share of the whole vocabulary's softmax that the k hold (1 at temperature 0), and
   kept_share = top_k_mass * kept_mass that of the kept ones.
-- After a chosen `<|endoftext|>` nothing more is chosen; its id is part of the ids.
+- After a chosen token that ends a text, such as `<|endoftext|>`, nothing more is chosen; its id is part of the ids.
 - Window: a context of C columns and N new tokens keep the prompt's last C - N tokens; positions count from 0 there.
 
 Hugging Face's TopKLogitsWarper and TopPLogitsWarper give the same distribution, except that the first keeps every

@@ -9,7 +9,7 @@ from rich.table import Table
 from sheetgpt.inspection.attention import MEASURES, head_table, pattern
 from sheetgpt.look.printing import heat_map, sentences
 from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, ids_of
-from sheetgpt.progress import printer
+from sheetgpt.screen import printer
 from sheetgpt.sheets.attention_layout import NONE
 from sheetgpt.sheets.attention_words import IN_WORDS
 from sheetgpt.sheets.choosers import whole_now

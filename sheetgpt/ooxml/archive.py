@@ -4,7 +4,6 @@ Deterministic: entries carry no clock. ZIP64 records are written only where a si
 some readers refuse a needless one. Format: PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.
 """
 
-import shutil
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -15,18 +14,20 @@ from typing import BinaryIO
 from zlib_ng import zlib_ng
 
 LIMIT = 0xFFFFFFFF
+COPIED = 1 << 20  # bytes at a time
 DOS_DATE = (1 << 5) | 1  # 1980-01-01, the first day that a zip file can name
 
 
 @dataclass(frozen=True)
 class Part:
-    """One compressed entry: its name in the package and the file that holds its raw deflate stream."""
+    """One compressed entry: its name in the package and the file that holds its raw deflate stream, from `start` on."""
 
     name: str
     data: Path
     crc: int
     size: int
     packed: int
+    start: int = 0
 
 
 def compress(name: str, chunks: Iterable[bytes], target: Path, large: bool = False) -> Part:
@@ -55,7 +56,9 @@ def assemble(parts: Sequence[Part], target: BinaryIO) -> None:
         offset = target.tell()
         target.write(_local_header(part))
         with part.data.open("rb") as data:
-            shutil.copyfileobj(data, target, 1 << 20)
+            data.seek(part.start)
+            for done in range(0, part.packed, COPIED):
+                target.write(data.read(min(COPIED, part.packed - done)))
         directory.append(_directory_entry(part, offset))
     start = target.tell()
     for entry in directory:

@@ -7,14 +7,11 @@ Knows OOXML (ECMA-376), knows nothing of GPT-2.
 
 import datetime
 import io
-import multiprocessing
 import os
 import re
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +25,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml import archive
+from sheetgpt.ooxml import archive, unfinished, workers
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.ooxml.xml import escape, written
 
@@ -139,104 +136,98 @@ class Book:
     def save(self, target: Path, progress: Progress | None = None) -> None:
         """Writes the package; `progress` is called after each sheet, and now and then during a large one."""
         self.workbook.active = 0
+        frame = self._frame()
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-                parts = self._parts(Path(scratch), progress or (lambda written: None))
-                whole = Path(scratch) / "whole"
+            with unfinished.whole(target) as whole:
+                parts = self._parts(frame, whole.parent, progress or (lambda written: None))
                 with whole.open("wb") as out:
                     archive.assemble(parts, out)
-                os.replace(whole, target)
         except OSError as error:
             raise SheetGPTError(f"The workbook {target} can't be written: {error.strerror or error}.") from error
 
-    def _parts(self, folder: Path, progress: Progress) -> list[archive.Part]:
-        """Every part of the package, compressed, in openpyxl's order."""
+    def _frame(self) -> io.BytesIO:
+        """The package without rows. openpyxl puts each sheet into a temporary file on the way."""
         buffer = io.BytesIO()
-        self.workbook.save(buffer)
+        with unfinished.said_of_room():
+            self.workbook.save(buffer)
+        return buffer
+
+    def _parts(self, frame: io.BytesIO, folder: Path, progress: Progress) -> list[archive.Part]:
+        """Every part of the package, compressed, in openpyxl's order."""
         numbered = {
             f"xl/worksheets/sheet{self.workbook.sheetnames.index(s.frame.title) + 1}.xml": s for s in self.sheets
         }
-        jobs: list[tuple[str, Path, bytes, Sheet | None]] = []
-        with zipfile.ZipFile(buffer) as frame:
-            for i, name in enumerate(frame.namelist()):
-                jobs.append((name, folder / str(i), _clockless(name, frame.read(name)), numbered.get(name)))
+        jobs: list[Job] = []
+        with zipfile.ZipFile(frame) as package:
+            for i, name in enumerate(package.namelist()):
+                jobs.append((name, folder / str(i), _clockless(name, package.read(name)), numbered.get(name)))
         done = {}
-        for part, so_far in _run(jobs):
-            if part is not None:
-                done[part.name] = part
-            if so_far is not None:
-                progress(so_far)
+        with closing(_run(jobs)) as news:
+            for part, so_far in news:
+                if part is not None:
+                    done[part.name] = part
+                if so_far is not None:
+                    progress(so_far)
         return [done[name] for name, *_ in jobs]
 
 
 Job = tuple[str, Path, bytes, Sheet | None]
-_jobs: Sequence[Job] = ()  # what forked workers inherit: row functions can't be pickled, and arrays shouldn't be
-_cells_done: MutableSequence[int] = []  # a job's cells so far, at its place; shared between the workers
 
 
-def _run(jobs: Sequence[Job]) -> Iterator[tuple[archive.Part | None, Written | None]]:
+def _run(jobs: Sequence[Job]) -> Generator[tuple[archive.Part | None, Written | None], None, None]:
     """Compresses every part: in processes, the largest sheets first, where there is much to do and fork exists.
 
     Yields each part as it is done, and how far all are: with a sheet's part, and by itself while sheets are at work.
     """
-    global _jobs, _cells_done
-    _jobs, _cells_done = jobs, [0] * len(jobs)
     order = sorted(range(len(jobs)), key=lambda i: -_cells(jobs[i]))
-    workers = min(os.cpu_count() or 1, len(jobs))
-    large = sum(map(_cells, jobs)) > MANY_CELLS
-    if not (large and workers > 1 and "fork" in multiprocessing.get_all_start_methods()):
+    n_workers = min(os.cpu_count() or 1, len(jobs))
+    done = [0] * len(jobs)  # cells of each job
+
+    def work(i: int, tell: workers.Tell) -> archive.Part:
+        return _compress(jobs[i], tell)
+
+    try:
+        if sum(map(_cells, jobs)) <= MANY_CELLS or n_workers == 1 or not workers.available():
+            raise workers.CannotStart
+        with closing(workers.run(work, order, n_workers, POLL)) as news:
+            for i, so_far, part in news:
+                done[i] = _cells(jobs[i]) if so_far is None else so_far
+                yield part, _written(jobs, done, i)
+    except workers.CannotStart:
         for i in order:
-            yield _compress(i), _written(i) if jobs[i][3] else None
-        return
-    fork = multiprocessing.get_context("fork")
-    _cells_done = fork.RawArray("q", len(jobs))
-    with ProcessPoolExecutor(workers, fork) as pool:
-        try:
-            waiting = {pool.submit(_compress, i): i for i in order}
-            while waiting:
-                for future in wait(waiting, POLL, FIRST_COMPLETED).done:
-                    i = waiting.pop(future)
-                    yield future.result(), _written(i) if jobs[i][3] else None
-                at_work = next((i for i in waiting.values() if _cells_done[i]), None)
-                if at_work is not None:
-                    yield None, _written(at_work)
-        except (BrokenProcessPool, MemoryError):
-            raise SheetGPTError(
-                "A process that wrote a sheet was ended from outside: if memory ran out, close other programs."
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)  # after an error the sheets that wait are not begun
+            part = work(i, lambda so_far: None)
+            done[i] = _cells(jobs[i])
+            yield part, _written(jobs, done, i)
+    except MemoryError:
+        raise SheetGPTError("Memory ran out while a sheet was written: close other programs.") from None
 
 
 def _cells(job: Job) -> int:
     return job[3].n_cells if job[3] else 0
 
 
-def _written(i: int) -> Written:
-    """How far all jobs are; `i` is the one to name."""
-    sheet = _jobs[i][3]
-    assert sheet is not None
-    n_bytes = sum(target.stat().st_size for _, target, _, _ in _jobs if target.exists())
-    return Written(sheet.frame.title, sum(_cells_done), sum(map(_cells, _jobs)), n_bytes)
+def _written(jobs: Sequence[Job], done: Sequence[int], i: int) -> Written | None:
+    """How far all jobs are; `i` is the one to name, if it is a sheet's."""
+    sheet = jobs[i][3]
+    n_bytes = sum(target.stat().st_size for _, target, _, _ in jobs if target.exists())
+    return Written(sheet.frame.title, sum(done), sum(map(_cells, jobs)), n_bytes) if sheet else None
 
 
-def _compress(i: int) -> archive.Part:
-    name, target, xml, sheet = _jobs[i]
+def _compress(job: Job, tell: workers.Tell) -> archive.Part:
+    name, target, xml, sheet = job
     if sheet is None:
         return archive.compress(name, [xml], target)
-    chunks = _chunked(_filled(xml, replace(sheet, rows=lambda: _counted(i, sheet))))
-    part = archive.compress(name, chunks, target, large=sheet.n_cells > MANY_CELLS)
-    _cells_done[i] = sheet.n_cells
-    return part
+    chunks = _chunked(_filled(xml, replace(sheet, rows=lambda: _counted(sheet, tell))))
+    return archive.compress(name, chunks, target, large=sheet.n_cells > MANY_CELLS)
 
 
-def _counted(i: int, sheet: Sheet) -> Iterator[Row]:
-    """The sheet's rows, noted as they pass: so many of all its rows are so many of its cells, about."""
+def _counted(sheet: Sheet, tell: workers.Tell) -> Iterator[Row]:
+    """The sheet's rows, told of as they pass: so many of all its rows are so many of its cells, about."""
     last = int(re.sub("[A-Z]", "", sheet.last_cell))
     for n, row in enumerate(sheet.rows(), 1):
         yield row
-        _cells_done[i] = sheet.n_cells * min(n, last) // last
+        tell(sheet.n_cells * min(n, last) // last)
 
 
 def _filled(frame: bytes, sheet: Sheet) -> Iterator[bytes]:

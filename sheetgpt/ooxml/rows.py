@@ -15,7 +15,7 @@ from openpyxl.utils import get_column_letter
 Values = NDArray[np.number] | Sequence[str] | Sequence[float] | Sequence[float | str]
 
 
-Sources = str | Sequence[str] | Callable[[], Sequence[str]]
+Sources = str | Sequence[str] | Callable[[], str | Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,10 @@ def compact_numbers(first: int, values: NDArray[np.number]) -> Cells:
     return (Numbers(first, values, 0, compact=True),)
 
 
-def formula(column: int, source: str, value: float | str, style: int = 0, doubt: float = 0.0) -> Cells:
-    """One formula, without its `=`, and the value that it has now."""
+def formula(
+    column: int, source: str | Callable[[], str], value: float | str, style: int = 0, doubt: float = 0.0
+) -> Cells:
+    """One formula, without its `=`, or what makes it, and the value that it has now."""
     return (Formulas(column, source, [value], style, doubt),)
 
 

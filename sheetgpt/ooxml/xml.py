@@ -92,7 +92,9 @@ def _formulas(piece: Formulas, number: int, index: Iterator[int]) -> bytes:
     sources = piece.sources() if callable(piece.sources) else piece.sources
     if not isinstance(sources, str):
         bodies = [b"<f>%b</f>" % escape(source) for source in sources]
-    elif n == 1 or "!" in sources:
+    elif n == 1:
+        bodies = [b"<f>%b</f>" % escape(sources)]
+    elif "!" in sources:
         bodies = [b"<f>%b</f>" % source for source in moved(escape(sources), n)]
     else:
         i, last = next(index), letters(first + n - 1)

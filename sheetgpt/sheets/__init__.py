@@ -46,7 +46,7 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.sheet(s.layout, p)],
-    of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.prompt, s.read, s.shown)]),
+    of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.text(s.layout), s.read, s.shown)]),
     lambda s, p: [embed.sheet(s.layout, p, s.prompt, s.params, s.trace)],
     lambda s, p: [block.sheet(s.layout, p, s.prompt, i, s.params, s.trace) for i in range(s.layout.config.n_layer)],
     lambda s, p: [unembed.output(s.layout, p, s.prompt, s.shown, s.params, s.trace, s.inputs.score_prompt)],

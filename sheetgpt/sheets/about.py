@@ -15,7 +15,7 @@ from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, MODEL
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
-from sheetgpt.sheets.layout import INPUTS, ROUNDING, Layout
+from sheetgpt.sheets.layout import CHAT, INPUTS, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 
@@ -34,8 +34,10 @@ _MEANING = {
     "context": "token columns in this workbook",
     "prompt_bytes": "bytes of text the Tokenizer sheet has rows for; 0: no tokenizer, prompts are token ids",
     "merge_rounds": "merge rounds the Tokenizer sheet has columns for",
-    "end_of_text": "id of <|endoftext|>, after which nothing more is written; -1: there is no such token",
+    "end_of_text": "the token that ends a text: nothing more is written after it; -1: there is none",
     "optional_sheets": "the sheets in this workbook that it could do without: sheetgpt build --sheets, --without",
+    "chat_before": "what the model's chat template puts before what the user says",
+    "chat_after": "and after it; then the model answers",
     "weights": "exact; int8: whole numbers, one scale per neuron; or rounded to this many significant digits",
     "logits_max_difference": "the largest change of a logit by rounding the weights, on the prompt at build time",
     "logits_rms_difference": "the root mean square of these changes",
@@ -63,6 +65,7 @@ _PARTS: list[Part] = [
     ("layer norms", "(2*{n_layer}+1)*2*{n_embd}", lambda c: (2 * c.n_layer + 1) * 2 * c.n_embd),
 ]
 NO_ID = "–"  # in the columns past the text
+NO_TOKEN = -1  # where no token ends a text
 _HEAD: Part = ("lm_head: unembedding", "{n_vocab}*{n_embd}", lambda c: c.n_vocab * c.n_embd)
 
 
@@ -78,6 +81,7 @@ class Built:
     ids: Sequence[int]
     logits: NDArray[Any]
     cost: Cost | None = None  # what rounding the weights changed, where they are not exact
+    text: str = ""  # the prompt in full
 
 
 def sheet(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Sheet:
@@ -101,7 +105,7 @@ def _dress(frame: Worksheet) -> None:
 
 
 def _last_setting(layout: Layout) -> int:
-    return max(area.row for area in layout.model_cells.values())
+    return max(area.last_row for area in layout.model_cells.values())
 
 
 def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Iterator[Row]:
@@ -109,6 +113,8 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
     values: dict[str, Any] = {"model": model, "fingerprint": fingerprint}
     if built.cost is not None:
         values |= dict(zip(ROUNDING, (layout.weights, *astuple(built.cost)), strict=True))
+    if layout.chat is not None:
+        values |= dict(zip(CHAT, map(prompt_cell, astuple(layout.chat)), strict=True))
     yield rows.row(1, rows.text(1, "Model", palette["title"]), height=24)
     yield rows.row(2, rows.text(1, "← Home", palette["link"]))
     heads = ("name", "value", "what it is")
@@ -116,15 +122,13 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
     words = rows.text(5, "At build time; the self-check on Home compares with these", palette["section"])
     yield rows.row(3, *(rows.text(c, head, palette["header"]) for c, head in enumerate(heads, 1)), words)
     for name, area in cells.items():
-        n, value = area.row, values.get(name, getattr(config, name, getattr(layout, name, None)))
-        cell = rows.text(2, value, palette["id"]) if isinstance(value, str) else _number(n, value, palette)
-        yield rows.row(
-            n,
-            rows.text(1, name, palette["name"]),
-            cell,
-            rows.text(3, _MEANING[name], palette["label"]),
-            beside.pop(n, ()),
-        )
+        value = values.get(name, getattr(config, name, getattr(layout, name, None)))
+        lines = (value or (NO_TOKEN,)) if isinstance(value, tuple) else (value,)
+        for n, one in enumerate(lines, area.row):
+            cell = rows.text(2, one, palette["id"]) if isinstance(one, str) else _number(one, palette)
+            title, what = (name, _MEANING[name]) if n == area.row else ("", "this one, too")
+            label, meaning = rows.text(1, title, palette["name"]), rows.text(3, what, palette["label"])
+            yield rows.row(n, label, cell, meaning, beside.pop(n, ()))
     n = _last_setting(layout) + 1
     while n in beside:
         yield rows.row(n, beside.pop(n))
@@ -147,7 +151,7 @@ def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, b
     yield rows.row(n + 1, rows.text(1, "all parameters", palette["name"]), total)
 
 
-def _number(row: int, value: Any, palette: Palette) -> Cells:
+def _number(value: Any, palette: Palette) -> Cells:
     return rows.number(2, int(value) if isinstance(value, bool) else value, palette["id"])
 
 
@@ -164,7 +168,7 @@ def _built_cells(layout: Layout, palette: Palette, built: Built) -> dict[int, Ce
     n = areas["built_n_prompt"].row
     found[n] = _named("their number", n, rows.number(column, len(built.ids), palette["id"]), palette)
     n = areas["built_prompt"].row
-    found[n] = _named("prompt", n, rows.text(column, prompt_cell(built.inputs.prompt), palette["quote"]), palette)
+    found[n] = _named("prompt", n, rows.text(column, prompt_cell(built.text), palette["quote"]), palette)
     for i, (name, value) in enumerate(zip(INPUTS, values, strict=False)):
         n = areas["built_settings"].row + i
         found[n] = _named(name, n, rows.number(column, value, palette["id"]), palette)

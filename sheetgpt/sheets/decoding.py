@@ -3,7 +3,8 @@
 Twin: `utf8.decode`. A token can hold half a character, so decoding works on the bytes of all tokens together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -144,19 +145,36 @@ def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -
     heads = [*enumerate(TOKEN_HEADS, 1), *enumerate(BYTE_HEADS, len(TOKEN_COLUMNS) + 2)]
     yield rows.row(6, *(rows.text(c, head, palette["header"]) for c, head in heads))
     yield rows.row(FIRST - 1, rows.number(layout.column("end").column, 0, palette["index"]))
+    tokens, seen_bytes = (_columns(layout, palette, values, names) for names in (TOKEN_COLUMNS, BYTE_COLUMNS))
     for i in range(max(layout.n_tokens, layout.capacity)):
         cells: list[Cells] = []
         if i < layout.n_tokens:
-            cells += _line(layout, palette, "number", i, token_formulas(layout, i), values)
+            cells += _line(tokens, i, cache(partial(token_formulas, layout, i)))
         if i < layout.capacity:
-            cells += _line(layout, palette, "row", i, byte_formulas(layout, i), values)
+            cells += _line(seen_bytes, i, cache(partial(byte_formulas, layout, i)))
         yield rows.row(FIRST + i, *cells)
 
 
-def _line(
-    layout: DecodingLayout, palette: Palette, first: str, i: int, formulas: dict[str, str], values: dict[str, Column]
-) -> Iterator[Cells]:
-    yield rows.number(layout.column(first).column, i + 1, palette["index"])
-    for name, source in formulas.items():
-        style = palette[{"token": "token", "text": "quote", "hex": "label"}.get(name, "id")]
-        yield rows.formula(layout.column(name).column, source, values[name][i], style)
+Dressed = list[tuple[str, int, int, Column]]  # a name, its column, its style, its values
+
+
+def _columns(layout: DecodingLayout, palette: Palette, values: dict[str, Column], names: Sequence[str]) -> Dressed:
+    """All but the first, which numbers the lines."""
+    styles = {"token": "token", "text": "quote", "hex": "label"}
+    first = layout.column(names[0])
+    numbers: Column = [*range(1, first.n_rows + 1)]
+    head = (names[0], first.column, palette["index"], numbers)
+    rest = ((name, layout.column(name).column, palette[styles.get(name, "id")], values[name]) for name in names[1:])
+    return [head, *rest]
+
+
+def _line(columns: Dressed, i: int, formulas: Callable[[], dict[str, str]]) -> Iterator[Cells]:
+    """`formulas` are made when the file is written: verification asks for the values only."""
+    (_, column, style, _), *rest = columns
+    yield rows.number(column, i + 1, style)
+    for name, column, style, values in rest:
+        yield rows.formula(column, partial(_named, formulas, name), values[i], style)
+
+
+def _named(formulas: Callable[[], dict[str, str]], name: str) -> str:
+    return formulas()[name]

@@ -16,7 +16,7 @@ from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
 from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, WIDE, Now, bar, inputs_rows, ranges
-from sheetgpt.sheets.home_strip import strip_rows
+from sheetgpt.sheets.home_strip import last_line, strip_rows
 from sheetgpt.sheets.home_table import add_charts, table_rows
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
@@ -33,19 +33,19 @@ def sheet(
     layout: Layout, palette: Palette, text: Text | None, prompt: Prompt, now: Now, others: Sequence[Sheet]
 ) -> Sheet:
     """`others`: the sheets that stand behind it, in the order of their tabs."""
-    strip = layout.home["token_ids"], layout.home["surprisal"]
+    strip, first = (layout.home["token_ids"], layout.home[last_line(layout)]), layout.home_row(LINKS_ROW)
     sections = max((len(other.sections) for other in others), default=0)
-    links = [(f"A{LINKS_ROW + i}", f"{quoted(other.title)}!A1") for i, other in enumerate(others)]
+    links = [(f"A{first + i}", f"{quoted(other.title)}!A1") for i, other in enumerate(others)]
     for i, other in enumerate(others):
         places = enumerate(f"{quoted(other.title)}!A{row}" for _, row in other.sections)
-        links += [(f"{letter(k)}{LINKS_ROW + i}", place) for k, place in places]
-    links += [(f"A{ASIDE_ROW}", place) for place, _ in asides(others)]
+        links += [(f"{letter(k)}{first + i}", place) for k, place in places]
+    links += [(f"A{layout.home_row(ASIDE_ROW)}", place) for place, _ in asides(others)]
     return Sheet(
         HOME,
         WORDS,
         lambda: home_rows(layout, text, palette, prompt, now, others),
-        *(LINKS_ROW + len(others) - 1, FIRST_TOKEN - 1 + max(layout.context, 18, sections)),
-        names=layout.names_on(HOME) | {"sheet_list": [Area(HOME, LINKS_ROW, 1, len(others), 2)]},
+        *(first + len(others) - 1, FIRST_TOKEN - 1 + max(layout.context, 18, sections)),
+        names=layout.names_on(HOME) | {"sheet_list": [Area(HOME, first, 1, len(others), 2)]},
         positions=Area(HOME, strip[0].row, FIRST_TOKEN, strip[1].row - strip[0].row + 1, layout.context),
         links=links,
         dress=lambda frame: _dress(frame, layout, text),
@@ -73,12 +73,13 @@ def _dress(frame: Worksheet, layout: Layout, text: Text | None) -> None:
     note = FormulaRule([f'LEFT({message.local},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
     for rule in (fine, note):
         frame.conditional_formatting.add(message.cells, rule)
-    start = layout.home["prompt_ids"].line(0).stripe(0) if text is None else layout.home["prompt"]
+    box = layout.home.get("user_says" if layout.chat else "prompt")
+    start = layout.home["prompt_ids"].line(0).stripe(0) if box is None else box
     selected = frame.sheet_view.selection[0]  # where typing begins
     selected.activeCell = start.cells
     selected.sqref = start.cells if text is None else f"{start.cells}:{letter(WIDE - FIRST_TOKEN)}{start.row}"
     if text is not None:
-        for row in (layout.home["prompt"].row, layout.home["completion"].row):
+        for row in (layout.home[name].row for name in ("user_says", "prompt", "completion") if name in layout.home):
             frame.merged_cells.add(f"C{row}:{letter(WIDE - FIRST_TOKEN)}{row}")
 
 
@@ -97,12 +98,18 @@ def _validate(frame: Worksheet, layout: Layout) -> None:
 
 
 def _colour(frame: Worksheet, layout: Layout) -> None:
-    """The strip: what the model wrote in orange, and the redder the more of a surprise."""
+    """The strip: what the model wrote in orange, special tokens in blue, and the redder the more of a surprise."""
     home = layout.home
     strings, written = home["token_text"], f"{letter(0)}${home['positions'].row}>={home['n_prompt'].local}"
     blank = FormulaRule([f'{letter(0)}${strings.row}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
     orange = FormulaRule([written], font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="C55A11"))
-    for rule in (blank, orange):
+    special = [] if layout.chat is None else [f"{home['special_token'].at(0)}=1"]
+    blue = (
+        [FormulaRule(special, font=Font(bold=True, color="1F4E78"), fill=PatternFill(bgColor="BDD7EE"))]
+        if special
+        else []
+    )
+    for rule in (blank, *blue, orange):
         frame.conditional_formatting.add(strings.cells, rule)
     heat = ColorScaleRule("num", 0, "FFFFFF", "num", 4, "FCE4D6", "num", 12, "E06666")
     frame.conditional_formatting.add(home["surprisal"].cells, heat)
@@ -115,11 +122,11 @@ def home_rows(
     yield from strip_rows(layout, text, palette, prompt, now)
     yield from table_rows(layout, palette, prompt, now)
     for _, line in asides(others):
-        yield rows.row(ASIDE_ROW, line())
-    n = LINKS_ROW - 1
+        yield rows.row(layout.home_row(ASIDE_ROW), line())
+    n = layout.home_row(LINKS_ROW) - 1
     yield rows.row(n, rows.text(1, "The sheets, in the order of their tabs", palette["section"]), bar(n, palette))
     for i, other in enumerate(others):
         cells = [rows.text(1, other.title, palette["link"]), rows.text(2, other.words, palette["label"])]
         for k, (section, _) in enumerate(other.sections):
             cells.append(rows.text(FIRST_TOKEN + k, section, palette["link"]))
-        yield rows.row(LINKS_ROW + i, *cells)
+        yield rows.row(n + 1 + i, *cells)

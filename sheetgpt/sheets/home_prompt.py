@@ -19,7 +19,7 @@ from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
-from sheetgpt.sheets.layout import INPUTS, Layout
+from sheetgpt.sheets.layout import CHAT, INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt
@@ -99,22 +99,19 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     yield rows.row(2, rows.text(1, words, palette["note"]))
     if text is not None:
         yield rows.row(3, rows.text(3, NEW_LINE, palette["note"]))
-        yield _box(
-            palette,
-            home["prompt"].row,
-            "Prompt: type any text",
-            rows.text(3, prompt_cell(now.inputs.prompt), palette["prompt"]),
-        )
+        yield from _text_boxes(layout, palette, now)
         source = completion_formula(layout, text)
         cell = rows.formula(3, source, now.completion, palette["completion"])
-        yield _box(palette, home["completion"].row, "The model continues", cell, "completion")
+        title = "The model continues" if layout.chat is None else "The model answers"
+        yield _box(palette, home["completion"].row, title, cell, "completion")
     n = home["message"].row
     message = rows.formula(3, message_formula(layout, text), message_now(layout, text, now), palette["message"])
     yield rows.row(n, rows.text(1, "Status", palette["name"]), message)
     n = home["prompt_text"].row
     read = rows.formula(3, prompt_text(layout, text), now.prompt_text, palette["quote"])
     yield rows.row(n, rows.text(1, "As the model reads it", palette["name"]), read)
-    yield rows.row(9, rows.text(1, "Settings", palette["section"]), bar(9, palette))
+    n = home["new_tokens"].row - 1
+    yield rows.row(n, rows.text(1, "Settings", palette["section"]), bar(n, palette))
     facts = dict(_facts(layout, text, palette, prompt, now))
     for name in INPUTS:
         n, (title, hint) = home[name].row, TITLES[name]
@@ -132,6 +129,28 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
         n = home["self_check"].row + 1
         price = rows.text(3, f"{layout.weights}; {now.cost}.", palette["note"])
         yield rows.row(n, rows.text(1, "Weights", palette["name"]), price)
+
+
+def _text_boxes(layout: Layout, palette: Palette, now: Now) -> Iterator[Row]:
+    """The cells for a text. A chat has two: what is in the first takes the place of the second."""
+    home, inputs = layout.home, now.inputs
+    prompt = rows.text(3, prompt_cell(inputs.prompt), palette["prompt"])
+    if layout.chat is None:
+        yield _box(palette, home["prompt"].row, "Prompt: type any text", prompt)
+        return
+    says = rows.text(3, prompt_cell(inputs.user_says), palette["prompt"])
+    yield _box(palette, home["user_says"].row, "Say something", says)
+    yield _box(palette, home["prompt"].row, "or leave that empty, and type a prompt", prompt)
+    n, value = home["full_prompt"].row, prompt_cell(inputs.text(layout))
+    cell = rows.formula(3, full_prompt(layout), value, palette["quote"])
+    yield rows.row(n, rows.text(1, "The prompt in full", palette["name"]), cell)
+
+
+def full_prompt(layout: Layout) -> str:
+    """What the user says, wrapped by the chat template; where nothing is said, the prompt as it is typed."""
+    says, typed = layout.home["user_says"].local, layout.home["prompt"].local
+    before, after = (layout.model_cells[name].reference for name in CHAT)
+    return f'IF(ISERROR({says}),"",IF({says}="",{typed}&"",{before}&{says}&{after}))'
 
 
 def _box(palette: Palette, n: int, title: str, cell: Cells, style: str = "prompt") -> Row:
@@ -241,7 +260,7 @@ def message_formula(layout: Layout, text: Text | None) -> str:
 def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     if now.n_given > layout.context - now.inputs.new_tokens:
         return SLID
-    if text is not None and not now.inputs.prompt and not now.inputs.ids:
+    if text is not None and not now.inputs.text(layout) and not now.inputs.ids:
         return NOTE + messages(text.tokenizer)[PROBLEM[bpe.EMPTY]]
     return FINE
 
@@ -254,7 +273,7 @@ def self_check(layout: Layout, text: Text | None) -> str:
     same = [f"SUMPRODUCT(1*({settings.local}<>{built['built_settings']}))=0", f"{n_prompt}={built['built_n_prompt']}"]
     same.append(f"SUMPRODUCT(({position}<{n_prompt})*({ids}<>{built['built_ids']}))=0")
     if text is not None:
-        same.append(f"OR({home['n_ids'].local}>0,EXACT({home['prompt'].local},{built['built_prompt']}))")
+        same.append(f"OR({home['n_ids'].local}>0,EXACT({layout.read_prompt.local},{built['built_prompt']}))")
     top = home["top_logits"].rows_of(0, layout.built["built_logits"].n_rows).local
     theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
     difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"

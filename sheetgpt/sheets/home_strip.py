@@ -58,6 +58,26 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
     yield line("active", "in use?", "", formulas("active", source, flags, "flag"), folded=True)
     bits = np.concatenate([now.surprisal, np.full(idle, np.nan)])
     yield line("surprisal", "surprise, bits", "", formulas("surprisal", _surprisal(layout), bits, "bits", now.doubt))
+    if text is not None and layout.chat is not None:
+        special = {id for _, id in text.tokenizer.tables.added}
+        flags = np.array([float(id in special) for id in prompt.ids] + [0.0] * idle)
+        cells = formulas("special_token", _special(layout, text), flags, "flag")
+        yield line("special_token", "special token?", "", cells, folded=True)
+
+
+def last_line(layout: Layout) -> str:
+    """The name of the strip's last row."""
+    return "surprisal" if layout.chat is None else "special_token"
+
+
+def _special(layout: Layout, text: Text) -> str:
+    """1 where the id is an added token's."""
+    added, active, id = (
+        text.tokenizer.lookups.get("added_ids"),
+        layout.home["active"].at(0),
+        layout.home["token_ids"].at(0),
+    )
+    return "0" if added is None else f"IF({active}=1,IF(COUNTIF({added.reference},{id})>0,1,0),0)"
 
 
 def _typed(layout: Layout) -> str:

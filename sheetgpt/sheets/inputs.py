@@ -12,19 +12,27 @@ DEFAULTS = {"new_tokens": 0, **asdict(Sampling()), "score_prompt": 1}
 
 @dataclass(frozen=True)
 class Inputs:
-    """The yellow cells. `ids`, where there are any, take the place of the prompt's text."""
+    """The yellow cells. `ids`, where there are any, take the place of a text; `user_says` that of the prompt."""
 
     prompt: str = ""
     ids: tuple[int, ...] = ()
     new_tokens: int = 0
     sampling: Sampling = field(default_factory=Sampling)
     score_prompt: bool = True
+    user_says: str = ""  # only where the layout has a chat
 
     def cells(self, layout: Layout) -> dict[str, Any]:
         """Defined names and the values to put into them."""
         text = {"prompt": prompt_cell(self.prompt)} if layout.reads_text else {}
+        text |= {"user_says": prompt_cell(self.user_says)} if layout.chat is not None else {}
         settings = {"new_tokens": self.new_tokens, **asdict(self.sampling), "score_prompt": int(self.score_prompt)}
         return text | {"prompt_ids": [*self.ids]} | settings
+
+    def text(self, layout: Layout) -> str:
+        """The prompt in full, as the Tokenizer sheet reads it."""
+        if layout.chat is None or not self.user_says:
+            return self.prompt
+        return cell_text(layout.chat.wrap(self.user_says))
 
 
 def cell_text(prompt: str) -> str:

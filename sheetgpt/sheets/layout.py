@@ -27,10 +27,14 @@ from sheetgpt.sheets.grid import (
 )
 from sheetgpt.sheets.tensor import Kind, Tensor, by_name, places
 from sheetgpt.sheets.weights_layout import VOCABULARY_AXIS, parameters
+from sheetgpt.text.chat import Chat
 
 INPUTS = ("new_tokens", "temperature", "top_k", "top_p", "seed", "score_prompt")  # yellow cells with a number
 
 NO_SHEETS = "none"  # what the Model sheet says where no optional sheet is in
+
+# what a chat template puts around what the user says; only in a workbook of a model that has one
+CHAT = ("chat_before", "chat_after")
 
 # how the weights were rounded and what that changes; only in a workbook whose weights are not exact
 ROUNDING = ("weights", "logits_max_difference", "logits_rms_difference", "top_1_agreement", "compared_tokens")
@@ -46,8 +50,9 @@ class Layout:
     """The map of one workbook: a config, a number of token columns (`context`) and the prompt's room determine it.
 
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; with 0 bytes there is none, and prompts are token ids.
-    `end_of_text` is the token after which nothing more is chosen, -1 where there is none.
+    `end_of_text` are the tokens after which nothing more is chosen.
     `weights` says how the weights stand in their cells: "exact", "int8" or "4 digits" (`sheetgpt.gpt2.quantize`).
+    With a `chat` Home has a cell for what the user says, and the prompt in full is a formula.
     `optional` names the sheets that are in and needn't be (`sheets.optional`), in the order of the registry.
     """
 
@@ -55,9 +60,10 @@ class Layout:
     context: int
     prompt_bytes: int = 0
     merge_rounds: int = 0
-    end_of_text: int = -1
+    end_of_text: tuple[int, ...] = ()
     weights: str = EXACT
     optional: tuple[str, ...] = ()
+    chat: Chat | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.context <= self.config.n_positions:
@@ -66,6 +72,8 @@ class Layout:
             )
         if self.weights not in WEIGHTS:
             raise SheetGPTError(f"Weights are {', '.join(WEIGHTS)}, not {self.weights!r}.")
+        if self.chat is not None and not self.reads_text:
+            raise SheetGPTError("A workbook without a tokenizer can't have a cell for what the user says.")
 
     @property
     def scaled(self) -> bool:
@@ -85,6 +93,15 @@ class Layout:
     def reads_text(self) -> bool:
         """Whether the workbook has a tokenizer, and so a cell for the prompt's text."""
         return self.prompt_bytes > 0
+
+    @property
+    def read_prompt(self) -> Area:
+        """The cell whose text the Tokenizer reads."""
+        return self.home["prompt" if self.chat is None else "full_prompt"]
+
+    def home_row(self, n: int) -> int:
+        """Row n of a Home sheet without a chat, whose cells stand two rows lower in one that has it."""
+        return n if self.chat is None or n < 4 else n + 2
 
     @cached_property
     def records(self) -> dict[str, Tensor]:
@@ -206,10 +223,15 @@ class Layout:
         """The yellow cells, what is wrong with them in words, and on the right of them what they come to."""
 
         def cell(name: str, row: int, kind: Kind, column: int = 3) -> Tensor:
-            return Tensor(name, (Area(HOME, row, column),), kind)
+            return Tensor(name, (Area(HOME, self.home_row(row), column),), kind)
 
-        if self.reads_text:
+        if self.chat is not None:
+            yield Tensor("user_says", (Area(HOME, 4, 3),), Kind.INPUT)
+            yield Tensor("prompt", (Area(HOME, 5, 3),), Kind.INPUT)
+            yield cell("full_prompt", 4, Kind.TEXTS)
+        elif self.reads_text:
             yield cell("prompt", 4, Kind.INPUT)
+        if self.reads_text:
             yield cell("completion", 5, Kind.TEXTS)
         yield cell("message", 6, Kind.TEXTS)
         yield cell("prompt_text", 7, Kind.TEXTS)
@@ -225,28 +247,31 @@ class Layout:
         """A token a column, as on the token sheets."""
 
         def line(name: str, row: int, kind: Kind, traced: bool = False) -> Tensor:
-            return Tensor(name, (Area(HOME, row, FIRST_TOKEN, 1, self.context),), kind, ("token",), traced)
+            area = Area(HOME, self.home_row(row), FIRST_TOKEN, 1, self.context)
+            return Tensor(name, (area,), kind, ("token",), traced)
 
         yield line("positions", 20, Kind.CONSTANT)
         yield line("prompt_ids", 21, Kind.INPUT)
-        yield Tensor("n_ids", (Area(HOME, 21, FIRST_TOKEN - 1),), Kind.NUMBERS)
+        yield Tensor("n_ids", (Area(HOME, self.home_row(21), FIRST_TOKEN - 1),), Kind.NUMBERS)
         yield line("ids_typed", 22, Kind.NUMBERS)
         yield line("token_ids", 23, Kind.NUMBERS, traced=True)
         yield line("token_text", 24, Kind.TEXTS)
         yield line("active", 25, Kind.NUMBERS)
         yield line("surprisal", 26, Kind.NUMBERS)
+        if self.chat is not None:
+            yield line("special_token", 27, Kind.NUMBERS)
 
     def _table(self) -> Iterator[Tensor]:
         """The ten likeliest next tokens, a rank a row."""
 
         def column(name: str, column: int, kind: Kind = Kind.NUMBERS) -> Tensor:
-            return Tensor(name, (Area(HOME, 30, column, 10),), kind, ("rank",))
+            return Tensor(name, (Area(HOME, self.home_row(30), column, 10),), kind, ("rank",))
 
         yield column("top_ids", 2)
         yield column("top_tokens", 3, Kind.TEXTS)
         yield column("top_logits", 4)
         yield column("top_probs", 5)
-        yield Tensor("next_token", (Area(HOME, 30, 3),), Kind.TEXTS)
+        yield Tensor("next_token", (Area(HOME, self.home_row(30), 3),), Kind.TEXTS)
 
     @cached_property
     def _sample(self) -> list[Tensor]:
@@ -290,8 +315,13 @@ class Layout:
         names = ("model", "fingerprint", *fields, "activation_function", "tied")
         sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text", "optional_sheets")
         rounding = () if self.weights == EXACT else ROUNDING
-        names = (*names, *sizes, *rounding)
-        return [Tensor(name, (Area(MODEL, 4 + i, 2),), Kind.CONSTANT) for i, name in enumerate(names)]
+        found, n = [], 4
+        for name in (*names, *sizes, *rounding, *(() if self.chat is None else CHAT)):
+            lines = len(self.end_of_text) or 1 if name == "end_of_text" else 1
+            axes = ("token id",) if lines > 1 else ()
+            found.append(Tensor(name, (Area(MODEL, n, 2, lines),), Kind.CONSTANT, axes))
+            n += lines
+        return found
 
     @cached_property
     def _built(self) -> list[Tensor]:

@@ -8,9 +8,10 @@ from sheetgpt.sheets.sample_records import Here, Line
 
 def choosing(here: Here) -> str:
     """1 from the prompt's last token on, unless this token was written and ends the text."""
-    position, n_prompt = here.header(POSITION_ROW), here.home("n_prompt")
-    end = here.layout.model_cells["end_of_text"].reference
-    written = f"AND({position}>={n_prompt},{here.header(ID_ROW)}={end})"
+    position, n_prompt, token = here.header(POSITION_ROW), here.home("n_prompt"), here.header(ID_ROW)
+    ends = here.layout.model_cells["end_of_text"]
+    same = f"{token}={ends.reference}" if ends.n_rows == 1 else f"COUNTIF({ends.reference},{token})>0"
+    written = f"AND({position}>={n_prompt},{same})"
     return f"IF({here.home('settings_ok')}=1,IF({position}<{n_prompt}-1,0,IF({written},0,1)),0)"
 
 

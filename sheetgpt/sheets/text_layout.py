@@ -63,6 +63,6 @@ class Text:
         """Those of one workbook: the prompt's cell is read, and the ids of all columns are decoded."""
         shown, hexes = layout.vocabulary["vocab_shown"], layout.vocabulary["vocab_hex"]
         return cls(
-            TokenizerLayout(tables, layout.home["prompt"], shown, layout.prompt_bytes, layout.merge_rounds),
+            TokenizerLayout(tables, layout.read_prompt, shown, layout.prompt_bytes, layout.merge_rounds),
             DecodingLayout(layout.home["token_ids"], shown, hexes, "decoded", decoded_bytes(layout.context)),
         )

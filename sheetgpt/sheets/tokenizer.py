@@ -24,6 +24,7 @@ from sheetgpt.sheets.tokenizer_layout import (
     HEADER_ROW,
     LABEL_ROW,
     LINE_BREAK,
+    LIST,
     MESSAGE_ROW,
     ROUND,
     SECTION_ROW,
@@ -35,13 +36,13 @@ from sheetgpt.sheets.tokenizer_layout import (
     ZERO_ROW,
     TokenizerLayout,
 )
-from sheetgpt.sheets.tokenizer_steps import Formula, RoundSteps, Steps
+from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
 from sheetgpt.text import bpe
 from sheetgpt.text.bpe import Cell, Round, Trace
 from sheetgpt.text.characters import NAMES
 from sheetgpt.text.tokenizer import byte_to_unicode
 
-FINE = bpe.sentences(0, 0, False)[bpe.FITS]
+FINE = bpe.sentences(0, 0)[bpe.FITS]
 
 # a section's columns (of COLUMNS or ROUND), its title and what to say of it
 SECTIONS = (
@@ -93,7 +94,7 @@ def sheet(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace, sh
         TOKENIZER,
         "the prompt's text becomes token ids, step by step",
         lambda: tokenizer_rows(layout, palette, text, trace, shown),
-        *(FIRST_BYTE + layout.capacity - 1, layout.round(layout.rounds - 1, ROUND[-1]).column),
+        *(FIRST_BYTE + layout.n_ids - 1, layout.round(layout.rounds - 1, ROUND[-1]).column),
         names=layout.names(),
         links=[("A2", f"{quoted(HOME)}!A1")],
         dress=lambda frame: _dress(frame, layout),
@@ -139,7 +140,9 @@ def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
     problem = f"{PROBLEM[bpe.FITS]}"
     for status, check in reversed(checks.items()):
         problem = f"IF({check},{PROBLEM[status]},{problem})"
-    fits, empty = f"{cells['problem']}={PROBLEM[bpe.FITS]}", 0 if layout.tables.end_of_text is None else 1
+    fits, tables = f"{cells['problem']}={PROBLEM[bpe.FITS]}", layout.tables
+    n_tokens, n_around = steps.cell("count", last), len(tables.prefix) + len(tables.suffix)
+    n_tokens += f"+{n_around}" * (n_around > 0)
     typed = f'IF({tabs},SUBSTITUTE({prompt},CHAR(1),CHAR(9)),{prompt}&"")'
     return {
         "text": f'IF(ISERROR({prompt}),"",SUBSTITUTE({typed},"{LINE_BREAK}",CHAR(10)))',
@@ -149,14 +152,14 @@ def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
         "n_bytes": f"COUNT({layout.column('byte').local})",
         "n_words": f"MAX({layout.column('word').local})",
         "n_rounds": f"SUM({layout.runs().local})",
-        "n_tokens": f"IF({fits},{steps.cell('count', last)},IF({cells['problem']}={PROBLEM[bpe.EMPTY]},{empty},0))",
+        "n_tokens": f"IF({fits},{n_tokens},IF({cells['problem']}={PROBLEM[bpe.EMPTY]},{len(tables.empty)},0))",
         "problem": problem,
     }
 
 
 def messages(layout: TokenizerLayout) -> tuple[str, ...]:
     """What the message says for each problem, 0 for none."""
-    words = bpe.sentences(layout.capacity, layout.rounds, layout.tables.end_of_text is not None)
+    words = bpe.sentences(layout.capacity, layout.rounds, layout.tables)
     return tuple(words[status] for status in STATUSES)
 
 
@@ -189,16 +192,25 @@ def tokenizer_rows(
     rounds = [
         _round_cells(RoundSteps(steps, r), palette, done[r], shown, layout.capacity) for r in range(layout.rounds)
     ]
-    formulas = [(name, palette[_STYLES.get(name, "id")], steps.step(name)) for name in COLUMNS[1:] if name != "number"]
-    columns = cached_columns(layout, trace, shown)
+    known = cached_columns(layout, trace, shown)
+    columns = [
+        (number, steps.step(name), palette[_STYLES.get(name, "id")], known[name])
+        for number, name in enumerate(COLUMNS[1:], 2)
+        if name != "number"
+    ]
     for i in range(layout.capacity):
         cells = [rows.number(1, i + 1, palette["index"])]
-        cells += [
-            rows.formula(COLUMNS.index(name) + 1, formula(i), columns[name][i], style)
-            for name, style, formula in formulas
-        ]
+        cells += [rows.formula(number, partial(step, i), values[i], style) for number, step, style, values in columns]
         cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"]))
         cells += [at_byte(i) for at_byte in rounds]
+        yield rows.row(FIRST_BYTE + i, *cells)
+    for i in range(layout.capacity, layout.n_ids):  # a text that fills every byte, and the tokens around it
+        cells = [rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"])]
+        cells += [
+            rows.formula(number, partial(step, i), values[i], style)
+            for number, step, style, values in columns
+            if COLUMNS[number - 1] in LIST
+        ]
         yield rows.row(FIRST_BYTE + i, *cells)
 
 
@@ -217,13 +229,8 @@ def _round_cells(
         for j, name in enumerate(ROUND)
     ]
     return lambda i: rows.joined(
-        rows.each(column, partial(_single, step, i), values[i : i + 1], style)
-        for column, step, style, values in columns
+        rows.formula(column, partial(step, i), values[i], style) for column, step, style, values in columns
     )
-
-
-def _single(step: Formula, i: int) -> list[str]:
-    return [step(i)]
 
 
 def _shown(shown: Sequence[str], token: Cell) -> str:
@@ -245,11 +252,10 @@ def cached_columns(layout: TokenizerLayout, trace: Trace, shown: Sequence[str]) 
     for token in columns["final"]:
         count += token != ""
         counts.append(count)
-    blank: list[Cell] = [""] * (n - len(trace.ids))
-    at: list[Cell] = [*trace.starts] if trace.starts else [""] * len(trace.ids)
+    blank: list[Cell] = [""] * (layout.n_ids - len(trace.ids))
     return columns | {
         "count": counts,
-        "at": [*at, *blank],
+        "at": [*trace.starts, *blank],
         "id": [*trace.ids, *blank],
         "token": [_shown(shown, token) for token in trace.ids] + [""] * len(blank),
     }

@@ -22,6 +22,7 @@ COLUMNS = (
     *("added", "left", "kind", "kind_name", "start", "short", "word", "last"),
     *("final", "count", "number", "at", "id", "token"),
 )
+LIST = ("number", "at", "id", "token")  # the columns with a row for each token
 SUMMARY = ("length", "unit", "n_bytes", "n_words", "n_rounds", "n_tokens", "problem")
 ROUND = ("id", "token", "n_bytes", "rank", "best", "merge")
 FIRST_ROUND = len(COLUMNS) + 2  # one column is left free for words
@@ -48,8 +49,14 @@ class TokenizerLayout:
             raise SheetGPTError(f"The {len(self.tables.merged):,} merges don't fit on a sheet of {MAX_ROW:,} rows.")
 
     def column(self, name: str) -> Area:
-        """A column of the Tokenizer sheet, its `capacity` rows."""
-        return Area(TOKENIZER, FIRST_BYTE, COLUMNS.index(name) + 1, self.capacity)
+        """A column of the Tokenizer sheet: a row for each byte, or for each token that there may be."""
+        n = self.n_ids if name in LIST else self.capacity
+        return Area(TOKENIZER, FIRST_BYTE, COLUMNS.index(name) + 1, n)
+
+    @property
+    def n_ids(self) -> int:
+        """The most tokens: one for each byte, and those that the tokenizer puts around every text."""
+        return self.capacity + len(self.tables.prefix) + len(self.tables.suffix)
 
     def round(self, r: int, name: str) -> Area:
         """A column of merge round r, which counts from 0."""
@@ -93,9 +100,4 @@ class TokenizerLayout:
         cells = {
             f"tokenizer_{name}": [self.cells[name]] for name in ("message", "n_tokens", "problem", "n_rounds", "unit")
         }
-        return {"tokenizer_ids": [ids_column(self.capacity)]} | columns | cells
-
-
-def ids_column(capacity: int) -> Area:
-    """The prompt's ids, one below the other."""
-    return Area(TOKENIZER, FIRST_BYTE, COLUMNS.index("id") + 1, capacity)
+        return {"tokenizer_ids": [self.column("id")]} | columns | cells

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.formulas import code_point, text_at
-from sheetgpt.sheets.tokenizer_layout import ROUND, TokenizerLayout
+from sheetgpt.sheets.tokenizer_layout import COLUMNS, ROUND, TokenizerLayout
 from sheetgpt.text.bpe import NO_PAIR
 from sheetgpt.text.characters import ADDED, LETTER, NAMES, SPACE
 
@@ -25,9 +25,10 @@ class Steps:
         self.layout = layout
         self.text, self.length, self.unit = (layout.cells[name].local for name in ("text", "length", "unit"))
         self.tables = {name: area.reference for name, area in layout.lookups.items()}
+        self.columns = {name: layout.column(name) for name in COLUMNS}
 
     def cell(self, name: str, i: int) -> str:
-        return self.layout.column(name).at(i)
+        return self.columns[name].at(i)
 
     @property
     def only_one(self) -> bool:
@@ -193,14 +194,29 @@ class Steps:
 
     def at(self, i: int) -> str:
         """The row where the count reaches this number: a binary search in a column that never falls."""
+        tables = self.layout.tables
+        if i < len(tables.prefix):
+            return self.listed(i, '""')
         counts = self.layout.column("count").rows_of(-1, self.layout.capacity + 1).local  # from the 0 above on
-        found = f"MATCH({self.cell('number', i)}-0.5,{counts},1)"
+        found = f"MATCH({self.cell('number', i)}-{len(tables.prefix) + 0.5:g},{counts},1)"
+        if tables.suffix:
+            return self.listed(i, f'IF({self.after_text(i)}>0,"",{found})')
         return self.listed(i, found if i > 0 else f'IF({self.length}=0,"",{found})')
 
+    def after_text(self, i: int) -> str:
+        """1, 2, … for the tokens after the text."""
+        n_tokens = self.layout.cells["n_tokens"].local
+        return f"{self.cell('number', i)}-{n_tokens}+{len(self.layout.tables.suffix)}"
+
     def id(self, i: int) -> str:
-        """The id of token i; of an empty text <|endoftext|>, where there is one."""
-        found, end = f"INDEX({self.layout.column('final').local},{self.cell('at', i)})", self.layout.tables.end_of_text
-        return self.listed(i, found if i > 0 or end is None else f"IF({self.length}=0,{end},{found})")
+        """The id of token i; before and after the text those that the tokenizer adds; <|endoftext|> for no text."""
+        tables, found = self.layout.tables, f"INDEX({self.layout.column('final').local},{self.cell('at', i)})"
+        if i < len(tables.prefix):
+            return self.listed(i, str(tables.prefix[i]))
+        if tables.suffix:
+            ends = ",".join(map(str, tables.suffix))
+            return self.listed(i, f"IF({self.after_text(i)}>0,CHOOSE({self.after_text(i)},{ends}),{found})")
+        return self.listed(i, found if i > 0 or not tables.empty else f"IF({self.length}=0,{tables.empty[0]},{found})")
 
     def token(self, i: int) -> str:
         return self.listed(i, text_at(self.layout.vocab_shown.reference, f"{self.cell('id', i)}+1"))

@@ -42,7 +42,7 @@ def logit(layout: Layout, token: int, t: int) -> str:
 
 
 def wanted(layout: Layout, t: int) -> str:
-    """1 where logits are computed: from the prompt's last token on, and at every token when score_prompt is 1."""
+    """Yes where logits are computed: from the prompt's last token on, and at every token when score_prompt is 1."""
     score, n_prompt = layout.home["score_prompt"].reference, layout.home["n_prompt"].reference
     return f"IF({score}=1,1,IF({letter(t)}${POSITION_ROW}>={n_prompt}-1,1,0))"
 
@@ -65,12 +65,12 @@ def output_sections(
         Section(
             flags,
             "logits computed?",
-            "1 where logits are computed: from the prompt's last token on, or everywhere if Home scores the prompt.",
+            "Yes where logits are computed: from the prompt's last token on, or everywhere if Home scores the prompt.",
             np.pad(wanted_now, ((0, 0), (0, layout.context - wanted_now.shape[1]))),
             lambda i, t: wanted(layout, t),
             lambda i: "computed?",
             idle="0",
-            style="id",
+            style="flag",
         ),
         Section(
             areas["logits_max"],
@@ -176,7 +176,7 @@ def softmax_rows(
     some = f'IF({ready},{{}},"")'
     yield rows.row(
         3,
-        rows.formula(2, f"IF({n_tokens}*{home['settings_ok'].reference}>0,1,0)", 1, palette["id"]),
+        rows.formula(2, f"IF({n_tokens}*{home['settings_ok'].reference}>0,1,0)", 1, palette["flag"]),
         rows.formula(3, some.format(f"MAX({next_logits.local})"), float(logits.max()), palette["number"]),
         rows.formula(4, some.format(f"SUM({exps.local})"), float(exp.sum()), palette["number"], doubt),
         rows.formula(5, some.format(f"MATCH({peak.local},{next_logits.local},0)-1"), winner, palette["id"]),

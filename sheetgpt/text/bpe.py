@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from sheetgpt.errors import SheetGPTError
 from sheetgpt.text.characters import ADDED, LETTER, SPACE, kind_ranges
-from sheetgpt.text.tokenizer import END_OF_TEXT, Tokenizer, byte_to_unicode
+from sheetgpt.text.sheet_limits import check_characters, check_flags, check_order
+from sheetgpt.text.tokenizer import Tokenizer
 
 Cell = int | Literal[""]  # a blank cell is the empty text, as a formula gives it
+BLANK: Cell = ""
 NO_PAIR = 999_999  # the rank of what doesn't merge: above that of every merge
 NO_KEY = -1_000_000_000_000  # below every key, so that the binary search always lands somewhere
 
@@ -27,17 +28,19 @@ FITS, EMPTY, TOO_LONG, TOO_MANY_ROUNDS, HALF_CHARACTER, NO_TOKEN = (
 )
 
 
-def sentences(capacity: int, rounds: int, empty_is_a_token: bool) -> dict[str, str]:
+def sentences(capacity: int, rounds: int, tables: "Tables | None" = None) -> dict[str, str]:
     """What to say of each status, in the words that the Tokenizer sheet and the command line share."""
     empty = "The prompt is empty: type some text."
-    if empty_is_a_token:
+    if tables and (tables.prefix or tables.suffix):
+        empty = "The prompt is empty, so the model reads only the tokens that its tokenizer puts around every text."
+    elif tables and tables.empty:
         empty = "The prompt is empty, so <|endoftext|>, the token between two texts, takes its place."
     return {
         FITS: "The whole prompt was read.",
         EMPTY: empty,
         TOO_LONG: f"The prompt has more than the {capacity} bytes that this workbook has room for: shorten it.",
         HALF_CHARACTER: "The prompt holds half a character, which is not text: delete it and type it again.",
-        NO_TOKEN: "The prompt holds a character for which this model has no token: leave it out.",
+        NO_TOKEN: "The prompt holds something for which this model has no token: leave it out.",
         TOO_MANY_ROUNDS: f"A word of the prompt needs more than {rounds} merge rounds: shorten it or put spaces in it.",
     }
 
@@ -54,58 +57,39 @@ class Tables:
     ranks: Sequence[int]
     kind_starts: Sequence[int]
     kinds: Sequence[int]
-    added: Sequence[tuple[str, int]]  # text and id, the longest last
-    end_of_text: int | None
+    added: Sequence[tuple[str, int]]  # text and id, the longest last; -1 for a token that the model has no row for
+    prefix: Sequence[int] = ()  # the ids that stand before every text
+    suffix: Sequence[int] = ()  # and behind it
+    empty: Sequence[int] = ()  # the ids of an empty text
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "Tables":
         ids = {**tokenizer.vocab, **tokenizer.added}
         pairs = [(ids[left], ids[right]) for left, right in tokenizer.merges]
         merged = [ids[left + right] for left, right in tokenizer.merges]
-        _check_order(tokenizer, pairs, merged)
-        _check_flags(tokenizer)
+        check_order(tokenizer, pairs, merged)
+        check_flags(tokenizer)
+        check_characters(tokenizer)
         n_vocab = tokenizer.n_vocab
         by_key = {left * n_vocab + right: rank for rank, (left, right) in enumerate(pairs)}  # a repeated pair: its last
         keys = [NO_KEY, *sorted(by_key)]
         starts, kinds = kind_ranges()
         return cls(
             n_vocab,
-            [tokenizer.vocab.get(letter, -1) for _, letter in sorted(byte_to_unicode().items())],
+            tokenizer.byte_ids,
             pairs,
             merged,
             keys,
             [NO_PAIR, *(by_key[key] for key in keys[1:])],
             starts,
             kinds,
-            sorted(tokenizer.added.items(), key=lambda item: (len(item[0].encode()), item[0])),
-            tokenizer.added.get(END_OF_TEXT),
-        )
-
-
-def _check_order(tokenizer: Tokenizer, pairs: Sequence[tuple[int, int]], merged: Sequence[int]) -> None:
-    """A round merges every occurrence of a pair at once; that is the reference's result only if no later token of the
-    list makes an earlier pair possible, which holds for every list that training wrote."""
-    born = {token: rank for rank, token in reversed(list(enumerate(merged)))}
-    for rank, (left, right) in enumerate(pairs):
-        if max(born.get(left, -1), born.get(right, -1)) >= rank:
-            a, b = tokenizer.merges[rank]
-            raise SheetGPTError(
-                f"Merge {rank + 1}, {a!r} + {b!r}, comes before the merge that makes one of its parts; "
-                f"the Tokenizer sheet needs the merges in the order in which they were learned."
-            )
-
-
-def _check_flags(tokenizer: Tokenizer) -> None:
-    """The sheet finds added tokens wherever they stand, the longest first; flags would ask for more than that."""
-    for token, flags in tokenizer.flags.items():
-        wanted = [flag for flag in ("lstrip", "rstrip", "single_word") if flags.get(flag)]
-        if wanted:
-            raise SheetGPTError(
-                f"The added token {token!r} is marked {wanted[0]}, which the Tokenizer sheet doesn't support."
-            )
-    if len({flags.get("normalized", False) for flags in tokenizer.flags.values()}) > 1:
-        raise SheetGPTError(
-            "Some added tokens are marked normalized and some are not, which the Tokenizer sheet doesn't support."
+            [
+                (token, -1 if token in tokenizer.beyond else tokenizer.added[token])
+                for token in sorted(tokenizer.added, key=lambda token: (len(token.encode()), token))
+            ],
+            tokenizer.prefix,
+            tokenizer.suffix,
+            tokenizer.empty,
         )
 
 
@@ -148,7 +132,7 @@ class Trace:
     rounds: list[Round] = field(default_factory=list)
     final: list[Cell] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)  # the row of each id, from 1
+    starts: list[Cell] = field(default_factory=list)  # the row of each id, from 1; blank where it is in no row
     status: str = FITS
 
     unit: int = 1  # how many characters an emoji counts as: 2 where the program counts in UTF-16, as Excel does
@@ -312,7 +296,8 @@ def _result(trace: Trace, text: str, tables: Tables, capacity: int) -> None:
     trace.final = list(end.id)
     if not text:
         trace.status = EMPTY
-        trace.ids = [] if tables.end_of_text is None else [tables.end_of_text]
+        trace.ids = [*tables.empty]
+        trace.starts = [BLANK] * len(trace.ids)
         return
     if len(text.encode(errors="replace")) > capacity:
         trace.status = TOO_LONG
@@ -323,5 +308,7 @@ def _result(trace: Trace, text: str, tables: Tables, capacity: int) -> None:
     elif end.n_open:
         trace.status = TOO_MANY_ROUNDS
     else:
-        trace.starts = [i for i, token in enumerate(end.id, 1) if token != ""]
-        trace.ids = [token for token in end.id if token != ""]
+        places: list[Cell] = [i for i, token in enumerate(end.id, 1) if token != ""]
+        before, after = ([BLANK] * len(ids) for ids in (tables.prefix, tables.suffix))
+        trace.starts = [*before, *places, *after]
+        trace.ids = [*tables.prefix, *(token for token in end.id if token != ""), *tables.suffix]

@@ -1,12 +1,12 @@
 """GPT-2's byte-level BPE: text to token ids and back, a thin hand over the `tokenizers` package.
 
-Reads what Hugging Face writes beside a checkpoint: tokenizer.json, or vocab.json + merges.txt, and the added tokens of
-added_tokens.json, special_tokens_map.json and tokenizer_config.json. The scheme (each byte is a printable letter,
-merges join letters inside a pre-token) is from github.com/openai/gpt-2, `src/encoder.py`.
+Reads what Hugging Face writes beside a checkpoint: tokenizer.json, or vocab.json + merges.txt, and what the module
+`hugging_face` makes of the other files. The scheme (each byte is a printable letter, merges join letters inside a
+pre-token) is from github.com/openai/gpt-2, `src/encoder.py`.
 """
 
-import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,10 @@ import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.text import hugging_face
+from sheetgpt.text.hugging_face import ADVICE, END_OF_TEXT, MAX_ID
+from sheetgpt.text.json_file import is_file, read_json, read_text
 
-END_OF_TEXT = "<|endoftext|>"
 FILES = (
     "tokenizer.json",
     "vocab.json",
@@ -26,8 +28,12 @@ FILES = (
     "special_tokens_map.json",
     "tokenizer_config.json",
 )
-MAX_ID = 2**31
+VERSION = re.compile(r"#version: [\d.]+( - Trained by `huggingface/tokenizers`)?\s*")
 FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
+OTHER_FILES = {
+    "vocab.txt": "WordPiece",
+    **dict.fromkeys(("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model"), "SentencePiece"),
+}
 
 
 def byte_to_unicode() -> dict[int, str]:
@@ -39,7 +45,10 @@ def byte_to_unicode() -> dict[int, str]:
 
 
 class Tokenizer:
-    """`vocab` (in byte letters) and `added` (plain text) share one range of ids and no token."""
+    """`vocab` (in byte letters) and `added` (plain text) share one range of ids and no token.
+
+    `prefix` and `suffix` are the ids around every text. `beyond`: tokens that the model has no row for, with their ids.
+    """
 
     def __init__(
         self,
@@ -48,24 +57,46 @@ class Tokenizer:
         added: Mapping[str, int] | None = None,
         *,
         flags: Mapping[str, Mapping[str, bool]] | None = None,
+        around: tuple[Sequence[int], Sequence[int]] = ((), ()),
+        limit: int = MAX_ID,
+        notes: Sequence[str] = (),
     ) -> None:
-        """`flags`: what an added token swallows around it (lstrip, rstrip) or asks for (single_word, normalized)."""
+        """`flags`: what an added token swallows around it (lstrip, rstrip) or asks for (single_word, normalized).
+
+        `limit`: the tokens that the model has; `notes`: what a person should know of these files.
+        """
         self.merges = list(merges)
-        self.added = dict(added or {})
-        if END_OF_TEXT in vocab:
-            self.added.setdefault(END_OF_TEXT, vocab[END_OF_TEXT])
-        self.vocab = {token: i for token, i in vocab.items() if token not in self.added}
-        _check_ids(vocab, self.added)
+        if added is None:
+            added = {token: vocab[token] for token in (END_OF_TEXT,) if token in vocab}
+        every = dict(added)
+        _check_ids(vocab, {})
         _check_merges(self.merges, vocab)
-        self._bytes = _bytes_by_id(self.vocab, self.added)
-        self.flags = {token: dict(flags.get(token, {})) for token in self.added} if flags else {}
-        self._missing = {byte for byte, letter in byte_to_unicode().items() if letter not in vocab}
-        self._rust = _rust_tokenizer({**vocab, **self.added}, self.merges, self.added, flags or {})
+        _check_ids(vocab, every)
+        self.beyond = _beyond({**vocab, **every}, self.merges, limit)
+        self.added = every
+        self.vocab = {token: i for token, i in vocab.items() if token not in every and token not in self.beyond}
+        self.byte_ids = [vocab.get(letter, -1) for _, letter in sorted(byte_to_unicode().items())]
+        self.flags = {token: {"normalized": False, **(flags or {}).get(token, {})} for token in every}
+        self.prefix, self.suffix = (tuple(ids) for ids in around)
+        for i in (*self.prefix, *self.suffix):
+            if i >= limit:
+                raise SheetGPTError(f"Every text gets the token {i}, and the model's last is {limit - 1}.")
+        self.notes = (*notes, *(_beyond_note(token, i, limit) for token, i in self.beyond.items()))
+        self._bytes = {i: _spelled(token) for token, i in {**vocab, **every}.items() if i < limit}
+        self._missing = {byte for byte, i in enumerate(self.byte_ids) if i < 0}
+        self._rust = _rust_tokenizer({**vocab, **every}, self.merges, every, self.flags)
 
     @cached_property
     def n_vocab(self) -> int:
         """One more than the largest id: the rows that an embedding must have."""
         return max(self._bytes, default=-1) + 1
+
+    @property
+    def empty(self) -> tuple[int, ...]:
+        """What the model reads where there is no text: the ids around it, or else `<|endoftext|>`."""
+        around = (*self.prefix, *self.suffix)
+        end = self.added.get(END_OF_TEXT)
+        return around or (() if end is None or END_OF_TEXT in self.beyond else (end,))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, in which added tokens such as `<|endoftext|>` stand for themselves."""
@@ -77,12 +108,17 @@ class Tokenizer:
                 f"it is not a Unicode character, so leave it out."
             ) from None
         ids: list[int] = self._rust.encode(text, add_special_tokens=False).ids
+        for token, i in self.beyond.items():
+            if i in ids:
+                raise SheetGPTError(
+                    f"The text holds {token!r}, token {i}, and the model has no such row: leave it out of the text."
+                )
         # BPE drops a letter that its vocabulary lacks without a word; GPT-2's own has all 256.
         if self._missing and b"".join(map(self.token_bytes, ids)) != text.encode():
             for n, character in enumerate(text, 1):
                 if not self._missing.isdisjoint(character.encode()):
                     raise SheetGPTError(f"The vocabulary has no token for {character!r}, character {n} of the text.")
-        return ids
+        return [*self.prefix, *ids, *self.suffix]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`; bytes that form no character become U+FFFD."""
@@ -97,37 +133,35 @@ class Tokenizer:
         return self.token_bytes(id).decode("utf-8", errors="replace")
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str]) -> "Tokenizer | None":
-        """The tokenizer whose files stand in `directory`; None when there are none."""
+    def load(cls, directory: str | os.PathLike[str], limit: int = MAX_ID) -> "Tokenizer | None":
+        """The tokenizer whose files stand in `directory`; None when there are none. `limit`: of the model's tokens."""
         folder = Path(directory)
-        found = [name for name in FILES[:3] if (folder / name).is_file()]
-        if not found:
+        found = [name for name in FILES[:3] if is_file(folder / name)]
+        others = [name for name in OTHER_FILES if is_file(folder / name)]
+        if not found and not others:
             return None
+        names = {*FILES, "config.json"} - {"vocab.json", "merges.txt"}
+        contents = {name: read_json(folder / name) for name in names if is_file(folder / name)}
+        kind = hugging_face.kind_of(contents, folder)
+        if not found:
+            raise SheetGPTError(f"{folder / others[0]} belongs to a {OTHER_FILES[others[0]]} tokenizer; {ADVICE}")
         if "tokenizer.json" in found:  # transformers prefers it too
-            vocab, merges = _read_tokenizer_json(folder / "tokenizer.json")
+            vocab, merges = _read_tokenizer_json(folder / "tokenizer.json", contents["tokenizer.json"])
         elif len(found) == 1:
             lacking = "merges.txt" if found == ["vocab.json"] else "vocab.json"
             raise SheetGPTError(f"{folder} has {found[0]} but no {lacking}: a tokenizer needs both, or neither.")
         else:
             vocab, merges = _vocab(read_json(folder / "vocab.json"), folder / "vocab.json"), _read_merges(folder)
-        added, flags = _read_added(folder, vocab)
+        config = hugging_face.settings(contents, folder)
+        tokens = hugging_face.added_tokens(contents, config, kind, folder)
         try:
-            return cls(vocab, merges, added, flags=flags)
+            added, notes = hugging_face.with_ids(tokens, vocab, folder)
+            ids = {token: described.id for token, described in added.items() if described.id is not None}
+            flags = {token: {flag: getattr(described, flag) for flag in FLAGS} for token, described in added.items()}
+            around = hugging_face.around(contents, config, kind, ids, folder)
+            return cls(vocab, merges, ids, flags=flags, around=around, limit=limit, notes=notes)
         except SheetGPTError as error:
             raise SheetGPTError(f"The tokenizer in {folder} is broken: {error}") from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of a model's folder."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SheetGPTError(f"{path} can't be read: {error.strerror or error}.") from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise SheetGPTError(f"{path} is not JSON ({error}): fetch it again.") from None
-    if not isinstance(content, dict):
-        raise SheetGPTError(f"{path} must hold a JSON object, not a {type(content).__name__}.")
-    return content
 
 
 def _rust_tokenizer(
@@ -141,21 +175,38 @@ def _rust_tokenizer(
     rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     rust.decoder = decoders.ByteLevel()
     by_id = sorted(added, key=added.__getitem__)
-    rust.add_special_tokens([AddedToken(token, **{"normalized": False, **flags.get(token, {})}) for token in by_id])
+    rust.add_special_tokens([AddedToken(token, **flags[token]) for token in by_id])
     return rust
 
 
-def _bytes_by_id(vocab: Mapping[str, int], added: Mapping[str, int]) -> dict[int, bytes]:
-    byte = {letter: byte for byte, letter in byte_to_unicode().items()}
+_BYTES = {letter: byte for byte, letter in byte_to_unicode().items()}
 
-    def spell(token: str) -> bytes:
-        try:
-            return bytes([byte[letter] for letter in token])
-        except KeyError:  # not in byte letters: a special token that nobody declared
-            return token.encode("utf-8", errors="replace")
 
-    spelled = {i: spell(token) for token, i in vocab.items()}
-    return spelled | {i: token.encode("utf-8", errors="replace") for token, i in added.items()}
+def _spelled(token: str) -> bytes:
+    """A token's bytes: those of its letters; a token with other characters stands for itself.
+
+    The decoder ByteLevel does so with added tokens, too: é added as a token is the byte E9.
+    """
+    try:
+        return bytes([_BYTES[letter] for letter in token])
+    except KeyError:
+        return token.encode("utf-8", errors="replace")
+
+
+def _beyond(ids: Mapping[str, int], merges: Iterable[tuple[str, str]], limit: int) -> dict[str, int]:
+    """The tokens with ids from `limit` on. Refuses those that a text can't do without."""
+    found = {token: i for token, i in ids.items() if i >= limit}
+    needed = {*byte_to_unicode().values(), *(left + right for left, right in merges)} if found else set()
+    for token in needed.intersection(found):
+        raise SheetGPTError(
+            f"Token {token!r} has the id {found[token]}, but config.json says vocab_size {limit}: one of the two "
+            f"belongs to another model."
+        )
+    return found
+
+
+def _beyond_note(token: str, i: int, limit: int) -> str:
+    return f"The token {token!r} has the id {i}, and the model's last is {limit - 1}: no text may hold it."
 
 
 def _check_ids(vocab: Mapping[str, int], added: Mapping[str, int]) -> None:
@@ -199,22 +250,21 @@ def _pairs(lines: Iterable[object], path: Path) -> list[tuple[str, str]]:
 
 def _read_merges(folder: Path) -> list[tuple[str, str]]:
     path = folder / "merges.txt"
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SheetGPTError(f"{path} can't be read: {error}.") from None
-    if lines[0].startswith("#version"):  # only there: '#' is a token like any other
+    lines = re.split("\r\n?|\n", read_text(path))
+    if VERSION.fullmatch(lines[0]):  # only there: '#' is a token like any other
         del lines[0]
+    elif lines[0].startswith("#version"):
+        raise SheetGPTError(f"{path} has more than a version in its first line; a merge needs a line of its own.")
     return _pairs((line for line in lines if line), path)
 
 
-def _read_tokenizer_json(path: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Vocabulary and merges, when everything else in the file is GPT-2's."""
-    content = read_json(path)
+def _read_tokenizer_json(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges, when the model and what cuts the text are GPT-2's."""
     model = content.get("model")
     if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
         found = model.get("type") if isinstance(model, dict) else model
-        raise SheetGPTError(f"{path} says model type {found!r}; expected 'BPE', GPT-2's tokenizer.")
+        scheme = " (SentencePiece's)" if found == "Unigram" else ""
+        raise SheetGPTError(f"{path} says model type {found!r}{scheme}; {ADVICE}")
     # An unk_token would never be used, as every byte has a letter.
     for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"):
         if model.get(key):
@@ -226,7 +276,10 @@ def _read_tokenizer_json(path: Path) -> tuple[dict[str, int], list[tuple[str, st
     if found != "ByteLevel" or not splitter.get("use_regex", True):
         found += " without its regex" if found == "ByteLevel" else ""
         raise SheetGPTError(f"{path} has the pre_tokenizer {found}; GPT-2's is ByteLevel.")
-    _check_prefix_space(splitter, path)
+    if splitter.get("add_prefix_space"):
+        raise SheetGPTError(
+            f"{path} says add_prefix_space {splitter['add_prefix_space']!r}; expected false, as in GPT-2."
+        )
     merges = model.get("merges")
     if not isinstance(merges, list):
         raise SheetGPTError(f"{path} has no list of merges.")
@@ -235,61 +288,3 @@ def _read_tokenizer_json(path: Path) -> tuple[dict[str, int], list[tuple[str, st
 
 def _kind(part: Any) -> str:
     return str(part.get("type")) if isinstance(part, dict) else repr(part)
-
-
-def _check_prefix_space(settings: Mapping[str, Any], path: Path) -> None:
-    if settings.get("add_prefix_space"):
-        raise SheetGPTError(
-            f"{path} says add_prefix_space {settings['add_prefix_space']!r}; expected false, as in GPT-2."
-        )
-
-
-def _read_added(folder: Path, vocab: Mapping[str, int]) -> tuple[dict[str, int], dict[str, dict[str, bool]]]:
-    """Added tokens with their ids, and each one's flags, from whichever of the four files there are."""
-    added: dict[str, int] = {}
-    flags: dict[str, dict[str, bool]] = {}
-    for path in (folder / name for name in FILES if name not in ("vocab.json", "merges.txt")):
-        for entry in _added_entries(read_json(path), path) if path.is_file() else ():
-            token = entry.get("content")
-            # The special tokens' roles are named without an id, which the vocabulary or an earlier file has.
-            i = entry["id"] if "id" in entry else added.get(str(token), vocab.get(str(token)))
-            if "id" not in entry and i is None:
-                continue
-            if not isinstance(token, str) or not token or type(i) is not int or not 0 <= i < MAX_ID:
-                raise SheetGPTError(
-                    f"{path} has the added token {token!r} with the id {i!r}; expected a text and a number."
-                )
-            if added.setdefault(token, i) != i:
-                raise SheetGPTError(
-                    f"{path} gives the added token {token!r} the id {i}; another file gives it {added[token]}."
-                )
-            flags.setdefault(token, {}).update({key: bool(entry[key]) for key in FLAGS if key in entry})
-    return added, flags
-
-
-def _added_entries(content: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """The file's added tokens as `{"content": text, "id": number, flags}`; the id may be missing."""
-    if path.name == "added_tokens.json":
-        return [{"content": token, "id": i} for token, i in content.items()]
-    if path.name == "tokenizer.json":
-        entries = content.get("added_tokens") or []
-    else:
-        _check_prefix_space(content, path)
-        decoder = content.get("added_tokens_decoder") or {}
-        entries = [{**token, "id": int(i)} for i, token in decoder.items() if i.isdigit() and isinstance(token, dict)]
-        roles = [value for key, value in content.items() if key.endswith("_token")]
-        for key in ("additional_special_tokens", "extra_special_tokens"):
-            roles += content[key] if isinstance(content.get(key), list) else []
-        entries += [
-            role if isinstance(role, dict) else {"content": role} for role in roles if isinstance(role, dict | str)
-        ]
-    if not all(isinstance(entry, dict) for entry in entries):
-        raise SheetGPTError(
-            f"{path} describes an added token in a way that sheetgpt doesn't understand: {entries!r:.80}."
-        )
-    return list(entries)
-
-
-def stop_id(tokenizer: Tokenizer | None) -> int | None:
-    """The id of `<|endoftext|>`, after which nothing is chosen; None when the tokenizer has none."""
-    return tokenizer.added.get(END_OF_TEXT) if tokenizer else None

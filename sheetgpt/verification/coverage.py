@@ -10,17 +10,22 @@ from numpy.typing import NDArray
 from openpyxl.utils import column_index_from_string
 
 from sheetgpt.engines import cached
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.ooxml.unzip import READ_ERRORS, chunks, open_zip
 
-CHUNK = 1 << 22
-_FORMULA = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]+)"[^>]*>\s*<f[\s/>]')
+MAX_REST = 1 << 26
+_FORMULA = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"[^>]*>\s*<f[\s/>]')
 
 Places = NDArray[np.int64]  # [n, 2]: row and column, from 0
 
 
 def formula_cells(workbook: Path) -> dict[str, Places]:
     """Title of each sheet -> where its formulas are. (ECMA-376 part 1, 18.3.1.40: a cell's formula is its <f>.)"""
-    with zipfile.ZipFile(workbook) as archive:
-        return {title: _formulas(archive, part) for title, part in cached.package(workbook).sheets.items()}
+    try:
+        with open_zip(workbook) as archive:
+            return {title: _formulas(archive, part) for title, part in cached.package(workbook).sheets.items()}
+    except READ_ERRORS as error:
+        raise SheetGPTError(f"{workbook} can't be read ({error}): build or copy it again.") from error
 
 
 def _formulas(archive: zipfile.ZipFile, part: str) -> Places:
@@ -36,15 +41,16 @@ def _formulas(archive: zipfile.ZipFile, part: str) -> Places:
 
 
 def _whole_cells(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
-    """The sheet's XML, a few megabytes at a time, cut before a cell; what has no formula is left out."""
-    with archive.open(part) as stream:
-        rest = b""
-        while chunk := stream.read(CHUNK):
-            text = rest + chunk
-            end = max(text.rfind(b"<c"), 0)
-            rest = text[end:]
-            if text.find(b"<f", 0, end) >= 0:
-                yield text[:end]
+    """The sheet's XML, a megabyte at a time, cut before a cell; what has no formula is left out."""
+    rest = b""
+    for chunk in chunks(archive, part):
+        text = rest + chunk
+        end = max(text.rfind(b"<c"), 0)
+        rest = text[end:]
+        if len(rest) > MAX_REST:
+            raise ValueError(f"{part} goes on for more than {MAX_REST:,} bytes without a cell")
+        if text.find(b"<f", 0, end) >= 0:
+            yield text[:end]
     yield rest
 
 

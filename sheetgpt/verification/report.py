@@ -62,6 +62,7 @@ class Report:
     formula_cells: int = 0  # in the workbook's file
     compared_cells: int = 0  # of these
     sheets: tuple[SheetCells, ...] = ()
+    not_loaded: tuple[str, ...] = ()  # what the workbook would have fetched or run
 
     @property
     def passed(self) -> bool:
@@ -99,4 +100,5 @@ class Report:
         cells |= {
             "sheets": {s.title: {"cells": s.cells, "formula_cells": s.formulas, "wrong": s.wrong} for s in self.sheets}
         }
-        return json.dumps(whole | cells | {"problems": self.problems, "tensors": tensors}, indent=1, allow_nan=False)
+        words = {"problems": self.problems, "not_loaded": self.not_loaded}
+        return json.dumps(whole | cells | words | {"tensors": tensors}, indent=1, allow_nan=False)

@@ -15,19 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice
+from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets import bpe_by_hand, sheets
 from sheetgpt.sheets.grid import HOME
-from sheetgpt.sheets.home_prompt import DIFFERS
+from sheetgpt.sheets.home_prompt import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tokenizer_layout import TOKENIZER
 from sheetgpt.text.shown import token_strings
+from sheetgpt.verification.built import built_problems
 from sheetgpt.verification.compare import compare, missing, part, results
 from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
 from sheetgpt.verification.report import MOST, Report, SheetCells, TensorResult
@@ -66,6 +68,7 @@ def verify(
     engine: str = "libreoffice",
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     new_tokens: int | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
@@ -85,16 +88,17 @@ def verify(
     """
     if engine not in ENGINES:
         raise SheetGPTError(f"There is no engine {engine!r}: choose one of {', '.join(ENGINES)}.")
+    timeout = seconds(timeout)
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    changed = prompt is not None or ids is not None or any(value is not None for value in settings.values())
+    changed = any(value is not None for value in (prompt, ids, chat, *settings.values()))
     if engine == "cached" and changed:
         raise SheetGPTError("The cached engine reads what the file holds: it takes no prompt and no settings.")
-    given = {"prompt": prompt, "ids": ids, **settings} if changed else {}
+    given = {"prompt": prompt, "ids": ids, "chat": chat, **settings} if changed else {}
     case = prepare(Path(workbook), given, model, weights_from_workbook, as_saved=engine == "cached")
     if isinstance(case, Report):
         return replace(case, engine=engine)
     answer = ENGINES[engine](case.path, case.puts, list(case.areas.values()), timeout)
-    return judge(case, engine, answer, wrong_cells)
+    return replace(judge(case, engine, answer, wrong_cells), not_loaded=not_loaded(case.path))
 
 
 def prepare(
@@ -113,9 +117,10 @@ def prepare(
         book = open_workbook(path)
     except DamagedWorkbook as error:
         return Report(str(path), "", (), (str(error),))
-    layout, settings = book.layout, {name: value for name, value in given.items() if name not in ("prompt", "ids")}
+    layout, texts = book.layout, ("prompt", "ids", "chat")
+    settings = {name: value for name, value in given.items() if name not in texts}
     try:
-        inputs = with_settings(with_prompt(book.inputs, layout, given.get("prompt"), given.get("ids")), **settings)
+        inputs = with_settings(with_prompt(book.inputs, layout, *(given.get(name) for name in texts)), **settings)
     except SheetGPTError as error:
         if given:
             raise
@@ -127,6 +132,11 @@ def prepare(
         problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was built from.")
     if checkpoint is not None and checkpoint.config != layout.config:
         return Report(str(path), "", (), (*problems, "The Model sheet doesn't hold this checkpoint's config."))
+    if checkpoint is not None and checkpoint.stop_ids != layout.end_of_text:
+        problems.append(
+            f"The Model sheet says that a text ends with {_tokens(layout.end_of_text)}, and the checkpoint "
+            f"with {_tokens(checkpoint.stop_ids)}."
+        )
     tokenizer = None if checkpoint is None else checkpoint.tokenizer
     try:
         start = token_ids(inputs, tokenizer, layout)
@@ -148,11 +158,19 @@ def prepare(
     writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
     n_given = len(given_ids(inputs, tokenizer, layout))
     state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand, book.chosen)
-    if state.now.self_check.startswith(DIFFERS) and not weights_from_workbook:
-        problems.append("The logits at build time in the Model sheet are not the evaluator's.")
+    if checkpoint is not None and not weights_from_workbook:
+        if state.now.self_check.startswith(DIFFERS):
+            problems.append("The logits at build time in the Model sheet are not the evaluator's.")
+        now = None if state.now.self_check == OTHER_INPUTS else writing
+        problems += built_problems(book.origin.built, layout, checkpoint, params, now)
     puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
     areas = {sheet.title: sheet.area.reference for sheet in sheets(state)}
     return Case(path, state, puts, areas, tuple(problems))
+
+
+def _tokens(ids: Sequence[int]) -> str:
+    """`token 340`, or `token 0 or 340`."""
+    return f"token {' or '.join(map(str, ids))}" if ids else "no token"
 
 
 def judge(case: Case, engine: str, answer: Found, wrong_cells: int | None = MOST) -> Report:
@@ -176,7 +194,8 @@ def as_typed(state: State, found: Found) -> Found:
     if state.text is None:
         return found
     cells = dict(found)
-    for area in (state.layout.home["prompt"], bpe_by_hand.INPUT, bpe_by_hand.UTF8_INPUT):
+    typed_in = [state.layout.home[name] for name in ("prompt", "user_says", "full_prompt") if name in state.layout.home]
+    for area in (*typed_in, bpe_by_hand.INPUT, bpe_by_hand.UTF8_INPUT):
         got, at = cells.get(area.sheet), (area.row - 1, area.column - 1)
         if got is None:
             continue

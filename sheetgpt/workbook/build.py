@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt import sheets as registry
-from sheetgpt.errors import SheetGPTError
+from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
@@ -20,6 +20,7 @@ from sheetgpt.gpt2.mapped import OneAtATime, release
 from sheetgpt.gpt2.model import forward
 from sheetgpt.gpt2.quantize import EXACT
 from sheetgpt.gpt2.sampling import Sampling
+from sheetgpt.ooxml import target
 from sheetgpt.ooxml.book import Book, Progress
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.about import Built
@@ -31,7 +32,6 @@ from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.state import Origin
 from sheetgpt.sheets.text_layout import Text
 from sheetgpt.text.shown import token_strings
-from sheetgpt.text.tokenizer import stop_id
 from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
 from sheetgpt.workbook.limits import check_limits, check_shapes, check_sheets
 from sheetgpt.workbook.optional import Names, choose
@@ -40,6 +40,7 @@ from sheetgpt.workbook.state import state_of, write
 DEFAULT_CONTEXT = 32
 LARGE_CONTEXT = 16  # GPT-2 small's opens in 8 GB of LibreOffice's memory then, in 13 GB with 32
 DEFAULT_NEW_TOKENS = 12
+DEFAULT_CHAT = "Tom has a red ball. What does Tom have?"
 DEFAULT_PROMPT_BYTES, DEFAULT_MERGE_ROUNDS = 256, 48
 MANY_PARAMS = 50_000_000  # from here on, fewer columns, and logits only where they are needed
 
@@ -50,6 +51,7 @@ def build(
     *,
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     context: int | None = None,
     new_tokens: int | None = None,
     temperature: float = 1.0,
@@ -67,7 +69,8 @@ def build(
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
 
-    `prompt` goes through the checkpoint's tokenizer; `ids` takes its place. `context` is the number of token columns
+    `prompt` goes through the checkpoint's tokenizer; `ids` takes its place, or `chat`, which the model's chat template
+    wraps. `context` is the number of token columns
     (default: 32, or 16 for a model of 50 million parameters or more), `new_tokens` of which the model writes by
     `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as many as there is room for; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
@@ -77,7 +80,11 @@ def build(
     `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
-    checkpoint = model if isinstance(model, Checkpoint) else load_fitting(model, context, weights, digits)
+    if not isinstance(model, Checkpoint):
+        model = load_fitting(model, context, weights, digits, needs_text=prompt_bytes > 0)
+    checkpoint = model
+    path = Path(output) if output is not None else Path("workbooks", f"{_plain(Path(checkpoint.name).name)}.xlsx")
+    target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
@@ -88,19 +95,18 @@ def build(
     given = replace(default, new_tokens=new_tokens or 0, sampling=sampling, score_prompt=score)
     if ids is not None:
         given = replace(given, prompt="")
-    inputs = with_prompt(given, layout, prompt, ids)
+    if layout.chat is not None and prompt is None and ids is None:
+        given = replace(given, user_says=DEFAULT_CHAT)
+    inputs = with_prompt(given, layout, prompt, ids, chat)
     if new_tokens is None and layout.reads_text and not inputs.ids:
         free = layout.context - len(given_ids(inputs, checkpoint.tokenizer, layout))
         inputs = replace(inputs, new_tokens=int(np.clip(free, 0, DEFAULT_NEW_TOKENS)))
     token_ids(inputs, checkpoint.tokenizer, layout)
     check_limits(layout, text)
-    target = Path(output) if output is not None else Path("workbooks") / f"{Path(checkpoint.name).name}.xlsx"
-    if target.is_dir():
-        raise SheetGPTError(f"{target} is a folder: give -o the name of a file.")
-    source = _relative(checkpoint.source or checkpoint.name, target)
+    source = _relative(checkpoint.source or checkpoint.name, path)
     book = make_book(checkpoint, layout, text, inputs, source)
-    book.save(target, progress)
-    return target
+    book.save(path, progress)
+    return path
 
 
 def planned(
@@ -119,14 +125,21 @@ def planned(
             f"--prompt-bytes {prompt_bytes} is below 0; 0 builds a workbook whose prompts are token ids."
         )
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
-    end, config = stop_id(checkpoint.tokenizer), checkpoint.config
-    columns, mode = n_columns(config, context), quantize.mode(weights, digits)
+    config, mode = checkpoint.config, quantize.mode(weights, digits)
+    columns, ends = n_columns(config, context), checkpoint.stop_ids
     optional = choose(sheets, without, large=config.n_params >= MANY_PARAMS)
-    return Layout(config, columns, *room, end_of_text=-1 if end is None else end, weights=mode, optional=optional)
+    chat = checkpoint.chat if room[0] else None
+    return Layout(config, columns, *room, end_of_text=ends, weights=mode, optional=optional, chat=chat)
 
 
 def load_fitting(
-    model: str | os.PathLike[str], context: int | None, weights: str, digits: int | None, *, quiet: bool = False
+    model: str | os.PathLike[str],
+    context: int | None,
+    weights: str,
+    digits: int | None,
+    *,
+    quiet: bool = False,
+    needs_text: bool = True,
 ) -> Checkpoint:
     """The checkpoint; where no workbook could hold it, refused from its config, before a download."""
     mode = quantize.mode(weights, digits)
@@ -134,7 +147,7 @@ def load_fitting(
     def fits(config: GPT2Config) -> None:
         check_shapes(Layout(config, n_columns(config, context), weights=mode))
 
-    return load(model, quiet=quiet, check=fits)
+    return load(model, quiet=quiet, check=fits, needs_text=needs_text)
 
 
 def n_columns(config: GPT2Config, context: int | None) -> int:
@@ -155,11 +168,16 @@ def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:
     return Text.of(layout, tables)
 
 
-def _relative(source: str, target: Path) -> str:
+def _plain(name: str) -> str:
+    """A name for a file that a person can see and type."""
+    return "".join(character if visible(character) == character else "_" for character in name)
+
+
+def _relative(source: str, workbook: Path) -> str:
     """What the workbook remembers: a name as it is, a path as seen from the workbook's own folder."""
     if source in bundled() or not os.path.exists(source):
         return source
-    return Path(os.path.relpath(source, target.parent)).as_posix()
+    return visible(Path(os.path.relpath(source, workbook.parent)).as_posix())  # a cell takes no byte that is no UTF-8
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
@@ -189,7 +207,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     start = token_ids(inputs, checkpoint.tokenizer, layout)
     writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
     cost = rounding_cost(checkpoint, layout, start, writing.trace["logits"][:, : len(start)])
-    built = Built(inputs, start, writing.trace["logits"][:, -1], cost)
+    built = Built(inputs, start, writing.trace["logits"][:, -1], cost, inputs.text(layout))
     strings = token_strings(checkpoint.tokenizer, layout.config.n_vocab)
     n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
     origin = Origin(source, fingerprint(checkpoint), built)

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.markup import escape
-from rich.table import Table
 
 from sheetgpt.engines import cached
+from sheetgpt.errors import visible
 from sheetgpt.gpt2.checkpoint import load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import Cost
+from sheetgpt.screen import LONG, Table
 from sheetgpt.sheets import optional_sheets
 from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.grid import HOME
@@ -21,7 +22,7 @@ from sheetgpt.workbook.reopen import open_workbook
 def describe(target: str) -> Iterator[Table]:
     """Tables for a model or, when `target` is an .xlsx file, for a workbook."""
     if not target.lower().endswith(".xlsx"):
-        checkpoint = load(target)
+        checkpoint = load(target, needs_text=False)
         yield shapes(checkpoint.name, checkpoint.config)
         yield parameters(checkpoint.config)
         return
@@ -46,7 +47,7 @@ def listed(path: Path) -> dict[str, str]:
 
 
 def shapes(name: str, config: GPT2Config) -> Table:
-    table = Table("shape", "", title=escape(name), title_justify="left", box=None)
+    table = Table("shape", "", title=escape(visible(name, LONG)), title_justify="left", box=None)
     for field in config.__dataclass_fields__:
         table.add_row(field, str(getattr(config, field)))
     return table
@@ -89,7 +90,9 @@ def sheets(words: Mapping[str, str]) -> Table:
 
 def names(references: Mapping[str, str], title: str) -> Table:
     """Every defined name, as the file has them."""
-    table = Table("name", "range", title=escape(f"Defined names of {title}"), title_justify="left", box=None)
+    table = Table(
+        "name", "range", title=escape(visible(f"Defined names of {title}", LONG)), title_justify="left", box=None
+    )
     for name, reference in references.items():
         table.add_row(name, reference)
     return table

@@ -24,23 +24,44 @@ _MORE = {
 }
 
 
-def with_prompt(inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequence[int] | None) -> Inputs:
-    """The inputs with another prompt, text or ids; without either, as they are."""
+def with_prompt(
+    inputs: Inputs, layout: Layout, prompt: str | None, ids: Sequence[int] | None, chat: str | None = None
+) -> Inputs:
+    """The inputs with another prompt: a text, ids, or what the user says; without any, as they are."""
+    given = [name for name, value in (("--prompt", prompt), ("--ids", ids), ("--chat", chat)) if value is not None]
+    if len(given) > 1:
+        raise SheetGPTError(f"Give {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}.")
     if ids is not None:
-        if prompt is not None:
-            raise SheetGPTError("Give --prompt or --ids, not both.")
         if len(ids) > layout.context:
             columns = f"the workbook has {layout.context} columns"
             raise SheetGPTError(f"The prompt has {len(ids)} tokens, and {columns}: build with more --context.")
         check_ids(ids, layout.config)
         return replace(inputs, ids=tuple(ids))
+    if chat is not None:
+        if layout.chat is None:
+            raise SheetGPTError("The model has no chat template that a formula can follow: give the whole --prompt.")
+        if not chat:
+            raise SheetGPTError("--chat is empty: say something, or give a --prompt.")
+        return replace(inputs, user_says=cell_text(_text(chat)), ids=())
     if prompt is None:
         return inputs
     if not layout.reads_text:
         raise SheetGPTError(
             "There is no tokenizer in the workbook, so it can't read a text: give the prompt as --ids 1,2,3."
         )
-    return replace(inputs, prompt=cell_text(prompt), ids=())
+    return replace(inputs, prompt=cell_text(_text(prompt)), user_says="", ids=())
+
+
+def _text(prompt: str) -> str:
+    """Refuses halves of characters: Python's stand-ins for bytes of the command line that are not UTF-8, or others."""
+    half = next((ord(character) for character in prompt if 0xD800 <= ord(character) < 0xE000), None)
+    if half is None:
+        return prompt
+    if 0xDC80 <= half < 0xDD00:
+        raise SheetGPTError(
+            f"The prompt holds the byte 0x{half - 0xDC00:02X}, which is not UTF-8: give it as UTF-8 text."
+        )
+    raise SheetGPTError(f"The prompt holds U+{half:04X}, half of a character: delete it and type it again.")
 
 
 def with_settings(inputs: Inputs, **changes: Any) -> Inputs:
@@ -78,12 +99,12 @@ def given_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> Se
         return inputs.ids
     if tokenizer is None:
         raise SheetGPTError("The prompt is a text, and there is no tokenizer to read it: name the checkpoint.")
-    tables = tables_of(tokenizer)
-    trace = bpe.run(inputs.prompt, tables, layout.prompt_bytes, layout.merge_rounds)
-    if trace.status not in (bpe.FITS, bpe.EMPTY) or not (trace.ids or inputs.prompt):
-        words = bpe.sentences(layout.prompt_bytes, layout.merge_rounds, tables.end_of_text is not None)[trace.status]
+    tables, text = tables_of(tokenizer), inputs.text(layout)
+    trace = bpe.run(text, tables, layout.prompt_bytes, layout.merge_rounds)
+    if trace.status not in (bpe.FITS, bpe.EMPTY) or not (trace.ids or text):
+        words = bpe.sentences(layout.prompt_bytes, layout.merge_rounds, tables)[trace.status]
         raise SheetGPTError(words + _MORE.get(trace.status, ""))
-    return tokenizer.encode(inputs.prompt) if inputs.prompt else trace.ids
+    return tokenizer.encode(text) if text else trace.ids
 
 
 @lru_cache(maxsize=4)

@@ -26,6 +26,8 @@ FORMULA_BYTES = 11.5  # in the file, a formula cell
 FORMULA_MEMORY, NUMBER_MEMORY = 1_600, 15  # in LibreOffice 7.4, bytes a cell
 EMPTY_MEMORY = 300_000_000  # LibreOffice before it opens anything, and what a small workbook adds beside its cells
 
+CELL_BYTES = 12  # of a cell in a sheet's XML, at the least: <c r="A1"/>
+
 WEB_BYTES, GOOGLE_CELLS = 100_000_000, 10_000_000
 
 
@@ -60,6 +62,21 @@ def check_sheets(made: Iterable[Sheet]) -> None:
     """Whether every sheet fits, whatever the registry holds."""
     for sheet in made:
         _fits(f"The sheet {sheet.title}", sheet.area)
+
+
+def check_described(layout: Layout, n_sheets: int, size: int) -> None:
+    """Whether a file of so many sheets and bytes, unpacked, can hold what it says of itself.
+
+    Everything that is then computed and compared grows with the layout, so this bounds it by what is really there.
+    """
+    described = layout.config.n_params
+    if layout.config.n_layer <= n_sheets and described * CELL_BYTES <= size:
+        described += _formulas(layout)
+    if layout.config.n_layer > n_sheets or described * CELL_BYTES > size:
+        raise SheetGPTError(
+            f"it describes {layout.config.n_layer:,} layers and {described:,} cells, and the file has {n_sheets:,} "
+            f"sheets and {size:,} bytes"
+        )
 
 
 def file_bytes(layout: Layout) -> float:

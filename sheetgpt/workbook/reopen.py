@@ -13,23 +13,27 @@ import pandas as pd
 
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
+from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, found_files, load, load_cached
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets import starts
-from sheetgpt.sheets.about import Built
+from sheetgpt.sheets.about import NO_TOKEN, Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
-from sheetgpt.sheets.layout import INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
+from sheetgpt.sheets.layout import CHAT, INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Origin
+from sheetgpt.text.chat import Chat
+from sheetgpt.workbook.limits import check_described
 from sheetgpt.workbook.optional import named, ordered
 
 _INPUTS = ("prompt_ids", *INPUTS)
 
+MODELS = "SHEETGPT_MODELS"  # an environment variable: folders, written as in PATH
 BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
-_SIZES = ("context", "prompt_bytes", "merge_rounds", "end_of_text")
+_SIZES = ("context", "prompt_bytes", "merge_rounds")
 _SHEETS = "optional_sheets"
 
 
@@ -54,6 +58,7 @@ class Workbook:
     built: Built | None = None  # the inputs at build time, and the evaluator's largest logits for them
     by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand
     chosen: Mapping[str, Value] = field(default_factory=dict)  # what the optional sheets' yellow cells hold
+    user_says: str = ""
 
     @property
     def origin(self) -> Origin:
@@ -66,20 +71,61 @@ class Workbook:
         """The yellow cells. Raises SheetGPTError for a setting out of its range."""
         numbers: dict[str, Any] = {n: int(v) if v == v and v == int(v) else v for n, v in self.settings.items()}
         sampling = Sampling(*(numbers[name] for name in ("temperature", "top_k", "top_p", "seed")))
-        return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, numbers["score_prompt"] == 1)
+        score = numbers["score_prompt"] == 1
+        return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, score, self.user_says)
 
     def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
-        """The checkpoint it was made from: `model` where it has moved, else the name in its Model sheet."""
-        beside = self.path.parent / self.model  # a path in the Model sheet starts at the workbook's folder
-        own = beside if self.model not in bundled() and beside.exists() else self.model
+        """The checkpoint it was made from: `model`, or what its Model sheet names, and `named` takes for harmless."""
+        if model is not None:
+            return load(model, quiet=True, needs_text=self.layout.reads_text)
         try:
-            return load(own if model is None else model, quiet=True)
+            named, text = self.named(), self.layout.reads_text
+            if is_hub_name(str(named)):
+                return load_cached(str(named), needs_text=text)
+            return load(named, quiet=True, needs_text=text)
         except SheetGPTError as error:
-            if model is not None:
-                raise
             raise SheetGPTError(
                 f"The checkpoint that {self.path.name} was built from can't be loaded; name it with --model. ({error})"
             ) from error
+
+    def named(self) -> str | Path:
+        """The model that its Model sheet names; nobody knows who wrote that.
+
+        A path starts at the workbook's folder and is followed only in there, or where SHEETGPT_MODELS allows it:
+        anywhere else not even looked for. Any other name must be a bundled model's or have the hub's form.
+        """
+        if self.model in bundled():
+            return self.model
+        folder = os.path.abspath(self.path.parent)
+        place = os.path.normpath(os.path.join(folder, self.model))
+        allowed = (os.path.expanduser(each) for each in os.environ.get(MODELS, "").split(os.pathsep) if each)
+        roots = [folder, *map(os.path.abspath, allowed)]
+        reals = [os.path.realpath(root) for root in roots]
+        if _lies_in(place, *roots, *reals) and os.path.exists(place) and _lies_in(os.path.realpath(place), *reals):
+            return Path(place)
+        if is_hub_name(self.model):
+            return self.model
+        raise SheetGPTError(
+            f"It is named {self.model!r}, which is not in the workbook's own folder, and a workbook's paths are"
+            f" followed only there and in the folders that the variable {MODELS} lists."
+        )
+
+
+def _lies_in(place: str, *folders: str) -> bool:
+    place = os.path.normcase(place)
+    return any(place == folder or place.startswith(folder.rstrip(os.sep) + os.sep) for folder in map(_plain, folders))
+
+
+def _plain(folder: str) -> str:
+    return os.path.normcase(os.path.normpath(folder))
+
+
+def own_files_of(path: str | os.PathLike[str], model: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """Files of the checkpoint of a workbook, or of the one that is named instead, as far as they can be found."""
+    try:
+        return found_files(model if model is not None else open_workbook(path).named())
+    except SheetGPTError:
+        return ()
 
 
 def open_workbook(path: str | os.PathLike[str]) -> Workbook:
@@ -88,9 +134,11 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     Raises SheetGPTError when the file is no workbook of sheetgpt's.
     """
     path = Path(path)
-    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES]
-    optional = (*_INPUTS, "prompt", "token_ids", *ROUNDING, *BUILT, "by_hand_text", "by_hand_utf8", _SHEETS)
-    cells = cached.recalculate(path, {}, [*names, *optional])
+    names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
+    texts = ("prompt", "user_says", "by_hand_text", "by_hand_utf8")
+    optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS)
+    contents = cached.package(path)
+    cells = cached.cells(path, {name: contents.names.get(name.upper()) for name in (*names, *optional)})
     missing = [name for name in names if cells[name] is None]
     if missing:
         problem = (
@@ -101,22 +149,26 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     said = {*names, *ROUNDING, _SHEETS}
     found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in said}
     try:
-        sizes = {
-            name: int(found[name]) for name in ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
-        }
+        shapes = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
+        sizes = {name: _whole(name, found[name]) for name in shapes}
         config = GPT2Config(
             **sizes,
             layer_norm_epsilon=float(found["layer_norm_epsilon"]),
             activation_function=str(found["activation_function"]),
-            tied=bool(found["tied"]),
+            tied=bool(_whole("tied", found["tied"], 0, 1)),
         )
-        context, n_bytes, rounds, end = (int(found[name]) for name in _SIZES)
+        context, n_bytes, rounds = (_whole(name, found[name]) for name in _SIZES)
+        end = _end_of_text(cells["end_of_text"], config.n_vocab)
         inside = ordered(named(str(found.get(_SHEETS, NO_SHEETS)), _SHEETS))
-        layout = Layout(config, context, n_bytes, rounds, end, str(found.get("weights", EXACT)), inside)
+        before, after = cells[CHAT[0]], cells[CHAT[1]]
+        chat = None if before is None or after is None else Chat(*(cell_text(_text(c)) for c in (before, after)))
+        weights = str(found.get("weights", EXACT))
+        layout = Layout(config, context, n_bytes, rounds, end, weights, inside, chat)
         cost = None
         if layout.weights != EXACT:
             largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
-            cost = Cost(largest, rms, top_1, int(n))
+            cost = Cost(largest, rms, top_1, _whole("compared_tokens", n))
+        check_described(layout, len(contents.sheets), contents.size)
     except (TypeError, ValueError, OverflowError, KeyError, SheetGPTError) as error:
         raise DamagedWorkbook(f"The Model sheet of {path} doesn't hold a valid config: {error}.") from error
     prompt, ids = cell_text(_text(cells["prompt"])), _ids(cells["prompt_ids"])
@@ -130,12 +182,35 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         ids,
         settings,
         _ids(cells["token_ids"]),
-        tuple(name for name in (*_INPUTS, *(["prompt"] if layout.reads_text else [])) if cells[name] is None),
+        tuple(name for name in (*_INPUTS, *_texts(layout)) if cells[name] is None),
         cost,
         _built(cells, cost),
         (_text(cells["by_hand_text"]), _text(cells["by_hand_utf8"])),
         _chosen(path, layout),
+        cell_text(_text(cells["user_says"])) if layout.chat else "",
     )
+
+
+def _whole(name: str, value: float | str, least: int = 0, most: int = 1 << 31) -> int:
+    """The cell's whole number: a part of one that int() would drop is damage, too."""
+    if isinstance(value, str) or not least <= value <= most or value != int(value):
+        raise ValueError(f"{name} holds {value!r:.80}, not a whole number from {least} to {most}")
+    return int(value)
+
+
+def _texts(layout: Layout) -> list[str]:
+    """The inputs that are texts."""
+    return [*(["prompt"] if layout.reads_text else []), *(["user_says"] if layout.chat else [])]
+
+
+def _end_of_text(cells: Cells | None, n_vocab: int) -> tuple[int, ...]:
+    """The tokens that end a text; a single -1 says that there is none."""
+    found = [] if cells is None else cells.numbers.ravel().tolist()
+    if found == [NO_TOKEN]:
+        return ()
+    if not found or len({*found}) < len(found) or not all(0 <= i < n_vocab and i == int(i) for i in found):
+        raise ValueError(f"end_of_text holds {str(found)[:80]}, not ids of tokens")
+    return tuple(int(i) for i in found)
 
 
 def _chosen(path: Path, layout: Layout) -> dict[str, Value]:
@@ -155,8 +230,9 @@ def _built(cells: Mapping[str, Cells | None], cost: Cost | None) -> Built:
     """Whatever these cells hold: what is wrong with them shows when the sheet is compared."""
     new, heat, top_k, top_p, seed = _numbers(cells["built_settings"], (0, *astuple(Sampling())))
     settings: Any = SimpleNamespace(temperature=heat, top_k=top_k, top_p=top_p, seed=seed)
-    inputs: Any = SimpleNamespace(prompt=cell_text(_text(cells["built_prompt"])), new_tokens=new, sampling=settings)
-    return Built(inputs, _ids(cells["built_ids"]), np.array(_numbers(cells["built_logits"], (0,))), cost)
+    text = cell_text(_text(cells["built_prompt"]))
+    inputs: Any = SimpleNamespace(new_tokens=new, sampling=settings)
+    return Built(inputs, _ids(cells["built_ids"]), np.array(_numbers(cells["built_logits"], (0,))), cost, text)
 
 
 def _numbers(cells: Cells | None, otherwise: Sequence[float]) -> Sequence[float]:

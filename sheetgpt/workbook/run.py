@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Step, libreoffice
+from sheetgpt.engines import Cells, Step, cached, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.continuation import continue_ids
 from sheetgpt.gpt2.generate import with_text
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.gpt2.sampling import Choice
+from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.workbook.build import fingerprint
 from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
@@ -53,6 +54,7 @@ class Prediction:
     message: str
     written: tuple[Written, ...]
     next_tokens: tuple[NextToken, ...]
+    not_loaded: tuple[str, ...] = ()  # what the workbook would have fetched or run
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,6 +65,7 @@ def run(
     *,
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     new_tokens: int | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
@@ -78,13 +81,15 @@ def run(
     soon as it is there. Raises SheetGPTError for bad input, in the workbook's own words where it has them, or when
     LibreOffice is missing.
     """
+    timeout = seconds(timeout)
     book = open_workbook(workbook)
     inputs = with_settings(
-        with_prompt(book.inputs, book.layout, prompt, ids),
+        with_prompt(book.inputs, book.layout, prompt, ids, chat),
         **{"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed},
     )
     check_room(inputs, book.layout)
     names = [*_NAMES, *(["completion"] if book.layout.reads_text else [])]
+    _check_names(book.path, [*names, *inputs.cells(book.layout)])
     if on_text is None:
         found = libreoffice.recalculate(Path(workbook), inputs.cells(book.layout), names, timeout=timeout)
     else:
@@ -105,7 +110,18 @@ def run(
     text = cells["prompt_text"].texts.get((0, 0), "")
     written = _written(cells, n_prompt, len(tokens))
     heat = inputs.sampling.temperature
-    return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens)
+    return Prediction(
+        tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens, not_loaded(book.path)
+    )
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    """Names that were damaged, or made, to cover a whole sheet; a table of 64 ranks has a million cells at most."""
+    found = cached.package(path).names
+    for name in names:
+        area = found.get(name.upper())
+        if area is not None and area.n_cells > MAX_NAMED:
+            raise SheetGPTError(f"{name} covers {area.n_cells:,} cells in {path}: build it again.")
 
 
 def _one_by_one(
@@ -131,6 +147,7 @@ def _one_by_one(
     return libreoffice.session(book.path, [first, *more], timeout=timeout, after=after).results[-1]
 
 
+MAX_NAMED = 1 << 20
 _NAMES = (
     *("message", "token_ids", "token_text", "n_prompt", "prompt_text"),
     *("top_ids", "top_tokens", "top_logits", "top_probs"),
@@ -168,6 +185,7 @@ def evaluate(
     model: str | os.PathLike[str] | None = None,
     prompt: str | None = None,
     ids: Sequence[int] | None = None,
+    chat: str | None = None,
     **settings: Any,
 ) -> Iterator[tuple[int, str, Choice]]:
     """The NumPy evaluator's own continuation of the same prompt, token by token, on the numbers that the cells hold.
@@ -178,9 +196,9 @@ def evaluate(
     checkpoint = book.checkpoint(model)
     if fingerprint(checkpoint) != book.fingerprint:
         raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was built from.")
-    inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids), **settings)
+    inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids, chat), **settings)
     start = token_ids(inputs, checkpoint.tokenizer, book.layout)
     params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
     end = book.layout.end_of_text
     choices = continue_ids(params, checkpoint.config, start, inputs.sampling, inputs.new_tokens, end)
-    return with_text(checkpoint.tokenizer, choices, inputs.new_tokens)
+    return with_text(checkpoint.tokenizer, choices, inputs.new_tokens, end)

@@ -55,7 +55,7 @@ def state_of(
     model = Path(origin.source).name or "a model"
     logits = trace["logits"]
     check = OTHER_INPUTS
-    if as_built(inputs, ids[:n_prompt], origin.built):
+    if as_built(inputs, inputs.text(layout), ids[:n_prompt], origin.built):
         check = self_check_now(logits[:, -1], origin.built.logits)
     now = Now(
         model,
@@ -72,14 +72,14 @@ def state_of(
     read = None
     if text is not None:
         sizes = text.tokenizer
-        read = bpe.run(inputs.prompt, sizes.tables, sizes.capacity, sizes.rounds)
+        read = bpe.run(inputs.text(layout), sizes.tables, sizes.capacity, sizes.rounds)
     return State(
         *(layout, text, inputs, params, trace, prompt, writing.choices, now, shown, hexes, origin, read, by_hand),
         chosen=starts(layout) | dict(chosen or {}),
     )
 
 
-def as_built(inputs: Inputs, ids: Sequence[int], built: Built) -> bool:
+def as_built(inputs: Inputs, text: str, ids: Sequence[int], built: Built) -> bool:
     """Whether these are the inputs at build time, which Home's self-check has the evaluator's logits for."""
     theirs = built.inputs
     settings = all(
@@ -92,7 +92,7 @@ def as_built(inputs: Inputs, ids: Sequence[int], built: Built) -> bool:
             (inputs.sampling.seed, theirs.sampling.seed),
         )
     )
-    return settings and tuple(ids) == tuple(built.ids) and (bool(inputs.ids) or inputs.prompt == theirs.prompt)
+    return settings and tuple(ids) == tuple(built.ids) and (bool(inputs.ids) or text == built.text)
 
 
 def write(
@@ -109,7 +109,7 @@ def write(
         trace = forward(params, layout.config, ids)
         numbers = uniforms(inputs.sampling.seed, inputs.new_tokens + 1)
         places = range(len(prompt) - 1, len(ids))
-        stopped = len(ids) > len(prompt) and ids[-1] == layout.end_of_text
+        stopped = len(ids) > len(prompt) and ids[-1] in layout.end_of_text
         chosen = zip(places[: len(places) - stopped], numbers, strict=False)
         choices = tuple(choose(trace["logits"][:, t], inputs.sampling, u) for t, u in chosen)
         if all(choice.id == token for choice, token in zip(choices, ids[len(prompt) :], strict=False)):
@@ -119,13 +119,13 @@ def write(
 
 
 def all_ids(params: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout) -> tuple[int, ...]:
-    """The ids of all active columns. Nothing is chosen after a chosen `<|endoftext|>`."""
+    """The ids of all active columns. Nothing is chosen after a chosen token that ends a text."""
     config = layout.config
     cache = Cache(config, len(prompt) + inputs.new_tokens, params["wte"].dtype)
     ids, step = [*prompt], [*prompt]
     for u in uniforms(inputs.sampling.seed, inputs.new_tokens):
         step = [choose(advance(params, config, step, cache), inputs.sampling, u).id]
         ids += step
-        if step[0] == layout.end_of_text:
+        if step[0] in layout.end_of_text:
             break
     return tuple(ids)
