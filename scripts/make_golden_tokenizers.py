@@ -36,7 +36,7 @@ TEXTS = (
     ),
     *("the king[PAD]", "<user>[PAD]<bot>", " the  [PAD] x[PAD]", "a<x>b <x>  c", "<x>y<x>+y<x>", "a<x><y>b<y>", "<X>"),
     *("<|im_start|>user\nthe king<|im_end|>\n<|im_start|>", "<s>the</s> <mask> <pad><unk>x", "a\rb", "a\nb", "a\r\nb"),
-    *("xa<b>c<a", "<a><b><c>", "abcd bcd abc", "athe thermal", "\u00a0the\u3000", "<img><image>"),
+    *("xa<b>c<a", "<a><b><c>", "abcd bcd abc", "abce", "athe thermal", "\u00a0the\u3000", "<img><image>"),
 )
 MERGES = [
     ("t", "h"),
@@ -266,6 +266,25 @@ def old_special_tokens_map_over_the_config(folder: Path) -> None:
         special_tokens_map={"pad_token": "[PAD]"},
         tokenizer_config={"pad_token": "<pad>", "mask_token": "<mask>"},
     )
+
+
+@case
+def old_special_tokens_in_two_files(folder: Path) -> None:
+    others = {"additional_special_tokens": ["<bot>", "<x>"], "extra_special_tokens": ["<y>"]}
+    old(folder, special_tokens_map=others, tokenizer_config={"additional_special_tokens": ["<user>"]})
+
+
+@case
+def old_special_tokens_under_their_older_name(folder: Path) -> None:
+    others = {"additional_special_tokens": ["<bot>"]}
+    old(folder, special_tokens_map=others, tokenizer_config={"additional_special_tokens": ["<user>"]})
+
+
+@case
+def old_additional_tokens_arent_special(folder: Path) -> None:
+    """added_tokens.json knows only the roles: what stands among the additional tokens is normalized."""
+    added = {"abc": len(VOCAB), "bce": len(VOCAB) + 1}
+    old(folder, added_tokens=added, special_tokens_map={"additional_special_tokens": ["bce"]})
 
 
 @case

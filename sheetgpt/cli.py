@@ -125,9 +125,10 @@ def build(
     """
     if output is not None:
         target.check(output, "-o", {}, makes_folders=True)
-    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=prompt_bytes > 0)
+    needs_text = prompt_bytes > 0 or prompt is not None
+    checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=needs_text)
     for note in () if quiet else checkpoint.notes:
-        err.print(f"Note: {note}", style="dark_orange", markup=False, highlight=False, soft_wrap=True)
+        err.say(visible(f"Note: {note}", LONG), style="dark_orange")
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:

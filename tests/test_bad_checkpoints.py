@@ -68,8 +68,10 @@ NOT_JSON: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "is not JSON"),
     "too many values": (b'{"a": [' + b"1," * 2_500_000 + b"1]}", "more than 2,500,000 values"),
 }
-JSON_FILES = ("config.json", "tokenizer.json", "vocab.json", "added_tokens.json", "special_tokens_map.json")
-JSON_FILES += ("tokenizer_config.json", "model.safetensors.index.json")
+JSON_FILES = (
+    *("config.json", "tokenizer.json", "vocab.json", "added_tokens.json", "special_tokens_map.json"),
+    *("tokenizer_config.json", "model.safetensors.index.json"),
+)
 
 
 def put(folder: Path, file: str, data: bytes) -> None:

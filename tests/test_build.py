@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openpyxl
@@ -117,7 +118,8 @@ def test_tokens_that_begin_like_a_formula_stay_text(write_checkpoint: Callable[.
     """In every sheet that shows tokens, and after a recalculation."""
     checkpoint = sheetgpt.load(write_checkpoint("signs"))
     text = "=+-@=1+A1"
-    path = sheetgpt.build(checkpoint, tmp_path / "signs.xlsx", prompt=text, context=10, new_tokens=0)
+    sizes: dict[str, Any] = {"context": 10, "new_tokens": 0, "prompt_bytes": 16, "merge_rounds": 2}
+    path = sheetgpt.build(checkpoint, tmp_path / "signs.xlsx", prompt=text, **sizes)
     assert check(path) == []
     book = openpyxl.load_workbook(path)
     assert checkpoint.tokenizer is not None

@@ -30,6 +30,7 @@ from sheetgpt.engines import Step, blame, gnumeric, libreoffice, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import book as xlsx
 from sheetgpt.ooxml import rows, unfinished, workers
+from sheetgpt.text.chat import chat_of
 
 FORK = "fork" in multiprocessing.get_all_start_methods()
 needs_fork = pytest.mark.skipif(not FORK, reason="worker processes need fork")
@@ -204,6 +205,24 @@ def test_what_goes_wrong_in_a_worker_is_told(
     with pytest.raises(RuntimeError if isinstance(error, Odd) else SheetGPTError, match=seen):
         book(0).save(tmp_path / "w.xlsx")
     assert list(tmp_path.iterdir()) == []
+
+
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@needs_fork
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells")
+def test_an_endless_template_ends_with_the_process_that_waits_for_it() -> None:
+    waiting = multiprocessing.get_context("fork").Process(target=chat_of, args=(ENDLESS, {}))
+    waiting.start()
+    assert waiting.pid
+    children = Path(f"/proc/{waiting.pid}/task/{waiting.pid}/children")
+    wait_for(children.read_text)
+    [child] = map(int, children.read_text().split())
+    wait_for(lambda: int(Path(f"/proc/{child}/stat").read_text().split()[13]) >= 40)  # 0.4 s: it is in the loop
+    waiting.kill()
+    waiting.join()
+    wait_for(lambda: ended(child), 5)
 
 
 # Signals

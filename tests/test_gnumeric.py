@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import fairytale_words
 from test_prompt import READ, word, wrong
 
-import sheetgpt
 from sheetgpt.engines import Cells, Inputs, gnumeric
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
@@ -32,11 +32,9 @@ BLANK_LOST = "holds 'key:', not 'key: '"
 
 @pytest.fixture(scope="module")
 def words(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """The bundled model's tokenizer over a network one wide."""
-    folder = Path(sheetgpt.__file__).parent / "models" / "fairytale"
-    files = {name: (folder / name).read_bytes() for name in ("vocab.json", "merges.txt")}
-    config = GPT2Config(n_vocab=2048, n_positions=64, n_embd=1, n_layer=1, n_head=1, n_inner=1)
-    return make_checkpoint(config, "words", files=files)
+    """Part of the bundled model's tokenizer over a network one wide."""
+    config = GPT2Config(n_vocab=512, n_positions=64, n_embd=1, n_layer=1, n_head=1, n_inner=1)
+    return make_checkpoint(config, "words", files=fairytale_words(config.n_vocab))
 
 
 @pytest.fixture(scope="module")

@@ -107,6 +107,13 @@ def test_a_quantised_model_is_named_by_its_tensors(
     assert UNQUANTISED in sentence
 
 
+@pytest.mark.parametrize("name", ["model-q4_k_m.gguf", "model.onnx"])
+def test_weights_in_another_programs_format_are_named(write_checkpoint: Write, name: str) -> None:
+    folder = write_checkpoint()
+    (folder / "model.safetensors").rename(folder / name)
+    assert f"has its weights only as {name}: sheetgpt reads only safetensors" in refused(folder)
+
+
 def test_adapters_without_their_model_are_named(write_checkpoint: Write, hf_tensors: Tensors) -> None:
     folder = write_checkpoint()
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")

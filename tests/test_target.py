@@ -166,5 +166,7 @@ def test_a_current_folder_that_is_gone(
     for words in (["verify", "w.xlsx"], ["build", "model", "-o", tmp_path / "w.xlsx"], ["build", "-o", "w.xlsx"]):
         status, _, said = sheetgpt_command(*words)
         assert (status, said.count("\n"), said.startswith("sheetgpt: ")) == (2, 1, True)
+    with pytest.raises(SheetGPTError, match="There is no model 'model'"):
+        load("model")
     with pytest.raises(SheetGPTError, match="the current folder is gone"):
         target.check(Path("x.json"), "--json", {}, makes_folders=False)

@@ -320,12 +320,12 @@ def test_bad_input_is_refused_in_a_sentence(micro_workbook: Path, tmp_path: Path
 
 def test_the_formulas_package_agrees(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:
     """Smaller than the micro model: some ten milliseconds a cell."""
-    config = GPT2Config(n_vocab=13, n_positions=4, n_embd=6, n_layer=2, n_head=2, n_inner=8)
+    config = GPT2Config(n_vocab=7, n_positions=3, n_embd=4, n_layer=2, n_head=2, n_inner=6)
     checkpoint = make_checkpoint(config, "nano")
-    book = build(checkpoint, tmp_path / "nano.xlsx", ids=[1, 12], context=4)
+    book = build(checkpoint, tmp_path / "nano.xlsx", ids=[1, 6], context=3)
     report = verify(book, engine="formulas", ids=[3, 3, 0], temperature=0.7)
     assert report.passed, report.frame()[["name", "where", "problem", "max_rel"]].to_string()
-    area = Layout(config, 4).trace["h0.mlp.fc"]
+    area = Layout(config, 3).trace["h0.mlp.fc"]
     broken = patch(book, tmp_path / "broken.xlsx", {area.sheet: set_row_formula(cell(area, 5), next_bias)})
     assert_red(verify(broken, engine="formulas"), "h0.mlp.fc")
 

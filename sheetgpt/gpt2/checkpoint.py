@@ -29,6 +29,7 @@ DEFAULT = "fairytale"
 BUNDLED = Path(__file__).parent.parent / "models"
 HEAD = "lm_head.weight"
 CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
+OTHERS = (".gguf", ".ggml", ".onnx", ".npz")  # formats of other programs
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 
 
@@ -152,10 +153,10 @@ def _weights_in(folder: Path) -> Path:
             return folder / name
     foreign.check_whole(folder)
     names = sorted(path.name for path in folder.iterdir())
-    pickles = [name for name in names if name.endswith(PICKLES)]
+    others = [name for name in names if name.endswith(".safetensors")]
+    pickles = [name for name in names if name.endswith((*PICKLES, *(OTHERS if not others else ())))]
     if pickles:
         raise SheetGPTError(f"{folder} has its weights only as {pickles[0]}: {CONVERT}")
-    others = [name for name in names if name.endswith(".safetensors")]
     hint = f"; give the file itself, {folder / others[0]}" if others else ", beside config.json"
     raise SheetGPTError(f"{folder} has no weights: expected {WEIGHTS} or {INDEX}{hint}.")
 

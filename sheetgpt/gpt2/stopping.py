@@ -33,9 +33,8 @@ def stop_ids(
     if len(listed) > MANY or not all(type(i) is int for i in listed):
         raise SheetGPTError(f"{at / file} says {KEY} {found!r:.80}; expected a token's id, a list of ids, or null.")
     inside = tuple(dict.fromkeys(i for i in listed if 0 <= i < n_vocab))
-    notes = [
-        f"{at / file} says {KEY} {i}, and the model's last token is {n_vocab - 1}: it never comes."
-        for i in dict.fromkeys(listed)
-        if not 0 <= i < n_vocab
-    ]
-    return inside, notes
+    beyond = [str(i)[:20] for i in dict.fromkeys(listed) if not 0 <= i < n_vocab]
+    shown = " and ".join(beyond[:2]) + (f" and {len(beyond) - 2} more" if beyond[2:] else "")
+    never = "they never come" if beyond[1:] else "it never comes"
+    note = f"{at / file} says {KEY} {shown}, and the model's last token is {n_vocab - 1}: {never}."
+    return inside, [note] if beyond else []

@@ -11,7 +11,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,7 +22,7 @@ from sheetgpt.ooxml import archive
 
 CHUNK = 1 << 20
 LISTED = 20
-MOST = 1 << 26  # bytes of a part that is read whole
+MOST = 1 << 24  # bytes of a part that is read whole
 UNREADABLE = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)
 _NAMESPACE = "http://schemas.openxmlformats.org/package/2006/relationships"
 
@@ -112,8 +112,7 @@ def without(workbook: Path, target: Path) -> bool:
 
 def _once(package: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
     """Each entry that `ZipFile` would read under its name: of several with one name the last."""
-    names = {name.lower(): name for name in package.namelist()}
-    return (package.getinfo(name) for name in names.values())
+    return (package.getinfo(name) for name in _names(package).values())
 
 
 def _part(package: zipfile.ZipFile, file: IO[bytes], info: zipfile.ZipInfo, target: Path, empty: bool) -> archive.Part:
@@ -137,7 +136,7 @@ def _part(package: zipfile.ZipFile, file: IO[bytes], info: zipfile.ZipInfo, targ
 
 
 def _of_parts(package: zipfile.ZipFile) -> Iterator[Foreign]:
-    drawn = _drawn(package)
+    drawn, names = _drawn(package), _names(package)
     for info in _once(package):
         name = info.filename
         source = name.replace("_rels/", "").removesuffix(".rels")
@@ -148,7 +147,7 @@ def _of_parts(package: zipfile.ZipFile) -> Iterator[Foreign]:
             for relation in relations if relations is not None else ():
                 words, target = _active(relation), relation.get("Target") or ""
                 if words and _kind(relation) == "externallink" and not _outside(relation):
-                    yield _linked(package, source, _resolved(source, target))
+                    yield _linked(package, names, source, _resolved(source, target))
                 elif words and not source.lower().startswith("xl/externallinks/"):
                     yield Foreign(words, source or "the package", target if _outside(relation) else "")
         elif name.lower().endswith(".vml"):
@@ -158,9 +157,8 @@ def _of_parts(package: zipfile.ZipFile) -> Iterator[Foreign]:
             yield Foreign("a picture other than pixels", name)
 
 
-def _linked(package: zipfile.ZipFile, source: str, part: str) -> Foreign:
+def _linked(package: zipfile.ZipFile, names: Mapping[str, str], source: str, part: str) -> Foreign:
     """What a part for another workbook names (ECMA-376 part 1, section 18.14): a workbook, an object, a program."""
-    names = {name.lower(): name for name in package.namelist()}
     content = names.get(part.lower())
     text = _whole(package, package.getinfo(content)) if content else b""
     if b"ddeLink" in text:
@@ -234,13 +232,17 @@ def _drawn(package: zipfile.ZipFile) -> frozenset[str]:
             for relation in _relations(package, info) or ():
                 if _kind(relation) == "image" and not _outside(relation):
                     pictures.add(_resolved(source, relation.get("Target") or ""))
-    return frozenset(name.lower() for name in pictures if not _has_pixels(package, name))
+    names = _names(package)
+    own = (names[name.lower()] for name in pictures if name.lower() in names)
+    return frozenset(name.lower() for name in own if not name.endswith("/") and not _has_pixels(package, name))
 
 
-def _has_pixels(package: zipfile.ZipFile, name: str) -> bool:
-    own = {other.lower(): other for other in package.namelist()}.get(name.lower())
-    if own is None or own.endswith("/"):
-        return True
+def _names(package: zipfile.ZipFile) -> dict[str, str]:
+    """Each part's name by its small letters: a package makes no difference between the two."""
+    return {name.lower(): name for name in package.namelist()}
+
+
+def _has_pixels(package: zipfile.ZipFile, own: str) -> bool:
     with package.open(own) as stream:
         begin = stream.read(8)
     return not begin or begin.startswith(_RASTERS)

@@ -69,6 +69,7 @@ SECTIONS = (
     (17, 18, "5 Result", "The id after the last merge round (the rounds are on the right), and the tokens so far."),
     (19, 22, "6 Tokens", "The same ids as a list, which is what the network reads."),
 )
+AROUND = " This tokenizer puts tokens of its own around every text."
 HEADS = (
     *("byte", "place", "character", "code point", "bytes", "byte no.", "byte", "letter", "special", "left", "kind", ""),
     *("starts?", "ending?", "word", "ends at", "token id", "tokens", "no.", "from byte", "id", "token"),
@@ -292,7 +293,10 @@ def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[
     bar = (rows.text(c, titles.get(c, ""), palette["section"]) for c in range(1, end + 1))
     yield rows.row(n, *bar)
     n = WORDS_ROW
-    words = rows.joined(rows.text(begin, text, palette["paragraph"]) for begin, _, _, text in SECTIONS)
+    sections = {begin: text for begin, _, _, text in SECTIONS}
+    if layout.tables.prefix or layout.tables.suffix:
+        sections[layout.column("number").column] += AROUND
+    words = rows.joined(rows.text(begin, text, palette["paragraph"]) for begin, text in sections.items())
     words += rows.text(FIRST_ROUND - 1, ROUND_WORDS, palette["paragraph"])
     yield rows.row(n, words, *(_open_pairs(layout, palette, trace, r) for r in range(layout.rounds)), height=108)
     n = HEADER_ROW

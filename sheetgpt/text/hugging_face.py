@@ -89,8 +89,14 @@ def _stem(name: object) -> str:
 def settings(contents: Contents, folder: Path) -> dict[str, Any]:
     """tokenizer_config.json, and over it what special_tokens_map.json says, which only older files need."""
     config = dict(contents.get("tokenizer_config.json", {}))
+    if "additional_special_tokens" in config and not config.get("extra_special_tokens"):  # its older name
+        config["extra_special_tokens"] = config.pop("additional_special_tokens")
     if "added_tokens_decoder" not in config:
-        config |= contents.get("special_tokens_map.json", {})
+        more = contents.get("special_tokens_map.json", {})
+        if isinstance(more.get("extra_special_tokens"), list):
+            both = [*_list(config.get("extra_special_tokens")), *more["extra_special_tokens"]]
+            more = more | {"extra_special_tokens": both}
+        config |= more
     if config.get("add_prefix_space"):
         raise SheetGPTError(
             f"{folder / 'tokenizer_config.json'} says add_prefix_space {config['add_prefix_space']!r}; expected false, "
@@ -150,8 +156,7 @@ def _newer(config: Mapping[str, Any], folder: Path) -> Iterator[Added]:
 
 def _older(contents: Contents, config: Mapping[str, Any], folder: Path) -> Iterator[Added]:
     """The tokens of added_tokens.json, which has no flags: those with a role are special."""
-    entries = [config.get(role) for role in ROLES]
-    entries += _list(config.get("extra_special_tokens")) + _list(config.get("additional_special_tokens"))
+    entries = [config.get(role) for role in ROLES] + _list(config.get("extra_special_tokens"))
     special = {_content(entry) for entry in entries if isinstance(_content(entry), str)}
     for token, i in contents.get("added_tokens.json", {}).items():
         yield described({"content": token, "special": token in special}, folder / "added_tokens.json", id=i)
@@ -221,7 +226,7 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
     package `tokenizers`.
     """
     found: dict[str, Added] = {}
-    notes, owner = [], {i: token for token, i in vocab.items()}
+    notes, owner, top = [], {i: token for token, i in vocab.items()}, -1
     for token in tokens:
         if token.content in found:
             i = found[token.content].id
@@ -230,18 +235,18 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
             if token.id not in (None, i):
                 raise SheetGPTError(f"Token {token.content!r} has two ids, {i} and {token.id}.")
         else:
-            top = max((known.id or 0 for known in found.values()), default=-1)
             i = top + 1 if top >= len(vocab) else len(vocab)
             if token.id is not None and owner.get(token.id, token.content) != token.content:
                 raise SheetGPTError(f"Id {token.id} belongs to two tokens, {owner[token.id]!r} and {token.content!r}.")
         assert i is not None
         if token.id not in (None, i) and token.content not in found:
             notes.append(
-                f"{folder / token.file} gives the token {token.content!r} the id {token.id}; as in transformers, it "
-                f"gets the next free one, {i}."
+                f"{folder / token.file} gives the token {token.content!r:.80} the id {token.id}; as in transformers, "
+                f"it gets the next free one, {i}."
             )
-        found[token.content] = replace(token, id=i)
-    return found, notes
+        found[token.content], top = replace(token, id=i), max(top, i)
+    others = f" So do {len(notes) - 1:,} more tokens." if notes[1:] else ""
+    return found, [notes[0] + others] if notes else []
 
 
 def around(

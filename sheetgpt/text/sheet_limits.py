@@ -1,6 +1,6 @@
 """What a tokenizer may ask for and the Tokenizer sheet can't do: refused by its name, rather than read differently."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.text.tokenizer import Tokenizer
@@ -37,14 +37,25 @@ def check_flags(tokenizer: Tokenizer) -> None:
     early = {token for token, flags in tokenizer.flags.items() if not flags["normalized"]}
     begins = {token[:n] for token in early for n in range(1, len(token) + 1)}
     for token in (token for token, flags in tokenizer.flags.items() if flags["normalized"]):
-        inside = {token[i:j] for i in range(len(token)) for j in range(i + 1, len(token) + 1)} & early
-        across = {token[i:] for i in range(1, len(token))} & begins
-        if inside or across:
-            first = next(other for other in sorted(early) if other in inside or other.startswith(tuple(across)))
+        first = next(_found_before(token, early, begins), None)
+        if first is not None:
             raise SheetGPTError(
                 f"The added tokens {token!r} (marked normalized) and {first!r} (not normalized) can overlap in a text, "
                 f"which the Tokenizer sheet doesn't support."
             )
+
+
+def _found_before(token: str, early: Set[str], begins: Set[str]) -> Iterator[str]:
+    """The `early` tokens that begin inside `token` in some text, which the sheet would read as `token` first.
+
+    Not so where a longer early token always begins with `token` there: aaa in aaaa, if `token` is aa.
+    """
+    yield from sorted({token[i:j] for i in range(len(token)) for j in range(i + 1, len(token) + 1)} & early)
+    longer = tuple(other for other in early if len(other) > len(token))
+    for n in (n for n in range(1, len(token)) if token[n:] in begins):
+        for other in sorted(early):
+            if other.startswith(token[n:]) and not (token[:n] + other).startswith(longer):
+                yield other
 
 
 def check_characters(tokenizer: Tokenizer) -> None:

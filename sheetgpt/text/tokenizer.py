@@ -7,7 +7,7 @@ pre-token) is from github.com/openai/gpt-2, `src/encoder.py`.
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ class Tokenizer:
         for i in (*self.prefix, *self.suffix):
             if i >= limit:
                 raise SheetGPTError(f"Every text gets the token {i}, and the model's last is {limit - 1}.")
-        self.notes = (*notes, *(_beyond_note(token, i, limit) for token, i in self.beyond.items()))
+        self.notes = (*notes, *_beyond_note(self.beyond, limit))
         self._bytes = {i: _spelled(token) for token, i in {**vocab, **every}.items() if i < limit}
         self._missing = {byte for byte, i in enumerate(self.byte_ids) if i < 0}
         self._rust = _rust_tokenizer({**vocab, **every}, self.merges, every, self.flags)
@@ -108,7 +108,7 @@ class Tokenizer:
                 f"it is not a Unicode character, so leave it out."
             ) from None
         ids: list[int] = self._rust.encode(text, add_special_tokens=False).ids
-        for token, i in self.beyond.items():
+        for token, i in self.beyond.items() if self.beyond and max(ids, default=0) >= min(self.beyond.values()) else ():
             if i in ids:
                 raise SheetGPTError(
                     f"The text holds {token!r}, token {i}, and the model has no such row: leave it out of the text."
@@ -205,8 +205,12 @@ def _beyond(ids: Mapping[str, int], merges: Iterable[tuple[str, str]], limit: in
     return found
 
 
-def _beyond_note(token: str, i: int, limit: int) -> str:
-    return f"The token {token!r} has the id {i}, and the model's last is {limit - 1}: no text may hold it."
+def _beyond_note(beyond: Mapping[str, int], limit: int) -> Iterator[str]:
+    """One sentence, however many tokens."""
+    for token, i in list(beyond.items())[:1]:
+        more = f"{len(beyond) - 1:,} more have" if beyond.keys() - {token} else ""
+        what = f"The token {token!r:.80} has the id {i}, {more + ' such ids, ' if more else ''}and the model's last is"
+        yield f"{what} {limit - 1}: no text may hold {'them' if more else 'it'}."
 
 
 def _check_ids(vocab: Mapping[str, int], added: Mapping[str, int]) -> None:
@@ -266,15 +270,16 @@ def _read_tokenizer_json(path: Path, content: Mapping[str, Any]) -> tuple[dict[s
         scheme = " (SentencePiece's)" if found == "Unigram" else ""
         raise SheetGPTError(f"{path} says model type {found!r}{scheme}; {ADVICE}")
     # An unk_token would never be used, as every byte has a letter.
-    for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"):
+    for key in ("byte_fallback", "dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"):
         if model.get(key):
-            raise SheetGPTError(f"{path} says model {key} {model[key]!r}; GPT-2's tokenizer has none.")
+            scheme = " (SentencePiece's)" if key == "byte_fallback" else ""
+            raise SheetGPTError(f"{path} says model {key} {model[key]!r:.80}{scheme}; GPT-2's tokenizer has none.")
     if content.get("normalizer"):
         raise SheetGPTError(f"{path} has the normalizer {_kind(content['normalizer'])}; GPT-2's tokenizer has none.")
     splitter = content.get("pre_tokenizer") or {}
     found = _kind(splitter)
     if found != "ByteLevel" or not splitter.get("use_regex", True):
-        found += " without its regex" if found == "ByteLevel" else ""
+        found += {"ByteLevel": " without its regex", "Metaspace": " (SentencePiece's)"}.get(found, "")
         raise SheetGPTError(f"{path} has the pre_tokenizer {found}; GPT-2's is ByteLevel.")
     if splitter.get("add_prefix_space"):
         raise SheetGPTError(

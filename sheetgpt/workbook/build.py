@@ -81,7 +81,7 @@ def build(
     Raises SheetGPTError for bad input, before anything is written.
     """
     if not isinstance(model, Checkpoint):
-        model = load_fitting(model, context, weights, digits, needs_text=prompt_bytes > 0)
+        model = load_fitting(model, context, weights, digits, needs_text=prompt_bytes > 0 or prompt is not None)
     checkpoint = model
     path = Path(output) if output is not None else Path("workbooks", f"{_plain(Path(checkpoint.name).name)}.xlsx")
     target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
