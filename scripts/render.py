@@ -20,8 +20,8 @@ RANGES = {
     "block": "Block 0!A1:Q45",
     "attention": "Attention!A1:FN66",
     "sample": "Sample!A1:Y52",
-    "lens": "Lens!A1:X34",
-    "contributions": "Contributions!A1:S64",
+    "lens": "Lens!A1:S32",
+    "contributions": "Contributions!A1:R67",
 }
 
 

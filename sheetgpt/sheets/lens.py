@@ -21,7 +21,7 @@ from sheetgpt.ooxml.rows import Formulas, Row
 from sheetgpt.sheets import asked
 from sheetgpt.sheets.asked import Line, bar, position_now, token_now, used
 from sheetgpt.sheets.attention_layout import LAST
-from sheetgpt.sheets.charts import between, lines, mark
+from sheetgpt.sheets.charts import between, lines, mark, rich
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, INDEX, SCALE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.lens_layout import ASKED, LENS, TRACKED, LensLayout
@@ -185,7 +185,7 @@ def _add_charts(frame: Worksheet, here: LensLayout) -> None:
         mark(chart.series[0], color)
         chart.set_categories(names)
         chart.legend = None
-        chart.x_axis.tickLblPos = "low"
+        chart.x_axis.tickLblPos, chart.x_axis.txPr = "low", rich("", 700)
         if name == "rank":
             chart.y_axis.scaling.logBase, chart.y_axis.scaling.orientation = 10, "maxMin"
             chart.y_axis.scaling.min = 1
