@@ -18,7 +18,7 @@ RANGES = {
     "guide": "Guide!A1:E24",
     "tokenizer": "Tokenizer!A1:AC32",
     "block": "Block 0!A1:Q45",
-    "attention": "Attention!A1:FN66",
+    "attention": "Attention!A1:AK66",
     "sample": "Sample!A1:Y52",
     "lens": "Lens!A1:S32",
     "contributions": "Contributions!A1:R67",
