@@ -1,0 +1,179 @@
+"""Fine-tune a base model into an assistant that answers, stops, and fills gaps: the same weights, the same tokens.
+
+In: the corpus, FOLDER/NAME for `NAME.train.txt` and `NAME.qa.jsonl`, and the base model. Out: a checkpoint with
+a chat template. Three kinds of rows: conversations (the loss is taken on the answer and its end alone), gaps to fill in
+(on the middle and its end), and plain text, so that the model doesn't forget to tell stories.
+
+    python scripts/finetune.py ../shared/data/stories sheetgpt/models/stories sheetgpt/models/stories-chat --steps 800
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from checkpoint_files import IM_END, SPECIAL, chat_prompt, gap_prompt, open_tokenizer, save_config, save_tokenizer
+from conversations import conversation, holds_held
+from corpus import encode, read_corpus, stories
+from story_questions import clean_pairs, gap, sentences, story_request
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch_gpt2 import GPT2, load_weights, round_weights, save_weights
+from train import batches, optimizers, schedule
+
+NOTHING = -100  # no loss here
+SHORT = 64  # tokens in a row of short turns: a workbook has 32 to 48 columns
+Row = tuple[list[int], int]  # ids, and how many of the first are only given
+
+Example = Callable[[], tuple[str, str]]
+
+
+def examples(corpus: Path, train_text: str, rng: random.Random) -> dict[str, Example]:
+    """Endless sources of (prompt, answer) by kind, none with a held-out name or thing in a conversation."""
+    lines = corpus.with_name(f"{corpus.name}.qa.jsonl").read_text("utf-8").splitlines()
+    pairs = [json.loads(line) for line in lines]
+
+    def allowed(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [pair for pair in found if not holds_held(" ".join(pair))]
+
+    asked = allowed(clean_pairs(pairs))
+    # Half of the file asks for a name; one in four of those is enough.
+    asked = [pair for i, pair in enumerate(asked) if "What was the name" not in pair[0] or i % 4 == 0]
+    short = allowed([told for pair in pairs for n in (2, 3) if (told := story_request(pair, n))])
+    whole = allowed([told for pair in pairs if (told := story_request(pair))])
+    tales = stories(train_text)
+    print(f"{len(asked):,} questions, {len(short):,} short stories, {len(whole):,} stories to ask for", flush=True)
+
+    def talk(found: list[tuple[str, str]]) -> tuple[str, str]:
+        user, answer = rng.choice(found)
+        return chat_prompt(user), answer
+
+    def made() -> tuple[str, str]:
+        user, answer = conversation(rng)
+        return chat_prompt(user), answer
+
+    def fill(least: int, most: int) -> tuple[str, str]:
+        while True:
+            told = sentences(rng.choice(tales).replace("\n", " "))
+            first, length = rng.randrange(len(told)), rng.randint(least, most)
+            found = gap(" ".join(told[first : first + length]), rng)
+            if found:
+                prefix, middle, suffix = found
+                return gap_prompt(prefix, suffix), middle
+
+    return {
+        "made": made,
+        "asked": lambda: talk(asked),
+        "short": lambda: talk(short),
+        "whole": lambda: talk(whole),
+        "gap": lambda: fill(1, 3),
+        "long gap": lambda: fill(4, 10),
+    }
+
+
+def rows(tokenizer: Tokenizer, source: Example, size: int) -> Iterator[Row]:
+    """Examples as ids with their end, those that fit into `size` tokens."""
+    end: int = tokenizer.token_to_id(IM_END)
+    while True:
+        prompt, answer = source()
+        given = tokenizer.encode(prompt, add_special_tokens=False).ids
+        ids = [*given, *tokenizer.encode(answer, add_special_tokens=False).ids, end]
+        if len(ids) <= size:
+            yield ids, len(given)
+
+
+def padded(found: list[Row], size: int) -> tuple[Tensor, Tensor]:
+    """(what goes in, what is wanted), each [rows, size - 1]; nothing is wanted of what is given and of the filling."""
+    ids = torch.zeros(len(found), size, dtype=torch.long)
+    wanted = torch.full((len(found), size), NOTHING)
+    for i, (row, given) in enumerate(found):
+        ids[i, : len(row)] = torch.tensor(row)
+        wanted[i, given : len(row)] = torch.tensor(row[given:])
+    return ids[:, :-1], wanted[:, 1:]
+
+
+def mixture(
+    tokenizer: Tokenizer, sources: dict[str, Example], train: Tensor, size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Three batches of short rows, then one of long rows, for ever."""
+    short = {kind: rows(tokenizer, sources[kind], SHORT + 1) for kind in ("made", "asked", "short", "gap")}
+    long = {kind: rows(tokenizer, sources[kind], size + 1) for kind in ("whole", "long gap")}
+    counts = {"made": 32, "asked": 6, "short": 6, "gap": 20}
+    plain = batches(train, size, 10, epochs=True)
+    while True:
+        for _ in range(3):
+            yield padded([next(short[kind]) for kind, count in counts.items() for _ in range(count)], SHORT + 1)
+        ids, wanted = padded([next(long[kind]) for kind in ("whole", "long gap") for _ in range(3)], size + 1)
+        text = next(plain)
+        yield torch.cat([ids, text[:, :-1]]), torch.cat([wanted, text[:, 1:]])
+
+
+def main() -> None:
+    args = arguments().parse_args()
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = open_tokenizer(args.base)
+    config = json.loads((args.base / "config.json").read_text("utf-8"))
+    save_tokenizer(tokenizer, args.out, config["n_positions"], chat=True)
+    save_config(config, args.out, tokenizer.token_to_id(IM_END))
+    train_text, _ = read_corpus(args.corpus)
+    train = torch.tensor(encode(tokenizer, train_text))
+
+    model = GPT2(config, torch.bfloat16 if args.bf16 else torch.float32)
+    load_weights(model, args.base)
+    with torch.no_grad():  # the base never saw these: they start from the middle of the others
+        new = [tokenizer.token_to_id(token) for token in SPECIAL]
+        model.wte.weight[new] = model.wte.weight.mean(0) + 0.02 * torch.randn(len(new), config["n_embd"])
+    both = optimizers(model, args.lr, args.muon_lr, 0.0)
+    loss_of = torch.compile(model.loss, dynamic=False) if args.bf16 else model.loss
+    source = mixture(
+        tokenizer, examples(args.corpus, train_text, random.Random(args.seed)), train, config["n_positions"]
+    )
+
+    began, step, progress = time.time(), 0, 0.0
+    sums: dict[int, list[float]] = {}
+    while progress < 1:
+        for group in (group for optimizer in both for group in optimizer.param_groups):
+            group["lr"] = group["peak"] * schedule(step, progress, args.fall)
+        ids, wanted = next(source)
+        loss = loss_of(ids, wanted)
+        model.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(both[0].param_groups[0]["params"], 1.0)
+        for optimizer in both:
+            optimizer.step()
+        step += 1
+        progress = step / args.steps if not args.minutes else (time.time() - began) / 60 / args.minutes
+        sums.setdefault(ids.shape[1], []).append(loss.item())
+        if step % 40 == 0:
+            means = ", ".join(f"{sum(losses) / len(losses):.4f} (rows of {size})" for size, losses in sums.items())
+            print(f"step {step:5d}  loss {means}  {time.time() - began:5.0f} s  {progress:.0%}", flush=True)
+            sums = {}
+            save_weights(model, args.out)
+    print(f"{step} steps, {time.time() - began:.0f} s", flush=True)
+    round_weights(model)
+    save_weights(model, args.out)
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path, help="the path before .train.txt and .qa.jsonl")
+    parser.add_argument("base", type=Path, help="folder of the base model")
+    parser.add_argument("out", type=Path, help="folder for the checkpoint")
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--minutes", type=float, default=0.0, help="end after this time instead of after --steps")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--muon-lr", type=float, default=3e-3, help="for the blocks' matrices")
+    parser.add_argument("--fall", type=float, default=0.8, help="share of the run in which the rate falls")
+    parser.add_argument("--bf16", action="store_true", help="compile, and multiply in bfloat16")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    return parser
+
+
+if __name__ == "__main__":
+    main()
