@@ -257,9 +257,10 @@ def unanswerable(
             groups = {f.group for f, _ in told} | ({"color", "where"} if rng.random() < 0.5 else set())
             strange = rng.choice([f for f in FACTS if f.group not in groups])
             mixed = other | {key: filled[key] for key in ("name", "he", "his", "him", "thing") if key in filled}
-            if strange.group == "color" and filled["color"] in text:
+            ask = rng.choice(strange.asks)
+            if ask is COLOR and any(b["color"] in text for _, b in told):
                 continue
-            question = form(rng, rng.choice(strange.asks), held).format(**mixed)
+            question = form(rng, ask, held).format(**mixed)
         return (f"{text} {question}" if rng.random() < 0.9 else question), UNKNOWN
 
 

@@ -48,8 +48,13 @@ def train_tokenizer(
     return tokenizer
 
 
+def id_of(tokenizer: Tokenizer, token: str) -> int:
+    """The id of a token that is there."""
+    return int(tokenizer.get_vocab()[token])
+
+
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
     """One long row of ids, <|endoftext|> before each story."""
-    end: int = tokenizer.token_to_id(END)
+    end = id_of(tokenizer, END)
     pieces = tokenizer.encode_batch(stories(text), add_special_tokens=False)
     return [i for piece in pieces for i in (end, *piece.ids)]

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from checkpoint_files import IM_END, SPECIAL, chat_prompt, gap_prompt, open_tokenizer, save_config, save_tokenizer
 from conversations import conversation, holds_held
-from corpus import encode, read_corpus, stories
+from corpus import encode, id_of, read_corpus, stories
 from story_questions import clean_pairs, gap, sentences, story_request
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ def examples(corpus: Path, train_text: str, rng: random.Random) -> dict[str, Exa
 
 def rows(tokenizer: Tokenizer, source: Example, size: int) -> Iterator[Row]:
     """Examples as ids with their end, those that fit into `size` tokens."""
-    end: int = tokenizer.token_to_id(IM_END)
+    end = id_of(tokenizer, IM_END)
     while True:
         prompt, answer = source()
         given = tokenizer.encode(prompt, add_special_tokens=False).ids
@@ -119,14 +119,14 @@ def main() -> None:
     tokenizer = open_tokenizer(args.base)
     config = json.loads((args.base / "config.json").read_text("utf-8"))
     save_tokenizer(tokenizer, args.out, config["n_positions"], chat=True)
-    save_config(config, args.out, tokenizer.token_to_id(IM_END))
+    save_config(config, args.out, id_of(tokenizer, IM_END))
     train_text, _ = read_corpus(args.corpus)
     train = torch.tensor(encode(tokenizer, train_text))
 
     model = GPT2(config, torch.bfloat16 if args.bf16 else torch.float32)
     load_weights(model, args.base)
     with torch.no_grad():  # the base never saw these: they start from the middle of the others
-        new = [tokenizer.token_to_id(token) for token in SPECIAL]
+        new = [id_of(tokenizer, token) for token in SPECIAL]
         model.wte.weight[new] = model.wte.weight.mean(0) + 0.02 * torch.randn(len(new), config["n_embd"])
     both = optimizers(model, args.lr, args.muon_lr, 0.0)
     loss_of = torch.compile(model.loss, dynamic=False) if args.bf16 else model.loss

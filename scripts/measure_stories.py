@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from checkpoint_files import IM_END, chat_prompt, gap_prompt, open_tokenizer
 from conversations import conversation, holds_held
-from corpus import END, count_bytes, encode, read_corpus, stories
+from corpus import END, count_bytes, encode, id_of, read_corpus, stories
 from finetune import NOTHING
 from story_questions import clean_pairs, gap, sentences
 from tokenizers import Tokenizer
@@ -71,14 +71,14 @@ def held_bits(model: GPT2, tokenizer: Tokenizer, held_text: str) -> Iterator[str
 def continuations(model: GPT2, tokenizer: Tokenizer) -> Iterator[str]:
     """24 tokens at temperature 0.7 after each of our own prompts."""
     prompts = PROMPTS.read_text("utf-8").splitlines()
-    pieces = continue_ids(model, [ids_of(tokenizer, p) for p in prompts], 24, 0.7, tokenizer.token_to_id(END))
+    pieces = continue_ids(model, [ids_of(tokenizer, p) for p in prompts], 24, 0.7, id_of(tokenizer, END))
     for n, (prompt, piece) in enumerate(zip(prompts, pieces, strict=True), 1):
         yield f"{n}. **{prompt}**{tokenizer.decode(piece, skip_special_tokens=False)}".replace("\n", " ↵ ")
 
 
 def answers(model: GPT2, tokenizer: Tokenizer, users: list[str], new_tokens: int = 40) -> list[str | None]:
     """The likeliest answer to each; None where the model does not stop."""
-    end = tokenizer.token_to_id(IM_END)
+    end = id_of(tokenizer, IM_END)
     found = continue_ids(model, [ids_of(tokenizer, chat_prompt(user)) for user in users], new_tokens, stop=end)
     return [None if len(ids) == new_tokens else tokenizer.decode(ids, skip_special_tokens=False) for ids in found]
 
@@ -142,7 +142,7 @@ def nats(model: GPT2, tokenizer: Tokenizer, given: str, middle: str) -> float:
 
 
 def fill(base: GPT2, model: GPT2, tokenizer: Tokenizer, held_text: str) -> Iterator[str]:
-    cuts, end = gaps(tokenizer, held_text), tokenizer.token_to_id(IM_END)
+    cuts, end = gaps(tokenizer, held_text), id_of(tokenizer, IM_END)
     n_tokens = sum(len(ids_of(tokenizer, middle)) for _, middle, _ in cuts)
     ways = {
         "with the suffix": [nats(model, tokenizer, gap_prompt(p, s), m) for p, m, s in cuts],
