@@ -10,7 +10,6 @@ a chat template. Three kinds of rows: conversations (the loss is taken on the an
 import argparse
 import json
 import random
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,11 +17,12 @@ import torch
 from checkpoint_files import IM_END, SPECIAL, chat_prompt, gap_prompt, open_tokenizer, save_config, save_tokenizer
 from conversations import conversation, holds_held
 from corpus import encode, id_of, read_corpus, stories
+from descent import descend, options
 from story_questions import clean_pairs, gap, sentences, story_request
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 from torch_gpt2 import GPT2, load_weights, round_weights, save_weights
-from train import batches, optimizers, schedule
+from train import windows
 
 NOTHING = -100  # no loss here
 SHORT = 64  # tokens in a row of short turns: a workbook has 32 to 48 columns
@@ -86,13 +86,13 @@ def rows(tokenizer: Tokenizer, source: Example, size: int) -> Iterator[Row]:
 
 
 def padded(found: list[Row], size: int) -> tuple[Tensor, Tensor]:
-    """(what goes in, what is wanted), each [rows, size - 1]; nothing is wanted of what is given and of the filling."""
+    """(ids, which of them are wanted), each [rows, size]; nothing is wanted of what is given and of the filling."""
     ids = torch.zeros(len(found), size, dtype=torch.long)
     wanted = torch.full((len(found), size), NOTHING)
     for i, (row, given) in enumerate(found):
         ids[i, : len(row)] = torch.tensor(row)
         wanted[i, given : len(row)] = torch.tensor(row[given:])
-    return ids[:, :-1], wanted[:, 1:]
+    return ids, wanted
 
 
 def mixture(
@@ -102,13 +102,14 @@ def mixture(
     short = {kind: rows(tokenizer, sources[kind], SHORT + 1) for kind in ("made", "asked", "short", "gap")}
     long = {kind: rows(tokenizer, sources[kind], size + 1) for kind in ("whole", "long gap")}
     counts = {"made": 32, "asked": 6, "short": 6, "gap": 20}
-    plain = batches(train, size, 10, epochs=True)
+    plain = windows(train, size, 10, epochs=True)
     while True:
         for _ in range(3):
-            yield padded([next(short[kind]) for kind, count in counts.items() for _ in range(count)], SHORT + 1)
+            ids, wanted = padded([next(short[kind]) for kind, count in counts.items() for _ in range(count)], SHORT + 1)
+            yield ids[:, :-1], wanted[:, 1:]
         ids, wanted = padded([next(long[kind]) for kind in ("whole", "long gap") for _ in range(3)], size + 1)
         text = next(plain)
-        yield torch.cat([ids, text[:, :-1]]), torch.cat([wanted, text[:, 1:]])
+        yield torch.cat([ids, text])[:, :-1], torch.cat([wanted, text])[:, 1:]
 
 
 def main() -> None:
@@ -128,33 +129,13 @@ def main() -> None:
     with torch.no_grad():  # the base never saw these: they start from the middle of the others
         new = [id_of(tokenizer, token) for token in SPECIAL]
         model.wte.weight[new] = model.wte.weight.mean(0) + 0.02 * torch.randn(len(new), config["n_embd"])
-    both = optimizers(model, args.lr, args.muon_lr, 0.0)
-    loss_of = torch.compile(model.loss, dynamic=False) if args.bf16 else model.loss
-    source = mixture(
-        tokenizer, examples(args.corpus, train_text, random.Random(args.seed)), train, config["n_positions"]
-    )
+    sources = examples(args.corpus, train_text, random.Random(args.seed))
 
-    began, step, progress = time.time(), 0, 0.0
-    sums: dict[int, list[float]] = {}
-    while progress < 1:
-        for group in (group for optimizer in both for group in optimizer.param_groups):
-            group["lr"] = group["peak"] * schedule(step, progress, args.fall)
-        ids, wanted = next(source)
-        loss = loss_of(ids, wanted)
-        model.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(both[0].param_groups[0]["params"], 1.0)
-        for optimizer in both:
-            optimizer.step()
-        step += 1
-        progress = step / args.steps if not args.minutes else (time.time() - began) / 60 / args.minutes
-        sums.setdefault(ids.shape[1], []).append(loss.item())
-        if step % 40 == 0:
-            means = ", ".join(f"{sum(losses) / len(losses):.4f} (rows of {size})" for size, losses in sums.items())
-            print(f"step {step:5d}  loss {means}  {time.time() - began:5.0f} s  {progress:.0%}", flush=True)
-            sums = {}
-            save_weights(model, args.out)
-    print(f"{step} steps, {time.time() - began:.0f} s", flush=True)
+    def checked(step: int) -> str:
+        save_weights(model, args.out)
+        return ""
+
+    descend(model, mixture(tokenizer, sources, train, config["n_positions"]), args, checked)
     round_weights(model)
     save_weights(model, args.out)
 
@@ -164,14 +145,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("corpus", type=Path, help="the path before .train.txt and .qa.jsonl")
     parser.add_argument("base", type=Path, help="folder of the base model")
     parser.add_argument("out", type=Path, help="folder for the checkpoint")
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--minutes", type=float, default=0.0, help="end after this time instead of after --steps")
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--muon-lr", type=float, default=3e-3, help="for the blocks' matrices")
-    parser.add_argument("--fall", type=float, default=0.8, help="share of the run in which the rate falls")
-    parser.add_argument("--bf16", action="store_true", help="compile, and multiply in bfloat16")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    options(parser, steps=800, lr=1e-3, muon_lr=3e-3, decay=0.0, fall=0.8)
     return parser
 
 

@@ -89,8 +89,8 @@ def questions(corpus: Path) -> dict[str, list[tuple[str, str]]]:
     for name, held in HELD_SETS.items():
         rng = random.Random(f"held {name}")
         for unknown in (False, True):
-            made = {conversation(rng, frozenset(held), unknown) for _ in range(400)}
-            sets[name + (", not in the text" if unknown else "")] = sorted(made)[:200]
+            made = dict.fromkeys(conversation(rng, frozenset(held), unknown) for _ in range(400))
+            sets[name + (", not in the text" if unknown else "")] = [*made][:200]
     lines = corpus.with_name(f"{corpus.name}.qa.jsonl").read_text("utf-8").splitlines()
     sets["the stories' own, new words"] = [
         pair for pair in clean_pairs(map(json.loads, lines)) if holds_held(" ".join(pair))
