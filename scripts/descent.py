@@ -73,9 +73,9 @@ def optimizers(model: GPT2, lr: float, muon_lr: float, decay: float) -> list[tor
     return both
 
 
-def schedule(step: int, progress: float, fall: float) -> float:
-    """Warm up over 200 steps, hold, then fall to zero over the last `fall` of the run."""
-    return min(1.0, (step + 1) / 200, max(0.0, 1 - progress) / fall)
+def schedule(step: int, progress: float, warm_up: int, fall: float) -> float:
+    """Rise over `warm_up` steps, hold, then fall to zero over the last `fall` of the run."""
+    return min(1.0, (step + 1) / warm_up, max(0.0, 1 - progress) / fall)
 
 
 def descend(
@@ -92,7 +92,7 @@ def descend(
     losses: dict[int, list[float]] = {}
     while progress < 1:
         for group in (group for optimizer in both for group in optimizer.param_groups):
-            group["lr"] = group["peak"] * schedule(step, progress, args.fall)
+            group["lr"] = group["peak"] * schedule(step, progress, args.warm_up, args.fall)
         ids, wanted = next(source)
         loss = loss_of(ids, wanted)
         model.zero_grad()
@@ -114,7 +114,7 @@ def descend(
 
 
 def options(
-    parser: argparse.ArgumentParser, *, steps: int, lr: float, muon_lr: float, decay: float, fall: float
+    parser: argparse.ArgumentParser, *, steps: int, lr: float, muon_lr: float, decay: float, warm_up: int, fall: float
 ) -> None:
     """The options of a descent, with these defaults."""
     parser.add_argument("--steps", type=int, default=steps)
@@ -122,6 +122,7 @@ def options(
     parser.add_argument("--lr", type=float, default=lr)
     parser.add_argument("--muon-lr", type=float, default=muon_lr, help="for the blocks' matrices; 0: the same as --lr")
     parser.add_argument("--decay", type=float, default=decay, help="weight decay of the blocks' matrices")
+    parser.add_argument("--warm-up", type=int, default=warm_up, help="steps in which the rate rises")
     parser.add_argument("--fall", type=float, default=fall, help="share of the run in which the rate falls")
     parser.add_argument("--bf16", action="store_true", help="compile, and multiply in bfloat16")
     parser.add_argument("--seed", type=int, default=1)

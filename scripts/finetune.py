@@ -145,7 +145,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("corpus", type=Path, help="the path before .train.txt and .qa.jsonl")
     parser.add_argument("base", type=Path, help="folder of the base model")
     parser.add_argument("out", type=Path, help="folder for the checkpoint")
-    options(parser, steps=800, lr=1e-3, muon_lr=3e-3, decay=0.0, fall=0.8)
+    options(parser, steps=800, lr=1e-3, muon_lr=3e-3, decay=0.0, warm_up=50, fall=0.8)
     return parser
 
 

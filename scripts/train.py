@@ -78,7 +78,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, help="the path before .train.txt and .heldout.txt")
     parser.add_argument("out", type=Path, help="folder for the checkpoint")
-    options(parser, steps=6000, lr=4e-3, muon_lr=0.0, decay=0.05, fall=0.6)
+    options(parser, steps=6000, lr=4e-3, muon_lr=0.0, decay=0.05, warm_up=200, fall=0.6)
     parser.add_argument("--batch", type=int, default=32, help="windows a step")
     parser.add_argument("--vocab", type=int, default=2048)
     parser.add_argument("--positions", type=int, default=128)
