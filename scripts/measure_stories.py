@@ -1,7 +1,7 @@
 """Measure `stories` and `stories-chat` for their cards: bits a byte, memorization, continuations, answers, gaps.
 
-In: the corpus (FOLDER/NAME), the folders of the base and of the fine-tuned model. Out: figures on the terminal, and
-every continuation and answer in a Markdown file. Nothing is selected; the seed is fixed.
+In: the corpus (FOLDER/NAME), the folders of the base and of the fine-tuned model. Out: the figures, every continuation,
+and the first answers of each kind, on the terminal. Nothing is selected; the seed is fixed.
 
     python scripts/measure_stories.py ../shared/data/stories sheetgpt/models/stories sheetgpt/models/stories-chat
 """
@@ -98,13 +98,15 @@ def questions(corpus: Path) -> dict[str, list[tuple[str, str]]]:
     return sets
 
 
-def chat(model: GPT2, tokenizer: Tokenizer, corpus: Path, show: int = 6) -> Iterator[str]:
+def chat(model: GPT2, tokenizer: Tokenizer, corpus: Path, show: int = 3) -> Iterator[str]:
+    """Of each held-out set how many answers are right to the letter; the first `show`, and the first wrong ones."""
     for name, pairs in questions(corpus).items():
         said = answers(model, tokenizer, [user for user, _ in pairs])
-        right = sum(answer == wanted for answer, (_, wanted) in zip(said, pairs, strict=True))
-        yield f"\n**{name}**: {right} of {len(pairs)} right ({right / len(pairs):.1%}), {said.count(None)} don't stop\n"
-        for (user, wanted), answer in list(zip(pairs, said, strict=True))[:: max(1, len(pairs) // show)]:
-            yield f"- {user} → {answer}" + ("" if answer == wanted else f" (expected: {wanted})")
+        wrong = [n for n, (answer, (_, wanted)) in enumerate(zip(said, pairs, strict=True)) if answer != wanted]
+        share, endless = 1 - len(wrong) / len(pairs), said.count(None)
+        yield f"\n| {name} | {len(pairs) - len(wrong)} of {len(pairs)} | {share:.1%} | {endless} don't stop"
+        for n in [*range(show), *wrong[:show]]:
+            yield f"- {pairs[n][0]} → {said[n]}" + (f" (expected: {pairs[n][1]})" if n in wrong else "")
 
 
 def requests(model: GPT2, tokenizer: Tokenizer) -> Iterator[str]:
@@ -113,7 +115,7 @@ def requests(model: GPT2, tokenizer: Tokenizer) -> Iterator[str]:
     users = [f"Tell me a short story about a{'n' if thing[0] in 'aeiou' else ''} {thing}." for thing in things]
     said = answers(model, tokenizer, users, 80)
     named = sum(bool(answer) and thing in str(answer) for thing, answer in zip(things, said, strict=True))
-    yield f"\n**short stories**: {named} of {len(things)} name the thing asked for, {said.count(None)} don't stop\n"
+    yield f"\n{named} of {len(things)} name the thing asked for, {said.count(None)} don't stop\n"
     yield from (f"- {user} → {answer}" for user, answer in zip(users, said, strict=True))
 
 
