@@ -292,8 +292,6 @@ def test_the_commands_tell_the_cost(
     assert f"{cost.n_same} of 3 tokens" in command("info", target)
     words = ("--ids", "5", "--context", 4, "--digits", "3", "--without", "all")
     said = command("build", micro.source, "-o", target, *words)
-        "build", micro.source, "-o", target, "--ids", "5", "--context", 4, "--digits", "3", "--without", "all"
-    )
     assert "Weights (3 digits): " in said
     assert open_workbook(target).layout == replace(Layout(micro.config, 4), weights="3 digits")
 
