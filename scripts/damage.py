@@ -48,8 +48,6 @@ RAW = [
     b"'x'",
     b"",
 ]
-JSON_FILES = ("config.json", "tokenizer.json", "vocab.json", "added_tokens.json", "special_tokens_map.json")
-JSON_FILES += ("tokenizer_config.json", "generation_config.json", "model.safetensors.index.json")
 
 
 def checkpoint(folder: Path, rng: Random) -> str:

@@ -18,12 +18,12 @@ RANGES = {
     "guide": "Guide!A1:E33",
     "tokenizer": "Tokenizer!A1:AC32",
     "block": "Block 0!A1:Q45",
-    "attention": "Attention!A1:FN66",
+    "attention": "Attention!A1:AK66",
     "sample": "Sample!A1:Y52",
-    "lens": "Lens!A1:X34",
+    "lens": "Lens!A1:S32",
+    "contributions": "Contributions!A1:R67",
     "neuron": "Neuron!A1:U43",
     "embedding": "Embedding!A1:Q48",
-    "contributions": "Contributions!A1:S64",
 }
 
 

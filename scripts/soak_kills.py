@@ -4,8 +4,9 @@
 
 Each kill: one of SIGKILL, SIGTERM, SIGHUP, SIGINT or SIGINT twice, at a moment between the start and the time that the
 command takes when it is left alone. Then the target must be the old file or the whole new one, byte by byte; within 10
-seconds every process of it must have ended, with its sockets and, except after SIGKILL of a build, its temporary
-folder; no traceback may be printed; and after the next build nothing may stand beside the target. Linux only.
+seconds every process of it must have ended, with its sockets and, except after SIGKILL, its temporary folder; no
+traceback may be printed, but for one of Python's own start; and after the next build nothing may stand beside the
+target. Linux only.
 """
 
 import argparse

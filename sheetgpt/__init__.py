@@ -7,9 +7,7 @@ sheetgpt.read("fairytale.xlsx", "h0.attn.probs.3")
 sheetgpt.generate("fairytale", "Once upon a time", new_tokens=16, temperature=0.8, seed=7).text
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own takes time to import, and type checkers know the name
 if TYPE_CHECKING:
     from sheetgpt.errors import SheetGPTError
     from sheetgpt.excel_rules import check
@@ -68,7 +66,9 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     for place, names in _PLACES.items():
         if name in names:
             globals()[name] = getattr(import_module(f"sheetgpt.{place}"), name)

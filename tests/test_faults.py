@@ -30,6 +30,7 @@ from sheetgpt.engines import Step, blame, gnumeric, libreoffice, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import book as xlsx
 from sheetgpt.ooxml import rows, unfinished, workers
+from sheetgpt.text.chat import chat_of
 
 FORK = "fork" in multiprocessing.get_all_start_methods()
 needs_fork = pytest.mark.skipif(not FORK, reason="worker processes need fork")
@@ -206,11 +207,39 @@ def test_what_goes_wrong_in_a_worker_is_told(
     assert list(tmp_path.iterdir()) == []
 
 
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@needs_fork
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells")
+def test_an_endless_template_ends_with_the_process_that_waits_for_it() -> None:
+    waiting = multiprocessing.get_context("fork").Process(target=chat_of, args=(ENDLESS, {}))
+    waiting.start()
+    assert waiting.pid
+    children = Path(f"/proc/{waiting.pid}/task/{waiting.pid}/children")
+    wait_for(children.read_text)
+    [child] = map(int, children.read_text().split())
+    wait_for(lambda: int(Path(f"/proc/{child}/stat").read_text().split()[13]) >= 40)  # 0.4 s: it is in the loop
+    waiting.kill()
+    waiting.join()
+    wait_for(lambda: ended(child), 5)
+
+
 # Signals
 
 
 @pytest.fixture
-def in_order() -> Iterator[None]:
+def foreground() -> Iterator[None]:
+    """Signals as a shell's foreground has them: its `&` switches SIGINT off, `nohup` SIGHUP."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, usual.get(number, signal.SIG_DFL)) for number in stopping.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def in_order(foreground: None) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
     stopping.as_before()
     stopping.in_order()
@@ -273,7 +302,7 @@ main()
 
 
 @pytest.mark.parametrize("name", ["typer", "sheetgpt.engines.libreoffice"])
-def test_an_interruption_during_start_up_gives_no_traceback(name: str) -> None:
+def test_an_interruption_during_start_up_gives_no_traceback(foreground: None, name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED.format(name=name)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -282,7 +311,7 @@ def test_an_interruption_during_start_up_gives_no_traceback(name: str) -> None:
 
 
 def test_importing_the_command_changes_no_signal() -> None:
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_IGN)
 
 
 def test_the_package_offers_its_names_without_importing_all_of_them() -> None:

@@ -115,10 +115,11 @@ def test_no_chart_covers_another_or_any_cell(micro_workbook: Path, sheet: str, n
     assert len(boxes) == n
     for a, b in combinations(boxes, 2):
         assert a.right <= b.left or b.right <= a.left or a.bottom <= b.top or b.bottom <= a.top, f"{a} and {b} overlap"
-    used = {}
-    for row in openpyxl.load_workbook(micro_workbook)[sheet].iter_rows():
-        columns = [cell.column for cell in row if cell.value is not None or cell.has_style]
-        used[row[0].row] = max(columns, default=0)
+    used: dict[int, int] = {}
+    for number, cells in enumerate(openpyxl.load_workbook(micro_workbook)[sheet].iter_rows(), 1):
+        used[number] = max(
+            (c for c, cell in enumerate(cells, 1) if cell.value is not None or cell.has_style), default=0
+        )
     lefts = [column_of(micro_workbook, sheet, box.left) for box in boxes]
     for box, left in zip(boxes, lefts, strict=True):
         assert box.right - box.left > 250

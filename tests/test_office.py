@@ -190,20 +190,26 @@ def test_a_timeout_ends_every_process(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture(scope="module")
+def keeper() -> Iterator[office._Keeper]:
+    """Keeps a LibreOffice from test to test, as `resident` does inside its block."""
+    keeper = office._Keeper()
+    yield keeper
+    with keeper.busy:
+        keeper.dismiss()
+
+
 @pytest.fixture
-def resident() -> Iterator[Callable[[], int | None]]:
-    """Inside, every call goes to one LibreOffice; tells the process of its worker."""
-    with libreoffice.resident():
-        keeper = office._keeper
-        assert keeper
-        yield lambda: keeper.office.worker.pid if keeper.office else None
+def resident(keeper: office._Keeper, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int | None]:
+    """With it, every call goes to one LibreOffice; tells the process of its worker."""
+    monkeypatch.setattr(office, "_keeper", keeper)
+    return lambda: keeper.office.worker.pid if keeper.office else None
 
 
 Resident = Callable[[], int | None]
 
 
 def test_one_libreoffice_opens_workbook_after_workbook(resident: Resident, workbook: Path, tmp_path: Path) -> None:
-    assert resident() is None
     assert doubled(workbook, 4) == 8
     first = resident()
     libreoffice.export_pdf(workbook, tmp_path / "w.pdf", ["Größe"])
@@ -220,10 +226,11 @@ def test_one_libreoffice_opens_workbook_after_workbook(resident: Resident, workb
 def test_nothing_of_it_is_left(workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with libreoffice.resident():
-        for x in (1, 2):
-            assert doubled(workbook, x) == 2 * x
         keeper = office._keeper
         assert keeper
+        assert not keeper.office  # it starts with the first workbook
+        for x in (1, 2):
+            assert doubled(workbook, x) == 2 * x
         assert keeper.office
         [folder], sockets, pids = list(tmp_path.iterdir()), keeper.office.sockets, set(family(os.getpid()))
         assert not [path for path in folder.iterdir() if path.name.startswith("job")]

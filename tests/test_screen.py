@@ -57,7 +57,7 @@ def test_every_error_of_ours_is_harmless(write_checkpoint: Callable[..., Path], 
     assert len(str(SheetGPTError(long))) < MOST + 100
     folder = write_checkpoint("tiny" + EVIL[:2])
     vocab = json.loads((folder / "vocab.json").read_text())
-    tensors = {"wte.weight": np.zeros((2, 2), np.float64), long: np.zeros(1, np.float32)}
+    tensors: dict[str, np.ndarray] = {"wte.weight": np.zeros((2, 2)), long: np.zeros(1, np.float32)}
     breaks: list[Callable[[], object]] = [
         lambda: (folder / "vocab.json").write_text(json.dumps(vocab | {long: "no id"})),
         lambda: (folder / "merges.txt").write_text(f"{long} x\n".replace("\udcff", ""), "utf-8"),

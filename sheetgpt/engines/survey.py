@@ -48,13 +48,14 @@ class Survey:
 
 def survey(archive: zipfile.ZipFile, part: str) -> Survey:
     """Raises one of `unzip.READ_ERRORS` or expat.ExpatError for what no reader could read."""
-    found, plain, has_errors = Survey(), True, False
+    found, plain, has_errors, text = Survey(), True, False, b""
     for text in _whole_tags(archive, part):
         plain = plain and _plainly(text, found)
         if not plain:
             break
         found.n_shared += text.count(b'"s"') + text.count(b"'s'")
         has_errors = has_errors or b'"e"' in text or b"'e'" in text
+    plain = plain and text.rstrip().endswith(b"</worksheet>")
     return found if plain and not has_errors else _exactly(archive, part)
 
 

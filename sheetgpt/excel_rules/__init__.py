@@ -7,6 +7,7 @@ positions), `charts`, `schema` (element order).
 
 import os
 import zipfile
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,7 @@ from sheetgpt.excel_rules.sheet import SheetScan, string_problems
 from sheetgpt.excel_rules.styles import style_problems
 from sheetgpt.excel_rules.workbook import read_book, sheet_titles, string_texts, workbook_problems
 from sheetgpt.excel_rules.xmlns import MAIN, Element
-from sheetgpt.ooxml.unzip import READ_ERRORS
+from sheetgpt.ooxml.unzip import READ_ERRORS, chunks
 
 __all__ = ["Problem", "check"]
 
@@ -104,6 +105,7 @@ def _sheet(
 ) -> Iterator[Problem]:
     """One worksheet; its skeleton goes into `skeletons` for the checks of the package as a whole."""
     try:
+        deque(chunks(archive, part), maxlen=0)  # whether it unpacks to what it says
         with archive.open(part) as stream:
             scan = SheetScan(title, stream, book, formulas, causality)
     except KeyError:

@@ -7,6 +7,8 @@ from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from sheetgpt.errors import visible
+
 NAME, CELL = 14, 4  # columns of text: a row's name, a cell with the blank before it
 LEAST = 0.005  # below it there is nothing to see
 SHADES = " ░▒▓█"
@@ -34,7 +36,7 @@ def _line(out: Console, number: str, name: str, cells: Sequence[str | Text]) -> 
 
 def _fitted(text: str, width: int) -> str:
     """Cut or filled up to so many columns of the terminal."""
-    return set_cell_size(text, width)
+    return set_cell_size(visible(text), width)
 
 
 def _cell(out: Console, share: float) -> Text:

@@ -191,8 +191,10 @@ def copies_sentence(at: Places) -> str:
 
 def _own_share(at: Places, measure: int) -> str:
     """A measure of the chosen head."""
-    row = f"{at.block.local}*{at.layout.config.n_head}+{at.head.local}+1"
-    return f"INDEX({at.table.stripe(measure).local},{row})"
+    cells = at.table.stripe(measure)
+    if cells.n_cells == 1:  # IronCalc has no INDEX of a single cell
+        return cells.local
+    return f"INDEX({cells.local},{at.block.local}*{at.layout.config.n_head}+{at.head.local}+1)"
 
 
 def refusal(at: Places) -> str:

@@ -1,20 +1,25 @@
 """Runs a checkpoint's chat template, in a process of its own: a task in JSON from standard input, the texts to standard
-output. It imports nothing of sheetgpt's, so that it starts at once.
+output. It imports nothing of sheetgpt's, so that it starts at once. It ends with the process that started it.
 """
 
 import json
+import os
 import sys
+import threading
+import time
 from typing import Any, NoReturn
 
 from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 BYTES = 500_000_000
+SECONDS = 30  # of processor time: more than whoever waits for it does
 
 
 def main() -> None:
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     task = json.load(sys.stdin.buffer)
-    _bound_memory()
+    _bounds()
     # as `transformers` sets it up, but for the date: a workbook would keep the day on which it was built
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
@@ -44,12 +49,20 @@ def _refuse(message: str) -> NoReturn:
     raise TemplateError(message)
 
 
-def _bound_memory() -> None:
+def _bounds() -> None:
     try:
         import resource
     except ImportError:  # not on Windows
         return
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+
+
+def _end_with(parent: int) -> None:
+    """A template may loop for ever, and the one who would stop it may have been killed. (Windows never tells.)"""
+    while os.getppid() == parent:
+        time.sleep(0.1)
+    os._exit(1)
 
 
 if __name__ == "__main__":

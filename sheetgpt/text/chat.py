@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.text.json_file import is_file, read_json
+from sheetgpt.text.json_file import is_file, read_bytes, read_json
 
 TEMPLATE_FILE = "chat_template.jinja"
 MOST_CHARACTERS, SECONDS = 100_000, 20
@@ -47,7 +47,7 @@ def chat_in(folder: Path) -> Chat | None:
         named = [t for t in template if isinstance(t, dict)]
         template = next((t.get("template") for t in named if t.get("name") == "default"), None)
     if is_file(file):  # as newer versions of transformers write it
-        template = file.read_bytes()[: MOST_CHARACTERS + 1].decode(errors="replace")
+        template = read_bytes(file).decode(errors="replace")
     if not isinstance(template, str):
         return None
     roles = {key: value for key, value in config.items() if key.endswith("_token")}

@@ -5,7 +5,7 @@ constants that are read back from there, so that comparing them with the sheet w
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import check_ids, forward
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets.about import Built
-from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.workbook.build import rounding_cost
 from sheetgpt.workbook.inputs import check_room, token_ids
@@ -59,12 +59,21 @@ def _inputs(built: Built, layout: Layout, checkpoint: Checkpoint) -> Inputs:
         raise SheetGPTError("top_k, the seed and new_tokens are whole numbers.")
     top_k, seed, new = map(int, whole)
     check_ids(ids, layout.config)
-    inputs = Inputs(built.text, ids, new, Sampling(heat, top_k, theirs.sampling.top_p, seed))
+    inputs = Inputs("", ids, new, Sampling(heat, top_k, theirs.sampling.top_p, seed))
     check_room(inputs, layout)
     if not 1 <= len(ids) <= layout.context - new:
         raise SheetGPTError(f"they are {len(ids)} token ids.")
     if built.text and layout.reads_text:
-        text = Inputs(built.text, (), new, inputs.sampling)
-        if token_ids(text, checkpoint.tokenizer, layout) != ids:
+        readings = _readings(replace(inputs, ids=()), built.text, layout)
+        if ids not in [token_ids(read, checkpoint.tokenizer, layout) for read in readings]:
             raise SheetGPTError("the token ids are not those of the prompt.")
     return inputs
+
+
+def _readings(inputs: Inputs, text: str, layout: Layout) -> Iterator[Inputs]:
+    """With the prompt in full as it may have been typed: as it is, or as what a user says in a chat."""
+    yield replace(inputs, prompt=text)
+    if layout.chat is not None:
+        before, after = cell_text(layout.chat.before), cell_text(layout.chat.after)
+        if text.startswith(before) and text.endswith(after):
+            yield replace(inputs, user_says=text[len(before) : len(text) - len(after)])

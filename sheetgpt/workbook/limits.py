@@ -74,8 +74,8 @@ def check_described(layout: Layout, n_sheets: int, size: int) -> None:
         described += _formulas(layout)
     if layout.config.n_layer > n_sheets or described * CELL_BYTES > size:
         raise SheetGPTError(
-            f"it describes {layout.config.n_layer:,} layers and {described:,} cells, and the file has {n_sheets:,} "
-            f"sheets and {size:,} bytes"
+            f"it describes {described:,} cells (n_layer is {layout.config.n_layer}), and the file has only {size:,} "
+            f"bytes and {n_sheets:,} sheets"
         )
 
 

@@ -161,6 +161,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             tied=bool(_whole("tied", found["tied"], 0, 1)),
         )
         context, n_bytes, rounds = (_whole(name, found[name]) for name in _SIZES)
+        if rounds and not n_bytes:
+            raise ValueError(f"merge_rounds holds {rounds} and prompt_bytes 0")
         end = _end_of_text(cells["end_of_text"], config.n_vocab)
         inside = ordered(named(str(found.get(_SHEETS, NO_SHEETS)), _SHEETS))
         before, after = cells[CHAT[0]], cells[CHAT[1]]
