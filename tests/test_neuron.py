@@ -23,6 +23,7 @@ from sheetgpt.inspection.subject import subject
 from sheetgpt.sheets.embedding_layout import EMBEDDING, EmbeddingLayout
 from sheetgpt.sheets.embedding_rows import SEVERAL
 from sheetgpt.sheets.neuron_layout import ACTIVATION, NEURON, PROMOTED, SUPPRESSED, TOKENS_PART, NeuronLayout
+from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.verify import Case, verify
 from sheetgpt.workbook.optional import choose
 from sheetgpt.workbook.reopen import open_workbook
@@ -212,12 +213,11 @@ def test_the_map_stays_where_it_was_when_weights_are_edited(inside: Path, reader
     """Its directions are constants of the build; the tokens on it move."""
     axes = open_workbook(inside).axes
     assert axes is not None
-    edited = patch(inside, tmp_path / "edited.xlsx", {"wte": set_number("C5", 0.75)})
+    (on_the_map, *_) = embedding.common(token_strings(reader.tokenizer, reader.config.n_vocab)[1])
+    cell = open_workbook(inside).layout.tensor("wte").areas[0].stripe(int(on_the_map)).line(0).cells
+    edited = patch(inside, tmp_path / "edited.xlsx", {"wte": set_number(cell, 0.75)})
     report = verify(edited, model=reader.source, weights_from_workbook=True)
     assert report.passed, wrong(report)
-    area = EmbeddingLayout(open_workbook(inside).layout, 0).axes
-    cell = open_workbook(inside).layout.config.n_embd
-    assert area.n_rows == cell
     places = openpyxl.load_workbook(inside).defined_names["embedding_axes"].attr_text
     first = places.rpartition("!")[2].partition(":")[0].replace("$", "")
     turned = patch(inside, tmp_path / "turned.xlsx", {EMBEDDING: set_number(first, 0.5)})

@@ -13,9 +13,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 
 TITLE = "Experiments"
-NOTE = (
-    "What comes out is said of the bundled model, fairytale, with 0 new tokens; another model answers in its own way."
-)
+NOTE = "What comes out is said of the bundled model fairytale, with 0 new tokens; another one has its own answers."
 
 
 @dataclass(frozen=True)
