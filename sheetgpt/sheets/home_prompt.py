@@ -287,7 +287,8 @@ def self_check_now(logits: NDArray[Any], built: NDArray[Any]) -> str:
     """The twin of `self_check`, where the inputs are those of the build."""
     theirs = np.sort(built)[::-1][:N_CHECKED]
     difference = logits[sampling.top(logits, len(theirs))] - theirs
-    size = float(np.sqrt(difference @ difference) / np.abs(theirs).max())
+    with np.errstate(divide="ignore", invalid="ignore"):  # a damaged Model sheet may say that all were 0
+        size = float(np.sqrt(difference @ difference) / np.abs(theirs).max())
     if size < 1e-9:
         return AGREES
     return f"{DIFFERS}{math.floor(math.log10(size)) if math.isfinite(size) else 0}{WHY}"
