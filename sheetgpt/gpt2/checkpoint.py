@@ -25,7 +25,7 @@ from sheetgpt.text.chat import TEMPLATE_FILE, Chat, chat_in
 from sheetgpt.text.json_file import is_file, read_json
 from sheetgpt.text.tokenizer import Tokenizer
 
-DEFAULT = "fairytale"
+DEFAULT = "stories"
 BUNDLED = Path(__file__).parent.parent / "models"
 HEAD = "lm_head.weight"
 CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
@@ -116,15 +116,16 @@ def own_files(folder: Path) -> tuple[str, ...]:
 
 
 def bundled() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
+    """Names of the models that come with the package, the default first."""
+    names = sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
+    return sorted(names, key=lambda name: name != DEFAULT)
 
 
 def _unknown(name: str) -> SheetGPTError:
     """A name that nothing answers to, with what it may have been meant to be."""
     if name == DEFAULT:
         return SheetGPTError(f"The bundled model {name!r} is missing from {BUNDLED}: reinstall sheetgpt.")
-    known = [DEFAULT, *hub.ALIASES]
+    known = [*bundled(), *hub.ALIASES]
     path = Path(os.path.expanduser(name))
     beside = os.listdir(path.parent) if os.path.isdir(path.parent) and os.access(path.parent, os.R_OK) else []
     beside = [file for file in beside if file.endswith(".safetensors") or os.path.isdir(path.parent / file)]

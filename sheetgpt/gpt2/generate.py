@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
 from sheetgpt.gpt2.continuation import continue_ids, window
 from sheetgpt.gpt2.sampling import Choice, Sampling
 from sheetgpt.text.hugging_face import END_OF_TEXT
 from sheetgpt.text.tokenizer import Tokenizer
 
-DEFAULT_PROMPT = "Once upon a time there was a"
+DEFAULT_PROMPT = "Tom had a red ball. He"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Generation:
 
 
 def generate(
-    model: str | os.PathLike[str] | Checkpoint = "fairytale",
+    model: str | os.PathLike[str] | Checkpoint = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
@@ -75,7 +75,7 @@ def generate(
 
 
 def stream(
-    model: str | os.PathLike[str] | Checkpoint = "fairytale",
+    model: str | os.PathLike[str] | Checkpoint = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,

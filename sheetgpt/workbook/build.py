@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sheetgpt import sheets as registry
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
+from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.generate import DEFAULT_PROMPT
 from sheetgpt.gpt2.mapped import OneAtATime, release
@@ -46,7 +46,7 @@ MANY_PARAMS = 50_000_000  # from here on, fewer columns, and logits only where t
 
 
 def build(
-    model: str | os.PathLike[str] | Checkpoint = "fairytale",
+    model: str | os.PathLike[str] | Checkpoint = DEFAULT,
     output: str | os.PathLike[str] | None = None,
     *,
     prompt: str | None = None,
