@@ -83,7 +83,9 @@ def build(
     context: Annotated[
         int | None,
         typer.Option(
-            help="Token columns, for the prompt and the new tokens. [default: 32, or 16 from 50 million parameters on]"
+            help="Token columns, for the prompt and the new tokens. [default: 32, or 16 from 50 million parameters on;"
+            " half as many again, or more, for a model with a chat template]",
+            show_default=False,
         ),
     ] = None,
     new_tokens: NewTokens = None,

@@ -220,9 +220,20 @@ def _load_files(name: str, weights: Path, check: Callable[[GPT2Config], None], n
     generation = read_json(folder / GENERATION) if is_file(folder / GENERATION) else None
     ends, more = stop_ids(read_json(folder / "config.json"), generation, config.n_vocab, found, folder)
     notes += (*(found.notes if found else ()), *more)
-    # `transformers` puts no tokens of the tokenizer's own around a text that its template has wrapped
-    chat = chat_in(folder) if found and not (found.prefix or found.suffix) else None
+    chat = None
+    try:
+        chat = _chat(folder, found)
+    except SheetGPTError as error:
+        notes += (f"{error} So Home has no cell for what the user says.",)
     return Checkpoint(name, config, params, found, chat, stop_ids=ends, notes=notes)
+
+
+def _chat(folder: Path, found: Tokenizer | None) -> Chat | None:
+    """What the chat template puts around a user's words; raises SheetGPTError where the sheets can't do the same."""
+    chat = chat_in(folder) if found else None
+    if chat and found and (found.prefix or found.suffix):  # `transformers` leaves them out of what a template wraps
+        raise SheetGPTError("The chat template goes with a tokenizer that puts tokens of its own around each text.")
+    return chat
 
 
 def _params(

@@ -18,8 +18,9 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN
+from sheetgpt.sheets.home_chat import answered, full_prompt
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
-from sheetgpt.sheets.layout import CHAT, INPUTS, Layout
+from sheetgpt.sheets.layout import INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt
@@ -146,13 +147,6 @@ def _text_boxes(layout: Layout, palette: Palette, now: Now) -> Iterator[Row]:
     yield rows.row(n, rows.text(1, "The prompt in full", palette["name"]), cell)
 
 
-def full_prompt(layout: Layout) -> str:
-    """What the user says, wrapped by the chat template; where nothing is said, the prompt as it is typed."""
-    says, typed = layout.home["user_says"].local, layout.home["prompt"].local
-    before, after = (layout.model_cells[name].reference for name in CHAT)
-    return f'IF(ISERROR({says}),"",IF({says}="",{typed}&"",{before}&{says}&{after}))'
-
-
 def _box(palette: Palette, n: int, title: str, cell: Cells, style: str = "prompt") -> Row:
     """A line whose cell is merged up to the column WIDE."""
     rest = rows.joined(rows.blank(c, palette[style]) for c in range(4, WIDE + 1))
@@ -217,7 +211,8 @@ def prompt_text(layout: Layout, text: Text | None) -> str:
 
 def completion_formula(layout: Layout, text: Text) -> str:
     """What the written tokens add to the text."""
-    return f"MID({text.decoding.text.reference},LEN({layout.home['prompt_text'].local})+1,{MAX_TEXT})"
+    whole = text.decoding.text.reference if layout.chat is None else answered(layout, text)
+    return f"MID({whole},LEN({layout.home['prompt_text'].local})+1,{MAX_TEXT})"
 
 
 def settings_ok(layout: Layout) -> str:
