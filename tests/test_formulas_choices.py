@@ -31,7 +31,9 @@ def nano(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def workbook(nano: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(nano, tmp_path_factory.mktemp("nano") / "nano.xlsx", ids=[3], context=CONTEXT, new_tokens=2)
+    return build(
+        nano, tmp_path_factory.mktemp("nano") / "nano.xlsx", ids=[3], context=CONTEXT, new_tokens=2, without="all"
+    )
 
 
 def twins(nano: Checkpoint, chosen: dict[str, Any]) -> list[int]:

@@ -72,7 +72,7 @@ def test_any_text_gives_the_references_ids(make_checkpoint: Callable[..., Checkp
     config = GPT2Config(n_vocab=2048, n_positions=64, n_embd=1, n_layer=1, n_head=1, n_inner=1)
     checkpoint = make_checkpoint(config, "all-words", files=fairytale_words(2048))
     sizes: dict[str, Any] = {"context": 12, "new_tokens": 0, "prompt_bytes": 80, "merge_rounds": 6}
-    workbook = build(checkpoint, tmp_path / "words.xlsx", prompt="the king", score_prompt=False, **sizes)
+    workbook = build(checkpoint, tmp_path / "words.xlsx", prompt="the king", without="all", score_prompt=False, **sizes)
     texts = ["", " ", "the king" * 9, "x" * 80, "x" * 81, "=1+1", "'", "007", *random_texts(292, 3)]
     assert failures(workbook, checkpoint, texts[::2]) == []
     assert failures(workbook, checkpoint, texts[1::2], hard=False) == []
@@ -83,7 +83,7 @@ def test_gpt2s_own_vocabulary(make_checkpoint: Callable[..., Checkpoint], tmp_pa
     checkpoint = make_checkpoint(config, "gpt2-words", files=gpt2_files())
     # a column and a candidate: the network's 50,257 logits are not what is looked at
     sizes: dict[str, Any] = {"context": 1, "new_tokens": 0, "top_k": 1}
-    workbook = build(checkpoint, tmp_path / "words.xlsx", prompt="Hello", score_prompt=False, **sizes)
+    workbook = build(checkpoint, tmp_path / "words.xlsx", prompt="Hello", without="all", score_prompt=False, **sizes)
     texts = ["", "Hello world, it's 2026", "<|endoftext|>", *random_texts(12, 4)]
     assert failures(workbook, checkpoint, texts, hard=False) == []
 
@@ -129,7 +129,7 @@ def test_a_line_break_is_spelt_where_every_program_keeps_it(reader: Checkpoint, 
     """In the file, in what is put into it, and back: LibreOffice 26 drops a line feed that stands in a cell."""
     read = "a\n\tb, \n\n— 日本👍"
     sizes: dict[str, Any] = {"context": 40, "new_tokens": 0, "prompt_bytes": 40, "merge_rounds": 6}
-    workbook = build(reader, tmp_path / "w.xlsx", prompt=LINES, **sizes)
+    workbook = build(reader, tmp_path / "w.xlsx", prompt=LINES, without="all", **sizes)
     home = open_workbook(workbook)
     assert (home.prompt, home.inputs.prompt) == (read, read)
     assert home.inputs.cells(home.layout)["prompt"] == read.replace("\n", "↵")
