@@ -15,12 +15,14 @@ from sheetgpt.errors import SheetGPTError
 
 RANGES = {
     "home": "Home!A1:Y62",
-    "guide": "Guide!A1:E24",
+    "guide": "Guide!A1:E33",
     "tokenizer": "Tokenizer!A1:AC32",
     "block": "Block 0!A1:Q45",
     "attention": "Attention!A1:AK66",
     "sample": "Sample!A1:Y52",
     "lens": "Lens!A1:S32",
+    "neuron": "Neuron!A1:U43",
+    "embedding": "Embedding!A1:Q48",
     "contributions": "Contributions!A1:R67",
 }
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from sheetgpt.gpt2.generate import generate, stream
     from sheetgpt.inspection.attention import attention, heads
     from sheetgpt.inspection.contributions import contributions
+    from sheetgpt.inspection.embedding import analogy, neighbours
     from sheetgpt.inspection.lens import lens
+    from sheetgpt.inspection.neuron import active_neurons, neuron, neuron_tokens
     from sheetgpt.verification.verify import verify
     from sheetgpt.workbook.build import build
     from sheetgpt.workbook.reopen import read
@@ -26,6 +28,8 @@ __all__ = [
     "Checkpoint",
     "Prediction",
     "SheetGPTError",
+    "active_neurons",
+    "analogy",
     "attention",
     "build",
     "check",
@@ -35,6 +39,9 @@ __all__ = [
     "heads",
     "lens",
     "load",
+    "neighbours",
+    "neuron",
+    "neuron_tokens",
     "read",
     "run",
     "stream",
@@ -49,7 +56,9 @@ _PLACES = {
     "gpt2.generate": ("generate", "stream"),
     "inspection.attention": ("attention", "heads"),
     "inspection.contributions": ("contributions",),
+    "inspection.embedding": ("analogy", "neighbours"),
     "inspection.lens": ("lens",),
+    "inspection.neuron": ("active_neurons", "neuron", "neuron_tokens"),
     "verification.verify": ("verify",),
     "workbook.build": ("build",),
     "workbook.reopen": ("read",),

@@ -5,7 +5,7 @@ One module a sheet, with a function that prints; another one is registered in th
 
 import typer
 
-from sheetgpt.look import attention
+from sheetgpt.look import attention, embedding, lens, neuron
 from sheetgpt.options import WorkbookFile
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
@@ -24,3 +24,8 @@ def look(context: typer.Context, workbook: WorkbookFile) -> None:
 
 
 app.command("attention")(attention.attention)
+app.command("lens")(lens.lens)
+app.command("contributions")(lens.contributions)
+app.command("neuron")(neuron.neuron)
+app.command("neighbours")(embedding.neighbours)
+app.command("analogy")(embedding.analogy)

@@ -20,9 +20,12 @@ from sheetgpt.sheets import (
     contributions,
     decoding,
     embed,
+    embedding,
     guide,
     home,
     lens,
+    neuron,
+    neuron_layout,
     sample,
     tokenizer,
     tokenizer_tables,
@@ -56,6 +59,11 @@ REGISTRY: list[Maker] = [
     OptionalSheet("lens", lambda s, p: [lens.sheet(s, p)], lens.n_formulas, lens.starts, expensive=True),
     OptionalSheet(
         "contributions", lambda s, p: [contributions.sheet(s, p)], contributions.n_formulas, contributions.starts
+    ),
+    OptionalSheet("neuron", lambda s, p: [neuron.sheet(s, p)], neuron.n_formulas, neuron.starts),
+    OptionalSheet(neuron_layout.TOKENS_PART, lambda s, p: (), lambda layout: 0, expensive=True, part_of="neuron"),
+    OptionalSheet(
+        "embedding", lambda s, p: [embedding.sheet(s, p)], embedding.n_formulas, embedding.starts, expensive=True
     ),
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),

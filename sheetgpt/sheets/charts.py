@@ -26,11 +26,11 @@ def bars(kind: str, title: str, number_format: str = "0%") -> Any:
     """`kind`: "bar", which lie, or "col", which stand."""
     chart: Any = BarChart()  # its attributes are descriptors, which type checkers misread
     chart.type, chart.gapWidth = kind, 30
-    return _plain(chart, title, number_format)
+    return plain(chart, title, number_format)
 
 
 def lines(title: str, number_format: str) -> Any:
-    return _plain(LineChart(), title, number_format)
+    return plain(LineChart(), title, number_format)
 
 
 def mark(series: Any, color: str) -> None:
@@ -43,7 +43,8 @@ def mark(series: Any, color: str) -> None:
     series.marker.graphicalProperties.line.solidFill = color
 
 
-def _plain(chart: Any, title: str, number_format: str) -> Any:
+def plain(chart: Any, title: str, number_format: str) -> Any:
+    """What all kinds have in common."""
     chart.style = 10
     chart.title = Title(tx=Text(rich=rich(title, 1000, True)), overlay=False)
     for axis in (chart.x_axis, chart.y_axis):

@@ -1,4 +1,4 @@
-"""The Guide sheet: the tour of the workbook in ten stops, each with its link, and where the parameters are."""
+"""The Guide sheet: the tour of the workbook in ten stops, each with its link; where the parameters are; experiments."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX
+from sheetgpt.sheets.guide_experiments import experiment_rows, link, offered
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
@@ -77,26 +78,35 @@ def stops(layout: Layout) -> list[Stop]:
 
 
 def sheet(layout: Layout, palette: Palette) -> Sheet:
+    first = experiments(layout)
+    links = enumerate(offered(layout), first + 1)
     return Sheet(
         GUIDE,
-        "a tour in ten stops, and where the parameters are",
+        "a tour in ten stops, where the parameters are, and experiments",
         lambda: guide_rows(layout, palette),
-        *(FIRST + 14 + len(parameter_parts(layout.config)), 5),
+        *(first + len(offered(layout)), 5),
         links=[
             ("A2", f"{quoted(HOME)}!A1"),
             *((f"B{FIRST + i}", place) for i, (place, *_) in enumerate(stops(layout))),
+            *((f"B{n}", link(experiment)) for n, experiment in links),
         ],
-        dress=lambda frame: _dress(frame, len(stops(layout))),
+        dress=lambda frame: _dress(frame, layout),
     )
 
 
-def _dress(frame: Worksheet, n_stops: int) -> None:
+def experiments(layout: Layout) -> int:
+    """The row of their title."""
+    return FIRST + 14 + len(parameter_parts(layout.config))
+
+
+def _dress(frame: Worksheet, layout: Layout) -> None:
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
     for column, width in zip("ABCDE", (6, 30, 14, 10, 86), strict=True):
         frame.column_dimensions[column].width = width
-    for i in range(n_stops):
-        frame.merged_cells.add(f"C{FIRST + i}:E{FIRST + i}")
+    first = experiments(layout) + 1
+    for n in (*range(FIRST, FIRST + len(stops(layout))), *range(first, first + len(offered(layout)))):
+        frame.merged_cells.add(f"C{n}:E{n}")
 
 
 def guide_rows(layout: Layout, palette: Palette) -> Iterator[Row]:
@@ -109,6 +119,7 @@ def guide_rows(layout: Layout, palette: Palette) -> Iterator[Row]:
         rest = (rows.blank(column, palette["paragraph"]) for column in (4, 5))
         yield rows.row(n, *cells, rows.text(3, words, palette["paragraph"]), *rest, height=32)
     yield from _parameters(layout, palette, FIRST + 11)
+    yield from experiment_rows(layout, palette, experiments(layout))
 
 
 def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[Row]:

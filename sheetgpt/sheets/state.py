@@ -49,6 +49,7 @@ class State:
     by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand
     # what the yellow cells of the optional sheets hold, by their names
     chosen: Mapping[str, float | str] = field(default_factory=dict)
+    axes: NDArray[Any] | None = None  # of the sheet Embedding's map, where they aren't found anew  [n_embd, 3]
 
     @cached_property
     def subject(self) -> Subject:

@@ -158,6 +158,7 @@ def prepare(
     writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
     n_given = len(given_ids(inputs, tokenizer, layout))
     state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand, book.chosen)
+    state = replace(state, axes=book.axes if weights_from_workbook else None)
     if checkpoint is not None and not weights_from_workbook:
         if state.now.self_check.startswith(DIFFERS):
             problems.append("The logits at build time in the Model sheet are not the evaluator's.")

@@ -5,12 +5,24 @@ from collections.abc import Sequence
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
+from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.inspection.subject import Subject
 from sheetgpt.text.shown import token_strings
 from sheetgpt.workbook.build import fingerprint
 from sheetgpt.workbook.inputs import token_ids, with_prompt, with_settings
 from sheetgpt.workbook.reopen import Workbook, open_workbook
 from sheetgpt.workbook.state import write
+
+
+def checkpoint_of(
+    path: str | os.PathLike[str], model: str | os.PathLike[str] | None = None
+) -> tuple[Workbook, Checkpoint]:
+    """A workbook and the checkpoint that it was built from, wherever that lies now."""
+    book = open_workbook(path)
+    checkpoint = book.checkpoint(model)
+    if fingerprint(checkpoint) != book.fingerprint:
+        raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was built from.")
+    return book, checkpoint
 
 
 def subject_of(
@@ -26,10 +38,7 @@ def subject_of(
     What isn't given is as the workbook has it; `model` is its checkpoint, where that has moved. The weights are those
     of the cells. Raises SheetGPTError for bad input.
     """
-    book = open_workbook(path)
-    checkpoint = book.checkpoint(model)
-    if fingerprint(checkpoint) != book.fingerprint:
-        raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was built from.")
+    book, checkpoint = checkpoint_of(path, model)
     inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids), new_tokens=new_tokens)
     start = token_ids(inputs, checkpoint.tokenizer, book.layout)
     cells = quantize.stored(checkpoint.params, book.layout.weights)

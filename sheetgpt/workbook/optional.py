@@ -14,19 +14,22 @@ def choose(sheets: Names | None, without: Names = (), *, large: bool = False) ->
     """Their names, in the order of the tabs.
 
     Those that cost little are always in. `sheets` names the expensive ones that are, or "all"; without a wish that is
-    all of them, for a `large` model none. `without` leaves any out, whatever it costs.
+    all of them, for a `large` model none. Whoever names a sheet asks for its parts, too. `without` leaves any out,
+    whatever it costs.
     """
     cheap = [sheet.name for sheet in optional_sheets() if not sheet.expensive]
     if sheets is None:
         sheets = () if large else ALL
     wanted, unwanted = named(sheets, "--sheets"), named(without, "--without")
-    return ordered(name for name in (*cheap, *wanted) if name not in unwanted)
+    parts = [sheet.name for sheet in optional_sheets() if sheet.part_of in wanted]
+    return ordered(name for name in (*cheap, *wanted, *parts) if name not in unwanted)
 
 
 def ordered(names: Iterable[str]) -> tuple[str, ...]:
-    """In the order of the tabs, each once."""
+    """In the order of the tabs, each once; a part of a sheet only together with that."""
     given = {*names}
-    return tuple(sheet.name for sheet in optional_sheets() if sheet.name in given)
+    inside = (sheet for sheet in optional_sheets() if sheet.name in given)
+    return tuple(sheet.name for sheet in inside if not sheet.part_of or sheet.part_of in given)
 
 
 def named(wanted: Names, option: str) -> list[str]:

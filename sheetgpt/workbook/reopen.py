@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
@@ -35,6 +36,7 @@ MODELS = "SHEETGPT_MODELS"  # an environment variable: folders, written as in PA
 BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
 _SIZES = ("context", "prompt_bytes", "merge_rounds")
 _SHEETS = "optional_sheets"
+_AXES = "embedding_axes"
 
 
 class DamagedWorkbook(SheetGPTError):
@@ -59,6 +61,7 @@ class Workbook:
     by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand
     chosen: Mapping[str, Value] = field(default_factory=dict)  # what the optional sheets' yellow cells hold
     user_says: str = ""
+    axes: NDArray[Any] | None = None  # of the sheet Embedding's map
 
     @property
     def origin(self) -> Origin:
@@ -136,7 +139,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     path = Path(path)
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
     texts = ("prompt", "user_says", "by_hand_text", "by_hand_utf8")
-    optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS)
+    optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS, _AXES)
     contents = cached.package(path)
     cells = cached.cells(path, {name: contents.names.get(name.upper()) for name in (*names, *optional)})
     missing = [name for name in names if cells[name] is None]
@@ -190,6 +193,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         (_text(cells["by_hand_text"]), _text(cells["by_hand_utf8"])),
         _chosen(path, layout),
         cell_text(_text(cells["user_says"])) if layout.chat else "",
+        _axes(cells[_AXES], layout.config.n_embd),
     )
 
 
@@ -226,6 +230,13 @@ def _typed(cells: Cells) -> Value:
     """A number, a text, or "" where the cell is empty."""
     value = _scalar(cells)
     return "" if value != value else value
+
+
+def _axes(cells: Cells | None, n_embd: int) -> NDArray[Any] | None:
+    """What the map's centre and directions were at build time; edited weights don't move them."""
+    if cells is None or cells.numbers.shape != (n_embd, 3) or np.isnan(cells.numbers).any():
+        return None
+    return cells.numbers
 
 
 def _built(cells: Mapping[str, Cells | None], cost: Cost | None) -> Built:
