@@ -21,9 +21,9 @@ RANGES = {
     "attention": "Attention!A1:AK66",
     "sample": "Sample!A1:Y52",
     "lens": "Lens!A1:S32",
+    "contributions": "Contributions!A1:R67",
     "neuron": "Neuron!A1:U43",
     "embedding": "Embedding!A1:Q48",
-    "contributions": "Contributions!A1:R67",
 }
 
 

@@ -64,6 +64,8 @@ NOT_JSON: dict[str, tuple[bytes, str]] = {
     "a byte order mark": (b'\xef\xbb\xbf{"a": 1}', "is not JSON"),
     "Latin-1": (b'{"a": "\xe9"}', "not in UTF-8"),
     "a list": (b"[]", "must hold a JSON object, not a list"),
+    "null": (b"null", "must hold a JSON object, not null"),
+    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "run `git lfs pull`"),
     "cut off": (b'{"a": [1, ', "is not JSON"),
     "nothing": (b"", "is not JSON"),
     "too many values": (b'{"a": [' + b"1," * 2_500_000 + b"1]}", "more than 2,500,000 values"),
@@ -277,6 +279,12 @@ def test_a_header_that_is_not_plain_json_is_refused(write_checkpoint: Write, wha
     assert str(path) in refused(path.parent)
 
 
+def test_weights_that_git_lfs_has_not_fetched_are_named_so(write_checkpoint: Write) -> None:
+    folder = write_checkpoint()
+    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert "model.safetensors is only a Git LFS pointer" in refused(folder)
+
+
 @pytest.mark.parametrize("length", [0, 1, 1 << 20, 1 << 40, (1 << 64) - 1])
 def test_a_headers_length_is_not_believed(write_checkpoint: Write, length: int) -> None:
     path = write_checkpoint() / "model.safetensors"
@@ -369,6 +377,9 @@ def test_a_first_line_that_is_a_version_is_none_of_the_merges(write_checkpoint: 
         ("tokenizer.json", "model", {"type": "BPE", "vocab": {"a": 10**300}, "merges": []}),
         ("tokenizer.json", "model", {"type": "BPE", "vocab": {"a": True}, "merges": []}),
         ("tokenizer.json", "pre_tokenizer", [7]),
+        ("tokenizer_config.json", "tokenizer_class", ["GPT2Tokenizer", None]),
+        ("tokenizer_config.json", "tokenizer_class", {"a": 1}),
+        ("tokenizer_config.json", "add_eos_token", "false"),
         ("added_tokens.json", "x", [0]),
         ("added_tokens.json", "x", 1.5),
     ],

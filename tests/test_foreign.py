@@ -63,6 +63,39 @@ def test_its_own_settings_keep_it_from_the_network_too(
     assert (heard, read_files(workbook.parent)) == ([], ["fill.png"])
 
 
+def test_the_type_of_a_relationship_excuses_nothing(trap: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """LibreOffice takes a shape's picture from wherever its relationship leads: nothing types it as a picture here."""
+    workbook, heard = trap
+    clicks = {
+        name: text.replace("/image", "/hyperlink") if name.endswith("drawing1.xml.rels") else text
+        for name, text in hostile.parts("http://127.0.0.1:1", tmp_path).items()
+        if not name.startswith("xl/media/")
+    }
+    clicks["xl/drawings/_rels/drawing1.xml.rels"] = clicks["xl/drawings/_rels/drawing1.xml.rels"].replace(
+        "media", "own"
+    )
+    clicks["xl/own/drawn.svg"] = hostile.parts("http://127.0.0.1:1", tmp_path)["xl/media/drawn.svg"]
+    hostile.write(workbook, clicks)
+    libreoffice.run(workbook, [Step({}, ["Sheet1!A1:A10"])])
+    assert read_files(tmp_path) == []
+    said = [str(each) for each in foreign.foreign(workbook)]
+    for words in ("http://127.0.0.1:1/picture.png", (tmp_path / "fill.png").as_uri()):
+        assert f"a link to something outside the workbook in xl/drawings/drawing1.xml ({words})" in said
+    assert "a picture other than pixels in xl/own/drawn.svg" in said
+
+
+def test_a_link_to_click_is_not_called_active(micro_workbook: Path, tmp_path: Path) -> None:
+    target = tmp_path / "links.xlsx"
+    shutil.copy(micro_workbook, target)
+    link = hostile.relations(("rId1", "hyperlink", "http://127.0.0.1:1/page"))
+    with zipfile.ZipFile(target, "a") as package:
+        package.writestr("xl/worksheets/_rels/sheet9.xml.rels", link)
+        package.writestr("xl/drawings/drawing9.xml", '<x><a:hlinkClick xmlns:r="r" r:id="rId1"/></x>')
+        package.writestr("xl/drawings/_rels/drawing9.xml.rels", link)
+    assert foreign.foreign(target) == []
+    assert foreign.without(target, tmp_path / "copy.xlsx")
+
+
 def test_check_s_own_kinds_are_all_named(trap: tuple[Path, list[str]]) -> None:
     said = [re.sub(r"http://[\d.:]+|file://.*/", "~/", str(each)) for each in foreign.foreign(trap[0])]
     for words in (

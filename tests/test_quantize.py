@@ -290,7 +290,8 @@ def test_the_commands_tell_the_cost(
     assert f"Weights (int8): {cost}" in said
     assert cost is not None
     assert f"{cost.n_same} of 3 tokens" in command("info", target)
-    said = command("build", micro.source, "-o", target, "--ids", "5", "--context", 4, "--digits", "3")
+    words = ("--ids", "5", "--context", 4, "--digits", "3", "--without", "all")
+    said = command("build", micro.source, "-o", target, *words)
     assert "Weights (3 digits): " in said
     assert open_workbook(target).layout == replace(Layout(micro.config, 4), weights="3 digits")
 

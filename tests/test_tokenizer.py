@@ -279,6 +279,30 @@ def test_two_files_that_disagree_on_an_id_are_refused(folder: Path) -> None:
     assert "gives the added token '<x>' the id 261; another file gives it 260" in refused(folder)
 
 
+def test_an_id_in_two_files_is_refused_by_their_names(folder: Path) -> None:
+    rewrite(folder / "added_tokens.json", **{"<x>": 260})
+    rewrite(folder / "tokenizer_config.json", added_tokens_decoder={"260": described("<y>")})
+    sentence = refused(folder)
+    assert sentence.endswith("gives the id 260 to the token '<y>'; added_tokens.json gives it to '<x>', too.")
+
+
+@pytest.mark.parametrize(("many", "words"), [(1, "one, 260."), (2, "one more token."), (3, "So do 2 more tokens.")])
+def test_tokens_that_get_another_id_are_counted(folder: Path, many: int, words: str) -> None:
+    rewrite(folder / "added_tokens.json", **{f"<{n}>": 300 + 2 * n for n in range(many)})
+    tokenizer = Tokenizer.load(folder)
+    assert tokenizer
+    assert tokenizer.notes[0].endswith(words)
+
+
+@pytest.mark.parametrize("decoder", [None, {"type": "Fuse"}])
+def test_a_decoder_that_is_kept_must_be_gpt2s(folder: Path, hf_vocab: dict[str, int], decoder: object) -> None:
+    """`transformers` would spell 'the king' as 'theĠking'."""
+    write_tokenizer_json(folder, hf_vocab, decoder=decoder)
+    assert Tokenizer.load(folder)  # GPT2Tokenizer sets its own
+    rewrite(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    assert "decoder" in refused(folder)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import foreign
-from sheetgpt.text.json_file import is_file, parse_object, read_json
+from sheetgpt.text.json_file import is_file, parse_object, read_json, refuse_pointer
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -101,6 +101,7 @@ def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
         raise SheetGPTError(f"{path} can't be read: {error.strerror or error}.") from None
     except ValueError:  # an empty file
         raise SheetGPTError(broken) from None
+    refuse_pointer(data[:80].tobytes(), str(path))
     length = int.from_bytes(data[:8].tobytes(), "little")
     if len(data) < 8 + length or data[8:9].tobytes() != b"{":
         raise SheetGPTError(broken)

@@ -59,6 +59,10 @@ FETCHING = ("WEBSERVICE", "RTD", "DDE", "IMAGE", "CALL", "REGISTER.ID", "STOCKHI
 _FORMULA = re.compile(rb"<(?:\w+:)?(?:f|formula[12]?|definedName|calculatedColumnFormula)\b[^>]*>([^<]+)", re.I)
 _CALL = re.compile(rf"(?<![\w.])(?:_xlfn\.)?({'|'.join(map(re.escape, FETCHING))}|CUBE[A-Z]+)\s*\(", re.I)
 _VML = re.compile(rb"""\b(?:src|href|althref)\s*=\s*["'][^"'#]""", re.I)
+_CLICK = re.compile(rb"<(?:\w+:)?(?:hlink\w+|hyperlink)\b[^>]*>")
+_USED = re.compile(rb"""\b(?:embed|link|pict|relid|id|href)\s*=\s*["']([^"']{1,200})["']""")
+_BLANKS = re.compile(r"[\x00-\x20]")  # which programs leave out of an address
+_UNPIXELLED = re.compile(rb"<(?:\w+:)?svg\b|\A(?:\x1f\x8b|%!|%PDF|\xc5\xd0\xd3\xc6)")  # SVG, also packed; EPS; PDF
 _RASTERS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\x01\0\0\0", b"\xd7\xcd\xc6\x9a")
 
 
@@ -98,7 +102,7 @@ def without(workbook: Path, target: Path) -> bool:
     try:
         with zipfile.ZipFile(workbook) as package, workbook.open("rb") as file:
             twice = any(n > 1 for n in Counter(name.lower() for name in package.namelist()).values())
-            if not twice and not any(_of_parts(package)):
+            if not twice and not _leads_out(package) and not any(_of_parts(package)):
                 return False
             drawn = _drawn(package)
             parts = [_part(package, file, info, target, info.filename.lower() in drawn) for info in _once(package)]
@@ -108,6 +112,12 @@ def without(workbook: Path, target: Path) -> bool:
         for each in target.parent.glob(f"{target.name}.*"):
             each.unlink()
     return True
+
+
+def _leads_out(package: zipfile.ZipFile) -> bool:
+    """Whether any relationship does, a hyperlink's too: a picture may be asked for by it all the same."""
+    own = (info for info in _once(package) if info.filename.lower().endswith(".rels"))
+    return any(_outside(relation) for info in own for relation in _relations(package, info) or ())
 
 
 def _once(package: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
@@ -144,8 +154,9 @@ def _of_parts(package: zipfile.ZipFile) -> Iterator[Foreign]:
             relations = _relations(package, info)
             if relations is None:
                 yield Foreign("relationships that can't be read", name)
+            fetched = _ids_fetched(package, names.get(source.lower())) if relations is not None else set()
             for relation in relations if relations is not None else ():
-                words, target = _active(relation), relation.get("Target") or ""
+                words, target = _active(relation, relation.get("Id") in fetched), relation.get("Target") or ""
                 if words and _kind(relation) == "externallink" and not _outside(relation):
                     yield _linked(package, names, source, _resolved(source, target))
                 elif words and not source.lower().startswith("xl/externallinks/"):
@@ -191,8 +202,8 @@ def _whole(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 def _outside(relation: ElementTree.Element) -> bool:
     """Whether the target lies outside the package, by what it says or by its looks."""
-    target = relation.get("Target") or ""
-    return relation.get("TargetMode", "").lower() == "external" or bool(re.match(r"\s*(?:[\w+.-]+:|//|\\)", target))
+    target = _BLANKS.sub("", relation.get("Target") or "")
+    return relation.get("TargetMode", "").strip().lower() == "external" or bool(re.match(r"[\w+.-]+:|//|\\", target))
 
 
 def _kind(relation: ElementTree.Element) -> str:
@@ -200,10 +211,18 @@ def _kind(relation: ElementTree.Element) -> str:
     return (relation.get("Type") or "").rstrip("/").rpartition("/")[2].lower()
 
 
-def _active(relation: ElementTree.Element) -> str:
+def _ids_fetched(package: zipfile.ZipFile, part: str | None) -> set[str]:
+    """The relationships that a part uses for more than a click: LibreOffice asks for them whatever their type says."""
+    if not part or part.lower().startswith("xl/worksheets/"):  # may be huge, and has its hyperlinks for clicks
+        return set()
+    text = _CLICK.sub(b"", _whole(package, package.getinfo(part)))
+    return {identity.decode("utf-8", "replace") for identity in _USED.findall(text)}
+
+
+def _active(relation: ElementTree.Element, fetched: bool = False) -> str:
     """What the relationship leads to, where a program would load or run it."""
     kind = _kind(relation)
-    if kind == "hyperlink":  # followed when it is clicked
+    if kind == "hyperlink" and not fetched:  # followed when it is clicked
         return ""
     words = ACTIVE.get(kind, "")
     if _outside(relation):
@@ -212,13 +231,13 @@ def _active(relation: ElementTree.Element) -> str:
 
 
 def _harmless(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """The relationships that are not active."""
+    """The relationships that are not active and stay inside. Nobody clicks here, so hyperlinks go too."""
     ElementTree.register_namespace("", _NAMESPACE)
     root = _relations(package, info)
     if root is None:
         root = ElementTree.Element(f"{{{_NAMESPACE}}}Relationships")
     for relation in list(root):
-        if _active(relation):
+        if _active(relation) or _outside(relation):
             root.remove(relation)
     return bytes(ElementTree.tostring(root, "utf-8", xml_declaration=True))
 
@@ -226,15 +245,21 @@ def _harmless(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 def _drawn(package: zipfile.ZipFile) -> frozenset[str]:
     """Pictures inside the package that are no pixels: an SVG names files of its own, an EPS is given to a program."""
     pictures = {name for name in package.namelist() if name.lower().startswith("xl/media/")}
+    others: set[str] = set()
     for info in _once(package):
         if info.filename.lower().endswith(".rels"):
             source = info.filename.replace("_rels/", "")
             for relation in _relations(package, info) or ():
-                if _kind(relation) == "image" and not _outside(relation):
-                    pictures.add(_resolved(source, relation.get("Target") or ""))
+                if not _outside(relation):
+                    part = _resolved(source, relation.get("Target") or "")
+                    (pictures if _kind(relation) == "image" else others).add(part)
     names = _names(package)
     own = (names[name.lower()] for name in pictures if name.lower() in names)
-    return frozenset(name.lower() for name in own if not name.endswith("/") and not _has_pixels(package, name))
+    drawn = [name for name in own if not name.endswith("/") and not _has_pixels(package, name)]
+    # a shape may have its picture by a relationship of any type
+    rest = (names[name.lower()] for name in others - pictures if name.lower() in names)
+    drawn += [name for name in rest if not name.endswith("/") and _UNPIXELLED.search(_beginning(package, name, 4096))]
+    return frozenset(map(str.lower, drawn))
 
 
 def _names(package: zipfile.ZipFile) -> dict[str, str]:
@@ -242,9 +267,13 @@ def _names(package: zipfile.ZipFile) -> dict[str, str]:
     return {name.lower(): name for name in package.namelist()}
 
 
-def _has_pixels(package: zipfile.ZipFile, own: str) -> bool:
+def _beginning(package: zipfile.ZipFile, own: str, many: int) -> bytes:
     with package.open(own) as stream:
-        begin = stream.read(8)
+        return stream.read(many)
+
+
+def _has_pixels(package: zipfile.ZipFile, own: str) -> bool:
+    begin = _beginning(package, own, 8)
     return not begin or begin.startswith(_RASTERS)
 
 

@@ -22,7 +22,7 @@ from sheetgpt.sheets import asked
 from sheetgpt.sheets.asked import Line, bar, position_now, token_now, used
 from sheetgpt.sheets.attention_layout import LAST
 from sheetgpt.sheets.charts import between, lines, mark, rich
-from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, INDEX, SCALE
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, INDEX
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.lens_layout import ASKED, LENS, TRACKED, LensLayout
 from sheetgpt.sheets.lens_rows import Block, sections
@@ -119,15 +119,12 @@ def _rows(state: State, palette: Palette, here: LensLayout) -> Iterator[Row]:
 
 
 def _block_rows(state: State, palette: Palette, here: LensLayout, block: Block) -> Iterator[Row]:
-    scales = state.params.get(quantize.scale_name(state.layout.config.head)) if state.layout.scaled else None
     guard = f'IF(ISNUMBER({used(here.position)}),{{}},"")'
     for i in range(block.area.n_rows):
         label = rows.text(1, block.label(i), palette["label"])
         if block.area.n_rows > 1:
             counts = 1 if block.area.n_rows == here.n_top and block.area.row < here.states.row else 0
             label += rows.number(INDEX, i + counts, palette["index"])
-        if block.area == here.logits and scales is not None:
-            label += rows.numbers(SCALE, scales[i : i + 1], palette["tiny"])
         sources = lambda i=i: [guard.format(block.source(i, d)) for d in range(len(here.depths))]  # noqa: E731
         cells = Formulas(FIRST_TOKEN, sources, block.values[i], palette[block.style], block.doubt)
         beside_charts = block.area.row <= here.tracked(TRACKED[-1]).row

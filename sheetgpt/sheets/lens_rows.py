@@ -121,6 +121,7 @@ def network(
     tensors, place = layout.tensors, f"{used(here.position)}+1"
     states = [tensors["embed"], *(tensors[f"h{i}.resid_post"] for i in range(layout.config.n_layer))]
     epsilon, norm = layout.model_cells["layer_norm_epsilon"].reference, tensors["ln_f"]
+    head = layout.tensor(layout.config.head)
 
     def column(area: Area, d: int) -> str:
         return area.stripe(d).local
@@ -133,7 +134,7 @@ def network(
         return f"({x}-{mean})*{rstd}*{beside(i, GAIN)}+{beside(i, BIAS)}"
 
     def logit(v: int, d: int) -> str:
-        scale = f"*$E${here.logits.row + v}" if layout.scaled else ""
+        scale = f"*{layout.tensor(head.scales).area.line(v).reference}" if layout.scaled else ""
         return f"SUMPRODUCT({unembedding(layout, v).reference},{column(here.normed, d)}){scale}"
 
     n, x = layout.config.n_embd, here.states

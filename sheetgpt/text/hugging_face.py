@@ -71,7 +71,7 @@ def kind_of(contents: Contents, folder: Path) -> Kind:
         name = contents.get(file, {}).get("tokenizer_class")
         if name is None:
             continue
-        kind = KINDS.get(name.removesuffix("Fast")) if isinstance(name, str) and name not in KINDS else KINDS.get(name)
+        kind = KINDS.get(name, KINDS.get(name.removesuffix("Fast"))) if isinstance(name, str) else None
         if kind is None:
             said = f"{folder / file} says tokenizer_class {name!r:.80}"
             scheme = next((scheme for scheme, names in FOREIGN.items() if _stem(name) in names.split()), None)
@@ -107,7 +107,21 @@ def settings(contents: Contents, folder: Path) -> dict[str, Any]:
             f"{folder / 'tokenizer_config.json'} says split_special_tokens {config['split_special_tokens']!r}, so that "
             f"a special token in the text counts as plain letters; sheetgpt expects false."
         )
+    for key in ("add_bos_token", "add_eos_token"):
+        if type(config.get(key, False)) is not bool and config[key] is not None:
+            raise SheetGPTError(
+                f"{folder / 'tokenizer_config.json'} says {key} {config[key]!r:.80}; expected true or false."
+            )
     return config
+
+
+def check_decoder(content: Mapping[str, Any], kind: Kind, path: Path) -> None:
+    """Where the class doesn't set its own, the decoder must be GPT-2's, or a token's text would be another."""
+    decoder = content.get("decoder")
+    name = decoder.get("type") if isinstance(decoder, dict) else decoder
+    if kind is Kind.AS_IT_STANDS and name != "ByteLevel":
+        said = "has no decoder" if decoder is None else f"has the decoder {name!s:.80}"
+        raise SheetGPTError(f"{path} {said}; GPT-2's is ByteLevel.")
 
 
 def roles(config: Mapping[str, Any], kind: Kind, path: Path) -> dict[str, Added]:
@@ -208,8 +222,10 @@ def _check_one_id(declared: Iterable[Added], folder: Path) -> None:
     owner: dict[int | None, Added] = {}
     for token in declared:
         if owner.setdefault(token.id, token).content != token.content:
+            other = owner[token.id]
             raise SheetGPTError(
-                f"Id {token.id} belongs to two tokens, {owner[token.id].content!r} and {token.content!r}."
+                f"{folder / token.file} gives the id {token.id} to the token {token.content!r:.80}; "
+                f"{other.file if other.file != token.file else 'it'} gives it to {other.content!r:.80}, too."
             )
         before = first.setdefault(token.content, token)
         if before.id != token.id:
@@ -245,7 +261,8 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
                 f"it gets the next free one, {i}."
             )
         found[token.content], top = replace(token, id=i), max(top, i)
-    others = f" So do {len(notes) - 1:,} more tokens." if notes[1:] else ""
+    more = len(notes) - 1
+    others = "" if not more else " So does one more token." if more == 1 else f" So do {more:,} more tokens."
     return found, [notes[0] + others] if notes else []
 
 

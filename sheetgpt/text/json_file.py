@@ -21,6 +21,8 @@ MAX_BYTES = 40_000_000
 MAX_VALUES = 2_500_000
 MAX_DEPTH = 64
 MAX_DIGITS = 400  # 1e308 written out has 309; transformers writes 1e30 so, as the length of a text
+_KINDS = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "a boolean", type(None): "null"}
+POINTER = b"version https://git-lfs.github.com/spec/"
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -72,12 +74,13 @@ def parse_object(data: bytes, name: str) -> dict[str, Any]:
     """The object that `data` is in JSON; `name` is what refusals call it."""
     content = parse(data, name)
     if not isinstance(content, dict):
-        raise SheetGPTError(f"{name} must hold a JSON object, not a {type(content).__name__}.")
+        raise SheetGPTError(f"{name} must hold a JSON object, not {_KINDS[type(content)]}.")
     return content
 
 
 def parse(data: bytes, name: str) -> Any:
     """Any value in JSON, or SheetGPTError."""
+    refuse_pointer(data, name)
     if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise SheetGPTError(f"{name} holds more than {MAX_VALUES:,} values, which no file of a GPT-2 model needs.")
     try:
@@ -94,6 +97,12 @@ def parse(data: bytes, name: str) -> Any:
     if _HALF_PAIR.search(text) and _has_half_pair(content):
         raise SheetGPTError(f"{name} holds half a surrogate pair, which is no Unicode character: fetch it again.")
     return content
+
+
+def refuse_pointer(begin: bytes, name: str) -> None:
+    """What a clone without Git LFS has in a large file's place."""
+    if begin.startswith(POINTER):
+        raise SheetGPTError(f"{name} is only a Git LFS pointer, not the file itself: run `git lfs pull` in its folder.")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -147,6 +147,7 @@ class Tokenizer:
             raise SheetGPTError(f"{folder / others[0]} belongs to a {OTHER_FILES[others[0]]} tokenizer; {ADVICE}")
         if "tokenizer.json" in found:  # transformers prefers it too
             vocab, merges = _read_tokenizer_json(folder / "tokenizer.json", contents["tokenizer.json"])
+            hugging_face.check_decoder(contents["tokenizer.json"], kind, folder / "tokenizer.json")
         elif len(found) == 1:
             lacking = "merges.txt" if found == ["vocab.json"] else "vocab.json"
             raise SheetGPTError(f"{folder} has {found[0]} but no {lacking}: a tokenizer needs both, or neither.")
