@@ -9,6 +9,16 @@ import sheetgpt
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.inspection.attention import head_table
 from sheetgpt.inspection.subject import subject
+from sheetgpt.sheets.guide_assistant import (
+    ANSWERED,
+    ASKED,
+    GAP,
+    GOES_ON,
+    GOES_ON_WRAPPED,
+    LINES,
+    MADE_UP,
+    UNKNOWN,
+)
 from sheetgpt.sheets.guide_experiments import EXPERIMENTS
 
 HEAD, LENS, PART, NEURON, WORDS = EXPERIMENTS
@@ -73,6 +83,24 @@ def test_words_are_directions_now_and_then(model: Checkpoint) -> None:
         assert f"gives “{found['token'][1:]}” ({found['cosine']:.2f})" in WORDS.outcome
         assert f"“{near[a]['token'][1:]}” is nearest to “{a}”" in WORDS.outcome
     assert f"({near['mom']['cosine']:.2f})" in WORDS.outcome
+
+
+def test_the_assistant_answers_and_the_base_model_goes_on(model: Checkpoint) -> None:
+    """All of it at temperature 0."""
+    chat = load("stories-chat")
+    assert chat.chat is not None
+    end = chat.stop_ids[-1:]
+    for asked, said in ((ASKED, ANSWERED), UNKNOWN, *((asked, said) for asked, said, _ in MADE_UP)):
+        found = sheetgpt.generate(chat, chat=asked, temperature=0)
+        assert (found.completion, found.ids[-1:]) == (said, end), asked
+        assert any(asked in words and said in words for _, words in LINES)
+    before, middle, after = GAP
+    filled = sheetgpt.generate(chat, f"<|fim_prefix|>{before}<|fim_suffix|> {after}<|fim_middle|>", temperature=0)
+    assert (filled.completion.strip(), filled.ids[-1:]) == (middle, end)
+    for prompt, said in ((ASKED, GOES_ON), (chat.chat.wrap(ASKED), GOES_ON_WRAPPED)):
+        on = sheetgpt.generate(model, prompt, temperature=0, new_tokens=24)
+        assert on.completion.strip().startswith(said)
+        assert on.ids[-1] not in model.stop_ids
 
 
 def test_a_workbook_has_those_whose_sheets_it_has(micro: Checkpoint, micro_workbook: Path, tmp_path: Path) -> None:

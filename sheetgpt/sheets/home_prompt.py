@@ -93,8 +93,9 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     home = layout.home
     title = f"GPT-2 in a spreadsheet: {now.model}"
     yield rows.row(1, rows.text(1, title, palette["title"]), height=28)
+    does = "continues your text" if layout.chat is None else "answers you"
     words = (
-        "Change a yellow cell: the whole network recalculates and continues your text. Every weight is a cell, every "
+        f"Change a yellow cell: the whole network recalculates and {does}. Every weight is a cell, every "
         "step a formula, every token a column. If nothing happens, press F9 (in LibreOffice Ctrl+Shift+F9)."
     )
     yield rows.row(2, rows.text(1, words, palette["note"]))
