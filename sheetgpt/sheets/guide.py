@@ -1,4 +1,4 @@
-"""The Guide sheet: a tour in ten stops, each with its link; where the parameters are; experiments; base and assistant."""
+"""The Guide sheet: a tour in ten stops, where the parameters are, experiments, and from base model to assistant."""
 
 from collections.abc import Iterator
 

@@ -41,8 +41,8 @@ MADE_UP = (
 LINES: tuple[tuple[str, str], ...] = (
     (
         "The base model goes on",
-        f"stories has read nothing but stories. Given “{ASKED}”, it goes on as if that stood in one: “{GOES_ON}” And so "
-        "on: it doesn't answer, it continues, and it doesn't stop.",
+        f"stories has read nothing but stories. Given “{ASKED}”, it goes on as if that stood in one: “{GOES_ON}” And "
+        "so on: it doesn't answer, it continues, and it doesn't stop.",
     ),
     (
         "Special tokens",
@@ -53,14 +53,14 @@ LINES: tuple[tuple[str, str], ...] = (
     (
         "Fine-tuning",
         "stories-chat is stories, trained a little longer on short conversations with these marks. Asked the same "
-        f"question, it writes “{ANSWERED}” and then <|im_end|>, after which nothing more is chosen. Asked “{UNKNOWN[0]}”, "
-        f"it says “{UNKNOWN[1]}”, because that was in its training, too.",
+        f"question, it writes “{ANSWERED}” and then <|im_end|>, after which nothing more is chosen. Asked "
+        f"“{UNKNOWN[0]}”, it says “{UNKNOWN[1]}”, because that was in its training, too.",
     ),
     (
         "Fill in the middle",
         "It also learned to fill a gap: with the prompt "
-        f"“<|fim_prefix|>{GAP[0]}<|fim_suffix|> {GAP[2]}<|fim_middle|>” it writes “{GAP[1]}”. Only the order of the text "
-        "has changed: what comes after the gap is read before the gap is filled.",
+        f"“<|fim_prefix|>{GAP[0]}<|fim_suffix|> {GAP[2]}<|fim_middle|>” it writes “{GAP[1]}”. Only the order of the "
+        "text has changed: what comes after the gap is read before the gap is filled.",
     ),
     (
         "It makes things up",
