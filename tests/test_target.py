@@ -73,9 +73,9 @@ def test_a_checkpoint_s_own_files_are_not_written_over(write_checkpoint: Callabl
 
 def test_the_bundled_model_s_weights_are_not_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sheetgpt.workbook.build.make_book", lambda *_: pytest.fail("the work has begun"))
-    weights = Path(sheetgpt.__file__).parent / "models" / "fairytale" / "model.safetensors"
+    weights = Path(sheetgpt.__file__).parent / "models" / "stories" / "model.safetensors"
     with pytest.raises(SheetGPTError, match="own files"):
-        build("fairytale", weights)
+        build("stories", weights)
 
 
 def test_json_is_refused_before_the_verification(
