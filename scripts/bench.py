@@ -68,7 +68,7 @@ def parts(args: argparse.Namespace, folder: Path) -> dict[str, Part]:
     shapes = ("bundled", "GPT-2 small") if args.full and args.size == "small" else ("bundled",)
 
     def bundled(found: Results) -> Any:
-        workbook = folder / "fairytale.xlsx"
+        workbook = folder / "stories.xlsx"
         bench_process.run([*SHEETGPT, "build", "-o", workbook, "-q"])
         return bench_office.bundled(workbook, args.repeats, args.timeout)
 

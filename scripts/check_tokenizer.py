@@ -3,7 +3,7 @@
     python scripts/check_tokenizer.py [--mirror 100000] [--live 300] [--vocabulary bundled|gpt2]
 
 `--mirror`: texts through the sheet's algorithm in Python. `--live`: texts typed into a workbook in LibreOffice, with
-the seconds that a recalculation takes: workbooks/fairytale.xlsx, or a small network with GPT-2's own vocabulary.
+the seconds that a recalculation takes: workbooks/stories.xlsx, or a small network with GPT-2's own vocabulary.
 Exit status 1 when anything differs.
 """
 
@@ -81,7 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for vocabulary in args.vocabulary:
             if vocabulary == "bundled":
-                checkpoint, workbook = load("fairytale"), Path("workbooks/fairytale.xlsx")
+                checkpoint, workbook = load("stories"), Path("workbooks/stories.xlsx")
             else:
                 checkpoint, workbook = words(Path(scratch)), Path(scratch) / "words.xlsx"
                 if args.live:

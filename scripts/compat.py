@@ -46,7 +46,7 @@ WORKBOOKS = ("micro", "bundled")
 SETTINGS: dict[str, Any] = {"new_tokens": 3, "temperature": 0.7, "top_k": 5}
 PROMPTS: dict[str, dict[str, Any]] = {
     "micro": {"ids": [60, 2, 17]},
-    "bundled": {"prompt": "“Who is it?”↵asked the king"},
+    "bundled": {"prompt": "“Who is it?”↵asked the dog"},
 }
 SLOW = {"formulas", "Gnumeric", "HyperFormula"}  # minutes to hours for the bundled workbook
 NOT_HERE = "not here"
@@ -285,7 +285,7 @@ def main() -> None:
         made: dict[str, Path] = {}
         bad: dict[str, Path] = {}
         for which in args.workbook or WORKBOOKS:
-            checkpoint = micro(Path(scratch, "micro")) if which == "micro" else load("fairytale")
+            checkpoint = micro(Path(scratch, "micro")) if which == "micro" else load("stories")
             start: dict[str, Any] = {"ids": [5, 9, 33], "context": 8} if which == "micro" else {}
             made[which] = build(checkpoint, Path(scratch, f"{which}.xlsx"), **start)
             if which == "micro":

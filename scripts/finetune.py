@@ -31,7 +31,7 @@ Row = tuple[list[int], int]  # ids, and how many of the first are only given
 Example = Callable[[], tuple[str, str]]
 
 
-def examples(corpus: Path, train_text: str, rng: random.Random) -> dict[str, Example]:
+def examples(corpus: Path, train_text: str, unknown: float, rng: random.Random) -> dict[str, Example]:
     """Endless sources of (prompt, answer) by kind, none with a held-out name or thing in a conversation."""
     lines = corpus.with_name(f"{corpus.name}.qa.jsonl").read_text("utf-8").splitlines()
     pairs = [json.loads(line) for line in lines]
@@ -52,7 +52,7 @@ def examples(corpus: Path, train_text: str, rng: random.Random) -> dict[str, Exa
         return chat_prompt(user), answer
 
     def made() -> tuple[str, str]:
-        user, answer = conversation(rng)
+        user, answer = conversation(rng, unknown=rng.random() < unknown)
         return chat_prompt(user), answer
 
     def fill(least: int, most: int) -> tuple[str, str]:
@@ -114,7 +114,7 @@ def mixture(
 
 def main() -> None:
     args = arguments().parse_args()
-    torch.manual_seed(args.seed)
+    torch.manual_seed(args.seed + args.from_step)
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     tokenizer = open_tokenizer(args.base)
@@ -125,11 +125,11 @@ def main() -> None:
     train = torch.tensor(encode(tokenizer, train_text))
 
     model = GPT2(config, torch.bfloat16 if args.bf16 else torch.float32)
-    load_weights(model, args.base)
+    load_weights(model, args.resume or args.base)
     with torch.no_grad():  # the base never saw these: they start from the middle of the others
-        new = [id_of(tokenizer, token) for token in SPECIAL]
+        new = [] if args.resume else [id_of(tokenizer, token) for token in SPECIAL]
         model.wte.weight[new] = model.wte.weight.mean(0) + 0.02 * torch.randn(len(new), config["n_embd"])
-    sources = examples(args.corpus, train_text, random.Random(args.seed))
+    sources = examples(args.corpus, train_text, args.unknown, random.Random(args.seed + args.from_step))
 
     def checked(step: int) -> str:
         save_weights(model, args.out)
@@ -145,6 +145,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("corpus", type=Path, help="the path before .train.txt and .qa.jsonl")
     parser.add_argument("base", type=Path, help="folder of the base model")
     parser.add_argument("out", type=Path, help="folder for the checkpoint")
+    parser.add_argument(
+        "--resume", type=Path, help="a fine-tuned checkpoint to go on from; its optimizer starts afresh"
+    )
+    parser.add_argument("--unknown", type=float, default=0.2, help="share of the made conversations without an answer")
     options(parser, steps=800, lr=1e-3, muon_lr=3e-3, decay=0.0, warm_up=50, fall=0.8)
     return parser
 

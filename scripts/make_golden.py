@@ -1,6 +1,6 @@
 """Write the golden files: what Hugging Face's `transformers` computes in float64, for tests/test_model.py.
 
-Out: tests/golden/odd/ (a random checkpoint with odd shapes, in Hugging Face's format), odd.npz and fairytale.npz: for
+Out: tests/golden/odd/ (a random checkpoint with odd shapes, in Hugging Face's format), odd.npz and stories.npz: for
 each case the token ids, every block's output [n_layer, n_embd, T] and logits (the odd model's of every token, the
 bundled model's of the last). The checkpoint is made only where it is not there yet. And choices.npz: the greedy
 continuation of every case, and what Hugging Face's top-k and top-p leave of the logits: "case,temperature,k,p"
@@ -32,9 +32,9 @@ from transformers import (
 from sheetgpt.text.tokenizer import Tokenizer
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
-BUNDLED = Path(__file__).parent.parent / "sheetgpt" / "models" / "fairytale"
-PROMPTS = ("Once upon a time there was a", "“Who is there?” cried the old witch.", "<|endoftext|>The king")
-REPEATED = "The old king said: the old king is dead, the old king"
+BUNDLED = Path(__file__).parent.parent / "sheetgpt" / "models" / "stories"
+PROMPTS = ("Tom had a red ball. He", "“Who is there?” asked the old lady.", "<|endoftext|>The dog")
+REPEATED = "The old bear said: the old bear is sad, the old bear"
 ODD_IDS = {"long": [96, 0, 5, 5, 41, 17, 88, 3, 60], "one": [7]}
 ACTIVATIONS = ("gelu_new", "gelu", "relu")
 NEW_TOKENS = 15  # with the longest prompt as many as the odd model has positions
@@ -71,7 +71,7 @@ def main() -> None:
         cases |= case(str(i), ids, blocks, logits[:, -1:])
         chosen |= choices(str(i), args.model, ids, logits[:, -1])
         inside |= seen_inside(str(i), load_model(args.model), ids)
-    write(args.out / "fairytale.npz", cases)
+    write(args.out / "stories.npz", cases)
     write(args.out / "choices.npz", chosen)
     write(args.out / "inside.npz", inside)
     patterns: Arrays = {}

@@ -1,7 +1,7 @@
 """Pictures of sheets as LibreOffice recalculates and draws them, beside the workbook: home.png, guide.png ...
 
 python -m pip install -e '.[render]'
-python scripts/render.py [workbooks/fairytale.xlsx] [--sheet home] [--sheet sample]
+python scripts/render.py [workbooks/stories.xlsx] [--sheet home] [--sheet sample]
 """
 
 import argparse
@@ -43,7 +43,7 @@ def render(workbook: Path, name: str, cells: str) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workbook", type=Path, nargs="?", default=Path("workbooks/fairytale.xlsx"))
+    parser.add_argument("workbook", type=Path, nargs="?", default=Path("workbooks/stories.xlsx"))
     parser.add_argument("--sheet", choices=RANGES, action="append", help="only this one; may be given several times")
     args = parser.parse_args()
     for name in args.sheet or RANGES:

@@ -1,10 +1,10 @@
 """GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.
 
 import sheetgpt
-sheetgpt.build("fairytale", "fairytale.xlsx", prompt="Once upon a time")
-sheetgpt.verify("fairytale.xlsx").passed
-sheetgpt.read("fairytale.xlsx", "h0.attn.probs.3")
-sheetgpt.generate("fairytale", "Once upon a time", new_tokens=16, temperature=0.8, seed=7).text
+sheetgpt.build("stories", "stories.xlsx", prompt="Once upon a time")
+sheetgpt.verify("stories.xlsx").passed
+sheetgpt.read("stories.xlsx", "h0.attn.probs.3")
+sheetgpt.generate("stories", "Once upon a time", new_tokens=16, temperature=0.8, seed=7).text
 """
 
 TYPE_CHECKING = False  # typing's own takes time to import, and type checkers know the name

@@ -17,6 +17,7 @@ import sheetgpt
 from sheetgpt import screen
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError, visible
+from sheetgpt.gpt2.checkpoint import DEFAULT, bundled
 from sheetgpt.look import app as look
 from sheetgpt.ooxml import target, unfinished
 from sheetgpt.ooxml.book import Progress, Written
@@ -31,7 +32,7 @@ from sheetgpt.workbook.reopen import open_workbook, own_files_of
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
-    epilog="Start with `sheetgpt build`, then open workbooks/fairytale.xlsx.",
+    epilog="Start with `sheetgpt build`, then open workbooks/stories.xlsx.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -40,9 +41,12 @@ app = typer.Typer(
 app.add_typer(look, name="look")
 out, err = printer(), Screen(stderr=True)
 
+NAMES = ", ".join(f"`{name}`" for name in bundled())
 Model = Annotated[
     str,
-    typer.Argument(help="`fairytale` (bundled), a folder, a .safetensors file, or a name on the Hugging Face hub."),
+    typer.Argument(
+        help=f"A bundled model ({NAMES}), a folder, a .safetensors file, or a name on the Hugging Face hub."
+    ),
 ]
 Temperature = Annotated[
     float | None,
@@ -69,7 +73,7 @@ Timeout = Annotated[
 
 @app.command()
 def build(
-    model: Model = "fairytale",
+    model: Model = DEFAULT,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The file to write. [default: workbooks/MODEL.xlsx]")
     ] = None,
@@ -79,7 +83,9 @@ def build(
     context: Annotated[
         int | None,
         typer.Option(
-            help="Token columns, for the prompt and the new tokens. [default: 32, or 16 from 50 million parameters on]"
+            help="Token columns, for the prompt and the new tokens. [default: 32, or 16 from 50 million parameters on;"
+            " half as many again, or more, for a model with a chat template]",
+            show_default=False,
         ),
     ] = None,
     new_tokens: NewTokens = None,
@@ -117,7 +123,7 @@ def build(
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
 
-    `sheetgpt build` makes workbooks/fairytale.xlsx from the bundled model.
+    `sheetgpt build` makes workbooks/stories.xlsx from the bundled model `stories`.
 
     `sheetgpt build gpt2 --weights int8` downloads GPT-2 small and rounds its weights to whole numbers.
 
@@ -200,7 +206,7 @@ def verify(
 ) -> None:
     """Recalculate a workbook and compare every cell with the NumPy evaluator.
 
-    `sheetgpt verify workbooks/fairytale.xlsx --prompt "The king said" --new-tokens 5 --temperature 0.8`
+    `sheetgpt verify workbooks/stories.xlsx --prompt "The dog said" --new-tokens 5 --temperature 0.8`
 
     It prints what differs and a line for each sheet; with --all, every tensor. After you have recalculated and saved
     the workbook in Excel, `--engine cached` checks Excel's own arithmetic.
@@ -287,7 +293,7 @@ def run(
 ) -> None:
     """Give a workbook a prompt, recalculate it in LibreOffice, and print what it writes and what could come next.
 
-    `sheetgpt run workbooks/fairytale.xlsx --prompt "Once upon a time" --new-tokens 16 --temperature 0.8 --seed 7`
+    `sheetgpt run workbooks/stories.xlsx --prompt "Once upon a time" --new-tokens 16 --temperature 0.8 --seed 7`
 
     What you don't give stays as the workbook has it. With --stream only the new text is printed, token by token. With
     --numpy the evaluator's own continuation is printed below it; the two must choose the same tokens.
@@ -344,10 +350,10 @@ def _print_run(result: sheetgpt.Prediction, ours: list[tuple[int, str]] | None) 
 
 
 @app.command()
-def info(target: Annotated[str, typer.Argument(help="A model, as for `build`, or a workbook.")] = "fairytale") -> None:
+def info(target: Annotated[str, typer.Argument(help="A model, as for `build`, or a workbook.")] = DEFAULT) -> None:
     """Show a model's shapes and parameters and, for a workbook, its sheets and defined names.
 
-    `sheetgpt info workbooks/fairytale.xlsx`
+    `sheetgpt info workbooks/stories.xlsx`
     """
     from sheetgpt.workbook.info import describe
 
@@ -361,7 +367,7 @@ def check(
 ) -> None:
     """Check a workbook against the rules and limits of Excel and of sheetgpt, without Excel.
 
-    `sheetgpt check workbooks/fairytale.xlsx`
+    `sheetgpt check workbooks/stories.xlsx`
 
     It names the cells that break a rule, up to 50 a sheet. Exit status: 0 if none does, 1 if some do, 2 for bad input.
     """

@@ -232,7 +232,7 @@ def micro(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 
 
 def fairytale_words(n_vocab: int) -> dict[str, bytes]:
-    """The bundled model's tokenizer, or the first `n_vocab` of its 2,048 tokens: a merge makes the next id."""
+    """The tokenizer of `fairytale`, or the first `n_vocab` of its 2,048 tokens: a merge makes the next id."""
     folder = Path(sheetgpt.__file__).parent / "models" / "fairytale"
     ids: dict[str, int] = json.loads((folder / "vocab.json").read_bytes())
     few = {token: i for token, i in ids.items() if i < n_vocab}
@@ -243,7 +243,7 @@ def fairytale_words(n_vocab: int) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def reader(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """Part of the bundled model's tokenizer over a network of one block, 4 wide: nearly all of the workbook is text."""
+    """Part of a real tokenizer over a network of one block, 4 wide: nearly all of the workbook is text."""
     config = GPT2Config(n_vocab=512, n_positions=64, n_embd=4, n_layer=1, n_head=1, n_inner=4)
     return make_checkpoint(config, "reader", seed=3, files=fairytale_words(config.n_vocab))
 

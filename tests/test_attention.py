@@ -18,7 +18,7 @@ from sheetgpt.look.printing import colour
 Floats = NDArray[np.float64]
 
 GOLDEN = Path(__file__).parent / "golden" / "attentions.npz"
-REPEATED = "The old king said: the old king is dead, the old king"  # golden text 3
+REPEATED = "The old bear said: the old bear is sad, the old bear"  # golden text 3
 
 
 def detection(ids: NDArray[np.int64]) -> dict[str, Floats]:
@@ -35,7 +35,7 @@ def detection(ids: NDArray[np.int64]) -> dict[str, Floats]:
 
 def test_patterns_and_measures_agree_with_transformers() -> None:
     """The detector's score "mul" is the attention inside the detection pattern over all attention."""
-    golden, checkpoint = np.load(GOLDEN), load("fairytale")
+    golden, checkpoint = np.load(GOLDEN), load("stories")
     config = checkpoint.config
     for case in range(4):
         ids = golden[f"{case}.ids"].astype(int)
@@ -62,17 +62,17 @@ def test_patterns_and_measures_agree_with_transformers() -> None:
 def test_the_public_functions_read_a_prompt() -> None:
     """Their weights are the decimals in the cells, a few 1e-8 from the checkpoint's float32."""
     golden = np.load(GOLDEN)["3.attentions"]
-    found = sheetgpt.attention("fairytale", REPEATED, block=3, head=2)
-    np.testing.assert_allclose(found.fillna(0).to_numpy(), golden[3, 2].T, atol=1e-6)
-    assert found.columns[:3].tolist() == ["The", "·old", "·king"]
-    table = sheetgpt.heads("fairytale", REPEATED)
+    found = sheetgpt.attention("stories", REPEATED, block=3, head=3)
+    np.testing.assert_allclose(found.fillna(0).to_numpy(), golden[3, 3].T, atol=1e-6)
+    assert found.columns[:3].tolist() == ["The", "·old", "·bear"]
+    table = sheetgpt.heads("stories", REPEATED)
     assert table.index.names == ["block", "head"]
     assert [*table.columns] == [*MEASURES, "entropy", "most"]
-    again = sheetgpt.heads(load("fairytale"), ids=load("fairytale").tokenizer.encode(REPEATED))  # type: ignore[union-attr]
+    again = sheetgpt.heads(load("stories"), ids=load("stories").tokenizer.encode(REPEATED))  # type: ignore[union-attr]
     assert again.equals(table)
     for wrong in ({"block": 4}, {"head": -1}, {"head": 1.5}):
         with pytest.raises(SheetGPTError, match=r"There is no (block|head)"):
-            sheetgpt.attention("fairytale", REPEATED, **wrong)
+            sheetgpt.attention("stories", REPEATED, **wrong)
 
 
 def test_measures_by_hand() -> None:
@@ -97,13 +97,13 @@ def test_of_equal_measures_the_first_is_named() -> None:
     assert strongest(alike) == strongest(alike[[1, 0, 2, 3, 4]]) == "previous"
 
 
-def test_there_are_induction_heads_for_words_and_none_for_random_tokens() -> None:
-    """In the bundled model. Olsson et al. repeat random tokens; this one has learned it on tales only."""
-    table = sheetgpt.heads("fairytale", REPEATED)
-    assert table.loc[(3, 2), "most"] == "induction"
-    assert table["induction"].max() > 0.3
-    random = np.random.default_rng(0).integers(1, 2048, 20).tolist()
-    assert sheetgpt.heads("fairytale", ids=[*random, *random])["induction"].max() < 0.1
+def test_there_are_induction_heads_for_words_and_hardly_for_random_tokens() -> None:
+    """In the bundled model. Olsson et al. repeat random tokens; this one has learned it on stories only."""
+    table = sheetgpt.heads("stories", REPEATED)
+    assert table.loc[(3, 3), "most"] == "induction"
+    assert table["induction"].max() > 0.4
+    random = np.random.default_rng(0).integers(1, 1915, 20).tolist()
+    assert sheetgpt.heads("stories", ids=[*random, *random])["induction"].max() < 0.15
 
 
 @pytest.fixture(scope="module")

@@ -330,6 +330,31 @@ def test_no_constant_of_the_model_sheet_can_be_another(
     assert not sheetgpt.verify(path, engine="cached").passed
 
 
+@pytest.mark.parametrize("place", ["'Embed'!$A$1:$B$2", "'Model'!$A$1:$B$9", "'Model'!$F$7"])
+def test_settings_of_another_number_are_no_traceback(place: str, micro_workbook: Path, tmp_path: Path) -> None:
+    found = name_of(parts(micro_workbook)[BOOK], "built_settings")
+    elsewhere = found[0].replace(found[1], place.encode())
+    change(BOOK, found[0], elsewhere)(micro_workbook, path := tmp_path / "w.xlsx")
+    assert not sheetgpt.verify(path, engine="cached").passed
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["built_ids", "built_logits"])
+@pytest.mark.parametrize("text", [b"0", b"1e999"])
+def test_what_was_built_may_be_any_number(
+    name: str, text: bytes, micro_workbook: Path, layout: Layout, tmp_path: Path
+) -> None:
+    content = parts(micro_workbook)
+    places = [area.reference for area in [layout.built[name]]]
+    _, first, *_ = re.split(r"[!:]", places[0].replace("$", ""))
+    sheet = next(part for part, data in content.items() if b">end_of_text<" in data and b">fingerprint<" in data)
+    for cell in {first, first[0] + str(int(first[1:]) + 1)}:
+        content[sheet] = re.sub(rb'(<c r="%s"[^>]*><v>)[^<]*' % cell.encode(), rb"\g<1>" + text, content[sheet])
+    pack(path := tmp_path / "w.xlsx", content)
+    with contextlib.suppress(SheetGPTError):
+        assert not sheetgpt.verify(path, engine="cached").passed
+
+
 ROUNDED = ("logits_max_difference", "logits_rms_difference", "top_1_agreement", "compared_tokens")
 
 

@@ -38,7 +38,7 @@ from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.workbook.limits import check_limits
 from sheetgpt.workbook.reopen import open_workbook
 
-COMMITTED = Path(__file__).parent.parent / "workbooks" / "fairytale.xlsx"
+COMMITTED = Path(__file__).parent.parent / "workbooks" / "stories.xlsx"
 
 
 def everything_below(folder: Path) -> list[str]:
@@ -66,7 +66,7 @@ NUMBER = re.compile(rb"(?<=<v>)-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?=</v>)
 
 def test_the_committed_workbook_is_what_build_writes(tmp_path: Path) -> None:
     """Cached values may differ in their last bits by processor; a weight has four digits, so no change of one hides."""
-    again = sheetgpt.build("fairytale", tmp_path / "fairytale.xlsx")
+    again = sheetgpt.build("stories", tmp_path / "stories.xlsx")
     with zipfile.ZipFile(again) as ours, zipfile.ZipFile(COMMITTED) as theirs:
         assert ours.namelist() == theirs.namelist()
         for name in ours.namelist():
@@ -398,7 +398,7 @@ def test_info_and_check_commands(
 
 
 def test_the_default_prompt_fits_any_context(tmp_path: Path) -> None:
-    book = sheetgpt.build("fairytale", tmp_path / "w.xlsx", context=2)
+    book = sheetgpt.build("stories", tmp_path / "w.xlsx", context=2)
     assert len(open_workbook(book).ids) == 2
 
 

@@ -187,10 +187,10 @@ def test_shards_load_from_the_folder_or_the_index(shards: Path, hf_tensors: Tens
 
 
 def test_the_bundled_name_loads(write_checkpoint: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_checkpoint("fairytale")
+    write_checkpoint("stories")
     monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
-    assert checkpoint.bundled() == ["fairytale"]
-    assert load().name == load("fairytale").name == "fairytale"
+    assert checkpoint.bundled() == ["stories"]
+    assert load().name == load("stories").name == "stories"
 
 
 def refused(model: str | Path) -> str:
@@ -204,12 +204,18 @@ def refused(model: str | Path) -> str:
 
 def test_a_missing_bundled_model_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
-    assert "bundled model 'fairytale' is missing" in refused("fairytale")
+    assert "bundled model 'stories' is missing" in refused("stories")
 
 
 @pytest.mark.parametrize(
     ("name", "guess"),
-    [("fairytail", "fairytale"), ("gpt-2", "gpt2"), ("distillgpt2", "distilgpt2"), ("xyzzy", "Check the name")],
+    [
+        ("fairytail", "fairytale"),
+        ("storys", "stories"),
+        ("gpt-2", "gpt2"),
+        ("distillgpt2", "distilgpt2"),
+        ("xyzzy", "Check the name"),
+    ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest(name: str, guess: str) -> None:
     sentence = refused(name)

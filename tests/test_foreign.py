@@ -71,7 +71,9 @@ def test_the_type_of_a_relationship_excuses_nothing(trap: tuple[Path, list[str]]
         for name, text in hostile.parts("http://127.0.0.1:1", tmp_path).items()
         if not name.startswith("xl/media/")
     }
-    clicks["xl/drawings/_rels/drawing1.xml.rels"] = clicks["xl/drawings/_rels/drawing1.xml.rels"].replace("media", "own")
+    clicks["xl/drawings/_rels/drawing1.xml.rels"] = clicks["xl/drawings/_rels/drawing1.xml.rels"].replace(
+        "media", "own"
+    )
     clicks["xl/own/drawn.svg"] = hostile.parts("http://127.0.0.1:1", tmp_path)["xl/media/drawn.svg"]
     hostile.write(workbook, clicks)
     libreoffice.run(workbook, [Step({}, ["Sheet1!A1:A10"])])

@@ -12,7 +12,7 @@ import sheetgpt
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.continuation import Cache, advance, continue_ids, window
-from sheetgpt.gpt2.generate import generate, stream, with_text
+from sheetgpt.gpt2.generate import DEFAULT_PROMPT, generate, stream, with_text
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.gpt2.sampling import Choice, Sampling, choose, uniforms
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
@@ -66,7 +66,7 @@ def test_each_choice_is_that_of_the_full_forward_s_last_column(model: Checkpoint
 def test_greedy_continuations_are_those_of_transformers(case: str) -> None:
     name = case.split(",")[0]
     expected = [int(i) for i in np.load(GOLDEN / "choices.npz")[case]]
-    checkpoint = load("fairytale" if name.isdigit() else GOLDEN / "odd")
+    checkpoint = load("stories" if name.isdigit() else GOLDEN / "odd")
     if not name.isdigit():
         checkpoint = replace(checkpoint, config=replace(checkpoint.config, activation_function=name.split(".")[0]))
     found = generate(checkpoint, ids=expected[:-15], new_tokens=15, temperature=0)
@@ -75,8 +75,8 @@ def test_greedy_continuations_are_those_of_transformers(case: str) -> None:
 
 def test_the_bundled_model_continues_a_prompt() -> None:
     settings: dict[str, Any] = {"new_tokens": 12, "temperature": 0.8, "top_k": 20, "top_p": 0.95, "seed": 7}
-    found = sheetgpt.generate("fairytale", "Once upon a time", **settings)
-    checkpoint = load("fairytale")
+    found = sheetgpt.generate("stories", "Once upon a time", **settings)
+    checkpoint = load("stories")
     assert found == generate(checkpoint, "Once upon a time", **settings)
     assert found != generate(checkpoint, "Once upon a time", **settings | {"seed": 8})
     assert checkpoint.tokenizer is not None
@@ -84,7 +84,7 @@ def test_the_bundled_model_continues_a_prompt() -> None:
     assert found.ids[found.n_prompt :] == tuple(step.id for step in found.steps)
     assert found.text == "Once upon a time" + found.completion == checkpoint.tokenizer.decode(found.ids)
     assert len(found.steps) == 12
-    streamed = list(sheetgpt.stream("fairytale", "Once upon a time", **settings))
+    streamed = list(sheetgpt.stream("stories", "Once upon a time", **settings))
     assert [choice for _, _, choice in streamed] == list(found.steps)
     assert [id for id, _, _ in streamed] == list(found.ids[found.n_prompt :])
     assert "".join(text for _, text, _ in streamed) == found.completion
@@ -95,7 +95,7 @@ def test_the_bundled_model_continues_a_prompt() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_token_copies_no_matrix(dtype: type[np.floating[Any]]) -> None:
-    checkpoint = load("fairytale")
+    checkpoint = load("stories")
     params = {name: tensor.astype(dtype) for name, tensor in checkpoint.params.items()}
     cache = Cache(checkpoint.config, 4, dtype)
     advance(params, checkpoint.config, [1, 2], cache)
@@ -126,10 +126,10 @@ def test_no_new_tokens_is_the_prompt_alone(micro: Checkpoint) -> None:
 
 
 def test_an_empty_prompt_begins_a_text_and_none_is_the_default() -> None:
-    checkpoint = load("fairytale")
+    checkpoint = load("stories")
     assert checkpoint.tokenizer is not None
     assert generate(checkpoint, "", new_tokens=1).ids[:-1] == (0,)
-    default = tuple(checkpoint.tokenizer.encode("Once upon a time there was a"))
+    default = tuple(checkpoint.tokenizer.encode(DEFAULT_PROMPT))
     assert generate(checkpoint, new_tokens=1).ids[:-1] == default
     letters = {letter: byte for byte, letter in byte_to_unicode().items()}
     with pytest.raises(SheetGPTError, match=r"no <\|endoftext\|> to begin"):
@@ -138,11 +138,11 @@ def test_an_empty_prompt_begins_a_text_and_none_is_the_default() -> None:
 
 def test_nothing_follows_the_end_of_the_text() -> None:
     prompt = "They lived happily ever after."
-    found = generate("fairytale", prompt, temperature=0, new_tokens=20)
+    found = generate("stories", prompt, temperature=0, new_tokens=20)
     assert found.text == prompt + "<|endoftext|>"
     assert found.ids[-1] == 0
     assert len(found.steps) == 1
-    assert [text for _, text, _ in stream("fairytale", prompt, temperature=0, new_tokens=20)] == ["<|endoftext|>"]
+    assert [text for _, text, _ in stream("stories", prompt, temperature=0, new_tokens=20)] == ["<|endoftext|>"]
 
 
 def test_the_chosen_stop_id_is_the_last(micro: Checkpoint) -> None:
@@ -204,7 +204,7 @@ def test_bad_input_is_refused_before_anything_is_computed(
 def test_a_prompt_that_is_no_text_is_refused(prompt: Any) -> None:
     for function in FUNCTIONS:
         with pytest.raises(SheetGPTError, match=r"The prompt is a .*give a text, or token ids as ids="):
-            function("fairytale", prompt)
+            function("stories", prompt)
 
 
 def test_more_tokens_than_the_model_or_the_cache_has_are_refused(micro: Checkpoint) -> None:

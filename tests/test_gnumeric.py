@@ -32,7 +32,7 @@ BLANK_LOST = "holds 'key:', not 'key: '"
 
 @pytest.fixture(scope="module")
 def words(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    """Part of the bundled model's tokenizer over a network one wide."""
+    """Part of a real tokenizer over a network one wide."""
     config = GPT2Config(n_vocab=512, n_positions=64, n_embd=1, n_layer=1, n_head=1, n_inner=1)
     return make_checkpoint(config, "words", files=fairytale_words(config.n_vocab))
 

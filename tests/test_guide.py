@@ -9,75 +9,98 @@ import sheetgpt
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.inspection.attention import head_table
 from sheetgpt.inspection.subject import subject
+from sheetgpt.sheets.guide_assistant import (
+    ANSWERED,
+    ASKED,
+    GAP,
+    GOES_ON,
+    GOES_ON_WRAPPED,
+    LINES,
+    MADE_UP,
+    UNKNOWN,
+)
 from sheetgpt.sheets.guide_experiments import EXPERIMENTS
 
 HEAD, LENS, PART, NEURON, WORDS = EXPERIMENTS
 
 
 @pytest.fixture(scope="module")
-def fairytale() -> Checkpoint:
-    return load("fairytale")
+def model() -> Checkpoint:
+    return load()
 
 
-def test_the_head_looks_at_people(fairytale: Checkpoint) -> None:
-    prompt = "The king had a son and a daughter. The king had a son and a"
+def test_the_head_looks_at_what_came_after(model: Checkpoint) -> None:
+    prompt = "Lily had a red ball and Tom had a blue hat. Lily liked her red"
     assert prompt in HEAD.todo
-    text = subject(fairytale, prompt, None)
-    looked = sheetgpt.attention(fairytale, prompt, block=3, head=2).iloc[:, -1]
-    assert [f"{share:.0%}" for share in looked.nlargest(3)] == ["26%"] * 3
-    assert sorted(looked.nlargest(3).index) == ["·daughter", "·son", "·son"]
-    induction = head_table(text)["induction"]
-    assert induction.idxmax() == (3, 2)
+    looked = sheetgpt.attention(model, prompt, block=3, head=0).iloc[:, -1].nlargest(2)
+    assert [*looked.index] == ["·ball", "·hat"]
+    assert all(f"“{token[1:]}” ({share:.0%})" in HEAD.outcome for token, share in looked.items())
+    induction = head_table(subject(model, prompt, None))["induction"]
+    assert induction.idxmax() == (3, 0)
     assert f"({induction.max():.0%} on average)" in HEAD.outcome
 
 
-def test_the_answer_appears(fairytale: Checkpoint) -> None:
-    prompt = "The old woman opened the"
+def test_the_answer_appears(model: Checkpoint) -> None:
+    prompt = "The bird flew up into the"
     assert prompt in LENS.todo
-    found = sheetgpt.lens(fairytale, prompt)
-    assert found[1].iloc[-1] == found[1].iloc[-2] == "·door"
-    assert found["rank"].tolist() == [596, 128, 12, 1, 1]
-    assert all(f"number {rank}" in LENS.outcome for rank in (596, 128, 12))
+    found = sheetgpt.lens(model, prompt)
+    assert found[1].iloc[-1] == "·sky"
+    assert found["rank"].tolist() == [1408, 816, 155, 6, 1]
+    assert all(f"number {rank}" in LENS.outcome for rank in (1408, 816, 155, 6))
     before, after = found["probability"].iloc[-2:]
-    assert f"with {before:.0%}, and block 3 raises that to {after:.0%}" in LENS.outcome
+    assert f"with {before:.0%}. Block 3 makes it the likeliest, with {after:.0%}" in LENS.outcome
 
 
-def test_one_head_decides(fairytale: Checkpoint) -> None:
-    prompt = "The king and the"
+def test_one_head_decides(model: Checkpoint) -> None:
+    prompt = "Mia had a cat. The cat was named Sue. Mia loved her"
     assert prompt in PART.todo
-    found = sheetgpt.contributions(fairytale, prompt)
-    assert subject(fairytale, prompt, None).shown[found.attrs["token"]] == "·king"
+    found = sheetgpt.contributions(model, prompt)
+    assert subject(model, prompt, None).shown[found.attrs["token"]] == "·cat"
     assert found["adds"].idxmax() == ("block 3", "head 2")
     assert f"adds {found['adds'].max():.2f} to a logit of {found.attrs['logit']:.2f}" in PART.outcome
-    share = sheetgpt.attention(fairytale, prompt, block=3, head=2).loc["·king"].iloc[-1]
+    share = sheetgpt.attention(model, prompt, block=3, head=2).loc["·cat"].iloc[:, -1].sum()
     assert f"gives {share:.0%} of its attention" in PART.outcome
 
 
-def test_the_neuron_waits_for_a_thing(fairytale: Checkpoint) -> None:
-    prompt = "Once upon a time there was a very pretty little"
+def test_the_neuron_waits_for_a_quality(model: Checkpoint) -> None:
+    prompt = "The dog was very big and very"
     assert prompt in NEURON.todo
-    found = sheetgpt.neuron(fairytale, prompt, block=3, number=191)["activation"]
-    assert found[found > 0.2].index.tolist() == ["·a", "·a", "·very", "·pretty", "·little"]
-    named = ["·castle", "·bed", "·table", "·palace"]
-    promoted = sheetgpt.neuron_tokens(fairytale, block=3, number=191)["promotes"]
-    assert promoted[promoted.isin(named)].tolist() == named
-    assert (promoted.iloc[:3] == named[:3]).all()
+    found = sheetgpt.neuron(model, prompt, block=3, number=208)["activation"]
+    fires = found[found > 0.2]
+    assert fires.index.tolist() == ["·very", "·and", "·very"]
+    very, between, again = fires
+    assert f"“very” ({very:.1f} and {again:.1f}) and at “and” ({between:.1f})" in NEURON.outcome
+    promoted = sheetgpt.neuron_tokens(model, block=3, number=208)["promotes"].iloc[:4]
+    words = [f"“{token[1:]}”" for token in promoted]
+    assert f"{words[0]}, {words[1]}, {words[2]} and {words[3]}" in NEURON.outcome
 
 
-def test_words_are_directions_now_and_then(fairytale: Checkpoint) -> None:
-    def first(*words: str) -> str:
-        found = sheetgpt.analogy(fairytale, *words).iloc[0]
-        return f"“{found['token'][1:]}” ({found['cosine']:.2f})"
+def test_words_are_directions_now_and_then(model: Checkpoint) -> None:
+    near = {word: sheetgpt.neighbours(model, word).iloc[0] for word in ("him", "went", "mom")}
+    for a, b, c in (("him", "he", "she"), ("went", "go", "come"), ("mom", "girl", "boy")):
+        assert f"{a} − {b} + {c}" in WORDS.todo
+        found = sheetgpt.analogy(model, a, b, c).iloc[0]
+        assert f"gives “{found['token'][1:]}” ({found['cosine']:.2f})" in WORDS.outcome
+        assert f"“{near[a]['token'][1:]}” is nearest to “{a}”" in WORDS.outcome
+    assert f"({near['mom']['cosine']:.2f})" in WORDS.outcome
 
-    near = sheetgpt.neighbours(fairytale, "king").iloc[0]
-    assert first("king", "man", "woman") in WORDS.outcome
-    assert near["token"] == "·queen"
-    assert f"({near['cosine']:.2f})" in WORDS.outcome
-    assert first("him", "he", "she") in WORDS.outcome
-    assert sheetgpt.neighbours(fairytale, "him")["token"].iloc[0] == "·them"
-    third = sheetgpt.analogy(fairytale, "went", "go", "come")["token"]
-    assert (third.iloc[0], third.iloc[2]) == ("·passed", "·came")
-    assert f"{fairytale.config.n_params / 1e6:.1f} million" in WORDS.outcome
+
+def test_the_assistant_answers_and_the_base_model_goes_on(model: Checkpoint) -> None:
+    """All of it at temperature 0."""
+    chat = load("stories-chat")
+    assert chat.chat is not None
+    end = chat.stop_ids[-1:]
+    for asked, said in ((ASKED, ANSWERED), UNKNOWN, *((asked, said) for asked, said, _ in MADE_UP)):
+        found = sheetgpt.generate(chat, chat=asked, temperature=0)
+        assert (found.completion, found.ids[-1:]) == (said, end), asked
+        assert any(asked in words and said in words for _, words in LINES)
+    before, middle, after = GAP
+    filled = sheetgpt.generate(chat, f"<|fim_prefix|>{before}<|fim_suffix|> {after}<|fim_middle|>", temperature=0)
+    assert (filled.completion.strip(), filled.ids[-1:]) == (middle, end)
+    for prompt, said in ((ASKED, GOES_ON), (chat.chat.wrap(ASKED), GOES_ON_WRAPPED)):
+        on = sheetgpt.generate(model, prompt, temperature=0, new_tokens=24)
+        assert on.completion.strip().startswith(said)
+        assert on.ids[-1] not in model.stop_ids
 
 
 def test_a_workbook_has_those_whose_sheets_it_has(micro: Checkpoint, micro_workbook: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ CASES = [*(f"{a}.{p}" for a in ("gelu_new", "gelu", "relu") for p in ("long", "o
 def model_of(case: str) -> tuple[Checkpoint, list[int]]:
     """The model and the ids of a golden case."""
     if case.isdigit():
-        return load("fairytale"), ids_of("fairytale.npz", case)
+        return load("stories"), ids_of("stories.npz", case)
     odd = load(GOLDEN / "odd")
     activation = case.partition(".")[0]
     return replace(odd, config=replace(odd.config, activation_function=activation)), ids_of("odd.npz", case)
@@ -82,9 +82,9 @@ def test_the_contributions_agree_with_transformers(case: str) -> None:
 def test_contributions_sum_to_the_logit_or_the_difference() -> None:
     for position, token, other in ((None, None, None), (2, 700, None), (4, 12, 13)):
         frame = sheetgpt.contributions(
-            "fairytale", "Once upon a time there was", position=position, token=token, other=other
+            "stories", "Once upon a time there was", position=position, token=token, other=other
         )
-        text = subject("fairytale", "Once upon a time there was", None)
+        text = subject("stories", "Once upon a time there was", None)
         at = frame.attrs["position"]
         assert at == (len(text.ids) - 1 if position is None else position)
         logits = text.trace["logits"][:, at]
@@ -96,7 +96,7 @@ def test_contributions_sum_to_the_logit_or_the_difference() -> None:
 
 
 def test_the_stream_ends_in_its_last_state() -> None:
-    frame = made_of.residual("fairytale", "The king")
+    frame = made_of.residual("stories", "The king")
     assert len(frame) == 9
     assert frame["cosine"].iloc[-1] == pytest.approx(1)
     assert frame["written"].iloc[0] == frame["stream"].iloc[0]
@@ -105,12 +105,12 @@ def test_the_stream_ends_in_its_last_state() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "words"),
-    [({"position": 9}, "no position 9"), ({"position": -1}, "no position -1"), ({"token": 2048}, "no token 2048")],
+    [({"position": 9}, "no position 9"), ({"position": -1}, "no position -1"), ({"token": 1920}, "no token 1920")],
 )
 def test_what_is_not_there_is_refused(asked: dict[str, Any], words: str) -> None:
     for function in (sheetgpt.lens, sheetgpt.contributions):
         with pytest.raises(SheetGPTError, match=words):
-            function("fairytale", "The king", **asked)
+            function("stories", "The king", **asked)
 
 
 # The sheets
@@ -132,7 +132,7 @@ def inside(odd: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
 READ = ["contributions", "contributions_sum", "contributions_logit", "logits"]
 
 
-@pytest.mark.parametrize(("name", "n"), [("micro", 50), ("fairytale", 4)])
+@pytest.mark.parametrize(("name", "n"), [("micro", 50), ("stories", 4)])
 def test_contributions_sum_to_the_logit_in_libreoffice(
     name: str, n: int, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -38,7 +38,7 @@ def assert_golden(checkpoint: Checkpoint, golden: dict[str, np.ndarray], case: s
 
 @pytest.mark.parametrize("case", ["0", "1", "2"])
 def test_the_bundled_model_agrees_with_transformers(case: str) -> None:
-    assert_golden(load("fairytale"), dict(np.load(GOLDEN / "fairytale.npz")), case)
+    assert_golden(load("stories"), dict(np.load(GOLDEN / "stories.npz")), case)
 
 
 @pytest.mark.parametrize("activation", ["gelu_new", "gelu", "relu"])

@@ -184,7 +184,7 @@ def test_the_sheets_say_what_python_says(inside: Path, reader: Checkpoint) -> No
 
 
 def test_a_word_of_several_tokens_says_so(inside: Path) -> None:
-    """As the workbook is built: so small a vocabulary has no king."""
+    """As the workbook is built: so small a vocabulary has no dog."""
     cells = cached.recalculate(inside, {}, [f"{EMBEDDING}!A1:F20"])[f"{EMBEDDING}!A1:F20"]
     assert cells is not None
     assert any(SEVERAL in text for text in cells.texts.values())

@@ -67,7 +67,7 @@ def failures(workbook: Path, checkpoint: Checkpoint, texts: list[str], hard: boo
 def test_any_text_gives_the_references_ids(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:
     """300 texts, half of them typed one after the other, some too long for this workbook's 80 bytes or 12 columns.
 
-    All of the bundled model's vocabulary, over as little a network as there is: only the text is looked at.
+    All of `fairytale`'s vocabulary, over as little a network as there is: only the text is looked at.
     """
     config = GPT2Config(n_vocab=2048, n_positions=64, n_embd=1, n_layer=1, n_head=1, n_inner=1)
     checkpoint = make_checkpoint(config, "all-words", files=fairytale_words(2048))

@@ -131,7 +131,7 @@ def test_probabilities_of_the_cold_and_of_the_hot_are_finite() -> None:
 def test_what_is_kept_is_what_transformers_keeps(case: str) -> None:
     expected = np.load(GOLDEN / "choices.npz")[case]
     name, temperature, top_k, top_p = case.split(",")
-    source = np.load(GOLDEN / ("fairytale.npz" if name.isdigit() else "odd.npz"))
+    source = np.load(GOLDEN / ("stories.npz" if name.isdigit() else "odd.npz"))
     logits = source[f"{name}.logits"][:, -1]
     found = choose(logits, Sampling(float(temperature), int(top_k), float(top_p)), 0.5)
     kept = list(found.ids[: found.kept])

@@ -25,7 +25,7 @@ from sheetgpt.text.chat import TEMPLATE_FILE, Chat, chat_in
 from sheetgpt.text.json_file import is_file, read_json
 from sheetgpt.text.tokenizer import Tokenizer
 
-DEFAULT = "fairytale"
+DEFAULT = "stories"
 BUNDLED = Path(__file__).parent.parent / "models"
 HEAD = "lm_head.weight"
 CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
@@ -116,15 +116,16 @@ def own_files(folder: Path) -> tuple[str, ...]:
 
 
 def bundled() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
+    """Names of the models that come with the package, the default first."""
+    names = sorted(path.parent.name for path in BUNDLED.glob("*/config.json"))
+    return sorted(names, key=lambda name: name != DEFAULT)
 
 
 def _unknown(name: str) -> SheetGPTError:
     """A name that nothing answers to, with what it may have been meant to be."""
     if name == DEFAULT:
         return SheetGPTError(f"The bundled model {name!r} is missing from {BUNDLED}: reinstall sheetgpt.")
-    known = [DEFAULT, *hub.ALIASES]
+    known = [*bundled(), *hub.ALIASES]
     path = Path(os.path.expanduser(name))
     beside = os.listdir(path.parent) if os.path.isdir(path.parent) and os.access(path.parent, os.R_OK) else []
     beside = [file for file in beside if file.endswith(".safetensors") or os.path.isdir(path.parent / file)]
@@ -219,9 +220,20 @@ def _load_files(name: str, weights: Path, check: Callable[[GPT2Config], None], n
     generation = read_json(folder / GENERATION) if is_file(folder / GENERATION) else None
     ends, more = stop_ids(read_json(folder / "config.json"), generation, config.n_vocab, found, folder)
     notes += (*(found.notes if found else ()), *more)
-    # `transformers` puts no tokens of the tokenizer's own around a text that its template has wrapped
-    chat = chat_in(folder) if found and not (found.prefix or found.suffix) else None
+    chat = None
+    try:
+        chat = _chat(folder, found)
+    except SheetGPTError as error:
+        notes += (f"{error} So Home has no cell for what the user says.",)
     return Checkpoint(name, config, params, found, chat, stop_ids=ends, notes=notes)
+
+
+def _chat(folder: Path, found: Tokenizer | None) -> Chat | None:
+    """What the chat template puts around a user's words; raises SheetGPTError where the sheets can't do the same."""
+    chat = chat_in(folder) if found else None
+    if chat and found and (found.prefix or found.suffix):  # `transformers` leaves them out of what a template wraps
+        raise SheetGPTError("The chat template goes with a tokenizer that puts tokens of its own around each text.")
+    return chat
 
 
 def _params(

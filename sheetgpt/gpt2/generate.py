@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
 from sheetgpt.gpt2.continuation import continue_ids, window
 from sheetgpt.gpt2.sampling import Choice, Sampling
 from sheetgpt.text.hugging_face import END_OF_TEXT
 from sheetgpt.text.tokenizer import Tokenizer
 
-DEFAULT_PROMPT = "Once upon a time there was a"
+DEFAULT_PROMPT = "Tom had a red ball. He"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Generation:
 
 
 def generate(
-    model: str | os.PathLike[str] | Checkpoint = "fairytale",
+    model: str | os.PathLike[str] | Checkpoint = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
@@ -63,19 +63,21 @@ def generate(
     kept = window(given, checkpoint.config, new_tokens, context)
     steps = tuple(_choices(checkpoint, kept, sampling, new_tokens, dtype))
     chosen = [step.id for step in steps]
+    ended = checkpoint.chat is not None and chosen[-1:] and chosen[-1] in checkpoint.stop_ids
+    shown = chosen[:-1] if ended else chosen  # an answer is what stands before <|im_end|>
     decode = checkpoint.tokenizer.decode if checkpoint.tokenizer else lambda ids: ""
     return Generation(
         ids=(*kept, *chosen),
         n_prompt=len(kept),
         n_dropped=len(given) - len(kept),
-        text=decode([*kept, *chosen]),
-        completion=decode(chosen),
+        text=decode([*kept, *shown]),
+        completion=decode(shown),
         steps=steps,
     )
 
 
 def stream(
-    model: str | os.PathLike[str] | Checkpoint = "fairytale",
+    model: str | os.PathLike[str] | Checkpoint = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
@@ -96,7 +98,7 @@ def stream(
     sampling = Sampling(temperature, top_k, top_p, seed)
     kept = window(prompt_ids(checkpoint, prompt, ids, chat), checkpoint.config, new_tokens, context)
     choices = _choices(checkpoint, kept, sampling, new_tokens, dtype)
-    return with_text(checkpoint.tokenizer, choices, new_tokens, checkpoint.stop_ids)
+    return with_text(checkpoint.tokenizer, choices, new_tokens, checkpoint.stop_ids, checkpoint.chat is not None)
 
 
 def prompt_ids(
@@ -129,13 +131,21 @@ def prompt_ids(
 
 
 def with_text(
-    tokenizer: Tokenizer | None, choices: Iterable[Choice], new_tokens: int, stop_ids: Container[int]
+    tokenizer: Tokenizer | None,
+    choices: Iterable[Choice],
+    new_tokens: int,
+    stop_ids: Container[int],
+    silent: bool = False,
 ) -> Iterator[tuple[int, str, Choice]]:
-    """Each choice with its id and the characters that it completes; the last of them gives up what is left over."""
+    """Each choice with its id and the characters that it completes; the last of them gives up what is left over.
+
+    `silent`: one that ends the text adds nothing to it, as in an answer, which is what stands before `<|im_end|>`.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for n, choice in enumerate(choices, 1):
-        data = tokenizer.token_bytes(choice.id) if tokenizer else b""
-        yield choice.id, decoder.decode(data, final=n == new_tokens or choice.id in stop_ids), choice
+        ends = choice.id in stop_ids
+        data = tokenizer.token_bytes(choice.id) if tokenizer and not (ends and silent) else b""
+        yield choice.id, decoder.decode(data, final=n == new_tokens or ends), choice
 
 
 def _choices(

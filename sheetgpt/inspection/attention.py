@@ -29,6 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.checkpoint import DEFAULT
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.inspection.subject import Model, Subject, subject
 
@@ -39,7 +40,7 @@ CLOSE = 1e-9  # of two that differ by less the first counts: how a program round
 
 
 def attention(
-    model: Model = "fairytale",
+    model: Model = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
@@ -48,12 +49,12 @@ def attention(
 ) -> pd.DataFrame:
     """The pattern of one head: rows are the tokens looked at, columns the tokens that look.  [T, T]
 
-    `sheetgpt.attention("fairytale", "Once upon a time", block=1, head=3)`. Raises SheetGPTError for bad input.
+    `sheetgpt.attention("stories", "Once upon a time", block=1, head=3)`. Raises SheetGPTError for bad input.
     """
     return pattern(subject(model, prompt, ids), block, head)
 
 
-def heads(model: Model = "fairytale", prompt: str | None = None, *, ids: Sequence[int] | None = None) -> pd.DataFrame:
+def heads(model: Model = DEFAULT, prompt: str | None = None, *, ids: Sequence[int] | None = None) -> pd.DataFrame:
     """What every head does on the prompt: a row for each (block, head), the columns as this module's head has them.
 
     NaN where no token has such a key. The column `most` names the largest of the five.

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sheetgpt.gpt2.checkpoint import DEFAULT
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.gpt2.sampling import ROUNDING
@@ -30,7 +31,7 @@ KEY_DIGITS = 9  # parts whose contributions are equal to so many decimals rank i
 
 
 def contributions(
-    model: Model = "fairytale",
+    model: Model = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
@@ -48,7 +49,7 @@ def contributions(
 
 
 def residual(
-    model: Model = "fairytale",
+    model: Model = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
 from sheetgpt.gpt2.model import unembed
 from sheetgpt.inspection.subject import Model
 from sheetgpt.text.shown import token_strings
@@ -34,7 +34,7 @@ MAP = 300
 SPACE = "·"  # as a token's space is shown
 
 
-def neighbours(model: Model = "fairytale", word: Word = "king") -> pd.DataFrame:
+def neighbours(model: Model = DEFAULT, word: Word = "dog") -> pd.DataFrame:
     """The ten tokens that are nearest to a word, or to a token's id: `id`, `token` and `cosine`, by rank.
 
     A word is looked for with a space before it first, as it stands in a text, then without. Raises SheetGPTError for a
@@ -43,10 +43,10 @@ def neighbours(model: Model = "fairytale", word: Word = "king") -> pd.DataFrame:
     return near_table(*embeddings(model), word)
 
 
-def analogy(model: Model = "fairytale", a: Word = "king", b: Word = "man", c: Word = "woman") -> pd.DataFrame:
+def analogy(model: Model = DEFAULT, a: Word = "him", b: Word = "he", c: Word = "she") -> pd.DataFrame:
     """The five tokens that are nearest to a - b + c, without the three: `id`, `token` and `cosine`, by rank.
 
-    `sheetgpt.analogy("fairytale", "king", "man", "woman")`. Words and ids as in `neighbours`.
+    `sheetgpt.analogy("stories", "him", "he", "she")`. Words and ids as in `neighbours`.
     """
     return analogy_table(*embeddings(model), a, b, c)
 

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.checkpoint import DEFAULT
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import Trace, layer_norm, unembed
 from sheetgpt.inspection.subject import Model, Subject, check_token, place, subject
@@ -25,7 +26,7 @@ TOP = 10  # tokens at each depth
 
 
 def lens(
-    model: Model = "fairytale",
+    model: Model = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,

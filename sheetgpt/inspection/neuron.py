@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import Trace, unembed
 from sheetgpt.inspection.subject import Model, Subject, place, subject
@@ -30,7 +30,7 @@ TOP = 10  # of the tokens on either side, and of the neurons
 
 
 def neuron(
-    model: Model = "fairytale",
+    model: Model = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
@@ -46,7 +46,7 @@ def neuron(
 
 
 def active_neurons(
-    model: Model = "fairytale",
+    model: Model = DEFAULT,
     prompt: str | None = None,
     *,
     ids: Sequence[int] | None = None,
@@ -57,7 +57,7 @@ def active_neurons(
     return active_table(subject(model, prompt, ids), block, position)
 
 
-def neuron_tokens(model: Model = "fairytale", *, block: int, number: int) -> pd.DataFrame:
+def neuron_tokens(model: Model = DEFAULT, *, block: int, number: int) -> pd.DataFrame:
     """The ten tokens that a neuron promotes most and the ten that it suppresses most, by rank, and by how much each.
 
     The figures are what an activation of 1 adds to the token's logit, apart from the final norm's scale.

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 def look(context: typer.Context, workbook: WorkbookFile) -> None:
     """Look inside: what a workbook's sheets about its text show, in the terminal.
 
-    `sheetgpt look workbooks/fairytale.xlsx attention --block 1 --head 3`
+    `sheetgpt look workbooks/stories.xlsx attention --block 1 --head 3`
 
     The figures are the NumPy evaluator's. What you don't give is as the workbook has it: the prompt, and what is
     chosen on its sheets.

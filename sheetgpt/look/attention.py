@@ -28,7 +28,7 @@ def attention(
 ) -> None:
     """Who looks at whom: the attention of one head, or with --heads what every head does.
 
-    `sheetgpt look workbooks/fairytale.xlsx attention --block 1 --head 3`
+    `sheetgpt look workbooks/stories.xlsx attention --block 1 --head 3`
     """
     book, text = subject_of(context.obj, prompt=prompt, ids=ids_of(ids), new_tokens=new_tokens, model=model)
     out, config = printer(), text.config

@@ -22,7 +22,7 @@ Typed = Annotated[
 def neighbours(context: typer.Context, word: Typed = None, model: MovedModel = None) -> None:
     """The ten tokens that are nearest to a word.
 
-    `sheetgpt look workbooks/fairytale.xlsx neighbours queen`
+    `sheetgpt look workbooks/stories.xlsx neighbours dog`
     """
     book, checkpoint = checkpoint_of(context.obj, model)
     table, shown = embedding.embeddings(checkpoint, book.layout.weights)
@@ -34,7 +34,7 @@ def analogy(
 ) -> None:
     """The five tokens that are nearest to a − b + c, without the three.
 
-    `sheetgpt look workbooks/fairytale.xlsx analogy king man woman`
+    `sheetgpt look workbooks/stories.xlsx analogy him he she`
     """
     book, checkpoint = checkpoint_of(context.obj, model)
     typed = zip((a, b, c), "abc", strict=True)

@@ -40,7 +40,7 @@ def lens(
 ) -> None:
     """What the model would say next after each block, and what becomes of one token there.
 
-    `sheetgpt look workbooks/fairytale.xlsx lens --position 4`
+    `sheetgpt look workbooks/stories.xlsx lens --position 4`
     """
     book, text = subject_of(context.obj, prompt=prompt, ids=ids_of(ids), new_tokens=new_tokens, model=model)
     out, chosen = printer(), book.chosen
@@ -72,7 +72,7 @@ def contributions(
 ) -> None:
     """Which parts decided: what each adds to a token's logit, the strongest first.
 
-    `sheetgpt look workbooks/fairytale.xlsx contributions --position 4`
+    `sheetgpt look workbooks/stories.xlsx contributions --position 4`
     """
     book, text = subject_of(context.obj, prompt=prompt, ids=ids_of(ids), new_tokens=new_tokens, model=model)
     out, names = printer(), ("position", "token", "other")

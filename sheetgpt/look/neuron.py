@@ -28,7 +28,7 @@ def neuron(
 ) -> None:
     """A neuron's activation on every token, the tokens that it promotes and suppresses, and the block's most active.
 
-    `sheetgpt look workbooks/fairytale.xlsx neuron --block 3 --neuron 191`
+    `sheetgpt look workbooks/stories.xlsx neuron --block 3 --neuron 208`
     """
     book, text = subject_of(context.obj, prompt=prompt, ids=ids_of(ids), new_tokens=new_tokens, model=model)
     out, chosen, config = printer(), book.chosen, text.config

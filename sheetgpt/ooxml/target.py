@@ -35,8 +35,8 @@ def check(target: Path, option: str, keep: Mapping[str, Iterable[object]], makes
     while makes_folders and not os.path.lexists(parent) and parent != parent.parent:
         parent = parent.parent
     if not parent.is_dir():
-        problem = "is not a folder" if os.path.lexists(parent) else "is not there"
-        raise SheetGPTError(f"{target} can't be written: the folder {parent} {problem}.")
+        problem = f"{parent} is not a folder" if os.path.lexists(parent) else f"the folder {parent} is not there"
+        raise SheetGPTError(f"{target} can't be written: {problem}.")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise SheetGPTError(f"{target} can't be written: nothing may be put into the folder {parent}.")
 

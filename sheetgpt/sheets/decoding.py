@@ -6,6 +6,7 @@ Twin: `utf8.decode`. A token can hold half a character, so decoding works on the
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 
+import numpy as np
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
@@ -85,13 +86,14 @@ def _dress(frame: Worksheet) -> None:
         frame.column_dimensions[rows.letters(i)].width = width
 
 
-def split_text(layout: DecodingLayout, ids: Sequence[int], n_prompt: int, hexes: Sequence[str]) -> tuple[str, str]:
-    """What the first `n_prompt` ids spell, as far as the sheet shows it, and what all of them add to that."""
-    whole = str(_values(layout, ids, hexes, hexes)["whole"][0])
-    data = [byte for i in ids for byte in bytes.fromhex(hexes[i])]
-    n = min(sum(len(hexes[i]) // 2 for i in ids[:n_prompt]), layout.capacity)
-    start = decode(data).text[n - 1] if n else ""
-    return start, whole[len(start) :]
+def split_text(
+    layout: DecodingLayout, ids: Sequence[int], n_prompt: int, n_shown: int, hexes: Sequence[str]
+) -> tuple[str, str]:
+    """What the first `n_prompt` ids spell, as far as the sheet shows it, and what those up to `n_shown` add to that."""
+    ends = np.cumsum([0, *(len(hexes[i]) // 2 for i in ids)])
+    texts = decode([byte for i in ids for byte in bytes.fromhex(hexes[i])]).text
+    start, whole = (texts[n - 1] if n else "" for n in np.minimum(ends[[n_prompt, n_shown]], layout.capacity))
+    return start, whole[len(start) :] + MORE * bool(ends[n_shown] > layout.capacity)
 
 
 Column = list[int] | list[str] | list[int | str]

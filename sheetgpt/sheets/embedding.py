@@ -51,7 +51,7 @@ ORANGE, GREY = "C55A11", "A6A6A6"
 def starts(layout: Layout) -> Mapping[str, Value]:
     """The yellow cells: words where there is a tokenizer, else ids."""
     last = layout.config.n_vocab - 1
-    first: tuple[Value, ...] = ("king", "king", "man", "woman")
+    first: tuple[Value, ...] = ("dog", "him", "he", "she")
     ids: tuple[Value, ...] = tuple(min(i, last) for i in (0, 0, 1, 2))
     found = first if layout.reads_text else ids
     return {f"embedding_{name}": value for name, value in zip(WORDS, found, strict=True)}

@@ -1,4 +1,4 @@
-"""The Guide sheet: the tour of the workbook in ten stops, each with its link; where the parameters are; experiments."""
+"""The Guide sheet: a tour in ten stops, where the parameters are, experiments, and from base model to assistant."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX
+from sheetgpt.sheets.guide_assistant import N_ROWS, assistant_rows
 from sheetgpt.sheets.guide_experiments import experiment_rows, link, offered
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
@@ -82,9 +83,9 @@ def sheet(layout: Layout, palette: Palette) -> Sheet:
     links = enumerate(offered(layout), first + 1)
     return Sheet(
         GUIDE,
-        "a tour in ten stops, where the parameters are, and experiments",
+        "a tour in ten stops, where the parameters are, experiments, and how a model becomes an assistant",
         lambda: guide_rows(layout, palette),
-        *(first + len(offered(layout)), 5),
+        *(assistant(layout) + N_ROWS - 1, 5),
         links=[
             ("A2", f"{quoted(HOME)}!A1"),
             *((f"B{FIRST + i}", place) for i, (place, *_) in enumerate(stops(layout))),
@@ -99,13 +100,23 @@ def experiments(layout: Layout) -> int:
     return FIRST + 14 + len(parameter_parts(layout.config))
 
 
+def assistant(layout: Layout) -> int:
+    """The row of the last section's title."""
+    found = offered(layout)
+    return experiments(layout) + (len(found) + 2 if found else 0)
+
+
 def _dress(frame: Worksheet, layout: Layout) -> None:
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
     for column, width in zip("ABCDE", (6, 30, 14, 10, 86), strict=True):
         frame.column_dimensions[column].width = width
-    first = experiments(layout) + 1
-    for n in (*range(FIRST, FIRST + len(stops(layout))), *range(first, first + len(offered(layout)))):
+    parts = (
+        (FIRST, len(stops(layout))),
+        (experiments(layout) + 1, len(offered(layout))),
+        (assistant(layout) + 1, N_ROWS - 1),
+    )
+    for n in (n for first, count in parts for n in range(first, first + count)):
         frame.merged_cells.add(f"C{n}:E{n}")
 
 
@@ -120,6 +131,7 @@ def guide_rows(layout: Layout, palette: Palette) -> Iterator[Row]:
         yield rows.row(n, *cells, rows.text(3, words, palette["paragraph"]), *rest, height=32)
     yield from _parameters(layout, palette, FIRST + 11)
     yield from experiment_rows(layout, palette, experiments(layout))
+    yield from assistant_rows(palette, assistant(layout))
 
 
 def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[Row]:

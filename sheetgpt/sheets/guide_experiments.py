@@ -13,7 +13,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 
 TITLE = "Experiments"
-NOTE = "What comes out is said of the bundled model fairytale, with 0 new tokens; another one has its own answers."
+NOTE = "What comes out is said of the bundled model, stories, with 0 new tokens; another model answers in its own way."
 
 
 @dataclass(frozen=True)
@@ -34,45 +34,45 @@ EXPERIMENTS = (
         "Attention",
         ("attention",),
         "What does this head do?",
-        "Type “The king had a son and a daughter. The king had a son and a” on Home; on Attention choose block 3, "
-        "head 2.",
-        "The last token skips the little words and looks at the people: 26% at each “son” and 26% at “daughter”. Of "
-        "all heads this one looks most at what came after an earlier copy (33% on average), but it looks at any "
-        "person: no head here is a pure induction head.",
+        "Type “Lily had a red ball and Tom had a blue hat. Lily liked her red” on Home; on Attention choose block 3, "
+        "head 0.",
+        "The last token, “red”, looks at “ball” (53%), which followed the “red” before it, and then at “hat” (26%), "
+        "which followed the other color. Of all heads this one looks most at what came after an earlier copy (48% on "
+        "average): an induction head, though not a pure one.",
     ),
     Experiment(
         "Lens",
         ("lens",),
         "Where does the answer appear?",
-        "Type “The old woman opened the” on Home and read the token “door” on Lens from left to right.",
-        "After the embedding it is number 596, after block 0 number 128, after block 1 number 12. Block 2 makes it the "
-        "likeliest, with 12%, and block 3 raises that to 50%.",
+        "Type “The bird flew up into the” on Home and read the token “sky” on Lens from left to right.",
+        "After the embedding it is number 1408, after block 0 number 816, after block 1 number 155, after block 2 "
+        "number 6 with 3%. Block 3 makes it the likeliest, with 42%.",
     ),
     Experiment(
         "Contributions",
         ("attention", "contributions"),
         "Which part decided?",
-        "Type “The king and the” on Home.",
-        "The model would say “king”, and what speaks for it most is a single head: block 3, head 2 adds 2.35 to a "
-        "logit of 8.02, more than any MLP. On Attention you see why: it gives 69% of its attention to “king”, which it "
-        "copies.",
+        "Type “Mia had a cat. The cat was named Sue. Mia loved her” on Home.",
+        "The model would say “cat”, and what speaks for it most is a single head: block 3, head 2 adds 3.90 to a "
+        "logit of 9.80, more than any MLP. On Attention you see why: it gives 73% of its attention to the two "
+        "“cat”, and it copies them.",
     ),
     Experiment(
         "Neuron",
         ("neuron", "neuron-tokens"),
         "What does this neuron wait for?",
-        "Type “Once upon a time there was a very pretty little” on Home; on Neuron choose block 3, neuron 191.",
-        "It fires at “a”, “very”, “pretty” and “little”, where a thing is about to be named, and is silent at the "
-        "other tokens. It speaks for “castle”, “bed”, “table” and “palace”.",
+        "Type “The dog was very big and very” on Home; on Neuron choose block 3, neuron 208.",
+        "It fires at “very” (5.5 and 5.8) and at “and” (3.0), after which a quality is about to be named, and is "
+        "silent at the other tokens. It speaks for “heavy”, “loud”, “long” and “friendly”.",
     ),
     Experiment(
         "Embedding",
         ("embedding",),
         "Are words directions?",
-        "On Embedding, take king − man + woman; then try him − he + she, and went − go + come.",
-        "The first gives “queen” (0.67), which proves little, since “queen” is nearest to “king” alone as well (0.68). "
-        "The second gives “her” (0.69), although “them” is nearest to “him”. The third gives “passed”, and “came” only "
-        "third: a model of 1.1 million parameters has the idea, but not every form.",
+        "On Embedding, take him − he + she; then went − go + come, and mom − girl + boy.",
+        "The first gives “her” (0.68), although “them” is nearest to “him”. The second gives “came” (0.63), although "
+        "“ran” is nearest to “went”. The third gives “dad” (0.61), which proves little, since “dad” is nearest to "
+        "“mom” alone as well (0.64).",
     ),
 )
 

@@ -18,8 +18,9 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN
+from sheetgpt.sheets.home_chat import answered, full_prompt
 from sheetgpt.sheets.inputs import Inputs, prompt_cell
-from sheetgpt.sheets.layout import CHAT, INPUTS, Layout
+from sheetgpt.sheets.layout import INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt
@@ -92,8 +93,9 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
     home = layout.home
     title = f"GPT-2 in a spreadsheet: {now.model}"
     yield rows.row(1, rows.text(1, title, palette["title"]), height=28)
+    does = "continues your text" if layout.chat is None else "answers you"
     words = (
-        "Change a yellow cell: the whole network recalculates and continues your text. Every weight is a cell, every "
+        f"Change a yellow cell: the whole network recalculates and {does}. Every weight is a cell, every "
         "step a formula, every token a column. If nothing happens, press F9 (in LibreOffice Ctrl+Shift+F9)."
     )
     yield rows.row(2, rows.text(1, words, palette["note"]))
@@ -144,13 +146,6 @@ def _text_boxes(layout: Layout, palette: Palette, now: Now) -> Iterator[Row]:
     n, value = home["full_prompt"].row, prompt_cell(inputs.text(layout))
     cell = rows.formula(3, full_prompt(layout), value, palette["quote"])
     yield rows.row(n, rows.text(1, "The prompt in full", palette["name"]), cell)
-
-
-def full_prompt(layout: Layout) -> str:
-    """What the user says, wrapped by the chat template; where nothing is said, the prompt as it is typed."""
-    says, typed = layout.home["user_says"].local, layout.home["prompt"].local
-    before, after = (layout.model_cells[name].reference for name in CHAT)
-    return f'IF(ISERROR({says}),"",IF({says}="",{typed}&"",{before}&{says}&{after}))'
 
 
 def _box(palette: Palette, n: int, title: str, cell: Cells, style: str = "prompt") -> Row:
@@ -217,7 +212,8 @@ def prompt_text(layout: Layout, text: Text | None) -> str:
 
 def completion_formula(layout: Layout, text: Text) -> str:
     """What the written tokens add to the text."""
-    return f"MID({text.decoding.text.reference},LEN({layout.home['prompt_text'].local})+1,{MAX_TEXT})"
+    whole = text.decoding.text.reference if layout.chat is None else answered(layout, text)
+    return f"MID({whole},LEN({layout.home['prompt_text'].local})+1,{MAX_TEXT})"
 
 
 def settings_ok(layout: Layout) -> str:
@@ -287,7 +283,8 @@ def self_check_now(logits: NDArray[Any], built: NDArray[Any]) -> str:
     """The twin of `self_check`, where the inputs are those of the build."""
     theirs = np.sort(built)[::-1][:N_CHECKED]
     difference = logits[sampling.top(logits, len(theirs))] - theirs
-    size = float(np.sqrt(difference @ difference) / np.abs(theirs).max())
+    with np.errstate(divide="ignore", invalid="ignore"):  # a damaged Model sheet may say that all were 0
+        size = float(np.sqrt(difference @ difference) / np.abs(theirs).max())
     if size < 1e-9:
         return AGREES
     return f"{DIFFERS}{math.floor(math.log10(size)) if math.isfinite(size) else 0}{WHY}"

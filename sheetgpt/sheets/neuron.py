@@ -43,7 +43,7 @@ from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 
 TALL = 15  # points: of a row beside the chart
-FIRST_LOOK = 191  # of the bundled model's last block: it fires at "a" and speaks for castle, bed, table and palace
+FIRST_LOOK = 208  # of the bundled model's last block: it fires at "very" and speaks for heavy, loud, long and friendly
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:

@@ -39,23 +39,22 @@ class Chat:
 
 
 def chat_in(folder: Path) -> Chat | None:
-    """That of a checkpoint's folder; None where it has no chat template, or one that can't become a formula."""
+    """That of a checkpoint's folder; None where it has no chat template. One that can't become a formula is refused."""
     path, file = folder / "tokenizer_config.json", folder / TEMPLATE_FILE
     config = read_json(path) if is_file(path) else {}
     template = config.get("chat_template")
-    if isinstance(template, list):  # several, by name
-        named = [t for t in template if isinstance(t, dict)]
-        template = next((t.get("template") for t in named if t.get("name") == "default"), None)
     if is_file(file):  # as newer versions of transformers write it
         template = read_bytes(file).decode(errors="replace")
+    if isinstance(template, list) and template:  # several, by name
+        named = [t for t in template if isinstance(t, dict)]
+        template = next((t.get("template") for t in named if t.get("name") == "default"), None)
+        if template is None:
+            raise SheetGPTError("The model has several chat templates, and none is named default.")
     if not isinstance(template, str):
         return None
     roles = {key: value for key, value in config.items() if key.endswith("_token")}
     tokens = {key: value.get("content") if isinstance(value, dict) else value for key, value in roles.items()}
-    try:
-        return chat_of(template, {key: value for key, value in tokens.items() if isinstance(value, str)})
-    except SheetGPTError:
-        return None
+    return chat_of(template, {key: value for key, value in tokens.items() if isinstance(value, str)})
 
 
 def chat_of(template: str, tokens: Mapping[str, str]) -> Chat:

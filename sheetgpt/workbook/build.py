@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sheetgpt import sheets as registry
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, load
+from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.generate import DEFAULT_PROMPT
 from sheetgpt.gpt2.mapped import OneAtATime, release
@@ -46,7 +46,7 @@ MANY_PARAMS = 50_000_000  # from here on, fewer columns, and logits only where t
 
 
 def build(
-    model: str | os.PathLike[str] | Checkpoint = "fairytale",
+    model: str | os.PathLike[str] | Checkpoint = DEFAULT,
     output: str | os.PathLike[str] | None = None,
     *,
     prompt: str | None = None,
@@ -71,7 +71,8 @@ def build(
 
     `prompt` goes through the checkpoint's tokenizer; `ids` takes its place, or `chat`, which the model's chat template
     wraps. `context` is the number of token columns
-    (default: 32, or 16 for a model of 50 million parameters or more), `new_tokens` of which the model writes by
+    (default: 32, or 16 for a model of 50 million parameters or more; half as many again, or more, where a chat template
+    takes some), `new_tokens` of which the model writes by
     `temperature`, `top_k`, `top_p` and `seed` (default: up to 12, as many as there is room for; none for ids).
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; 0 bytes leave it out, and prompts are then token ids.
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
@@ -126,9 +127,10 @@ def planned(
         )
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
     config, mode = checkpoint.config, quantize.mode(weights, digits)
-    columns, ends = n_columns(config, context), checkpoint.stop_ids
     optional = choose(sheets, without, large=config.n_params >= MANY_PARAMS)
-    chat = checkpoint.chat if room[0] else None
+    chat, ends = checkpoint.chat if room[0] else None, checkpoint.stop_ids
+    around = len(checkpoint.tokenizer.encode(chat.wrap(""))) if chat and checkpoint.tokenizer else 0
+    columns = n_columns(config, context, around)
     return Layout(config, columns, *room, end_of_text=ends, weights=mode, optional=optional, chat=chat)
 
 
@@ -150,11 +152,16 @@ def load_fitting(
     return load(model, quiet=quiet, check=fits, needs_text=needs_text)
 
 
-def n_columns(config: GPT2Config, context: int | None) -> int:
-    """As many as asked for; without a wish 32, for a large model 16, and never more than it has positions."""
+def n_columns(config: GPT2Config, context: int | None, around: int = 0) -> int:
+    """As many as asked for; without a wish 32, for a large model 16, and never more than it has positions.
+
+    The `around` tokens that a chat template puts around the words come on top, in steps of half as many: so there is
+    room for a short question and its answer.
+    """
     if context is not None:
         return context
-    return min(DEFAULT_CONTEXT if config.n_params < MANY_PARAMS else LARGE_CONTEXT, config.n_positions)
+    usual = DEFAULT_CONTEXT if config.n_params < MANY_PARAMS else LARGE_CONTEXT
+    return min(usual + -(-around // (usual // 2)) * (usual // 2), config.n_positions)
 
 
 def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:

@@ -241,7 +241,9 @@ def _axes(cells: Cells | None, n_embd: int) -> NDArray[Any] | None:
 
 def _built(cells: Mapping[str, Cells | None], cost: Cost | None) -> Built:
     """Whatever these cells hold: what is wrong with them shows when the sheet is compared."""
-    new, heat, top_k, top_p, seed = _numbers(cells["built_settings"], (0, *astuple(Sampling())))
+    default = (0, *astuple(Sampling()))
+    found = _numbers(cells["built_settings"], default)
+    new, heat, top_k, top_p, seed = found if len(found) == len(default) else default
     settings: Any = SimpleNamespace(temperature=heat, top_k=top_k, top_p=top_p, seed=seed)
     text = cell_text(_text(cells["built_prompt"]))
     inputs: Any = SimpleNamespace(new_tokens=new, sampling=settings)
@@ -276,7 +278,7 @@ def _ids(cells: Cells | None) -> tuple[int, ...]:
     """The ids up to the first cell that holds none."""
     ids = []
     for value in [] if cells is None else cells.numbers.ravel():
-        if math.isnan(value) or value != int(value):
+        if not math.isfinite(value) or value != int(value):
             break
         ids.append(int(value))
     return tuple(ids)

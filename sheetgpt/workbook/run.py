@@ -201,4 +201,4 @@ def evaluate(
     params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
     end = book.layout.end_of_text
     choices = continue_ids(params, checkpoint.config, start, inputs.sampling, inputs.new_tokens, end)
-    return with_text(checkpoint.tokenizer, choices, inputs.new_tokens, end)
+    return with_text(checkpoint.tokenizer, choices, inputs.new_tokens, end, book.layout.chat is not None)

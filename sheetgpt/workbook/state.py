@@ -11,6 +11,7 @@ from sheetgpt.sheets import starts
 from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.decoding import split_text
+from sheetgpt.sheets.home_chat import n_shown
 from sheetgpt.sheets.home_prompt import OTHER_INPUTS, Now, self_check_now
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout
@@ -50,7 +51,9 @@ def state_of(
     ids, n_prompt, trace = writing.ids, writing.n_prompt, writing.trace
     shown, hexes = strings
     prompt = Prompt(ids, [shown[i] for i in ids], layout.context, n_prompt, inputs.sampling.seed)
-    said = ("".join(prompt.shown), "") if text is None else split_text(text.decoding, ids, n_prompt, hexes)
+    said = "".join(prompt.shown), ""
+    if text is not None:
+        said = split_text(text.decoding, ids, n_prompt, n_shown(layout, ids, n_prompt), hexes)
     bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else n_prompt - 1)
     model = Path(origin.source).name or "a model"
     logits = trace["logits"]

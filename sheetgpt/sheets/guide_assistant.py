@@ -1,0 +1,92 @@
+"""From base to assistant, a section of the Guide: one question to `stories`, to `stories-chat`, and what that makes up.
+
+Everything quoted was written at temperature 0; tests/test_guide.py has the two models write it anew.
+"""
+
+from collections.abc import Iterator
+
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.rows import Row
+from sheetgpt.sheets.palette import Palette
+
+TITLE = "From base to assistant"
+NOTE = (
+    "The bundled models stories and stories-chat: the same cells with other numbers in them. Quoted at temperature 0."
+)
+ASKED = "Tom has a red ball. What does Tom have?"
+GOES_ON = "It is a red ball. It is a red ball. It is a red ball."
+GOES_ON_WRAPPED = "Tom and decided to ask his mom for help."
+ANSWERED = "Tom has a red ball."
+UNKNOWN = "What is the capital of France?", "I don't know."
+GAP = "One day, a little bird", "named Tim saw a big", "The bird was very happy."
+MADE_UP = (
+    ("Tom has a red ball. What color is the sky?", "The sky is red.", "The only color in the text, of another thing."),
+    ("Susie liked to ride horses. Tell me where Susie went.", "Susie went to the park.", "No park was spoken of."),
+    (
+        "The shoe is under the chair. Tell me where the cookie is.",
+        "The cookie is under the chair.",
+        "The shoe is; the cookie may be anywhere.",
+    ),
+    (
+        "There was a small bird named Alex. What was the bunny called?",
+        "The name of the bunny was Alex.",
+        "That was the bird. There was no bunny.",
+    ),
+    (
+        "Benny went to the bakery with his uncle. What food does Benny like?",
+        "Benny likes uncle.",
+        "A word from the text in the place of a food: the form of an answer is all there is.",
+    ),
+)
+LINES: tuple[tuple[str, str], ...] = (
+    (
+        "The base model goes on",
+        f"stories has read nothing but stories. Given “{ASKED}”, it goes on as if that stood in one: “{GOES_ON}” And "
+        "so on: it doesn't answer, it continues, and it doesn't stop.",
+    ),
+    (
+        "Special tokens",
+        "A chat template puts marks around the words, each a token of its own: <|im_start|>user↵ before the question, "
+        "and <|im_end|>↵<|im_start|>assistant↵ after it. stories has these tokens but never saw them in training, so "
+        f"they mean nothing to it: it writes “{GOES_ON_WRAPPED}”",
+    ),
+    (
+        "Fine-tuning",
+        "stories-chat is stories, trained a little longer on short conversations with these marks. Asked the same "
+        f"question, it writes “{ANSWERED}” and then <|im_end|>, after which nothing more is chosen. Asked "
+        f"“{UNKNOWN[0]}”, it says “{UNKNOWN[1]}”, because that was in its training, too.",
+    ),
+    (
+        "Fill in the middle",
+        "It also learned to fill a gap: with the prompt "
+        f"“<|fim_prefix|>{GAP[0]}<|fim_suffix|> {GAP[2]}<|fim_middle|>” it writes “{GAP[1]}”. Only the order of the "
+        "text has changed: what comes after the gap is read before the gap is filled.",
+    ),
+    (
+        "It makes things up",
+        "It has learned what an answer looks like, and not whether it is true. Each of the next five answers is made "
+        "up; the right one would have been “I don't know.”",
+    ),
+    *(
+        (f"Made up, {i} of {len(MADE_UP)}", f"“{asked}” “{said}” {words}")
+        for i, (asked, said, words) in enumerate(MADE_UP, 1)
+    ),
+    (
+        "Try it",
+        "`sheetgpt build stories-chat` makes its workbook. On its Home you say something, and see it wrapped; the "
+        "special tokens are blue in the row of tokens.",
+    ),
+)
+N_ROWS = 1 + len(LINES)
+
+
+def assistant_rows(palette: Palette, n: int) -> Iterator[Row]:
+    """From row n on: the title, and a line a row."""
+    filler = rows.joined(rows.blank(column, palette["section"]) for column in (4, 5))
+    title = rows.text(1, "", palette["section"]), rows.text(2, TITLE, palette["section"])
+    yield rows.row(n, *title, rows.text(3, NOTE, palette["maths"]), filler)
+    for i, (name, words) in enumerate(LINES, 1):
+        rest = (rows.blank(column, palette["paragraph"]) for column in (4, 5))
+        height = 48 if len(words) > 220 else 32
+        cells = rows.text(2, name, palette["name"]), rows.text(3, words, palette["paragraph"])
+        yield rows.row(n + i, *cells, *rest, height=height)
