@@ -65,13 +65,15 @@ def test_its_own_settings_keep_it_from_the_network_too(
 
 def test_the_type_of_a_relationship_excuses_nothing(trap: tuple[Path, list[str]], tmp_path: Path) -> None:
     """LibreOffice takes a shape's picture from wherever its relationship leads: nothing types it as a picture here."""
-    workbook, heard = trap
+    workbook = trap[0]
     clicks = {
         name: text.replace("/image", "/hyperlink") if name.endswith("drawing1.xml.rels") else text
         for name, text in hostile.parts("http://127.0.0.1:1", tmp_path).items()
         if not name.startswith("xl/media/")
     }
-    clicks["xl/drawings/_rels/drawing1.xml.rels"] = clicks["xl/drawings/_rels/drawing1.xml.rels"].replace("media", "own")
+    clicks["xl/drawings/_rels/drawing1.xml.rels"] = clicks["xl/drawings/_rels/drawing1.xml.rels"].replace(
+        "media", "own"
+    )
     clicks["xl/own/drawn.svg"] = hostile.parts("http://127.0.0.1:1", tmp_path)["xl/media/drawn.svg"]
     hostile.write(workbook, clicks)
     libreoffice.run(workbook, [Step({}, ["Sheet1!A1:A10"])])
