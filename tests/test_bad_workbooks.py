@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -336,6 +337,13 @@ def test_settings_of_another_number_are_no_traceback(place: str, micro_workbook:
     elsewhere = found[0].replace(found[1], place.encode())
     change(BOOK, found[0], elsewhere)(micro_workbook, path := tmp_path / "w.xlsx")
     assert not sheetgpt.verify(path, engine="cached").passed
+
+
+def test_a_model_that_thinks_nothing_passes(write_checkpoint: Callable[..., Path], hf_tensors: Any) -> None:
+    """All logits are 0, and the self-check on Home divides by the largest."""
+    folder = write_checkpoint(tensors={name: 0 * tensor for name, tensor in hf_tensors.items()}, vocab=False)
+    book = sheetgpt.build(str(folder), folder / "w.xlsx", ids=[1, 2], context=3, new_tokens=0, sheets="none")
+    assert sheetgpt.verify(book).passed
 
 
 @pytest.mark.filterwarnings("error")

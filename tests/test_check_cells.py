@@ -119,6 +119,7 @@ VALUES = [
     Break(HOME, "<v>#N/A</v>", "<v>#OOPS!</v>", "B4", "Excel's errors"),
     Break(HOME, 't="s"><v>1</v>', 't="s"><v>2</v>', "C2", "shared string '2'"),
     Break(HOME, "<f>G11+F11</f><v>7</v>", "<f>G11+F11</f>", "H11", "no cached value"),
+    Break(HOME, "<f>G11+F11</f><v>7</v>", "<f>G11+F11</f><v></v>", "H11", "no cached value"),
 ]
 
 

@@ -136,7 +136,8 @@ class SheetScan:
             children[name] = child
         if (formula := children.get("f")) is not None:
             self._formula(where, column, formula)
-            if children.get("v") is None:
+            value = children.get("v")
+            if value is None or (not value.text and kind == "n"):  # as openpyxl saves every formula
                 self._report(where, "The formula has no cached value.")
         self._value(where, kind, children)
 
@@ -159,7 +160,7 @@ class SheetScan:
                 self._report(where, "A text that no formula yields must be an inline or shared string.")
             for rule in text_problems(text or ""):
                 self._report(where, rule)
-        elif text is None:
+        elif text is None or (not text and kind == "n" and "f" in children):
             if kind not in ("n", "b", "e"):
                 self._report(where, f"The cell type {kind!r} is unknown or needs a value.")
         elif broken := _value_problem(kind, text, self.book.n_strings):

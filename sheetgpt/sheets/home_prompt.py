@@ -28,6 +28,7 @@ from sheetgpt.sheets.tokenizer import PROBLEM, messages
 from sheetgpt.sheets.tokenizer_layout import LINE_BREAK
 from sheetgpt.text import bpe
 
+LEAST = "1E-300"  # instead of the largest logit, where all of them are 0
 FINE = "Everything is in order."
 NOTE = "Note: "
 SLID = f"{NOTE}the prompt and the new tokens don't fit into the columns, so the prompt's first tokens were dropped."
@@ -272,7 +273,7 @@ def self_check(layout: Layout, text: Text | None) -> str:
         same.append(f"OR({home['n_ids'].local}>0,EXACT({layout.read_prompt.local},{built['built_prompt']}))")
     top = home["top_logits"].rows_of(0, layout.built["built_logits"].n_rows).local
     theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
-    difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}))"
+    difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}),{LEAST})"
     power = f"INT(LN({difference})/LN(10))"  # TEXT would take its format in the user's language
     no = f'"{DIFFERS}"&{power}&"{WHY}"'
     verdict = f'IF({difference}<0.000000001,"{AGREES}",{no})'
@@ -283,8 +284,8 @@ def self_check_now(logits: NDArray[Any], built: NDArray[Any]) -> str:
     """The twin of `self_check`, where the inputs are those of the build."""
     theirs = np.sort(built)[::-1][:N_CHECKED]
     difference = logits[sampling.top(logits, len(theirs))] - theirs
-    with np.errstate(divide="ignore", invalid="ignore"):  # a damaged Model sheet may say that all were 0
-        size = float(np.sqrt(difference @ difference) / np.abs(theirs).max())
+    with np.errstate(all="ignore"):  # whatever a damaged Model sheet says
+        size = float(np.sqrt(difference @ difference) / max(np.abs(theirs).max(), float(LEAST)))
     if size < 1e-9:
         return AGREES
     return f"{DIFFERS}{math.floor(math.log10(size)) if math.isfinite(size) else 0}{WHY}"
