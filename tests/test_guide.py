@@ -58,7 +58,8 @@ def test_one_head_decides(model: Checkpoint) -> None:
     assert subject(model, prompt, None).shown[found.attrs["token"]] == "·cat"
     assert found["adds"].idxmax() == ("block 3", "head 2")
     assert f"adds {found['adds'].max():.2f} to a logit of {found.attrs['logit']:.2f}" in PART.outcome
-    share = sheetgpt.attention(model, prompt, block=3, head=2).loc["·cat"].iloc[:, -1].sum()
+    looked = sheetgpt.attention(model, prompt, block=3, head=2).iloc[:, -1]
+    share = looked[looked.index == "·cat"].sum()
     assert f"gives {share:.0%} of its attention" in PART.outcome
 
 
