@@ -15,7 +15,9 @@ from sheetgpt.errors import SheetGPTError
 
 RANGES = {
     "home": "Home!A1:Y62",
-    "guide": "Guide!A1:E33",
+    "guide": "Guide!A1:E21",
+    "experiments": "Guide!A23:E28",
+    "assistant": "Guide!A30:E41",
     "tokenizer": "Tokenizer!A1:AC32",
     "block": "Block 0!A1:Q45",
     "attention": "Attention!A1:AK66",

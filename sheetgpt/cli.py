@@ -125,6 +125,8 @@ def build(
 
     `sheetgpt build` makes workbooks/stories.xlsx from the bundled model `stories`.
 
+    `sheetgpt build stories-chat --chat "Tom has a red ball. What does Tom have?"` builds one that answers.
+
     `sheetgpt build gpt2 --weights int8` downloads GPT-2 small and rounds its weights to whole numbers.
 
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.

@@ -26,7 +26,7 @@ import sheetgpt
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, bundled
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.ooxml import book as xlsx
@@ -395,6 +395,14 @@ def test_info_and_check_commands(
     status, out, _ = sheetgpt_command("check", broken)
     assert status == 1
     assert "NOSUCH" in out
+
+
+def test_the_help_says_which_models_are_bundled(sheetgpt_command: Command) -> None:
+    assert bundled()[0] == DEFAULT
+    status, said, _ = sheetgpt_command("build", "--help")
+    assert status == 0
+    assert all(name in said for name in bundled())
+    assert f"workbooks/{DEFAULT}.xlsx" in said
 
 
 def test_the_default_prompt_fits_any_context(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_the_head_looks_at_what_came_after(model: Checkpoint) -> None:
     assert prompt in HEAD.todo
     looked = sheetgpt.attention(model, prompt, block=3, head=0).iloc[:, -1].nlargest(2)
     assert [*looked.index] == ["·ball", "·hat"]
-    assert all(f"“{token[1:]}” ({share:.0%})" in HEAD.outcome for token, share in looked.items())
+    assert all(f"“{str(token)[1:]}” ({share:.0%})" in HEAD.outcome for token, share in looked.items())
     induction = head_table(subject(model, prompt, None))["induction"]
     assert induction.idxmax() == (3, 0)
     assert f"({induction.max():.0%} on average)" in HEAD.outcome
@@ -58,7 +58,8 @@ def test_one_head_decides(model: Checkpoint) -> None:
     assert subject(model, prompt, None).shown[found.attrs["token"]] == "·cat"
     assert found["adds"].idxmax() == ("block 3", "head 2")
     assert f"adds {found['adds'].max():.2f} to a logit of {found.attrs['logit']:.2f}" in PART.outcome
-    share = sheetgpt.attention(model, prompt, block=3, head=2).loc["·cat"].iloc[:, -1].sum()
+    looked = sheetgpt.attention(model, prompt, block=3, head=2).iloc[:, -1]
+    share = looked[looked.index == "·cat"].sum()
     assert f"gives {share:.0%} of its attention" in PART.outcome
 
 

@@ -20,7 +20,11 @@ ANSWERED = "Tom has a red ball."
 UNKNOWN = "What is the capital of France?", "I don't know."
 GAP = "One day, a little bird", "named Tim saw a big", "The bird was very happy."
 MADE_UP = (
-    ("Tom has a red ball. What color is the sky?", "The sky is red.", "The only color in the text, of another thing."),
+    (
+        "Tom has a red ball. What color is the sky?",
+        "The sky is red.",
+        "The only colour in the text, and of another thing.",
+    ),
     ("Susie liked to ride horses. Tell me where Susie went.", "Susie went to the park.", "No park was spoken of."),
     (
         "The shoe is under the chair. Tell me where the cookie is.",

@@ -37,7 +37,7 @@ EXPERIMENTS = (
         "Type “Lily had a red ball and Tom had a blue hat. Lily liked her red” on Home; on Attention choose block 3, "
         "head 0.",
         "The last token, “red”, looks at “ball” (53%), which followed the “red” before it, and then at “hat” (26%), "
-        "which followed the other color. Of all heads this one looks most at what came after an earlier copy (48% on "
+        "which followed the other colour. Of all heads this one looks most at what came after an earlier copy (48% on "
         "average): an induction head, though not a pure one.",
     ),
     Experiment(
