@@ -25,7 +25,7 @@ MADE_UP = (
         "The sky is red.",
         "The only colour in the text, and of another thing.",
     ),
-    ("Susie liked to ride horses. Tell me where Susie went.", "Susie went to the park.", "No park was spoken of."),
+    ("Susie liked to ride horses. Tell me where Susie went.", "Susie went to the park.", "Nobody mentioned a park."),
     (
         "The shoe is under the chair. Tell me where the cookie is.",
         "The cookie is under the chair.",
@@ -45,20 +45,20 @@ MADE_UP = (
 LINES: tuple[tuple[str, str], ...] = (
     (
         "The base model goes on",
-        f"stories has read nothing but stories. Given “{ASKED}”, it goes on as if that stood in one: “{GOES_ON}” And "
-        "so on: it doesn't answer, it continues, and it doesn't stop.",
+        f"The model stories has read nothing but stories. Given “{ASKED}”, it goes on as if that stood in one: "
+        f"“{GOES_ON}” And so on: it doesn't answer, it continues, and it doesn't stop.",
     ),
     (
         "Special tokens",
         "A chat template puts marks around the words, each a token of its own: <|im_start|>user↵ before the question, "
-        "and <|im_end|>↵<|im_start|>assistant↵ after it. stories has these tokens but never saw them in training, so "
-        f"they mean nothing to it: it writes “{GOES_ON_WRAPPED}”",
+        "and <|im_end|>↵<|im_start|>assistant↵ after it. The model stories has these tokens, but never saw them in "
+        f"training, so they mean nothing to it: it writes “{GOES_ON_WRAPPED}”",
     ),
     (
         "Fine-tuning",
-        "stories-chat is stories, trained a little longer on short conversations with these marks. Asked the same "
-        f"question, it writes “{ANSWERED}” and then <|im_end|>, after which nothing more is chosen. Asked "
-        f"“{UNKNOWN[0]}”, it says “{UNKNOWN[1]}”, because that was in its training, too.",
+        "The model stories-chat is stories, trained a little longer on short conversations with these marks. Asked "
+        f"the same question, it writes “{ANSWERED}” and then <|im_end|>, after which nothing more is chosen. Asked "
+        f"“{UNKNOWN[0]}”, it says “{UNKNOWN[1]}”: questions that the text doesn't answer were in its training, too.",
     ),
     (
         "Fill in the middle",
@@ -72,13 +72,13 @@ LINES: tuple[tuple[str, str], ...] = (
         "up; the right one would have been “I don't know.”",
     ),
     *(
-        (f"Made up, {i} of {len(MADE_UP)}", f"“{asked}” “{said}” {words}")
+        (f"Made up, {i} of {len(MADE_UP)}", f"“{asked}” → “{said}” {words}")
         for i, (asked, said, words) in enumerate(MADE_UP, 1)
     ),
     (
         "Try it",
-        "`sheetgpt build stories-chat` makes its workbook. On its Home you say something, and see it wrapped; the "
-        "special tokens are blue in the row of tokens.",
+        "The command “sheetgpt build stories-chat” makes its workbook. On its Home you say something and see it "
+        "wrapped; the special tokens are blue in the row of tokens.",
     ),
 )
 N_ROWS = 1 + len(LINES)
