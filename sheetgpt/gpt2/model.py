@@ -19,6 +19,7 @@ from sheetgpt.gpt2.equal_rows import equal_rows
 
 Array = NDArray[Any]  # floating point; float64 unless asked otherwise
 Trace = dict[str, Array]
+Change = Callable[[str, Array], Array]  # name and value of an activation -> what takes its place
 
 SLICE = 1 << 18  # numbers turned to text and back at a time: as Python floats they take five times their place
 
@@ -51,11 +52,25 @@ ACTIVATION: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def forward(params: Mapping[str, Array], config: GPT2Config, ids: Sequence[int], dtype: type = np.float64) -> Trace:
+def unchanged(name: str, value: Array) -> Array:
+    return value
+
+
+def forward(
+    params: Mapping[str, Array],
+    config: GPT2Config,
+    ids: Sequence[int],
+    dtype: type = np.float64,
+    change: Change = unchanged,
+) -> Trace:
     """All tensors of the trace for `ids`.  [T] -> {name: [features, T]}
 
     `scores` and `probs` are [T, T], row key and column query; above the diagonal a score is NaN (there is no such cell)
     and a probability 0. `sheets/layout.py` has the names. Weights are widened to `dtype` one at a time.
+
+    `change` may put something else in the place of the stream that enters block i (`h0.resid_pre`), of the heads'
+    mixtures of values (`h0.attn.z`, the heads one below the other) and of what the MLP writes (`h0.mlp.out`); see
+    `sheetgpt.gpt2.edits`.
     """
     check_ids(ids, config)
 
@@ -68,22 +83,25 @@ def forward(params: Mapping[str, Array], config: GPT2Config, ids: Sequence[int],
     trace["embed_pos"] = np.ascontiguousarray(np.asarray(params["wpe"][: len(ids)], dtype).T)
     x = trace["embed"] = trace["embed_tok"] + trace["embed_pos"]
     for i in range(config.n_layer):
-        x = block(x, i, weight, config, trace)
+        x = block(x, i, weight, config, trace, change)
     x = layer_norm(x, "ln_f", weight, config, trace)
     trace["logits"] = unembed(params[config.head], x)
     return trace
 
 
-def block(x: Array, i: int, weight: Callable[[str], Array], config: GPT2Config, trace: Trace) -> Array:
+def block(
+    x: Array, i: int, weight: Callable[[str], Array], config: GPT2Config, trace: Trace, change: Change = unchanged
+) -> Array:
     """x + attention(ln_1(x)), then x + mlp(ln_2(x)).  [n_embd, T] -> [n_embd, T]"""
     h = f"h{i}."
+    x = change(h + "resid_pre", x)
     a = layer_norm(x, h + "ln_1", weight, config, trace)
-    a = attention(a, h + "attn.", weight, config, trace)
+    a = attention(a, h + "attn.", weight, config, trace, change)
     x = trace[h + "resid_mid"] = x + a
     m = layer_norm(x, h + "ln_2", weight, config, trace)
     m = trace[h + "mlp.fc"] = linear(m, h + "mlp.c_fc", weight)
     m = trace[h + "mlp.act"] = ACTIVATION[config.activation_function](m)
-    m = trace[h + "mlp.out"] = linear(m, h + "mlp.c_proj", weight)
+    m = trace[h + "mlp.out"] = change(h + "mlp.out", linear(m, h + "mlp.c_proj", weight))
     trace[h + "resid_post"] = x + m
     return trace[h + "resid_post"]
 
@@ -102,7 +120,9 @@ def linear(x: Array, name: str, weight: Callable[[str], Array]) -> Array:
     return weight(name + ".w").T @ x + weight(name + ".b")[:, None]
 
 
-def attention(x: Array, name: str, weight: Callable[[str], Array], config: GPT2Config, trace: Trace) -> Array:
+def attention(
+    x: Array, name: str, weight: Callable[[str], Array], config: GPT2Config, trace: Trace, change: Change = unchanged
+) -> Array:
     """Each head: softmax(q . k / sqrt(head)) over the keys so far, then that mixture of values.  [n_embd, T] -> same"""
     qkv = trace[name + "qkv"] = linear(x, name + "c_attn", weight)
     n_tokens = x.shape[1]
@@ -115,7 +135,7 @@ def attention(x: Array, name: str, weight: Callable[[str], Array], config: GPT2C
         trace[f"{name}scores.{j}"] = np.where(later, np.nan, scores)
         trace[f"{name}probs.{j}"] = probs
         z[j * config.head_size : (j + 1) * config.head_size] = v[j] @ probs
-    trace[name + "z"] = z
+    z = trace[name + "z"] = change(name + "z", z)
     out = trace[name + "out"] = linear(z, name + "c_proj", weight)
     return out
 

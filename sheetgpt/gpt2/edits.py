@@ -1,0 +1,146 @@
+"""Changes to a run of the model, as plain data: parts switched off or turned up, the stream steered, parts taken from
+another run.
+
+- A switch multiplies what a head or an MLP adds to the stream: 1 leaves it as it is, 0 is an ablation. In the mode
+  `mean` it multiplies the difference from the average over the positions so far, so that 0 leaves this average (mean
+  ablation, causal). An MLP's output has its bias; a head's is its mixture of values, before c_proj.
+- Steering adds factor * (wte[plus] - wte[minus]) to the stream that enters a block, from a position on (Turner et al.
+  2023, "Activation addition", with the embeddings in the place of a run's activations).
+- A patch takes a part's output, or the stream that enters a block, at one position from another run (activation
+  patching; Meng et al. 2022, Wang et al. 2022). Positions are matched by index. A patch has the last word.
+
+`sheetgpt.gpt2.model.forward` calls `Changes.__call__` at each of these places.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.model import Array, Trace
+
+Part = int | str  # a head's number, "mlp", or (of patches only) "resid": the stream that enters the block
+
+ZERO, MEAN = "zero", "mean"
+
+
+@dataclass(frozen=True)
+class Steering:
+    """`factor` * (the embedding of `plus` - that of `minus`), added before `block` from position `start` on."""
+
+    block: int
+    plus: int
+    minus: int | None
+    factor: float
+    start: int = 0
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What `part` of `block` gave at `position` in the other run."""
+
+    block: int
+    part: Part
+    position: int
+
+
+@dataclass(frozen=True)
+class Edits:
+    """`switches`: (block, head or "mlp") -> factor; what isn't there is 1."""
+
+    switches: Mapping[tuple[int, Part], float] = field(default_factory=dict)
+    mode: str = ZERO
+    steering: tuple[Steering, ...] = ()
+    patches: tuple[Patch, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(any(factor != 1 for factor in self.switches.values()) or self.steering or self.patches)
+
+    def check(self, config: GPT2Config) -> None:
+        """Raises SheetGPTError for a block, part, token, position or factor that the model doesn't have."""
+        if self.mode not in (ZERO, MEAN):
+            raise SheetGPTError(f"A part that is off leaves {ZERO} or its {MEAN}, not {self.mode!r}.")
+        factors = [*self.switches.values(), *(s.factor for s in self.steering)]
+        if not all(math.isfinite(factor) for factor in factors):
+            raise SheetGPTError("A factor must be a finite number.")
+        places = [*self.switches, *((s.block, "resid") for s in self.steering)]
+        for block, part in [*places, *((p.block, p.part) for p in self.patches)]:
+            if not 0 <= block < config.n_layer:
+                raise SheetGPTError(f"There is no block {block}: the model's are 0 to {config.n_layer - 1}.")
+            if isinstance(part, int) and not 0 <= part < config.n_head:
+                raise SheetGPTError(
+                    f"There is no head {part} in block {block}: its heads are 0 to {config.n_head - 1}."
+                )
+        for token in (token for s in self.steering for token in (s.plus, s.minus)):
+            if token is not None and not 0 <= token < config.n_vocab:
+                raise SheetGPTError(f"There is no token {token}: the model's are 0 to {config.n_vocab - 1}.")
+        for position in (*(s.start for s in self.steering), *(p.position for p in self.patches)):
+            if not 0 <= position < config.n_positions:
+                raise SheetGPTError(f"There is no position {position}: the model's are 0 to {config.n_positions - 1}.")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The edits, with what they need to be applied. `other`: the trace of the run that patches take from."""
+
+    edits: Edits
+    config: GPT2Config
+    wte: Array
+    other: Trace | None = None
+
+    def __call__(self, name: str, value: Array) -> Array:
+        """The activation `name`, edited.  [features, T] -> same"""
+        i, what = re.fullmatch(r"h(\d+)\.(resid_pre|attn\.z|mlp\.out)", name).groups()  # type: ignore[union-attr]
+        block, value = int(i), value.copy()
+        if what == "resid_pre":
+            for steer in (s for s in self.edits.steering if s.block == block):
+                value[:, steer.start :] += self._direction(steer, value.dtype)[:, None]
+        rows = self._rows(what)
+        for part, band in rows.items():
+            factor = self.edits.switches.get((block, part), 1.0)
+            if factor != 1:
+                value[band] = self._switched(value[band], factor)
+        for patch in self.edits.patches:
+            if patch.block == block and patch.part in rows and patch.position < value.shape[1]:
+                value[rows[patch.part], patch.position] = self._theirs(block, what)[rows[patch.part], patch.position]
+        return value
+
+    def _rows(self, what: str) -> dict[Part, slice]:
+        """The parts in an activation, and the rows of each."""
+        if what == "attn.z":
+            size = self.config.head_size
+            return {j: slice(j * size, (j + 1) * size) for j in range(self.config.n_head)}
+        return {"resid" if what == "resid_pre" else "mlp": slice(None)}
+
+    def _switched(self, value: Array, factor: float) -> Array:
+        if self.edits.mode == ZERO:
+            return factor * value
+        mean = np.cumsum(value, axis=1) / np.arange(1, value.shape[1] + 1)
+        y: Array = mean + factor * (value - mean)
+        return y
+
+    def _direction(self, steer: Steering, dtype: np.dtype) -> Array:
+        plus = self.wte[steer.plus].astype(dtype)
+        minus = 0 if steer.minus is None else self.wte[steer.minus].astype(dtype)
+        y: Array = steer.factor * (plus - minus)
+        return y
+
+    def _theirs(self, block: int, what: str) -> Array:
+        if self.other is None:
+            raise SheetGPTError("A patch takes something from another run: there is none.")
+        if what != "resid_pre":
+            return self.other[f"h{block}.{what}"]
+        return self.other["embed" if block == 0 else f"h{block - 1}.resid_post"]
+
+
+def check_lengths(patches: Sequence[Patch], n_tokens: int, n_other: int) -> None:
+    """Raises SheetGPTError for a patch at a position that one of the two runs doesn't have."""
+    for patch in patches:
+        if patch.position >= min(n_tokens, n_other):
+            raise SheetGPTError(
+                f"A patch takes position {patch.position}, and the two texts have {n_tokens} and {n_other} tokens."
+            )
