@@ -499,3 +499,20 @@ def test_a_prompt_that_is_no_text_is_refused_by_name(
     with pytest.raises(SheetGPTError, match=r"The input prompt holds U\+D[8C].., half of a character"):
         libreoffice.recalculate(reader_workbook, {"prompt": prompt}, ["token_ids"])
     assert not (tmp_path / "w.xlsx").exists()
+
+
+def test_a_folder_is_locked_until_all_of_it_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else another process could lock it between the look and the clearing, and lose what it then writes there."""
+    fcntl = pytest.importorskip("fcntl")
+    folder = tmp_path / f"{unfinished.PREFIX}dead"
+    folder.mkdir()
+    tried = []
+
+    def rmtree(path: Path, ignore_errors: bool) -> None:
+        with (path / unfinished.LOCK).open("rb") as lock, pytest.raises(OSError, match="unavailable"):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        tried.append(path)
+
+    monkeypatch.setattr("sheetgpt.ooxml.unfinished.shutil.rmtree", rmtree)
+    unfinished.clear(tmp_path)
+    assert tried == [folder]

@@ -84,8 +84,7 @@ def clear(parent: Path) -> None:
     with contextlib.suppress(OSError):
         for folder in parent.glob(f"{PREFIX}*"):
             with contextlib.suppress(OSError):
-                if _is_dead(folder):
-                    shutil.rmtree(folder, ignore_errors=True)
+                _clear_if_dead(folder)
 
 
 def _new(parent: Path) -> tuple[Path, int]:
@@ -103,14 +102,19 @@ def _new(parent: Path) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _is_dead(folder: Path) -> bool:
-    """Whether nobody holds the lock. Raises OSError where somebody does, or where there are no locks."""
+def _clear_if_dead(folder: Path) -> None:
+    """Raises OSError where somebody holds the lock, or where there are no locks.
+
+    The lock is held until all is gone: whoever has just made the folder and is about to lock it waits, and then finds
+    that it is gone (`_new`).
+    """
     if sys.platform == "win32":
         (folder / LOCK).unlink(missing_ok=True)  # refused while it is open
-        return True
+        shutil.rmtree(folder, ignore_errors=True)
+        return
     lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
-    return True
