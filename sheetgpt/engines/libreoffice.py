@@ -21,6 +21,7 @@ from sheetgpt.engines.office import resident as resident
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import foreign, unfinished
 from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.unzip import READ_ERRORS
 
 LARGEST = 1 << 31  # bytes of a file: 7.4 opens one of 2.10 GB, and calls one of 2.20 GB damaged
 TOO_LARGE = (
@@ -143,7 +144,7 @@ def _opened(workbook: Path, copy: Path) -> Path:
             return workbook
         copy.symlink_to(workbook)  # bytes that are no UTF-8 make no address that LibreOffice understands
         return copy
-    except foreign.UNREADABLE as error:
+    except READ_ERRORS as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise SheetGPTError(unfinished.no_room(error)) from error
         raise SheetGPTError(

@@ -9,7 +9,6 @@ import html
 import posixpath
 import re
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from sheetgpt.ooxml import archive
+from sheetgpt.ooxml.unzip import READ_ERRORS
 
 CHUNK = 1 << 20
 LISTED = 20
 MOST = 1 << 24  # bytes of a part that is read whole
-UNREADABLE = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)
 _NAMESPACE = "http://schemas.openxmlformats.org/package/2006/relationships"
 
 # how a relationship's type ends, in small letters -> what it leads to; anything else is harmless inside the package
@@ -86,7 +85,7 @@ def foreign(workbook: Path) -> list[Foreign]:
     try:
         with zipfile.ZipFile(workbook) as package:
             return list(dict.fromkeys([*_of_parts(package), *_of_formulas(package)]))
-    except UNREADABLE:
+    except READ_ERRORS:
         return []
 
 
