@@ -7,12 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from sheetgpt.engines import office
+
 MEMORY, SECONDS = 1 << 30, 30
 
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """At most a gigabyte more than this process has, and half a minute."""
+    """At most a gigabyte more than this process has, and half a minute.
+
+    A LibreOffice started in here is bounded, too, as every child process is, so it is not kept for the tests after it.
+    """
 
     def late(_signal: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"after {SECONDS} seconds")
@@ -22,9 +27,11 @@ def bounded() -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, late)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
     signal.alarm(SECONDS)
+    keeper, office._keeper = office._keeper, None
     try:
         yield
     finally:
         signal.alarm(0)
+        office._keeper = keeper
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
         signal.signal(signal.SIGALRM, before)
