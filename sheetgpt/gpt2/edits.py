@@ -7,7 +7,8 @@ another run.
 - Steering adds factor * (wte[plus] - wte[minus]) to the stream that enters a block, from a position on (Turner et al.
   2023, "Activation addition", with the embeddings in the place of a run's activations).
 - A patch takes a part's output, or the stream that enters a block, at one position from another run (activation
-  patching; Meng et al. 2022, Wang et al. 2022). Positions are matched by index. A patch has the last word.
+  patching; Meng et al. 2022, Wang et al. 2022). Positions are matched by index; a patch at a position that one of the
+  two runs doesn't have does nothing. A patch has the last word.
 
 `sheetgpt.gpt2.model.forward` calls `Changes.__call__` at each of these places.
 """
@@ -85,17 +86,26 @@ class Edits:
 
 @dataclass(frozen=True)
 class Changes:
-    """The edits, with what they need to be applied. `other`: the trace of the run that patches take from."""
+    """The edits, with what they need to be applied. `other`: the trace of the run that patches take from.
+
+    `raw` and `made` hold, after a run, each activation that may be edited as it came and as it left, by its name.
+    """
 
     edits: Edits
     config: GPT2Config
     wte: Array
     other: Trace | None = None
+    raw: Trace = field(default_factory=dict, compare=False, repr=False)
+    made: Trace = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, name: str, value: Array) -> Array:
         """The activation `name`, edited.  [features, T] -> same"""
         i, what = re.fullmatch(r"h(\d+)\.(resid_pre|attn\.z|mlp\.out)", name).groups()  # type: ignore[union-attr]
-        block, value = int(i), value.copy()
+        self.raw[name] = value
+        self.made[name] = self._edited(int(i), what, value.copy())
+        return self.made[name]
+
+    def _edited(self, block: int, what: str, value: Array) -> Array:
         if what == "resid_pre":
             for steer in (s for s in self.edits.steering if s.block == block):
                 value[:, steer.start :] += self._direction(steer, value.dtype)[:, None]
@@ -105,8 +115,10 @@ class Changes:
             if factor != 1:
                 value[band] = self._switched(value[band], factor)
         for patch in self.edits.patches:
-            if patch.block == block and patch.part in rows and patch.position < value.shape[1]:
-                value[rows[patch.part], patch.position] = self._theirs(block, what)[rows[patch.part], patch.position]
+            if patch.block == block and patch.part in rows:
+                theirs, t = self._theirs(block, what), patch.position
+                if t < min(value.shape[1], theirs.shape[1]):
+                    value[rows[patch.part], t] = theirs[rows[patch.part], t]
         return value
 
     def _rows(self, what: str) -> dict[Part, slice]:
