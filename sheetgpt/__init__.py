@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from sheetgpt.errors import SheetGPTError
     from sheetgpt.excel_rules import check
     from sheetgpt.gpt2.checkpoint import Checkpoint, load
+    from sheetgpt.gpt2.edit_words import parse_edits
+    from sheetgpt.gpt2.edits import Edits, Patch, Steering
     from sheetgpt.gpt2.generate import generate, stream
     from sheetgpt.inspection.attention import attention, heads
     from sheetgpt.inspection.contributions import contributions
     from sheetgpt.inspection.embedding import analogy, neighbours
     from sheetgpt.inspection.lens import lens
     from sheetgpt.inspection.neuron import active_neurons, neuron, neuron_tokens
+    from sheetgpt.inspection.patching import patch_sweep
+    from sheetgpt.inspection.sweep import sweep
     from sheetgpt.verification.verify import verify
     from sheetgpt.workbook.build import build
     from sheetgpt.workbook.reopen import read
@@ -26,8 +30,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Checkpoint",
+    "Edits",
+    "Patch",
     "Prediction",
     "SheetGPTError",
+    "Steering",
     "active_neurons",
     "analogy",
     "attention",
@@ -42,9 +49,12 @@ __all__ = [
     "neighbours",
     "neuron",
     "neuron_tokens",
+    "parse_edits",
+    "patch_sweep",
     "read",
     "run",
     "stream",
+    "sweep",
     "verify",
 ]
 # Each comes in when it is asked for: what they need takes a second to import, and the command has to be able to stop
@@ -53,12 +63,16 @@ _PLACES = {
     "errors": ("SheetGPTError",),
     "excel_rules": ("check",),
     "gpt2.checkpoint": ("Checkpoint", "load"),
+    "gpt2.edit_words": ("parse_edits",),
+    "gpt2.edits": ("Edits", "Patch", "Steering"),
     "gpt2.generate": ("generate", "stream"),
     "inspection.attention": ("attention", "heads"),
     "inspection.contributions": ("contributions",),
     "inspection.embedding": ("analogy", "neighbours"),
     "inspection.lens": ("lens",),
     "inspection.neuron": ("active_neurons", "neuron", "neuron_tokens"),
+    "inspection.patching": ("patch_sweep",),
+    "inspection.sweep": ("sweep",),
     "verification.verify": ("verify",),
     "workbook.build": ("build",),
     "workbook.reopen": ("read",),

@@ -1,5 +1,6 @@
 """Edits as words: what each word means, that edits come back as they were, and what is said of words that are none."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,11 +15,11 @@ from sheetgpt.gpt2.edit_words import EditWords, edits_of, parse_edits, words_of
 from sheetgpt.gpt2.edits import MEAN, ZERO, Edits, Patch, Steering
 from sheetgpt.text.tokenizer import Tokenizer
 
-EVERYTHING = {(1, 0): 0.0, (1, 1): 0.0, (1, "mlp"): 0.0}
+EVERYTHING: dict[tuple[int, int | str], float] = {(1, 0): 0.0, (1, 1): 0.0, (1, "mlp"): 0.0}
 
 
 @pytest.fixture(scope="module")
-def wordy(make_checkpoint: Any) -> Checkpoint:
+def wordy(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
     """`micro` with a tokenizer of 512 tokens."""
     config = GPT2Config(n_vocab=514, n_positions=16, n_embd=16, n_layer=2, n_head=2, n_inner=24)
     return make_checkpoint(config, "wordy", files=fairytale_words(512))
@@ -85,7 +86,9 @@ STEERING = st.builds(
     FACTORS,
     st.integers(0, 15),
 )
-RANGES = st.tuples(st.integers(0, 1), st.sampled_from([0, 1, "mlp", "resid"]), st.integers(0, 15), st.integers(0, 15))
+RANGES: st.SearchStrategy[Any] = st.tuples(
+    st.integers(0, 1), st.sampled_from([0, 1, "mlp", "resid"]), st.integers(0, 15), st.integers(0, 15)
+)
 EDITS = st.builds(
     Edits,
     st.dictionaries(PARTS, FACTORS),

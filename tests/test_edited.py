@@ -1,8 +1,11 @@
 """Continuations under edits: against `continue_ids` where nothing is edited, against whole runs where something is."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import sheetgpt
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.continuation import continue_ids
@@ -97,3 +100,40 @@ def test_the_changes_say_what_came_and_what_left(micro: Checkpoint) -> None:
 def test_bad_edits_are_refused_before_anything_is_computed(micro: Checkpoint, edits: Edits, sentence: str) -> None:
     with pytest.raises(SheetGPTError, match=sentence):
         edited_choices({}, micro.config, IDS, Sampling(), 1, (), edits)
+
+
+def test_generate_takes_edits(micro: Checkpoint) -> None:
+    settings: Any = {"ids": IDS, "new_tokens": 6, "temperature": 0.8, "seed": 7}
+    plain = sheetgpt.generate(micro, **settings)
+    assert sheetgpt.generate(micro, **settings, edits=Edits(), patch_from=OTHER) == plain
+    edits = sheetgpt.parse_edits(micro, off="0.1", patch="1.resid@1-3")
+    edited = sheetgpt.generate(micro, **settings, edits=edits, patch_from=OTHER)
+    params = {name: np.asarray(tensor, np.float64) for name, tensor in micro.params.items()}
+    other = forward(params, micro.config, OTHER)
+    sampling = Sampling(0.8, 40, 1.0, 7)
+    assert edited.steps == (*edited_choices(params, micro.config, IDS, sampling, 6, (), edits, other),)
+    assert edited.ids != plain.ids
+    streamed = [choice for _, _, choice in sheetgpt.stream(micro, **settings, edits=edits, patch_from=OTHER)]
+    assert tuple(streamed) == edited.steps
+    assert sheetgpt.generate(micro, **settings, edits=edits, patch_from=OTHER, dtype=np.float32).steps
+
+
+def test_the_other_text_is_cut_as_the_prompt_is(micro: Checkpoint) -> None:
+    """Of six columns two are for new tokens: of both texts the last four tokens are read."""
+    settings: Any = {"new_tokens": 2, "context": 6, "temperature": 0, "edits": Edits(patches=(Patch(0, "resid", 3),))}
+    long = sheetgpt.generate(micro, ids=[1, *IDS], patch_from=[2, 7, 9, 1, 60], **settings)
+    assert long.steps == sheetgpt.generate(micro, ids=IDS, patch_from=[7, 9, 1, 60], **settings).steps
+
+
+@pytest.mark.parametrize(
+    ("edits", "patch_from", "sentence"),
+    [
+        (Edits(patches=(Patch(0, 0, 1),)), None, "give its prompt as patch_from"),
+        (Edits(patches=(Patch(0, 0, 3), Patch(0, 0, 9))), OTHER, "position 3, and the two texts have 5 and 3 tokens"),
+        (Edits(patches=(Patch(0, 0, 0),)), [64], "Token id 64"),
+        (Edits({(0, 2): 0.0}), None, "no head 2"),
+    ],
+)
+def test_generate_refuses_edits_that_cannot_be(micro: Checkpoint, edits: Edits, patch_from: Any, sentence: str) -> None:
+    with pytest.raises(SheetGPTError, match=sentence):
+        sheetgpt.generate(micro, ids=IDS, new_tokens=2, edits=edits, patch_from=patch_from)

@@ -1,10 +1,11 @@
 """Edits as words, for the command line and Python: `--off 2.3 --steer 1:king-queen*4 --patch 2.mlp@3`.
 
-- off: `BLOCK.HEAD`, `BLOCK.mlp`, or `BLOCK` for all heads and the MLP of a block; `2.3*0.5` halves instead. Of two words
-  for one part the later counts: `2,2.3*1` leaves of block 2 only head 3. `mean`: what is off leaves its average.
+- off: `BLOCK.HEAD`, `BLOCK.mlp`, or `BLOCK` for all heads and the MLP of a block; `2.3*0.5` halves instead. Of two
+  words for one part the later counts: `2,2.3*1` leaves of block 2 only head 3. `mean`: what is off leaves its average.
 - steer: `BLOCK:PLUS*FACTOR` or `BLOCK:PLUS-MINUS*FACTOR`, and `@POSITION` where it begins later than at 0. A token is a
   word (`sheetgpt.text.one_token`) or an id, `#123`.
-- patch: `BLOCK.PART@POSITION`, with a head, `mlp` or `resid` as PART; `@2-5` is a range, `@all` all the model's positions.
+- patch: `BLOCK.PART@POSITION`, with a head, `mlp` or `resid` as PART; `@2-5` is a range, `@all` every position of the
+  model.
 
 Words of off and patch may stand in one text, separated by commas; a comma can be part of a token, so steering has a
 text each.

@@ -13,6 +13,9 @@ import numpy as np
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
 from sheetgpt.gpt2.continuation import continue_ids, window
+from sheetgpt.gpt2.edited import edited_choices
+from sheetgpt.gpt2.edits import Edits, check_lengths
+from sheetgpt.gpt2.model import Array, Trace, forward
 from sheetgpt.gpt2.sampling import Choice, Sampling
 from sheetgpt.text.hugging_face import END_OF_TEXT
 from sheetgpt.text.tokenizer import Tokenizer
@@ -45,6 +48,8 @@ def generate(
     seed: int = 0,
     context: int | None = None,
     dtype: type = np.float64,
+    edits: Edits | None = None,
+    patch_from: str | Sequence[int] | None = None,
 ) -> Generation:
     """The prompt's continuation of up to `new_tokens` tokens, the same for the same seed.
 
@@ -56,12 +61,17 @@ def generate(
 
     `dtype=numpy.float32` reads the weights where they lie; float64 first makes a copy of them, 8 bytes a parameter
     (1.0 GB for GPT-2 small). Raises SheetGPTError for bad input.
+
+    `edits` switch parts off, steer, or patch (`sheetgpt.parse_edits` makes them of words); patches take from a run of
+    `patch_from`, a text or ids, which is wrapped like `chat` where that is given. Positions count the tokens that are
+    kept.
     """
     checkpoint = model if isinstance(model, Checkpoint) else load(model, needs_text=ids is None)
     sampling = Sampling(temperature, top_k, top_p, seed)
     given = prompt_ids(checkpoint, prompt, ids, chat)
     kept = window(given, checkpoint.config, new_tokens, context)
-    steps = tuple(_choices(checkpoint, kept, sampling, new_tokens, dtype))
+    other = _other(checkpoint, edits, patch_from, chat is not None, len(kept), new_tokens, context)
+    steps = tuple(_choices(checkpoint, kept, sampling, new_tokens, dtype, edits, other))
     chosen = [step.id for step in steps]
     ended = checkpoint.chat is not None and chosen[-1:] and chosen[-1] in checkpoint.stop_ids
     shown = chosen[:-1] if ended else chosen  # an answer is what stands before <|im_end|>
@@ -89,6 +99,8 @@ def stream(
     seed: int = 0,
     context: int | None = None,
     dtype: type = np.float64,
+    edits: Edits | None = None,
+    patch_from: str | Sequence[int] | None = None,
 ) -> Iterator[tuple[int, str, Choice]]:
     """`generate`, token by token: (id, text, choice) as soon as it is chosen.
 
@@ -97,7 +109,8 @@ def stream(
     checkpoint = model if isinstance(model, Checkpoint) else load(model, needs_text=ids is None)
     sampling = Sampling(temperature, top_k, top_p, seed)
     kept = window(prompt_ids(checkpoint, prompt, ids, chat), checkpoint.config, new_tokens, context)
-    choices = _choices(checkpoint, kept, sampling, new_tokens, dtype)
+    other = _other(checkpoint, edits, patch_from, chat is not None, len(kept), new_tokens, context)
+    choices = _choices(checkpoint, kept, sampling, new_tokens, dtype, edits, other)
     return with_text(checkpoint.tokenizer, choices, new_tokens, checkpoint.stop_ids, checkpoint.chat is not None)
 
 
@@ -148,10 +161,49 @@ def with_text(
         yield choice.id, decoder.decode(data, final=n == new_tokens or ends), choice
 
 
+def _other(
+    checkpoint: Checkpoint,
+    edits: Edits | None,
+    patch_from: str | Sequence[int] | None,
+    chat: bool,
+    n_kept: int,
+    new_tokens: int,
+    context: int | None,
+) -> list[int]:
+    """The ids of the run that patches take from, cut as the prompt is; none where there are no patches.
+
+    Raises SheetGPTError where all of a part's patches are at positions that one of the two runs never has.
+    """
+    if edits is None or not edits.patches:
+        return []
+    if patch_from is None:
+        raise SheetGPTError("A patch takes something from another run: give its prompt as patch_from.")
+    if isinstance(patch_from, str):
+        found = prompt_ids(checkpoint, None, None, patch_from) if chat else prompt_ids(checkpoint, patch_from, None)
+    else:
+        found = list(patch_from)
+    kept = window(found, checkpoint.config, new_tokens, context)
+    first = {(p.block, p.part): p for p in sorted(edits.patches, key=lambda p: -p.position)}
+    check_lengths([*first.values()], n_kept + max(new_tokens - 1, 0), len(kept))
+    return kept
+
+
 def _choices(
-    checkpoint: Checkpoint, ids: Sequence[int], sampling: Sampling, new_tokens: int, dtype: type
+    checkpoint: Checkpoint,
+    ids: Sequence[int],
+    sampling: Sampling,
+    new_tokens: int,
+    dtype: type,
+    edits: Edits | None,
+    other: Sequence[int],
 ) -> Iterator[Choice]:
     if dtype not in (np.float32, np.float64):
         raise SheetGPTError(f"The evaluator computes in numpy.float32 or numpy.float64, not in {dtype!r}.")
-    params = {name: np.asarray(tensor, dtype) for name, tensor in checkpoint.params.items()}
-    return continue_ids(params, checkpoint.config, ids, sampling, new_tokens, checkpoint.stop_ids)
+    config, stop_ids = checkpoint.config, checkpoint.stop_ids
+    if edits is not None:
+        edits.check(config)
+    params: dict[str, Array] = {name: np.asarray(tensor, dtype) for name, tensor in checkpoint.params.items()}
+    if edits is None:
+        return continue_ids(params, config, ids, sampling, new_tokens, stop_ids)
+    theirs: Trace | None = forward(params, config, other, dtype) if other else None
+    return edited_choices(params, config, ids, sampling, new_tokens, stop_ids, edits, theirs)
