@@ -19,7 +19,9 @@ from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.gpt2.checkpoint import DEFAULT, bundled
 from sheetgpt.look import app as look
-from sheetgpt.ooxml import target, unfinished
+from sheetgpt.look.printing import write
+from sheetgpt.look.sweep import sweep
+from sheetgpt.ooxml import target
 from sheetgpt.ooxml.book import Progress, Written
 from sheetgpt.options import Chat, Ids, MovedModel, NewTokens, Prompt, WorkbookFile, ids_of
 from sheetgpt.progress import bar, spinner
@@ -237,7 +239,7 @@ def verify(
         )
     try:
         if json_file is not None:
-            _write(json_file, report.to_json())
+            write(json_file, report.to_json())
     finally:  # a disk that has filled up meanwhile doesn't take the verdict along
         _print_report(report, everything, quiet)
     raise typer.Exit(0 if report.passed else 1)
@@ -382,12 +384,7 @@ def check(
     raise typer.Exit(1 if problems else 0)
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        with unfinished.whole(path) as whole:
-            whole.write_text(text + "\n", "utf-8")
-    except OSError as error:
-        raise SheetGPTError(f"{path} can't be written: {error.strerror}.") from error
+app.command()(sweep)
 
 
 def main() -> None:

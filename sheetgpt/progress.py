@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from sheetgpt.ooxml.book import Written
 
@@ -22,6 +30,20 @@ def bar(console: Console, quiet: bool = False) -> Iterator[Callable[[Written], N
             so_far = f"{written.n_bytes / 1e6:,.1f} MB"
             name, done, total = written.sheet, written.cells, written.all_cells
             progress.update(task, description=name, completed=done, total=total, size=so_far)
+
+        yield advance
+
+
+@contextmanager
+def counter(console: Console, quiet: bool, words: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over runs: how many of how many, the time left."""
+    columns = (TextColumn(words, markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    silent = quiet or not console.is_terminal
+    with Progress(*columns, console=console, disable=silent, transient=True) as progress:
+        task = progress.add_task(words, total=None)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
 
         yield advance
 

@@ -67,7 +67,7 @@ def test_every_patch_is_measured(micro: Checkpoint) -> None:
     assert np.isclose(found.way, way, rtol=1e-9)
     for name, effects in found.effects.items():
         for effect in effects:
-            parts: list[Any] = {"attention": [0, 1], "heads": [effect.part], "1": [1]}.get(name, [name])
+            parts: Any = {"attention": [0, 1], "heads": [effect.part], "1": [1]}.get(name, [name])
             at = range(4) if effect.position is None else [effect.position]
             edits = Edits(patches=tuple(Patch(effect.block, part, t) for part in parts for t in at))
             assert_is(effect, by_hand(plain, logits_of(micro, edits)[:, -1], found.token, 3))

@@ -1,18 +1,26 @@
-"""A heat map in the terminal: colours where there are some, shades of grey in plain text."""
+"""A heat map in the terminal: colours where there are some, shades of grey in plain text. And a result in a file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import pandas as pd
 from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from sheetgpt.errors import visible
+from sheetgpt.errors import SheetGPTError, visible
+from sheetgpt.ooxml import unfinished
 
-NAME, CELL = 14, 4  # columns of text: a row's name, a cell with the blank before it
+NAME, CELL, SIGNED = (
+    14,
+    4,
+    6,
+)  # columns of text: a row's name, a cell with the blank before it, one with room for a sign
 LEAST = 0.005  # below it there is nothing to see
 SHADES = " ░▒▓█"
 WHITE, ORANGE, DEEP = (255, 255, 255), (249, 183, 107), (197, 90, 17)  # as on the sheets: at 0, 0.5 and 1
+SKY, BLUE = (142, 184, 229), (47, 117, 181)  # at -0.5 and -1
+MOST = 999  # percent, above and below 0, that a cell has room for
 
 
 def heat_map(out: Console, shares: pd.DataFrame) -> None:
@@ -20,13 +28,26 @@ def heat_map(out: Console, shares: pd.DataFrame) -> None:
 
     What doesn't fit beside one another is printed below one another.
     """
-    room = max(1, (out.width - NAME - CELL) // CELL)
+    _map(out, shares, CELL, _cell)
+
+
+def signed_map(out: Console, values: pd.DataFrame, percent: bool) -> None:
+    """The same of numbers that may be below 0 or above 1: shares in percent, or else changes as they are.
+
+    Changes are coloured by the largest of them.
+    """
+    most = 1.0 if percent else float(values.abs().to_numpy().max(initial=0)) or 1.0
+    _map(out, values, SIGNED, lambda out, value: _signed_cell(out, value / most, _signed(value, percent)))
+
+
+def _map(out: Console, shares: pd.DataFrame, width: int, cell: Callable[[Console, float], Text]) -> None:
+    room = max(1, (out.width - NAME - CELL) // width)
     for first in range(0, shares.shape[1], room):
         band = shares.iloc[:, first : first + room]
-        _line(out, "", "", [f"{t:>{CELL}}" for t in range(first, first + band.shape[1])])
-        _line(out, "", "", [" " + _fitted(str(name), CELL - 1) for name in band.columns])
+        _line(out, "", "", [f"{t:>{width}}" for t in range(first, first + band.shape[1])])
+        _line(out, "", "", [" " + _fitted(str(name), width - 1) for name in band.columns])
         for k, (name, row) in enumerate(band.iterrows()):
-            _line(out, str(k), str(name), [_cell(out, share) for share in row])
+            _line(out, str(k), str(name), [cell(out, share) for share in row])
 
 
 def _line(out: Console, number: str, name: str, cells: Sequence[str | Text]) -> None:
@@ -52,9 +73,28 @@ def _cell(out: Console, share: float) -> Text:
     return Text.assemble(" ", (number.rjust(CELL - 1), f"black on rgb({colour(share)})"))
 
 
+def _signed(value: float, percent: bool) -> str:
+    if not percent:
+        return f"{value:+.2f}" if abs(value) < 100 else f"{value:+.0e}".replace("e+0", "e")
+    number = round(100 * value)
+    return f">{MOST}" if number > MOST else f"<-{MOST}" if number < -MOST else str(number)
+
+
+def _signed_cell(out: Console, share: float, number: str) -> Text:
+    """A blank, and the number on its colour, warm above 0 and cold below, or behind the shade of its size."""
+    if abs(share) < LEAST:
+        return Text("·".rjust(SIGNED))
+    size = min(1.0, abs(share))
+    if out.color_system in (None, "standard"):
+        shade = SHADES[min(4, int(size * 4 + 0.999))]
+        return Text(" " + (shade + number.rjust(SIGNED - 2) if len(number) < SIGNED - 1 else number))
+    return Text.assemble(" ", (number.rjust(SIGNED - 1), f"black on rgb({colour(size if share > 0 else -size)})"))
+
+
 def colour(share: float) -> str:
-    """Red, green and blue, as the colour scale of the sheets mixes them."""
-    low, high, part = (WHITE, ORANGE, 2 * share) if share < 0.5 else (ORANGE, DEEP, 2 * share - 1)
+    """Red, green and blue, as the colour scale of the sheets mixes them; below 0 from white to blue."""
+    middle, end, size = (SKY, BLUE, -share) if share < 0 else (ORANGE, DEEP, share)
+    low, high, part = (WHITE, middle, 2 * size) if size < 0.5 else (middle, end, 2 * size - 1)
     return ",".join(f"{a + part * (b - a):.0f}" for a, b in zip(low, high, strict=True))
 
 
@@ -62,3 +102,12 @@ def sentences(out: Console, lines: Iterable[str]) -> None:
     """As they are: a token may look like markup."""
     for line in lines:
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def write(path: Path, text: str) -> None:
+    """A whole file or none."""
+    try:
+        with unfinished.whole(path) as whole:
+            whole.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise SheetGPTError(f"{path} can't be written: {error.strerror}.") from error
