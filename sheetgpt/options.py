@@ -20,6 +20,33 @@ NewTokens = Annotated[
 MovedModel = Annotated[
     str | None, typer.Option("--model", help="The checkpoint, if it has moved since the build.", show_default=False)
 ]
+Off = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--off",
+        help="Switch off block.head (2.3), block.mlp (2.mlp) or a block (2); 2.3*0.5 halves it. Several with commas.",
+        show_default=False,
+    ),
+]
+Mean = Annotated[bool, typer.Option("--mean", help="A part that is off leaves its average so far, not nothing.")]
+Steer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--steer",
+        help="Add factor times a token's embedding, or the difference of two, to the stream that enters a block: "
+        "1:king-queen*4, or from position 2 on 1:king*4@2. May be repeated.",
+        show_default=False,
+    ),
+]
+PatchWords = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--patch",
+        help="Take block.part@position from the other text's run: 2.3@4 for a head, 2.mlp@2-5, 2.resid@all. Several "
+        "with commas.",
+        show_default=False,
+    ),
+]
 
 
 def ids_of(text: str | None) -> list[int] | None:

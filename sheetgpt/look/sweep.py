@@ -158,7 +158,8 @@ def _print_table(out: Screen, found: switched.Sweep, top: int) -> None:
     out.print(table)
     rest = len(found.effects) - top
     if rest > 0:
-        sentences(out, [f"{rest} more change it less (--top {len(found.effects)} shows all)."])
+        change = "changes" if rest == 1 else "change"
+        sentences(out, [f"{rest} more {change} it less (--top {len(found.effects)} shows all)."])
 
 
 def _print_maps(out: Screen, found: patching.PatchSweep) -> None:
