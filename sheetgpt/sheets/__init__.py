@@ -20,9 +20,11 @@ from sheetgpt.sheets import (
     contributions,
     decoding,
     embed,
+    edits,
     embedding,
     guide,
     home,
+    lab,
     lens,
     neuron,
     neuron_layout,
@@ -33,11 +35,14 @@ from sheetgpt.sheets import (
     vocabulary,
     weights,
 )
+from sheetgpt.sheets.lab_home import on_home
+from sheetgpt.sheets.lab_layout import LabLayout
+from sheetgpt.sheets.lanes import COPIED, beside, copied
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import OptionalSheet, Value
 from sheetgpt.sheets.palette import PLAIN, Palette
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.state import State
+from sheetgpt.sheets.state import LaneB, State
 
 Maker = Callable[[State, Palette], Iterable[Sheet]]
 
@@ -106,4 +111,28 @@ def optional_formulas(layout: Layout) -> int:
 def sheets(state: State, palette: Palette = PLAIN) -> list[Sheet]:
     """Every sheet; Home is the first and lists the others."""
     others = [sheet for make in REGISTRY for sheet in make(state, palette)]
-    return [home.sheet(state.layout, palette, state.text, state.prompt, state.now, others), *others]
+    if state.lab is None:
+        return [home.sheet(state.layout, palette, state.text, state.prompt, state.now, others), *others]
+    return with_lane_b(state, state.lab, palette, others)
+
+
+def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]) -> list[Sheet]:
+    """The sheets of both lanes: each text's own beside the other's, and Lab and Edits, which turn lane B's screws."""
+    move, b = LabLayout(state.layout).move, lane.other
+    mine = {
+        sheet.title: sheet for make in REGISTRY if not isinstance(make, OptionalSheet) for sheet in make(b, palette)
+    }
+    found = [lab.sheet(state, palette)]
+    for sheet in others:
+        if move.moves(sheet.title):
+            found.append(beside(sheet, mine[sheet.title], move))
+        else:
+            found.append(sheet)
+        if sheet.title in COPIED:
+            found.append(copied(mine[sheet.title], move))
+        if sheet.title == state.layout.block_sheet(state.layout.config.n_layer - 1):
+            found.append(edits.sheet(state, palette))
+    own = home.sheet(state.layout, palette, state.text, state.prompt, state.now, found)
+    theirs = home.sheet(b.layout, palette, b.text, b.prompt, b.now, found)
+    last = state.layout.home["top_ids"].last_row + 1
+    return [beside(own, theirs, move, lambda row, cells: on_home(state, palette, row, cells), last), *found]

@@ -36,6 +36,7 @@ _MEANING = {
     "merge_rounds": "merge rounds the Tokenizer sheet has columns for",
     "end_of_text": "the token that ends a text: nothing more is written after it; -1: there is none",
     "optional_sheets": "the sheets in this workbook that it could do without: sheetgpt build --sheets, --without",
+    "lanes": "texts side by side: the second one is changed on the sheet Lab",
     "chat_before": "what the model's chat template puts before what the user says",
     "chat_after": "and after it; then the model answers",
     "weights": "exact; int8: whole numbers, one scale per neuron; or rounded to this many significant digits",

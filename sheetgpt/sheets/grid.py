@@ -27,6 +27,7 @@ HOME, GUIDE, MODEL, EMBED, OUTPUT, SOFTMAX, SAMPLE, VOCABULARY, WTE, WPE = (
     "wpe",
 )
 LM_HEAD = "lm_head"
+LAB, EDITS = "Lab", "Edits"  # only where there are two lanes
 
 
 @dataclass

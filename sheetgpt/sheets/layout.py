@@ -54,6 +54,7 @@ class Layout:
     `weights` says how the weights stand in their cells: "exact", "int8" or "4 digits" (`sheetgpt.gpt2.quantize`).
     With a `chat` Home has a cell for what the user says, and the prompt in full is a formula.
     `optional` names the sheets that are in and needn't be (`sheets.optional`), in the order of the registry.
+    With two `lanes` there is a second text beside the first (`sheets.lanes`); what this map shows is the first's.
     """
 
     config: GPT2Config
@@ -64,6 +65,7 @@ class Layout:
     weights: str = EXACT
     optional: tuple[str, ...] = ()
     chat: Chat | None = None
+    lanes: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.context <= self.config.n_positions:
@@ -74,6 +76,8 @@ class Layout:
             raise SheetGPTError(f"Weights are {', '.join(WEIGHTS)}, not {self.weights!r}.")
         if self.chat is not None and not self.reads_text:
             raise SheetGPTError("A workbook without a tokenizer can't have a cell for what the user says.")
+        if self.lanes not in (1, 2):
+            raise SheetGPTError(f"--lanes {self.lanes}: a workbook has 1 lane, or 2 and the sheet Lab.")
 
     @property
     def scaled(self) -> bool:
@@ -314,6 +318,7 @@ class Layout:
         fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
         names = ("model", "fingerprint", *fields, "activation_function", "tied")
         sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text", "optional_sheets")
+        sizes += () if self.lanes == 1 else ("lanes",)
         rounding = () if self.weights == EXACT else ROUNDING
         found, n = [], 4
         for name in (*names, *sizes, *rounding, *(() if self.chat is None else CHAT)):

@@ -12,8 +12,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
-
-Value = float | str  # of a yellow cell; an empty one is ""
+from sheetgpt.sheets.tensor import Value as Value
 
 
 def none_to_choose(layout: Layout) -> Mapping[str, Value]:

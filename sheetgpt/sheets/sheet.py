@@ -16,9 +16,9 @@ from sheetgpt.ooxml.rows import Cells, Row
 Names = Mapping[str, Sequence[Area]]  # of a defined name, or a tensor with dots, the areas that it refers to
 
 
-def positions_name(title: str) -> str:
+def positions_name(title: str, lane: str = "") -> str:
     """The defined name that tells which cells of a sheet have a position a column: `positions_Block_0`."""
-    return "positions_" + re.sub(r"\W", "_", title)
+    return f"positions_{lane}" + re.sub(r"\W", "_", title)
 
 
 def undressed(frame: Worksheet) -> None:
@@ -40,6 +40,9 @@ class Sheet:
     last_column: int
     names: Names = field(default_factory=dict)
     positions: Area | None = None  # the columns that are positions: no formula here may look to the right of its own
+    second: Area | None = (
+        None  # the second lane's columns; no formula may read the other lane's, but its own position's
+    )
     sections: Sequence[tuple[str, int]] = ()  # a short name and its row, for the links on Home
     links: Sequence[tuple[str, str]] = ()  # cell, place in the workbook
     on_home: tuple[str, Callable[[], Cells]] | None = None  # where its line on Home leads, and that line but its link

@@ -15,6 +15,7 @@ from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.home_prompt import Now
 from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.lab_layout import Lab
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.text_layout import Text
 from sheetgpt.sheets.token_sheet import Prompt
@@ -28,6 +29,15 @@ class Origin:
     source: str  # the checkpoint, as seen from the workbook's folder
     fingerprint: str
     built: Built
+
+
+@dataclass(frozen=True)
+class LaneB:
+    """The second lane: its own state, as if it were alone, what is changed in it, and what the changes make."""
+
+    lab: Lab
+    other: "State"
+    made: Trace  # of the stream into a block, the heads' mixtures and the MLP's output: what goes on
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class State:
     by_hand: tuple[str, str] = (EXAMPLE, UTF8_EXAMPLE)  # the texts on the sheet BPE by hand
     # what the yellow cells of the optional sheets hold, by their names
     chosen: Mapping[str, float | str] = field(default_factory=dict)
+    lab: LaneB | None = None  # where there are two lanes
     axes: NDArray[Any] | None = None  # of the sheet Embedding's map, where they aren't found anew  [n_embd, 3]
 
     @cached_property

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from sheetgpt.ooxml.area import Area
 
 
+Value = float | str  # of a yellow cell; an empty one is ""
+
+
 class Kind(Enum):
     """What stands in the cells."""
 

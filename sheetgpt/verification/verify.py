@@ -21,9 +21,10 @@ from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets import bpe_by_hand, sheets
-from sheetgpt.sheets.grid import HOME
+from sheetgpt.sheets.grid import HOME, LAB
 from sheetgpt.sheets.home_prompt import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
+from sheetgpt.sheets.lab_layout import Lab, LabLayout
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
@@ -35,12 +36,14 @@ from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
 from sheetgpt.verification.report import MOST, Report, SheetCells, TensorResult
 from sheetgpt.workbook.build import fingerprint, text_sheets
 from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings
+from sheetgpt.workbook.lab import with_lane_b
 from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
 from sheetgpt.workbook.state import state_of, write
 
 Array = NDArray[Any]
 Found = Mapping[str, Cells | None]  # title of a sheet -> its cells from A1 on
 
+LAB_TEXTS = ("lab_prompt", "lab_user_says")
 Recalculate = Callable[[Path, Mapping[str, Any], Sequence[str], float], Found]
 
 ENGINES: dict[str, Recalculate] = {
@@ -108,10 +111,12 @@ def prepare(
     weights_from_workbook: bool = False,
     *,
     as_saved: bool = False,
+    lab: Lab | None = None,
 ) -> Case | Report:
     """Opens the workbook and runs the evaluator; a Report where there is nothing to compare.
 
     `given`: the inputs that change, as in `verify`. `as_saved`: nothing will be put in, all cells stay as they are.
+    `lab`: what goes into the yellow cells of the sheet Lab, in place of what the file holds.
     """
     try:
         book = open_workbook(path)
@@ -155,7 +160,8 @@ def prepare(
         return Report(str(path), "", tuple(unread), tuple(problems))
     text = None if checkpoint is None else text_sheets(checkpoint, layout)
     strings = token_strings(tokenizer, layout.config.n_vocab) if checkpoint else vocabulary(path, layout)
-    writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
+    numbers, draft = quantize.evaluated(params), quantize.draft(params)
+    writing = write(numbers, draft, inputs, start, layout)
     n_given = len(given_ids(inputs, tokenizer, layout))
     state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand, book.chosen)
     state = replace(state, axes=book.axes if weights_from_workbook else None)
@@ -165,6 +171,10 @@ def prepare(
         now = None if state.now.self_check == OTHER_INPUTS else writing
         problems += built_problems(book.origin.built, layout, checkpoint, params, now)
     puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
+    if layout.lanes == 2:
+        lab = book.lab if lab is None else lab
+        state = with_lane_b(state, lab, tokenizer, numbers, draft)
+        puts |= lab.cells(layout)
     areas = {sheet.title: sheet.area.reference for sheet in sheets(state)}
     return Case(path, state, puts, areas, tuple(problems))
 
@@ -187,7 +197,12 @@ def in_units(state: State, found: Found) -> State:
     if state.text is None or state.read is None or tokenizer is None:
         return state
     unit = part(tokenizer, state.text.tokenizer.cells["unit"]).numbers[0, 0]
-    return replace(state, read=state.read.in_utf16()) if unit == 2 else state
+    if unit != 2:
+        return state
+    lane = state.lab
+    if lane is not None and lane.other.read is not None:
+        lane = replace(lane, other=replace(lane.other, read=lane.other.read.in_utf16()))
+    return replace(state, read=state.read.in_utf16(), lab=lane)
 
 
 def as_typed(state: State, found: Found) -> Found:
@@ -196,12 +211,14 @@ def as_typed(state: State, found: Found) -> Found:
         return found
     cells = dict(found)
     typed_in = [state.layout.home[name] for name in ("prompt", "user_says", "full_prompt") if name in state.layout.home]
+    if state.lab is not None:
+        typed_in += [area for name, (area, *_) in LabLayout(state.layout).names.items() if name in LAB_TEXTS]
     for area in (*typed_in, bpe_by_hand.INPUT, bpe_by_hand.UTF8_INPUT):
         got, at = cells.get(area.sheet), (area.row - 1, area.column - 1)
         if got is None:
             continue
         typed, number = got.texts.get(at), float(got.numbers[at])
-        if typed is not None and area.sheet == HOME:
+        if typed is not None and area.sheet in (HOME, LAB):
             cells[area.sheet] = replace(got, texts={**got.texts, at: prompt_cell(typed)})
         elif not np.isnan(number):
             numbers = got.numbers.copy()

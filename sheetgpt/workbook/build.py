@@ -26,6 +26,8 @@ from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.about import Built
 from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.lab_layout import Lab, untouched
+from sheetgpt.sheets.lanes import LANE
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.sheet import Sheet, positions_name
@@ -33,6 +35,7 @@ from sheetgpt.sheets.state import Origin
 from sheetgpt.sheets.text_layout import Text
 from sheetgpt.text.shown import token_strings
 from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
+from sheetgpt.workbook.lab import with_lane_b
 from sheetgpt.workbook.limits import check_limits, check_shapes, check_sheets
 from sheetgpt.workbook.optional import Names, choose
 from sheetgpt.workbook.state import state_of, write
@@ -65,6 +68,7 @@ def build(
     digits: int | None = None,
     sheets: Names | None = None,
     without: Names = (),
+    lanes: int = 1,
     progress: Progress | None = None,
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
@@ -78,6 +82,7 @@ def build(
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
     `sheets` ("all", or names) says which of the expensive optional sheets are in, by default all, or none from 50
     million parameters on; `without` leaves out any of the optional sheets (`workbook.optional`).
+    With two `lanes` a second text stands beside the first, and the sheet Lab changes what the model does with it.
     `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
@@ -86,7 +91,7 @@ def build(
     checkpoint = model
     path = Path(output) if output is not None else Path("workbooks", f"{_plain(Path(checkpoint.name).name)}.xlsx")
     target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
-    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
+    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, lanes)
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
@@ -119,6 +124,7 @@ def planned(
     digits: int | None = None,
     sheets: Names | None = None,
     without: Names = (),
+    lanes: int = 1,
 ) -> Layout:
     """The layout of the workbook that `build` would write with these arguments."""
     if prompt_bytes < 0:
@@ -131,7 +137,7 @@ def planned(
     chat, ends = checkpoint.chat if room[0] else None, checkpoint.stop_ids
     around = len(checkpoint.tokenizer.encode(chat.wrap(""))) if chat and checkpoint.tokenizer else 0
     columns = n_columns(config, context, around)
-    return Layout(config, columns, *room, end_of_text=ends, weights=mode, optional=optional, chat=chat)
+    return Layout(config, columns, *room, end_of_text=ends, weights=mode, optional=optional, chat=chat, lanes=lanes)
 
 
 def load_fitting(
@@ -212,13 +218,17 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
     params = quantize.stored(checkpoint.params, layout.weights)
     start = token_ids(inputs, checkpoint.tokenizer, layout)
-    writing = write(quantize.evaluated(params), quantize.draft(params), inputs, start, layout)
+    numbers, draft = quantize.evaluated(params), quantize.draft(params)
+    writing = write(numbers, draft, inputs, start, layout)
     cost = rounding_cost(checkpoint, layout, start, writing.trace["logits"][:, : len(start)])
     built = Built(inputs, start, writing.trace["logits"][:, -1], cost, inputs.text(layout))
     strings = token_strings(checkpoint.tokenizer, layout.config.n_vocab)
     n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
     origin = Origin(source, fingerprint(checkpoint), built)
     state = state_of(layout, text, inputs, params, writing, strings, n_given, origin)
+    if layout.lanes == 2:
+        lab = Lab(ids=inputs.ids, switches=untouched(layout))
+        state = with_lane_b(state, lab, checkpoint.tokenizer, numbers, draft)
     book = Book(f"GPT-2 in a spreadsheet: {state.now.model}")
     book.frame(HOME)  # a book's styles are registered with its first sheet
     made = registry.sheets(state, registered(book))
@@ -239,5 +249,7 @@ def add(book: Book, sheet: Sheet) -> None:
     names = {**sheet.names}
     if sheet.positions is not None:
         names[positions_name(sheet.title)] = [sheet.positions]
+    if sheet.second is not None:
+        names[positions_name(sheet.title, LANE)] = [sheet.second]
     for name, areas in names.items():
         book.name(defined_name(name), ",".join(area.reference for area in areas))

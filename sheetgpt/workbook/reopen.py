@@ -16,6 +16,7 @@ from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, found_files, load, load_cached
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.edits import ZERO
 from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
@@ -23,6 +24,8 @@ from sheetgpt.sheets import starts
 from sheetgpt.sheets.about import NO_TOKEN, Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
+from sheetgpt.sheets.lab_layout import SETTINGS, Lab, untouched
+from sheetgpt.sheets.lanes import LANE
 from sheetgpt.sheets.layout import CHAT, INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Origin
@@ -62,6 +65,7 @@ class Workbook:
     chosen: Mapping[str, Value] = field(default_factory=dict)  # what the optional sheets' yellow cells hold
     user_says: str = ""
     axes: NDArray[Any] | None = None  # of the sheet Embedding's map
+    lab: Lab = Lab()  # what the yellow cells of the sheet Lab hold, where there are two lanes
 
     @property
     def origin(self) -> Origin:
@@ -139,7 +143,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     path = Path(path)
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
     texts = ("prompt", "user_says", "by_hand_text", "by_hand_utf8")
-    optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS, _AXES)
+    optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS, _AXES, "lanes")
     contents = cached.package(path)
     cells = cached.cells(path, {name: contents.names.get(name.upper()) for name in (*names, *optional)})
     missing = [name for name in names if cells[name] is None]
@@ -149,7 +153,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             f"it has no range {missing[0]!r}."
         )
         raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
-    said = {*names, *ROUNDING, _SHEETS}
+    said = {*names, *ROUNDING, _SHEETS, "lanes"}
     found = {name: _scalar(found) for name, found in cells.items() if found is not None and name in said}
     try:
         shapes = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")
@@ -168,7 +172,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         before, after = cells[CHAT[0]], cells[CHAT[1]]
         chat = None if before is None or after is None else Chat(*(cell_text(_text(c)) for c in (before, after)))
         weights = str(found.get("weights", EXACT))
-        layout = Layout(config, context, n_bytes, rounds, end, weights, inside, chat)
+        lanes = _whole("lanes", found.get("lanes", 1), 1, 2)
+        layout = Layout(config, context, n_bytes, rounds, end, weights, inside, chat, lanes)
         cost = None
         if layout.weights != EXACT:
             largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
@@ -194,6 +199,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         _chosen(path, layout),
         cell_text(_text(cells["user_says"])) if layout.chat else "",
         _axes(cells[_AXES], layout.config.n_embd),
+        lab_of(path, layout) if layout.lanes == 2 else Lab(),
     )
 
 
@@ -224,6 +230,41 @@ def _chosen(path: Path, layout: Layout) -> dict[str, Value]:
     at_first = starts(layout)
     cells = cached.recalculate(path, {}, [*at_first]) if at_first else {}
     return {name: at_first[name] if found is None else _typed(found) for name, found in cells.items()}
+
+
+def lab_of(path: Path, layout: Layout) -> Lab:
+    """What stands in the yellow cells of the sheet Lab, whatever it is."""
+    start = Lab(switches=untouched(layout))
+    cells = cached.recalculate(path, {}, [*start.cells(layout)])
+
+    def lines(name: str, otherwise: tuple[tuple[Value, ...], ...]) -> tuple[tuple[Value, ...], ...]:
+        found = cells.get(name)
+        if found is None or found.numbers.shape != (len(otherwise), len(otherwise[0])):
+            return otherwise
+        return tuple(tuple(_entry(found, i, j) for j in range(len(line))) for i, line in enumerate(otherwise))
+
+    def one(name: str, otherwise: Value) -> Value:
+        return lines(name, ((otherwise,),))[0][0]
+
+    (first,), (second,) = lines("lab_tokens", (("",), ("",)))
+    return Lab(
+        cell_text(_text(cells.get("lab_prompt"))),
+        cell_text(_text(cells.get("lab_user_says"))),
+        _ids(cells.get(f"{LANE}prompt_ids")),
+        {name: value for name in SETTINGS if (value := one(f"lab_{name}", "")) != ""},
+        one("lab_restore", 0),
+        one("lab_mode", ZERO),
+        lines("lab_switches", start.switches),
+        lines("lab_steering", start.steering),
+        lines("lab_patches", start.patches),
+        (first, second),
+    )
+
+
+def _entry(cells: Cells, i: int, j: int) -> Value:
+    """A number, a text, or "" where the cell is empty."""
+    value = cells.texts.get((i, j), float(cells.numbers[i, j]))
+    return "" if value != value else value
 
 
 def _typed(cells: Cells) -> Value:
