@@ -34,7 +34,6 @@ from sheetgpt.sheets.lab_layout import (
 )
 from sheetgpt.sheets.lanes import LANE
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.parts import Params
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.token_sheet import colour_signed, header

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from sheetgpt.ooxml.area import Area
 
-
 Value = float | str  # of a yellow cell; an empty one is ""
 
 

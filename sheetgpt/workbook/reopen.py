@@ -65,7 +65,7 @@ class Workbook:
     chosen: Mapping[str, Value] = field(default_factory=dict)  # what the optional sheets' yellow cells hold
     user_says: str = ""
     axes: NDArray[Any] | None = None  # of the sheet Embedding's map
-    lab: Lab = Lab()  # what the yellow cells of the sheet Lab hold, where there are two lanes
+    lab: Lab = field(default_factory=Lab)  # what the yellow cells of the sheet Lab hold, where there are two lanes
 
     @property
     def origin(self) -> Origin:
