@@ -121,6 +121,10 @@ def build(
             show_default=False,
         ),
     ] = "",
+    lab: Annotated[
+        bool,
+        typer.Option("--lab", help="Two texts side by side, and a sheet Lab that changes the model in the second."),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
@@ -128,6 +132,8 @@ def build(
     `sheetgpt build` makes workbooks/stories.xlsx from the bundled model `stories`.
 
     `sheetgpt build stories-chat --chat "Tom has a red ball. What does Tom have?"` builds one that answers.
+
+    `sheetgpt build --lab -o lab.xlsx` puts a second text beside the first, in which heads can be switched off.
 
     `sheetgpt build gpt2 --weights int8` downloads GPT-2 small and rounds its weights to whole numbers.
 
@@ -139,7 +145,7 @@ def build(
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=needs_text)
     for note in () if quiet else checkpoint.notes:
         err.say(visible(f"Note: {note}", LONG), style="dark_orange")
-    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without)
+    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, 1 + lab)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
@@ -157,6 +163,7 @@ def build(
             digits=digits,
             sheets=sheets,
             without=without,
+            lanes=1 + lab,
             progress=_saying_first(room, advance),
         )
     if not quiet:

@@ -45,6 +45,11 @@ def whole_now(typed: Value, last: int, otherwise: int) -> int:
     return int(typed) if isinstance(typed, int | float) and 0 <= typed <= last else otherwise
 
 
+def whole_below(cell: str, limit: int) -> str:
+    """Whether it holds a whole number from 0 on, below the limit."""
+    return f"IF(ISNUMBER({cell}),AND({cell}>=0,{cell}<{limit},INT({cell})={cell}),FALSE)"
+
+
 def offered(typed: str, shown: str, usual: str = "") -> str:
     """Whether what is typed is what is shown; an empty cell is fine, and the text `usual`."""
     words = f'OR({typed}="",{typed}="{usual}")' if usual else f'{typed}=""'

@@ -1,12 +1,12 @@
-"""The sheet Edits: lane B's stream, mixtures of values and MLP outputs, as they go on after the screws of the sheet Lab.
+"""The sheet Edits: what the screws of the sheet Lab make of lane B's stream, mixtures of values and MLP outputs.
 
 Twin: `gpt2.edits.Changes`. Each block of lane B computes what it always computes, on its own sheet, and reads here what
 becomes of it: factor × value (or, in the mode mean, mean + factor × (value − mean), the mean over the positions so
-far), the stream plus what steers it, or lane A's value where a line of Lab patches it. A factor of 1 hands a value on as
-it is, to the last bit.
+far), the stream plus what steers it, or lane A's value where a line of Lab patches it. A factor of 1 hands a value on
+as it is, to the last bit.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -127,7 +127,8 @@ def _directions(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]
                     f"{one}*INDEX({layout.tensor(scales).area.reference},{cell}+1)"
                     for one, cell in zip(looked, (plus, minus), strict=True)
                 ]
-            source = f"IF({lab.steering_on.line(k).reference}=1,{factor}*({looked[0]}-IF(ISNUMBER({minus}),{looked[1]},0)),0)"
+            less = f"IF(ISNUMBER({minus}),{looked[1]},0)"
+            source = f"IF({lab.steering_on.line(k).reference}=1,{factor}*({looked[0]}-{less}),0)"
             cells += rows.formula(GAIN + k, source, float(found[r, k]), palette["number"])
         label = rows.text(LABEL, "what is added", palette["label"]) + rows.number(INDEX, r, palette["index"])
         yield rows.row(area.row + r, label, cells)
@@ -147,8 +148,8 @@ def directions(state: State) -> Floats:
     return found
 
 
-def _flags(palette: Palette, area: Area, title: str, source: str, values: Sequence[float], beside: Cells = ()) -> Row:
-    cells = rows.fill_right(area.column, guarded(source, area), np.array(values, float), palette["flag"])
+def _flags(palette: Palette, area: Area, title: str, source: str, values: Floats, beside: Cells = ()) -> Row:
+    cells = rows.fill_right(area.column, guarded(source, area), values, palette["flag"])
     return rows.row(area.row, rows.text(LABEL, title, palette["label"]), beside, cells)
 
 
@@ -211,7 +212,9 @@ def _stream(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands
     yield from _numbers(state, palette, bands.resid, f"h{i}.resid_pre", "stream", source_of)
 
 
-def _numbers(state: State, palette: Palette, area: Area, name: str, label: str, source: Any) -> Iterator[Row]:
+def _numbers(
+    state: State, palette: Palette, area: Area, name: str, label: str, source: Callable[[int], str]
+) -> Iterator[Row]:
     """The rows of one activation."""
     assert state.lab is not None
     made = state.lab.other.prompt.padded(state.lab.made[name], area.n_rows)

@@ -1,4 +1,4 @@
-"""The sheet Lab: lane B's text and settings, the screws to turn in it, and what comes of it beside the untouched lane A.
+"""The sheet Lab: lane B's text and settings, the screws to turn in it, and what comes of it beside lane A.
 
 What is changed is computed on the sheet Edits. Twins: `lab_layout.Lab` of the yellow cells, `lab_results` of the rest.
 """
@@ -12,7 +12,7 @@ from sheetgpt.gpt2.edits import MEAN, ZERO
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.choosers import typed_cell
+from sheetgpt.sheets.choosers import typed_cell, whole_below
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import HOME, LAB
 from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, ranges
@@ -40,8 +40,8 @@ from sheetgpt.sheets.state import State
 
 WIDE = 14  # column N: where bars and boxes end
 WORDS = (
-    "Lane A is the untouched model, lane B reads the same text with what you change here. Every sheet shows both: lane B "
-    "on the right of lane A."
+    "Lane A is the untouched model, lane B the model as you change it here. Every sheet shows both: lane B on the right "
+    "of lane A."
 )
 STEER_WORDS = (
     "factor × (a token's embedding − another's) is added to the stream that enters a block, from a position on"
@@ -218,11 +218,6 @@ def odd_steering(state: State) -> list[int]:
 def odd_patches(state: State) -> list[int]:
     assert state.lab is not None
     return [int(any(v != "" for v in line) and patch_of(line, state.layout) is None) for line in state.lab.lab.patches]
-
-
-def whole_below(cell: str, limit: int) -> str:
-    """Whether it holds a whole number from 0 on, below the limit."""
-    return f"IF(ISNUMBER({cell}),AND({cell}>=0,{cell}<{limit},INT({cell})={cell}),FALSE)"
 
 
 def _sound_steering(layout: Layout, line: Area) -> str:

@@ -32,6 +32,9 @@ def blank(n_lines: int, n_cells: int) -> Lines:
     return (("",) * n_cells,) * n_lines
 
 
+NO_STEERING, NO_PATCHES = blank(N_STEERING, len(STEERING)), blank(N_PATCHES, len(PATCH))
+
+
 @dataclass(frozen=True)
 class Lab:
     """Lab's yellow cells as they are. An empty setting, or text, is lane A's; a line that isn't understood is left out.
@@ -46,8 +49,8 @@ class Lab:
     restore: Value = 0
     mode: Value = ZERO
     switches: Lines = ()
-    steering: Lines = blank(N_STEERING, len(STEERING))
-    patches: Lines = blank(N_PATCHES, len(PATCH))
+    steering: Lines = NO_STEERING
+    patches: Lines = NO_PATCHES
     tokens: tuple[Value, ...] = ("", "")  # whose logits are compared
 
     @property

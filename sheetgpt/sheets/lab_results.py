@@ -11,7 +11,7 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.charts import bars, between
-from sheetgpt.sheets.choosers import typed_cell
+from sheetgpt.sheets.choosers import typed_cell, whole_below
 from sheetgpt.sheets.formulas import sum_exp, text_at
 from sheetgpt.sheets.lab_layout import LabLayout
 from sheetgpt.sheets.lanes import COPIED
@@ -99,7 +99,7 @@ def _difference(state: State, palette: Palette, lab: LabLayout, bar: Bar) -> Ite
         otherwise = state.layout.home["top_ids"].line(min(k, n_vocab - 1)).reference
         id = chosen(state.lab.lab.tokens[k], usual[k], n_vocab)
         ids.append(id)
-        fits = f"IF(ISNUMBER({cell.local}),AND({cell.local}>=0,{cell.local}<{n_vocab},INT({cell.local})={cell.local}),FALSE)"
+        fits = whole_below(cell.local, n_vocab)
         picked = [f"INDEX({one},$C${n}+1)" for one in _softmax(state, "next_logits")]
         yield rows.row(
             n,
@@ -131,7 +131,7 @@ def divergence(logits: np.ndarray, other: np.ndarray) -> float:
 
 
 def _divergence(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
-    """sum over tokens of p (log p − log q), with p = exp(x − max) / sum: the mean of x − y under p, less log Z_x/Z_y."""
+    """sum of p (log p − log q), with p = exp(x − max) / Z_x: the mean of x − y under p, less log(Z_x / Z_y)."""
     assert state.lab is not None
     some, n = ready(state, lab), lab.divergence.row
     (x, y), tops = _softmax(state, "next_logits"), _softmax(state, "next_max")

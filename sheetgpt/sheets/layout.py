@@ -317,7 +317,7 @@ class Layout:
     def _model(self) -> list[Tensor]:
         fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
         names = ("model", "fingerprint", *fields, "activation_function", "tied")
-        sizes = ("context", "prompt_bytes", "merge_rounds", "end_of_text", "optional_sheets")
+        sizes: tuple[str, ...] = ("context", "prompt_bytes", "merge_rounds", "end_of_text", "optional_sheets")
         sizes += () if self.lanes == 1 else ("lanes",)
         rounding = () if self.weights == EXACT else ROUNDING
         found, n = [], 4
