@@ -40,8 +40,8 @@ from sheetgpt.sheets.state import State
 
 WIDE = 14  # column N: where bars and boxes end
 WORDS = (
-    "Lane A is the untouched model, lane B the model as you change it here. Every sheet shows both: lane B on the right "
-    "of lane A."
+    "Lane A is the untouched model, lane B the model as you change it here. Every sheet shows both, lane B on the "
+    "right of lane A."
 )
 STEER_WORDS = (
     "factor × (a token's embedding − another's) is added to the stream that enters a block, from a position on"

@@ -91,14 +91,14 @@ class Move:
             if text is not None:
                 return text
             sheet = on if title is None else title[1:-2].replace("''", "'")
-            corners: list[tuple[str, str, str, str]] = [found.group(3, 4, 5, 6), found.group(7, 8, 9, 10)]
+            corners = [found.group(3, 4, 5, 6), found.group(7, 8, 9, 10)]
             given = [corner for corner in corners if corner[1] is not None]
             rows = [int(row) for *_, row in given]
             dollar, letters, *_ = given[0]
             own = not (dollar and self.shared(sheet, column_index_from_string(letters)))  # not a gain or a bias
             target = self._redirected(on, sheet, min(rows), max(rows)) if own else None
             down = 0 if target is None else target.instead.row - target.rows.row
-            parts = [self._corner(sheet, corner, down) for corner in given]
+            parts = [self._corner(sheet, *corner, down=down) for corner in given]
             place = sheet if target is None else target.instead.sheet
             name = COPIED.get(place, place)
             return (f"{quoted(name)}!" if name != COPIED.get(on, on) else "") + ":".join(parts)
@@ -115,8 +115,7 @@ class Move:
             None,
         )
 
-    def _corner(self, sheet: str, corner: tuple[str, str, str, str], down: int) -> str:
-        dollar, letters, fixed, row = corner
+    def _corner(self, sheet: str, dollar: str, letters: str, fixed: str, row: str, *, down: int) -> str:
         column = column_index_from_string(letters)
         if self.moves(sheet) and not (dollar and self.shared(sheet, column)):
             column += self.step
