@@ -93,7 +93,9 @@ def test_numbers_below_nothing_and_above_all_have_a_cell(capsys: pytest.CaptureF
     assert lines[3][18:] == " █>999 <-999 █ 100"
     assert len({len(line) for line in lines}) == 1
     signed_map(Console(width=80, color_system=None), frame, percent=False)
-    assert capsys.readouterr().out.splitlines()[3][18:].split() == ["+12.00", "-12.00", "░+1.00"]
+    assert capsys.readouterr().out.splitlines()[3][18:] == " +12.0 -12.0 +1.00"
+    signed_map(Console(width=80, color_system=None), 12_345 * frame, percent=False)
+    assert capsys.readouterr().out.splitlines()[3][18:] == " █+1e5 █-1e5 ░+1e4"
     signed_map(Console(width=80, color_system="truecolor", force_terminal=True), frame, percent=True)
     said = capsys.readouterr().out
     assert all(f"48;2;{colour(share).replace(',', ';')}m" in said for share in (0.5, -0.5, 1, -1))
