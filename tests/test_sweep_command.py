@@ -35,7 +35,7 @@ def test_the_maps_have_every_patch(micro: Checkpoint, sheetgpt_command: Command,
     code, out, err = sheetgpt_command(*words)
     assert (code, err) == (0, "")
     found = sheetgpt.patch_sweep(micro, ids=[5, 9, 33, 2], patch_from=[7, 9, 1])
-    assert "The texts have 4 and 3 tokens; positions are matched by number, so only 0 to 2 can be patched." in out
+    assert "so only positions 0 to 2 can be patched: the texts have 4 and 3 tokens." in out
     assert out.count("block 1 ") == 4
     line = next(line for line in out.splitlines() if line.startswith("  1 block 1"))
     numbers = [f"{round(100 * share)}" for share in found.frame("resid").to_numpy()[1] if abs(share) >= 0.005]

@@ -170,13 +170,10 @@ def _print_maps(out: Screen, found: patching.PatchSweep) -> None:
     sentences(out, [f"Measured: {_measure(found)} {_after(found)}."])
     sizes = len(found.tokens), len(found.other_tokens)
     if sizes[0] != sizes[1]:
-        sentences(
-            out,
-            [
-                f"The texts have {sizes[0]} and {sizes[1]} tokens; positions are matched by number, so only 0 to "
-                f"{min(sizes) - 1} can be patched."
-            ],
-        )
+        n = min(sizes)
+        shared = f"positions 0 to {n - 1}" if n > 1 else "position 0"
+        matched = f"Positions are matched by number, so only {shared} can be patched"
+        sentences(out, [f"{matched}: the texts have {sizes[0]} and {sizes[1]} tokens."])
     if found.in_shares:
         sentences(out, ["In percent of the way from this run's to the other's; below 0 is the opposite way."])
     else:
