@@ -10,7 +10,9 @@ from conftest import Command
 from rich.console import Console
 
 import sheetgpt
+from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.look import sweep as command
 from sheetgpt.look.printing import colour, signed_map
 
 
@@ -83,6 +85,17 @@ def test_the_checkpoint_is_not_written_over(micro: Checkpoint, sheetgpt_command:
     assert code == 2
     assert "one of the checkpoint's own files" in err
     assert config.read_bytes() == before
+
+
+def test_the_result_is_told_though_the_json_can_t_be_written(
+    micro: Checkpoint, sheetgpt_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SheetGPTError("x.json can't be written: No space left on device.")
+
+    monkeypatch.setattr(command, "write", full)
+    code, out, said = sheetgpt_command("sweep", micro.source, "--ids", "5,9", "--json", tmp_path / "x.json")
+    assert (code, "1.mlp" in out, "No space left" in said) == (2, True, True)
 
 
 def test_numbers_below_nothing_and_above_all_have_a_cell(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
+from sheetgpt.gpt2.checkpoint import DEFAULT, load
 from sheetgpt.gpt2.edit_words import part_name
 from sheetgpt.inspection import patching
 from sheetgpt.inspection import sweep as switched
@@ -104,13 +104,14 @@ def sweep(
         else:
             words |= {"patch_from": theirs, "parts": part or patching.PARTS}
             found = patching.patch_sweep(checkpoint, prompt, **words, progress=advance)
-    if json_file is not None:
-        write(json_file, printable_json(_labelled(checkpoint, found)))
-    out = printer()
-    if isinstance(found, patching.PatchSweep):
-        _print_maps(out, found)
-    else:
-        _print_table(out, found, SHOWN if top is None else top)
+    try:
+        if json_file is not None:
+            write(json_file, printable_json({"model": checkpoint.name, **found.to_dict()}))
+    finally:  # a disk that has filled up meanwhile doesn't take the result along
+        if isinstance(found, patching.PatchSweep):
+            _print_maps(printer(), found)
+        else:
+            _print_table(printer(), found, SHOWN if top is None else top)
 
 
 def _check(patches: bool, twice: bool, mean: bool, top: int | None, part: list[str] | None) -> None:
@@ -121,10 +122,6 @@ def _check(patches: bool, twice: bool, mean: bool, top: int | None, part: list[s
     for name, given in (("--mean", mean), ("--top", top is not None)) if patches else ():
         if given:
             raise SheetGPTError(f"{name} is for parts that are switched off: leave it out, or --patch-from.")
-
-
-def _labelled(checkpoint: Checkpoint, found: switched.Sweep | patching.PatchSweep) -> dict[str, Any]:
-    return {"model": checkpoint.name, **found.to_dict()}
 
 
 def _measure(found: switched.Sweep | patching.PatchSweep) -> str:
