@@ -1,5 +1,7 @@
 """Continuations under edits: against `continue_ids` where nothing is edited, against whole runs where something is."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.continuation import continue_ids
 from sheetgpt.gpt2.edited import edited_choices
 from sheetgpt.gpt2.edits import MEAN, Changes, Edits, Patch, Steering
@@ -100,6 +102,26 @@ def test_the_changes_say_what_came_and_what_left(micro: Checkpoint) -> None:
 def test_bad_edits_are_refused_before_anything_is_computed(micro: Checkpoint, edits: Edits, sentence: str) -> None:
     with pytest.raises(SheetGPTError, match=sentence):
         edited_choices({}, micro.config, IDS, Sampling(), 1, (), edits)
+
+
+def test_hooks_on_transformers_choose_among_the_same() -> None:
+    """Every case of the golden file: its edits' logits after the last token are those that a token is chosen from."""
+    golden = Path(__file__).parent / "golden"
+    found = np.load(golden / "edits.npz")
+    cases = json.loads(str(found["cases"]))
+    model = load(golden / "odd")
+    params = {key: np.asarray(tensor, np.float64) for key, tensor in model.params.items()}
+    other, ids = forward(params, model.config, found["other"].tolist()), found["ids"].tolist()
+    for name, case in cases.items():
+        edits = Edits(
+            {(block, part): factor for block, part, factor in case.get("switches", [])},
+            case.get("mode", "zero"),
+            tuple(Steering(*steer) for steer in case.get("steering", [])),
+            tuple(Patch(*patch) for patch in case.get("patches", [])),
+        )
+        (choice,) = edited_choices(params, model.config, ids, Sampling(top_k=64), 1, (), edits, other)
+        theirs = found[f"{name}.logits"][:, -1]
+        assert np.allclose(choice.logits, theirs[list(choice.ids)], rtol=0, atol=1e-11 * np.abs(theirs).max()), name
 
 
 def test_generate_takes_edits(micro: Checkpoint) -> None:

@@ -10,7 +10,9 @@ from conftest import Command
 from rich.console import Console
 
 import sheetgpt
+from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.look import sweep as command
 from sheetgpt.look.printing import colour, signed_map
 
 
@@ -35,7 +37,7 @@ def test_the_maps_have_every_patch(micro: Checkpoint, sheetgpt_command: Command,
     code, out, err = sheetgpt_command(*words)
     assert (code, err) == (0, "")
     found = sheetgpt.patch_sweep(micro, ids=[5, 9, 33, 2], patch_from=[7, 9, 1])
-    assert "The texts have 4 and 3 tokens; positions are matched by number, so only 0 to 2 can be patched." in out
+    assert "so only positions 0 to 2 can be patched: the texts have 4 and 3 tokens." in out
     assert out.count("block 1 ") == 4
     line = next(line for line in out.splitlines() if line.startswith("  1 block 1"))
     numbers = [f"{round(100 * share)}" for share in found.frame("resid").to_numpy()[1] if abs(share) >= 0.005]
@@ -85,6 +87,17 @@ def test_the_checkpoint_is_not_written_over(micro: Checkpoint, sheetgpt_command:
     assert config.read_bytes() == before
 
 
+def test_the_result_is_told_though_the_json_can_t_be_written(
+    micro: Checkpoint, sheetgpt_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SheetGPTError("x.json can't be written: No space left on device.")
+
+    monkeypatch.setattr(command, "write", full)
+    code, out, said = sheetgpt_command("sweep", micro.source, "--ids", "5,9", "--json", tmp_path / "x.json")
+    assert (code, "1.mlp" in out, "No space left" in said) == (2, True, True)
+
+
 def test_numbers_below_nothing_and_above_all_have_a_cell(capsys: pytest.CaptureFixture[str]) -> None:
     frame = pd.DataFrame([[0.5, -0.5, 0.0], [12.0, -12.0, 1.0]], ["block 0", "block 1"], ["a", "b", "c"])
     signed_map(Console(width=80, color_system=None), frame, percent=True)
@@ -93,7 +106,9 @@ def test_numbers_below_nothing_and_above_all_have_a_cell(capsys: pytest.CaptureF
     assert lines[3][18:] == " █>999 <-999 █ 100"
     assert len({len(line) for line in lines}) == 1
     signed_map(Console(width=80, color_system=None), frame, percent=False)
-    assert capsys.readouterr().out.splitlines()[3][18:].split() == ["+12.00", "-12.00", "░+1.00"]
+    assert capsys.readouterr().out.splitlines()[3][18:] == " +12.0 -12.0 +1.00"
+    signed_map(Console(width=80, color_system=None), 12_345 * frame, percent=False)
+    assert capsys.readouterr().out.splitlines()[3][18:] == " █+1e5 █-1e5 ░+1e4"
     signed_map(Console(width=80, color_system="truecolor", force_terminal=True), frame, percent=True)
     said = capsys.readouterr().out
     assert all(f"48;2;{colour(share).replace(',', ';')}m" in said for share in (0.5, -0.5, 1, -1))

@@ -75,7 +75,8 @@ def _cell(out: Console, share: float) -> Text:
 
 def _signed(value: float, percent: bool) -> str:
     if not percent:
-        return f"{value:+.2f}" if abs(value) < 100 else f"{value:+.0e}".replace("e+0", "e")
+        digits = next((d for d in (2, 1, 0) if len(f"{value:+.{d}f}") < SIGNED), None)
+        return f"{value:+.0e}".replace("e+0", "e") if digits is None else f"{value:+.{digits}f}"
     number = round(100 * value)
     return f">{MOST}" if number > MOST else f"<-{MOST}" if number < -MOST else str(number)
 

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
+from sheetgpt.gpt2.checkpoint import DEFAULT, load
 from sheetgpt.gpt2.edit_words import part_name
 from sheetgpt.inspection import patching
 from sheetgpt.inspection import sweep as switched
@@ -104,13 +104,14 @@ def sweep(
         else:
             words |= {"patch_from": theirs, "parts": part or patching.PARTS}
             found = patching.patch_sweep(checkpoint, prompt, **words, progress=advance)
-    if json_file is not None:
-        write(json_file, printable_json(_labelled(checkpoint, found)))
-    out = printer()
-    if isinstance(found, patching.PatchSweep):
-        _print_maps(out, found)
-    else:
-        _print_table(out, found, SHOWN if top is None else top)
+    try:
+        if json_file is not None:
+            write(json_file, printable_json({"model": checkpoint.name, **found.to_dict()}))
+    finally:  # a disk that has filled up meanwhile doesn't take the result along
+        if isinstance(found, patching.PatchSweep):
+            _print_maps(printer(), found)
+        else:
+            _print_table(printer(), found, SHOWN if top is None else top)
 
 
 def _check(patches: bool, twice: bool, mean: bool, top: int | None, part: list[str] | None) -> None:
@@ -121,10 +122,6 @@ def _check(patches: bool, twice: bool, mean: bool, top: int | None, part: list[s
     for name, given in (("--mean", mean), ("--top", top is not None)) if patches else ():
         if given:
             raise SheetGPTError(f"{name} is for parts that are switched off: leave it out, or --patch-from.")
-
-
-def _labelled(checkpoint: Checkpoint, found: switched.Sweep | patching.PatchSweep) -> dict[str, Any]:
-    return {"model": checkpoint.name, **found.to_dict()}
 
 
 def _measure(found: switched.Sweep | patching.PatchSweep) -> str:
@@ -170,13 +167,10 @@ def _print_maps(out: Screen, found: patching.PatchSweep) -> None:
     sentences(out, [f"Measured: {_measure(found)} {_after(found)}."])
     sizes = len(found.tokens), len(found.other_tokens)
     if sizes[0] != sizes[1]:
-        sentences(
-            out,
-            [
-                f"The texts have {sizes[0]} and {sizes[1]} tokens; positions are matched by number, so only 0 to "
-                f"{min(sizes) - 1} can be patched."
-            ],
-        )
+        n = min(sizes)
+        shared = f"positions 0 to {n - 1}" if n > 1 else "position 0"
+        matched = f"Positions are matched by number, so only {shared} can be patched"
+        sentences(out, [f"{matched}: the texts have {sizes[0]} and {sizes[1]} tokens."])
     if found.in_shares:
         sentences(out, ["In percent of the way from this run's to the other's; below 0 is the opposite way."])
     else:
