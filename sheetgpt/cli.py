@@ -18,19 +18,33 @@ from sheetgpt import screen
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.gpt2.checkpoint import DEFAULT, bundled
+from sheetgpt.gpt2.edit_words import EditWords
 from sheetgpt.look import app as look
 from sheetgpt.look.printing import write
 from sheetgpt.look.sweep import sweep
 from sheetgpt.ooxml import target
 from sheetgpt.ooxml.book import Progress, Written
-from sheetgpt.options import Chat, Ids, MovedModel, NewTokens, Prompt, WorkbookFile, ids_of
+from sheetgpt.options import (
+    Chat,
+    Ids,
+    Mean,
+    MovedModel,
+    NewTokens,
+    Off,
+    PatchWords,
+    Prompt,
+    Steer,
+    WorkbookFile,
+    ids_of,
+)
+from sheetgpt.printing import print_report, print_run, say_not_loaded
 from sheetgpt.progress import bar, spinner
-from sheetgpt.screen import LONG, Closed, Screen, Table, printer
-from sheetgpt.sheets.home_prompt import FINE
-from sheetgpt.verification.report import MOST, Report
+from sheetgpt.screen import LONG, Closed, Screen, printer
+from sheetgpt.verification.report import MOST
 from sheetgpt.workbook.build import load_fitting, planned
 from sheetgpt.workbook.limits import file_bytes, forecast, in_browsers, memory_bytes
 from sheetgpt.workbook.reopen import open_workbook, own_files_of
+from sheetgpt.workbook.run import evaluate_changed
 
 app = typer.Typer(
     help="GPT-2 as a spreadsheet: every weight a cell, every step a live formula, every number checked.",
@@ -248,40 +262,8 @@ def verify(
         if json_file is not None:
             write(json_file, report.to_json())
     finally:  # a disk that has filled up meanwhile doesn't take the verdict along
-        _print_report(report, everything, quiet)
+        print_report(out, report, everything, quiet)
     raise typer.Exit(0 if report.passed else 1)
-
-
-def _print_report(report: Report, everything: bool, quiet: bool) -> None:
-    """What differs, the sheets, what else is wrong, and the verdict."""
-    bad = [t for t in report.tensors if not t.passed]
-    table = Table("tensor", "range", "largest |Δ|", "largest relative", "where", box=None, pad_edge=False)
-    for t in report.tensors if everything else bad:
-        numbers = ("", "") if t.max_abs is None or t.max_rel is None else (f"{t.max_abs:.1e}", f"{t.max_rel:.1e}")
-        others = f"and {t.n_wrong - 1:,} more" if t.n_wrong > 1 else ""
-        words = " ".join(filter(None, (t.where, t.problem, others)))
-        table.add_row(t.name, t.range, *numbers, words, style=None if t.passed else "red")
-    if table.rows and not quiet:
-        out.print(table)
-    for t in bad if everything and not quiet else ():
-        for cell in t.cells:
-            out.say(visible(f"{cell.where} {cell.problem}", LONG), style="red")
-    if not quiet:
-        sheets = Table("sheet", "cells", "of them formulas", "wrong", "largest relative", box=None, pad_edge=False)
-        for s in report.sheets:
-            counts = f"{s.cells:,}", f"{s.formulas:,}", f"{s.wrong:,}" if s.wrong else ""
-            sheets.add_row(s.title, *counts, f"{s.max_rel:.1e}", style="red" if s.wrong else None)
-        out.print(sheets)
-    for problem in report.problems:
-        out.say(visible(problem, LONG), style="red")
-    for words in report.not_loaded:
-        out.say(visible(words, LONG), style="dark_orange")
-    if report.passed:
-        out.print(f"[green]passed[/green]: {report.coverage} agree; largest relative difference {report.max_rel:.1e}")
-    else:
-        wrong = sum(s.wrong for s in report.sheets)
-        what = {0: "see above", 1: "1 cell is wrong"}.get(wrong, f"{wrong:,} cells are wrong")
-        out.print(f"[red]failed[/red]: {what}; compared: {report.coverage}")
 
 
 @app.command()
@@ -295,6 +277,13 @@ def run(
     top_k: TopK = None,
     top_p: TopP = None,
     seed: Seed = None,
+    off: Off = None,
+    mean: Mean = False,
+    steer: Steer = None,
+    patch: PatchWords = None,
+    patch_from: Annotated[
+        str | None, typer.Option(help="The text that --patch takes from; lane A reads it.", show_default=False)
+    ] = None,
     numpy: Annotated[bool, typer.Option("--numpy", help="Also print what the NumPy evaluator writes.")] = False,
     stream: Annotated[bool, typer.Option("--stream", help="Print each token as soon as it is written.")] = False,
     json_out: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
@@ -308,56 +297,43 @@ def run(
 
     What you don't give stays as the workbook has it. With --stream only the new text is printed, token by token. With
     --numpy the evaluator's own continuation is printed below it; the two must choose the same tokens.
+
+    `sheetgpt run lab.xlsx --off 3.2 --prompt "Mia had a cat."` switches head 2 of block 3 off in the second lane of a
+    workbook built with --lab, and prints both lanes.
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     given: dict[str, Any] = {"prompt": prompt, "ids": ids_of(ids), "chat": chat, **settings}
     if stream and (json_out or numpy):
         raise SheetGPTError("--stream prints only the new text: leave out --json and --numpy.")
+    words = EditWords(tuple(off or ()), mean, tuple(steer or ()), tuple(patch or ()))
+    if mean and not off:
+        raise SheetGPTError("--mean says what a part that is off leaves: name a part with --off, such as --off 2.3.")
+    changes: dict[str, Any] = {"edits": words} if words != EditWords() or patch_from is not None else {}
+    changes |= {} if patch_from is None else {"patch_from": patch_from}
+    if changes and stream:
+        raise SheetGPTError("--stream prints one text: leave out --off, --steer, --patch and --patch-from.")
     if stream:
         result = sheetgpt.run(workbook, **given, timeout=timeout, on_text=out.write)
         out.write("\n")
-        _say_not_loaded(result)
+        say_not_loaded(err, result)
         return
     with spinner(err, quiet or json_out, "recalculating in LibreOffice"):
-        result = sheetgpt.run(workbook, **given, timeout=timeout)
-    ours = list(sheetgpt.evaluate(workbook, model=model, **given)) if numpy else []
+        result = sheetgpt.run(workbook, **given, **changes, timeout=timeout)
+    own = given if patch_from is None else given | {"prompt": patch_from, "ids": None, "chat": None}
+    ours = list(sheetgpt.evaluate(workbook, model=model, **own)) if numpy else []
+    theirs = evaluate_changed(workbook, **changes, model=model, **given) if numpy and changes else None
     if json_out:
         more = {"numpy": [id for id, _, _ in ours]} if numpy else {}
+        more |= {"numpy_changed": theirs} if theirs is not None else {}
         out.write(screen.printable_json(result.to_dict() | more, out.encoding) + "\n")
     else:
-        _print_run(result, [(id, text) for id, text, _ in ours] if numpy else None)
-    _say_not_loaded(result)
-    if numpy and [t.id for t in result.written] != [id for id, _, _ in ours]:
+        print_run(out, result, [(id, text) for id, text, _ in ours] if numpy else None, theirs)
+    say_not_loaded(err, result)
+    differs = [t.id for t in result.written] != [id for id, _, _ in ours]
+    differs |= theirs is not None and result.changed is not None and [t.id for t in result.changed.written] != theirs
+    if numpy and differs:
         err.say("The workbook and the evaluator chose different tokens.", style="red")
         raise typer.Exit(1)
-
-
-def _say_not_loaded(result: sheetgpt.Prediction) -> None:
-    for words in result.not_loaded:
-        err.say(visible(words, LONG), style="dark_orange")
-
-
-def _print_run(result: sheetgpt.Prediction, ours: list[tuple[int, str]] | None) -> None:
-    """The text, the choices, and the table of what would come next."""
-    if result.message != FINE:
-        out.say(result.message, style="dark_orange")
-    out.say(result.prompt, (result.completion, "bold dark_orange"))
-    if result.written:
-        table = Table("", "id", "token", "chance", "random number", "candidates", box=None, pad_edge=False)
-        for k, w in enumerate(result.written, 1):
-            numbers = f"{w.share:.1%}", f"{w.uniform:.3f}", str(w.candidates)
-            table.add_row(str(k), str(w.id), w.shown, *numbers)
-        out.print(table)
-    if ours is not None:
-        same = [id for id, _ in ours] == [w.id for w in result.written]
-        verdict = ("the same tokens", "green") if same else ("different tokens", "red")
-        text = "".join(text for _, text in ours)
-        out.say("NumPy: ", (text, "bold dark_orange"), "  (", verdict, ")")
-    table = Table("", "id", "token", "logit", "probability", title="What could come next?", title_justify="left")
-    for k, t in enumerate(result.next_tokens, 1):
-        bar = out.blocks * round(40 * t.probability)
-        table.add_row(str(k), str(t.id), t.shown, f"{t.logit:.3f}", f"{t.probability:6.1%} {bar}")
-    out.print(table)
 
 
 @app.command()

@@ -33,6 +33,7 @@ from sheetgpt.sheets.lab_layout import (
     steering_of,
 )
 from sheetgpt.sheets.lanes import LANE
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
@@ -62,6 +63,12 @@ def sheet(state: State, palette: Palette) -> Sheet:
         links=[("A2", f"{quoted(HOME)}!A1")],
         dress=lambda frame: _dress(frame, lab),
     )
+
+
+def n_formulas(layout: Layout) -> int:
+    """Nearly all of them: three parts of each block, a position a column, and what steers."""
+    config = layout.config
+    return (3 * config.n_layer * layout.context + N_STEERING) * config.n_embd
 
 
 def _dress(frame: Worksheet, lab: LabLayout) -> None:

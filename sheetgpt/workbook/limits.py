@@ -12,7 +12,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.quantize import EXACT, INT8
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
-from sheetgpt.sheets import optional_formulas
+from sheetgpt.sheets import edits, optional_formulas
 from sheetgpt.sheets.home_prompt import prompt_text
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.sheet import Sheet
@@ -111,10 +111,11 @@ def in_browsers(layout: Layout, size: float) -> str:
 
 
 def _formulas(layout: Layout) -> int:
-    """Formula cells, nearly all: what has a name and is computed, the Tokenizer's, the optional sheets'."""
+    """Formula cells, nearly all: what has a name and is computed, the Tokenizer's, the optional sheets', the lanes'."""
     text = layout.prompt_bytes * (len(COLUMNS) + len(ROUND) * layout.merge_rounds)
     network = sum(tensor.area.n_cells for tensor in layout.records.values() if tensor.computed)
-    return text + network + optional_formulas(layout)
+    edited = 0 if layout.lanes == 1 else edits.n_formulas(layout)
+    return layout.lanes * (text + network) + edited + optional_formulas(layout)
 
 
 def _fits(name: str, area: Area) -> None:

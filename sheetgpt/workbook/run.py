@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,20 @@ import numpy as np
 from sheetgpt.engines import Cells, Step, cached, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.continuation import continue_ids
+from sheetgpt.gpt2.edit_words import EditWords, edits_of
+from sheetgpt.gpt2.edits import Edits
 from sheetgpt.gpt2.generate import with_text
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.gpt2.sampling import Choice
 from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.lab_layout import Lab, with_edits
+from sheetgpt.sheets.lanes import LANE
 from sheetgpt.workbook.build import fingerprint
 from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
+from sheetgpt.workbook.lab import write as write_changed
 from sheetgpt.workbook.reopen import Workbook, open_workbook
+from sheetgpt.workbook.state import write
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Prediction:
     written: tuple[Written, ...]
     next_tokens: tuple[NextToken, ...]
     not_loaded: tuple[str, ...] = ()  # what the workbook would have fetched or run
+    changed: "Prediction | None" = None  # lane B's, where something is changed there
+    divergence: float | None = None  # of lane B from lane A, KL(A || B) in bits
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,15 +79,18 @@ def run(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int | None = None,
+    edits: Edits | EditWords | None = None,
+    patch_from: str | Sequence[int] | None = None,
     timeout: float = 600,
     on_text: Callable[[str], None] | None = None,
 ) -> Prediction:
     """Puts the inputs in, recalculates in LibreOffice, reads what the workbook wrote and the table of its Home sheet.
 
     The workbook's own formulas turn the text into ids and choose the tokens. What isn't given stays as the file holds
-    it. With `on_text` the tokens are written one recalculation after the other, and each one's text is handed over as
-    soon as it is there. Raises SheetGPTError for bad input, in the workbook's own words where it has them, or when
-    LibreOffice is missing.
+    it. With `edits`, or a text to `patch_from`, lane B is changed accordingly (a workbook of `build(lanes=2)`), and the
+    result has it as `changed`; lane A reads the text to patch from, or else the same prompt. With `on_text` the tokens
+    are written one recalculation after the other, and each one's text is handed over as soon as it is there. Raises
+    SheetGPTError for bad input, in the workbook's own words where it has them, or when LibreOffice is missing.
     """
     timeout = seconds(timeout)
     book = open_workbook(workbook)
@@ -87,14 +98,57 @@ def run(
         with_prompt(book.inputs, book.layout, prompt, ids, chat),
         **{"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed},
     )
-    check_room(inputs, book.layout)
     names = [*_NAMES, *(["completion"] if book.layout.reads_text else [])]
-    _check_names(book.path, [*names, *inputs.cells(book.layout)])
+    changes = edits is not None or patch_from is not None
+    puts: dict[str, Any] = {}
+    if changes:
+        inputs, lab = lanes_of(book, inputs, edits, patch_from)
+        check_room(lab.inputs(inputs, book.layout), book.layout)
+        puts = lab.cells(book.layout)
+    check_room(inputs, book.layout)
+    puts = inputs.cells(book.layout) | puts
+    theirs = [LANE + name for name in names] if changes else []
+    _check_names(book.path, [*names, *theirs, *puts])
     if on_text is None:
-        found = libreoffice.recalculate(Path(workbook), inputs.cells(book.layout), names, timeout=timeout)
+        read = [*names, *theirs, *(["lab_divergence"] if changes else [])]
+        found = libreoffice.recalculate(Path(workbook), puts, read, timeout=timeout)
     else:
         found = _one_by_one(book, inputs, names, timeout, on_text)
-    cells = {name: c for name, c in found.items() if c is not None}
+    result = replace(_prediction(workbook, found, names, inputs), not_loaded=not_loaded(book.path))
+    if not changes:
+        return result
+    own = {name: found[LANE + name] for name in names}
+    bits = found["lab_divergence"]
+    return replace(
+        result,
+        changed=_prediction(workbook, own, names, lab.inputs(inputs, book.layout)),
+        divergence=None if bits is None else float(bits.numbers[0, 0]),
+    )
+
+
+def lanes_of(
+    book: Workbook, inputs: Inputs, edits: Edits | EditWords | None, patch_from: str | Sequence[int] | None
+) -> tuple[Inputs, Lab]:
+    """Lane A's inputs, and what goes into the sheet Lab. `inputs`: of the text that is changed."""
+    layout = book.layout
+    if layout.lanes == 1:
+        raise SheetGPTError(
+            f"{book.path.name} has one lane, in which nothing can be changed: build it with `sheetgpt build --lab`."
+        )
+    if isinstance(edits, EditWords):
+        edits = edits_of(edits, layout.config, book.checkpoint().tokenizer if edits.steer else None)
+    lab = with_edits(replace(book.lab, prompt="", user_says="", ids=inputs.ids, settings={}), edits or Edits(), layout)
+    if patch_from is None:
+        return inputs, lab
+    text, ids = (patch_from, None) if isinstance(patch_from, str) else (None, patch_from)
+    return with_prompt(inputs, layout, text, ids), replace(lab, prompt=inputs.prompt, user_says=inputs.user_says)
+
+
+def _prediction(
+    workbook: str | os.PathLike[str], found: Mapping[str, Cells | None], names: Sequence[str], inputs: Inputs
+) -> Prediction:
+    """One lane's."""
+    cells = {name: c for name in names if (c := found[name]) is not None}
     missing = next((name for name in names if name not in cells), None)
     if missing is not None:
         raise SheetGPTError(f"{workbook} has no range {missing!r}: build it again.")
@@ -110,9 +164,7 @@ def run(
     text = cells["prompt_text"].texts.get((0, 0), "")
     written = _written(cells, n_prompt, len(tokens))
     heat = inputs.sampling.temperature
-    return Prediction(
-        tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens, not_loaded(book.path)
-    )
+    return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens)
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
@@ -202,3 +254,28 @@ def evaluate(
     end = book.layout.end_of_text
     choices = continue_ids(params, checkpoint.config, start, inputs.sampling, inputs.new_tokens, end)
     return with_text(checkpoint.tokenizer, choices, inputs.new_tokens, end, book.layout.chat is not None)
+
+
+def evaluate_changed(
+    workbook: str | os.PathLike[str],
+    edits: Edits | EditWords | None,
+    patch_from: str | Sequence[int] | None = None,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    prompt: str | None = None,
+    ids: Sequence[int] | None = None,
+    chat: str | None = None,
+    **settings: Any,
+) -> list[int]:
+    """What the NumPy evaluator writes in lane B: the ids of the same prompt's continuation under the same edits."""
+    book = open_workbook(workbook)
+    checkpoint = book.checkpoint(model)
+    inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids, chat), **settings)
+    other, lab = lanes_of(book, inputs, edits, patch_from)
+    params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
+    start = token_ids(other, checkpoint.tokenizer, book.layout)
+    trace = write(params, params, other, start, book.layout).trace
+    own = lab.inputs(other, book.layout)
+    start = token_ids(own, checkpoint.tokenizer, book.layout)
+    writing, _ = write_changed(params, params, lab, own, start, book.layout, trace)
+    return [*writing.ids[writing.n_prompt :]]
