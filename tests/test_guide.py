@@ -7,6 +7,9 @@ import pytest
 
 import sheetgpt
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.edits import Changes, Edits, Patch
+from sheetgpt.gpt2.model import Trace, forward
+from sheetgpt.gpt2.sampling import probabilities
 from sheetgpt.inspection.attention import head_table
 from sheetgpt.inspection.subject import subject
 from sheetgpt.sheets.guide_assistant import (
@@ -21,7 +24,7 @@ from sheetgpt.sheets.guide_assistant import (
 )
 from sheetgpt.sheets.guide_experiments import EXPERIMENTS
 
-HEAD, LENS, PART, NEURON, WORDS = EXPERIMENTS
+HEAD, LENS, PART, NEURON, WORDS, OFF, PATCHED = EXPERIMENTS
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,42 @@ def test_words_are_directions_now_and_then(model: Checkpoint) -> None:
     assert f"({near['mom']['cosine']:.2f})" in WORDS.outcome
 
 
+def next_probabilities(model: Checkpoint, prompt: str, edits: Edits, other: str = "") -> dict[str, float]:
+    """What could come next, by token, likeliest first."""
+    assert model.tokenizer
+
+    def trace(text: str, edits: Edits, other: Trace | None) -> Trace:
+        ids = model.tokenizer.encode(text) if model.tokenizer else []
+        return forward(model.params, model.config, ids, change=Changes(edits, model.config, model.params["wte"], other))
+
+    logits = trace(prompt, edits, trace(other, Edits(), None) if other else None)["logits"][:, -1]
+    probs = probabilities(logits, 1.0)
+    return {model.tokenizer.decode([id]): float(probs[id]) for id in (-probs).argsort()}
+
+
+def test_without_the_head_that_copies(model: Checkpoint) -> None:
+    prompt = "Mia had a cat. The cat was named Sue. Mia loved her"
+    assert prompt in OFF.todo
+    plain = next_probabilities(model, prompt, Edits())
+    off, mean = (next_probabilities(model, prompt, Edits({(3, 2): 0.0}, mode)) for mode in ("zero", "mean"))
+    assert [next(iter(found)) for found in (plain, off, mean)] == [" cat", " toy", " cat"]
+    assert f"Lane A says “cat” with {plain[' cat']:.0%}." in OFF.outcome
+    assert f"“cat” falls to {off[' cat']:.0%}, and “toy” is the likeliest with {off[' toy']:.0%}." in OFF.outcome
+    assert f"“cat” is back with {mean[' cat']:.0%}." in OFF.outcome
+
+
+def test_the_stream_knows_who_is_sad(model: Checkpoint) -> None:
+    boy, girl = "The boy was sad because", "The girl was sad because"
+    assert boy in PATCHED.todo
+    assert girl in PATCHED.todo
+    plain = next_probabilities(model, girl, Edits())
+    patched = [next_probabilities(model, girl, Edits(patches=(Patch(i, "resid", 1),)), boy) for i in range(4)]
+    assert [next(iter(found)) for found in (plain, *patched)] == [" she", " he", " he", " she", " she"]
+    assert f"Lane B says “she” with {plain[' she']:.0%}." in PATCHED.outcome
+    assert all(f"it says “he” with {found[' he']:.0%};" in PATCHED.outcome for found in patched[:2])
+    assert f"before block 2 “she” is back with {patched[2][' she']:.0%}," in PATCHED.outcome
+
+
 def test_the_assistant_answers_and_the_base_model_goes_on(model: Checkpoint) -> None:
     """All of it at temperature 0."""
     chat = load("stories-chat")
@@ -109,7 +148,9 @@ def test_a_workbook_has_those_whose_sheets_it_has(micro: Checkpoint, micro_workb
         return [str(cell.value) for cell in openpyxl.load_workbook(path)["Guide"]["B"] if cell.value]
 
     every = [one.question for one in EXPERIMENTS]
-    assert [word for word in questions(micro_workbook) if word in every] == every
+    assert [word for word in questions(micro_workbook) if word in every] == every[:-2]
+    lab = sheetgpt.build(micro, tmp_path / "lab.xlsx", ids=[1], context=2, sheets="none", without="all", lanes=2)
+    assert [word for word in questions(lab) if word in every] == every[-2:]
     bare = sheetgpt.build(micro, tmp_path / "w.xlsx", ids=[1], context=2, sheets="lens", without="attention")
     assert [word for word in questions(bare) if word in every] == [LENS.question]
     assert sheetgpt.check(bare) == []

@@ -1,17 +1,29 @@
 """Two lanes and the sheet Lab: whatever is switched, steered or patched, LibreOffice computes what NumPy computes."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openpyxl
 import pytest
+from conftest import fairytale_words
+from patching import patch
 
+import sheetgpt
 from sheetgpt.engines import Step, libreoffice
+from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
-from sheetgpt.sheets.lab_layout import Lab, untouched
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.edit_words import EditWords
+from sheetgpt.gpt2.edits import Edits, Patch, Steering
+from sheetgpt.sheets.grid import EDITS
+from sheetgpt.sheets.lab_layout import Lab, untouched, with_edits
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
+from sheetgpt.text.chat import Chat
 from sheetgpt.verification.verify import Case, judge, prepare
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
@@ -20,12 +32,19 @@ N_COMBINATIONS = 60
 
 
 @pytest.fixture(scope="module")
-def lab_workbook(reader: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
+    """Part of a real tokenizer over two blocks with two heads each."""
+    config = GPT2Config(n_vocab=512, n_positions=64, n_embd=8, n_layer=2, n_head=2, n_inner=8)
+    return make_checkpoint(config, "lab", seed=5, files=fairytale_words(config.n_vocab))
+
+
+SIZES: dict[str, Any] = {"context": 8, "new_tokens": 2, "sheets": "none", "without": "all", "lanes": 2}
+
+
+@pytest.fixture(scope="module")
+def lab_workbook(model: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("lab") / "lab.xlsx"
-    return build(
-        reader, path, prompt="the cat", context=8, new_tokens=2, sheets="none", without="all", lanes=2, prompt_bytes=24,
-        merge_rounds=8,
-    )  # fmt: skip
+    return build(model, path, prompt="the cat", prompt_bytes=24, merge_rounds=8, **SIZES)
 
 
 def random_lab(rng: np.random.Generator, layout: Layout) -> Lab:
@@ -89,3 +108,107 @@ def test_random_screws(lab_workbook: Path) -> None:
         wrong = [(t.name, t.problem, t.max_rel, [c.where for c in t.cells][:3]) for t in report.tensors if not t.passed]
         assert report.passed, (n, case.state.lab and case.state.lab.lab, wrong[:5], report.problems)
         assert report.compared_cells == report.formula_cells
+
+
+STREAM = Patch(1, "resid", 1)
+BROKEN = {  # a screw of each kind, and a formula of the sheet Edits that only shows when this screw is turned
+    "off": (Edits({(1, 0): 0.0}), ",$C$", ",1+$C$"),
+    "turned up": (Edits({(0, "mlp"): 2.0}), ",$C$", ",-$C$"),
+    "mean": (Edits({(0, 1): 0.5}, "mean"), "AVERAGE(", "MAX("),
+    "steering": (Edits(steering=(Steering(1, 5, 9, 3.0, 1),)), "=1,IF('Lab'", "=1,1-IF('Lab'"),
+    "direction": (Edits(steering=(Steering(0, 5, 9, 3.0),)), "ISNUMBER(", "ISTEXT("),
+    "patch": (Edits(patches=(STREAM, Patch(0, 1, 0), Patch(1, "mlp", 2))), "COUNTIF(", "-1+COUNTIF("),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_screw_is_found(kind: str, lab_workbook: Path, tmp_path: Path) -> None:
+    """Turned, it is red; and the same workbook is green where nothing was broken."""
+    edits, right, wrong = BROKEN[kind]
+    layout = open_workbook(lab_workbook).layout
+    lab = with_edits(Lab(prompt="a hat sat", switches=untouched(layout)), edits, layout)
+    assert lab.edits(layout) == edits
+    path = patch(lab_workbook, tmp_path / "w.xlsx", {EDITS: lambda sheet: broken(sheet, right, wrong)})
+    for book, sound in ((lab_workbook, True), (path, False)):
+        case = case_of(book, lab)
+        answer = libreoffice.run(book, [Step(case.puts, [*case.areas.values()])])[0]
+        assert judge(case, "libreoffice", answer).passed == sound
+
+
+def broken(sheet: str, right: str, wrong: str) -> str:
+    changed = sheet.replace(escape(right, quote=False), escape(wrong, quote=False))
+    assert changed != sheet
+    return changed
+
+
+def test_what_is_not_turned_costs_nothing(lab_workbook: Path) -> None:
+    """To the last bit: lane B is lane A, also in the mode mean and with steering that comes to 0."""
+    layout = open_workbook(lab_workbook).layout
+    names = [name for name, tensor in layout.records.items() if tensor.traced]
+    keys = [name.replace(".", "_") for name in names]
+    nothing = Lab(switches=untouched(layout), mode="mean", steering=((0, 3, 4, 0, ""), ("",) * 5))
+    case = case_of(lab_workbook, nothing)
+    found = libreoffice.run(lab_workbook, [Step(case.puts, [*keys, *(f"B_{key}" for key in keys)])])[0]
+    for key in keys:
+        a, b = found[key], found[f"B_{key}"]
+        assert a is not None
+        assert b is not None
+        assert a.numbers.tobytes() == b.numbers.tobytes(), key
+
+
+def test_one_lane_has_nothing_of_it(model: Checkpoint, lab_workbook: Path, tmp_path: Path) -> None:
+    one = build(model, tmp_path / "one.xlsx", prompt="the cat", prompt_bytes=24, merge_rounds=8, **SIZES | {"lanes": 1})
+    sheets = openpyxl.load_workbook(one, read_only=True).sheetnames
+    assert not {"Lab", "Edits", "Softmax B", "Tokenizer B", "Decoding B"} & {*sheets}
+    assert not [name for name in openpyxl.load_workbook(one).defined_names if name.startswith("B_")]
+    with pytest.raises(SheetGPTError, match=r"one\.xlsx has one lane, in which nothing can be changed: build it with"):
+        sheetgpt.run(one, edits=Edits({(0, 0): 0.0}))
+
+
+@pytest.mark.parametrize("kind", ["ids", "int8", "untied", "chat"])
+def test_other_workbooks_have_lanes_too(
+    kind: str, micro: Checkpoint, odd: Checkpoint, model: Checkpoint, tmp_path: Path
+) -> None:
+    """Each verified with a few screws turned, every formula cell."""
+    path, text = tmp_path / "w.xlsx", {"prompt_bytes": 24, "merge_rounds": 8}
+    if kind == "chat":
+        model = replace(model, chat=Chat("the ", " a"))
+        build(model, path, chat="cat", **SIZES | text)
+    elif kind == "int8":
+        build(model, path, prompt="the cat", weights="int8", **SIZES | text)
+    else:
+        build({"ids": micro, "untied": odd}[kind], path, ids=[5, 9, 3], **SIZES)
+    layout = open_workbook(path).layout
+    edits = Edits({(0, 0): 0.0, (1, "mlp"): -1.0}, "zero", (Steering(1, 5, 9, 2.0, 1),), (Patch(1, "resid", 0),))
+    lab = with_edits(Lab(ids=() if layout.reads_text else (7, 9, 3, 1), switches=untouched(layout)), edits, layout)
+    lab = replace(lab, user_says="a cat") if kind == "chat" else lab
+    case = case_of(path, lab)
+    report = judge(case, "libreoffice", libreoffice.run(path, [Step(case.puts, [*case.areas.values()])])[0])
+    assert report.passed, [(t.name, t.problem, t.max_rel) for t in report.tensors if not t.passed][:5]
+    assert report.compared_cells == report.formula_cells > 1000
+
+
+def test_run_changes_lane_b(lab_workbook: Path, model: Checkpoint) -> None:
+    """The words of the command line; lane A stays as it is, and NumPy writes what the workbook writes."""
+    words = EditWords(off=("1.0", "0.mlp*0.5"), steer=("1:#5*3",))
+    plain = sheetgpt.run(lab_workbook, prompt="the hat", new_tokens=2, seed=3)
+    both = sheetgpt.run(lab_workbook, prompt="the hat", new_tokens=2, seed=3, edits=words)
+    assert replace(both, changed=None, divergence=None) == plain
+    assert both.changed is not None
+    assert both.divergence is not None
+    assert both.divergence > 0
+    edits = sheetgpt.parse_edits(model, off=["1.0", "0.mlp*0.5"], steer=["1:#5*3"])
+    found = sheetgpt.generate(model, "the hat", new_tokens=2, seed=3, edits=edits)
+    assert both.changed.ids == found.ids
+    patched = sheetgpt.run(
+        lab_workbook, prompt="the hat", patch_from="the cat", edits=EditWords(patch=("0.resid@0-1",))
+    )
+    assert patched.prompt == "the cat"
+    assert patched.changed is not None
+    assert patched.changed.prompt == "the hat"
+
+
+def test_more_than_the_sheet_has_lines_for_is_refused(lab_workbook: Path) -> None:
+    many = Edits(patches=tuple(Patch(0, "resid", t) for t in range(9)))
+    with pytest.raises(SheetGPTError, match="The sheet Lab has 8 lines for patches, and these would be 9"):
+        sheetgpt.run(lab_workbook, edits=many)

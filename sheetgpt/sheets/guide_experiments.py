@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Row
+from sheetgpt.sheets.grid import LAB
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 
@@ -23,6 +24,7 @@ class Experiment:
     question: str
     todo: str
     outcome: str
+    lanes: int = 1  # which a workbook must have
 
     @property
     def words(self) -> str:
@@ -74,12 +76,32 @@ EXPERIMENTS = (
         "“ran” is nearest to “went”. The third gives “dad” (0.61), which proves little, since “dad” is nearest to "
         "“mom” alone as well (0.64).",
     ),
+    Experiment(
+        LAB,
+        (),
+        "What if that head is off?",
+        "Type “Mia had a cat. The cat was named Sue. Mia loved her” on Home; on Lab set block 3, head 2 to 0.",
+        "Lane A says “cat” with 38%. In lane B, without the head that copies, “cat” falls to 2%, and “toy” is the "
+        "likeliest with 12%. Choose mean in place of zero: an average of the head is left, and “cat” is back with 23%. "
+        "“Restore all” makes the lanes equal again.",
+        lanes=2,
+    ),
+    Experiment(
+        LAB,
+        (),
+        "Where does it know who is sad?",
+        "Type “The boy was sad because” on Home and “The girl was sad because” on Lab. Patch block 0, resid, position "
+        "1; then blocks 1, 2 and 3 in its place.",
+        "Lane B says “she” with 84%. With lane A's stream at the token “girl” before block 0 or 1 it says “he” with "
+        "72%; before block 2 “she” is back with 46%, because by then later tokens have read who it is.",
+        lanes=2,
+    ),
 )
 
 
 def offered(layout: Layout) -> list[Experiment]:
     """Those whose sheets are in the workbook."""
-    return [one for one in EXPERIMENTS if {*one.needs} <= {*layout.optional}]
+    return [one for one in EXPERIMENTS if {*one.needs} <= {*layout.optional} and one.lanes <= layout.lanes]
 
 
 def link(experiment: Experiment) -> str:
