@@ -5,6 +5,8 @@ What is changed is computed on the sheet Edits. Twins: `lab_layout.Lab` of the y
 
 from collections.abc import Iterator
 
+from openpyxl.formatting.rule import CellIsRule, ColorScaleRule, FormulaRule
+from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -319,7 +321,29 @@ def _dress(frame: Worksheet, layout: Layout, lab: LabLayout) -> None:
     )
     for area, title, limit in whole_numbers:
         _number(frame, area, title, f"A whole number from 0 to {limit - 1}.", 0, limit - 1)
+    _colour(frame, lab)
     add_chart(frame, lab)
+
+
+def _colour(frame: Worksheet, lab: LabLayout) -> None:
+    """The status, and every screw that is turned."""
+    message = lab.names["lab_message"][0]
+    fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
+    note = FormulaRule([f'LEFT({message.local},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
+    for rule in (fine, note):
+        frame.conditional_formatting.add(message.cells, rule)
+    turned, white = PatternFill(bgColor="C55A11"), Font(bold=True, color="FFFFFF")
+    first = lab.switches.cells.partition(":")[0]
+    switched = FormulaRule([f"IF(ISNUMBER({first}),{first}<>1,FALSE)"], font=white, fill=turned)
+    frame.conditional_formatting.add(lab.switches.cells, switched)
+    restored = CellIsRule(operator="equal", formula=["1"], font=white, fill=turned)
+    frame.conditional_formatting.add(lab.restore.cells, restored)
+    for area, flag, off in ((lab.steering, "I", 0), (lab.patches, "I", -1)):
+        in_use = FormulaRule([f"${flag}{area.row}<>{off}"], font=white, fill=turned)
+        frame.conditional_formatting.add(area.cells, in_use)
+    differences = Area(LAB, lab.table.row, 4, lab.table.n_rows)
+    scale = ColorScaleRule("num", -0.5, "6FA8DC", "num", 0, "FFFFFF", "num", 0.5, "E06666")
+    frame.conditional_formatting.add(differences.cells, scale)
 
 
 def _number(

@@ -160,10 +160,10 @@ def _divergence(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]
 def add_chart(frame: Worksheet, lab: LabLayout) -> None:
     """Lane A's ten likeliest tokens, and their probabilities in both lanes."""
     area = lab.table
-    chart = bars("col", "Lane A's likeliest next tokens: probability in lane A and in lane B")
+    chart = bars("col", "Lane A's likeliest tokens in both lanes")
     chart.y_axis.scaling.min = 0
     chart.add_data(Reference(frame, 2, area.row - 1, 3, area.last_row), titles_from_data=True)
     chart.set_categories(Reference(frame, 1, area.row, 1, area.last_row))
     chart.legend.position = "r"
-    chart.anchor = between(11, area.row - 1, 9, area.n_rows + 1)
+    chart.anchor = between(11, area.row - 1, 7, area.n_rows + 1)
     frame.add_chart(chart)
