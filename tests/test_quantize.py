@@ -33,7 +33,9 @@ ODD_IDS = (36, 0, 0, 7)
 
 @pytest.fixture(scope="module")
 def int8_workbook(micro: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sheetgpt.build(micro, tmp_path_factory.mktemp("int8") / "w.xlsx", ids=MICRO_IDS, context=6, weights="int8")
+    return sheetgpt.build(
+        micro, tmp_path_factory.mktemp("int8") / "w.xlsx", ids=MICRO_IDS, context=6, weights="int8", without="all"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,9 @@ def odd_int8_workbook(odd: Checkpoint, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def digits_workbook(micro: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sheetgpt.build(micro, tmp_path_factory.mktemp("digits") / "w.xlsx", ids=MICRO_IDS, context=6, digits=2)
+    return sheetgpt.build(
+        micro, tmp_path_factory.mktemp("digits") / "w.xlsx", ids=MICRO_IDS, context=6, digits=2, without="all"
+    )
 
 
 @pytest.fixture
