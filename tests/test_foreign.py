@@ -268,3 +268,14 @@ def test_a_path_beside_the_workbook_is_followed(
     shutil.copytree(micro.source, tmp_path / "sub" / "micro")
     report = sheetgpt.verify(renamed(plain_workbook, tmp_path / "w.xlsx", "sub/micro"), engine="cached")
     assert report.passed, [t for t in report.tensors if not t.passed]
+
+
+@pytest.mark.parametrize(
+    "call",
+    ['DDE("a")', "dde (1)", "_xlfn.WEBSERVICE&#40;1)", "RTD&#10;(1)", "CUBEVALUE\u00a0(1)", "webservice\u3000(1)"],
+)
+def test_a_call_is_found_however_it_is_spelt(call: str, tmp_path: Path) -> None:
+    formulas = f'<f>{call}</f><f>"sudden call"&amp;DDE</f>'
+    with zipfile.ZipFile(tmp_path / "w.xlsx", "w") as package:
+        package.writestr("xl/worksheets/sheet1.xml", f"<worksheet><c>{formulas}</c></worksheet>")
+    assert len(foreign.foreign(tmp_path / "w.xlsx")) == 1
