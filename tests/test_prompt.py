@@ -9,6 +9,7 @@ import numpy as np
 import openpyxl
 import pytest
 from conftest import fairytale_words
+from patching import cell_xml, patch
 from texts import gpt2_files, random_texts, typed
 
 import sheetgpt
@@ -116,11 +117,11 @@ def test_a_wrong_table_fails_verification(
     assert tokenizer
     tables, (left, right) = bpe.Tables.of(tokenizer), tokenizer.merges[0]
     places = {"first": 5 + list(tables.ranks).index(0), "token": 4 + tokenizer.encode(left + right)[0]}
-    broken = tmp_path / "broken.xlsx"
-    book = openpyxl.load_workbook(reader_workbook)
     sheet, _, place = cell.format(**places).partition("!")
-    book[sheet][place] = value
-    book.save(broken)
+    kind, content = ("n", f"<v>{value}</v>") if value == 3 else ("inlineStr", f"<is><t>{value}</t></is>")
+    new = f'<c r="{place}" t="{kind}">{content}</c>'
+    change = {sheet: lambda xml: xml.replace(cell_xml(xml, place), new)}
+    broken = patch(reader_workbook, tmp_path / "broken.xlsx", change)
     report = sheetgpt.verify(broken, prompt=left + right, model=reader.source)
     assert tensor in {t.name for t in report.tensors if not t.passed}
 

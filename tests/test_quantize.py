@@ -304,7 +304,7 @@ def test_the_commands_tell_the_cost(
 def compact_workbook(odd: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As if the model were a large one."""
     monkeypatch.setattr(weights, "MANY_CELLS", 100)
-    return sheetgpt.build(odd, tmp_path / "w.xlsx", ids=ODD_IDS, context=7, weights="int8")
+    return sheetgpt.build(odd, tmp_path / "w.xlsx", ids=ODD_IDS, context=7, weights="int8", without="all")
 
 
 def test_cells_without_addresses_hold_the_same(compact_workbook: Path, odd_int8_workbook: Path) -> None:
