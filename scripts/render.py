@@ -7,11 +7,15 @@ python scripts/render.py [workbooks/stories.xlsx] [--sheet home] [--sheet sample
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pypdfium2
 
 from sheetgpt.engines.libreoffice import export_pdf
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.edits import Edits
+from sheetgpt.sheets.lab_layout import Lab, untouched, with_edits
+from sheetgpt.workbook.reopen import open_workbook
 
 RANGES = {
     "home": "Home!A1:Y62",
@@ -26,6 +30,7 @@ RANGES = {
     "contributions": "Contributions!A1:R67",
     "neuron": "Neuron!A1:U43",
     "embedding": "Embedding!A1:Q48",
+    "lab": "Lab!A1:Q66",  # of a workbook of `build --lab`
 }
 
 
@@ -33,7 +38,7 @@ def render(workbook: Path, name: str, cells: str) -> Path:
     """The first page of `cells`, at 200 dots an inch, its white margins cut off."""
     with tempfile.TemporaryDirectory() as scratch:
         pdf = Path(scratch) / "sheet.pdf"
-        export_pdf(workbook, pdf, [cells])
+        export_pdf(workbook, pdf, [cells], shown(workbook) if name == "lab" else None)
         picture = pypdfium2.PdfDocument(pdf)[0].render(scale=200 / 72).to_pil().convert("RGB")
     from PIL import Image, ImageChops
 
@@ -43,12 +48,21 @@ def render(workbook: Path, name: str, cells: str) -> Path:
     return target
 
 
+def shown(workbook: Path) -> dict[str, Any]:
+    """The Guide's first experiment on the sheet Lab: without the head that copies."""
+    layout = open_workbook(workbook).layout
+    lab = with_edits(Lab(switches=untouched(layout)), Edits({(3, 2): 0.0}), layout)
+    return {"prompt": "Mia had a cat. The cat was named Sue. Mia loved her", "new_tokens": 0} | lab.cells(layout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workbook", type=Path, nargs="?", default=Path("workbooks/stories.xlsx"))
     parser.add_argument("--sheet", choices=RANGES, action="append", help="only this one; may be given several times")
     args = parser.parse_args()
     for name in args.sheet or RANGES:
+        if name == "lab" and args.sheet is None and open_workbook(args.workbook).layout.lanes == 1:
+            continue
         try:
             print(render(args.workbook, name, RANGES[name]))
         except SheetGPTError as error:

@@ -280,5 +280,12 @@ def micro_workbook(micro: Checkpoint, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
+def plain_workbook(micro: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without the optional sheets, half of its formulas, for what has nothing to do with them."""
+    target = tmp_path_factory.mktemp("plain") / "micro.xlsx"
+    return build(micro, target, ids=MICRO_IDS, context=6, without="all")
+
+
+@pytest.fixture(scope="session")
 def odd_workbook(odd: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(odd, tmp_path_factory.mktemp("workbook") / "odd.xlsx", ids=[36, 0, 0, 7], context=7)

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from patching import patch, set_formula
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.workbook.reopen import open_workbook
 
 
@@ -171,12 +173,18 @@ def test_a_writer_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
     assert bench_writers.rate([row], "XlsxWriter") is None
 
 
+@pytest.fixture(scope="module")
+def nano(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
+    config = GPT2Config(n_vocab=16, n_positions=16, n_embd=4, n_layer=2, n_head=2, n_inner=6)
+    return make_checkpoint(config, "nano")
+
+
 def test_one_command_measures_every_part_at_full_size(
-    micro: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    nano: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, file = tmp_path / "scratch", tmp_path / "bench.json"
-    shutil.copytree(micro.source, folder / "gpt2-small")  # what is there is used
-    shutil.copytree(micro.source, folder / "gpt2-medium")
+    shutil.copytree(nano.source, folder / "gpt2-small")  # what is there is used
+    shutil.copytree(nano.source, folder / "gpt2-medium")
     chosen = [word for name in ("writers", *bench.FULL, *bench.MEDIUM) for word in ("--only", name)]
     words = ["--full", "--medium", "--folder", str(folder), "--json", str(file), "--repeats", "1", "--cells", "20000"]
     assert bench.main([*words, *chosen]) == 0
@@ -184,7 +192,7 @@ def test_one_command_measures_every_part_at_full_size(
     assert set(whole["machine"]) >= {"date", "machine", "cpu", "cores", "python", "libreoffice"}
     parts = whole["parts"]
     assert [row["writer"] for row in parts["writers"]] == list(bench_writers.WRITERS)
-    assert parts["build"]["n_params"] == micro.config.n_params
+    assert parts["build"]["n_params"] == nano.config.n_params
     assert parts["build"]["bytes"] == (folder / "gpt2-small-16.xlsx").stat().st_size
     assert parts["build"]["openpyxl_ratio"] > 0
     tokens = {label: row["tokens"] for label, row in parts["office"]["recalculations"].items()}
@@ -204,9 +212,9 @@ def test_one_command_measures_every_part_at_full_size(
 
 
 def test_a_workbook_that_is_wrong_makes_the_command_fail(
-    micro: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    nano: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(micro.source, tmp_path / "gpt2-small")
+    shutil.copytree(nano.source, tmp_path / "gpt2-small")
     good = sheetgpt.build(tmp_path / "gpt2-small", tmp_path / "good.xlsx", ids=[1, 2, 3], context=16)
     area = open_workbook(good).layout.tensors["h0.resid_mid"]
     change = set_formula(area.line(1).stripe(0).cells, lambda formula: f"{formula}*1.1")

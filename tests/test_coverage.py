@@ -33,7 +33,7 @@ def workbooks(
     folder = tmp_path_factory.mktemp("coverage")
     sizes = {"prompt_bytes": 48, "merge_rounds": 6}
     return {
-        "bundled": build("stories", folder / "bundled.xlsx", context=8, new_tokens=3, **sizes),  # type: ignore[arg-type]
+        "bundled": build("stories", folder / "bundled.xlsx", context=6, new_tokens=2, **sizes),  # type: ignore[arg-type]
         "untied": odd_workbook,
         "int8": build(reader, folder / "int8.xlsx", prompt="the king", context=8, weights="int8", **sizes),  # type: ignore[arg-type]
         "ids": micro_workbook,

@@ -67,9 +67,9 @@ def edits(micro: Checkpoint, layout: Layout) -> list[Edit]:
 
 
 @pytest.fixture(scope="module")
-def incremental(micro_workbook: Path, edits: list[Edit], reads: list[str]) -> list[State]:
+def incremental(plain_workbook: Path, edits: list[Edit], reads: list[str]) -> list[State]:
     """As a person at the keyboard sees it: the file is opened on its cached values, and each edit recalculates."""
-    return libreoffice.run(micro_workbook, [Step(edit, reads, hard=False) for edit in edits])
+    return libreoffice.run(plain_workbook, [Step(edit, reads, hard=False) for edit in edits])
 
 
 def assert_same(found: State, expected: State, what: str) -> None:
@@ -98,9 +98,9 @@ def test_every_edit_changes_something(incremental: list[State], edits: list[Edit
 
 
 def test_after_40_edits_nothing_is_stale(
-    micro_workbook: Path, edits: list[Edit], reads: list[str], incremental: list[State]
+    plain_workbook: Path, edits: list[Edit], reads: list[str], incremental: list[State]
 ) -> None:
-    scratch = libreoffice.run(micro_workbook, [Step(edit, reads, hard=True) for edit in edits])
+    scratch = libreoffice.run(plain_workbook, [Step(edit, reads, hard=True) for edit in edits])
     assert len(incremental) == len(scratch) == N_EDITS
     for n, (found, expected) in enumerate(zip(incremental, scratch, strict=True)):
         assert_same(found, expected, f"after edit {n}, {edits[n]}")
@@ -127,14 +127,14 @@ def in_one_step(edits: list[Edit], layout: Layout) -> Edit:
 @pytest.mark.own_libreoffice
 @pytest.mark.parametrize("n", [7, 19, 28, N_EDITS - 1])
 def test_a_fresh_process_agrees(
-    micro_workbook: Path, layout: Layout, edits: list[Edit], reads: list[str], incremental: list[State], n: int
+    plain_workbook: Path, layout: Layout, edits: list[Edit], reads: list[str], incremental: list[State], n: int
 ) -> None:
-    fresh = libreoffice.recalculate(micro_workbook, in_one_step(edits[: n + 1], layout), reads)
+    fresh = libreoffice.recalculate(plain_workbook, in_one_step(edits[: n + 1], layout), reads)
     assert_same(incremental[n], fresh, f"after edit {n}, {edits[n]}")
 
 
 def test_the_last_state_is_the_evaluators(
-    micro_workbook: Path, micro: Checkpoint, layout: Layout, edits: list[Edit], incremental: list[State]
+    plain_workbook: Path, micro: Checkpoint, layout: Layout, edits: list[Edit], incremental: list[State]
 ) -> None:
     """The edits' own weights in NumPy: an edit that reached no cell would be seen."""
     params = {name: as_cells(tensor).copy() for name, tensor in micro.params.items()}

@@ -354,11 +354,11 @@ def fake_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
     ],
 )
 def test_a_libreoffice_that_ends_at_once_is_described(
-    micro_workbook: Path, fake_office: Callable[[str], None], tmp_path: Path, script: str, seen: str, memory: bool
+    plain_workbook: Path, fake_office: Callable[[str], None], tmp_path: Path, script: str, seen: str, memory: bool
 ) -> None:
     fake_office(script)
     with pytest.raises(SheetGPTError, match=rf"^LibreOffice stopped while starting up for micro\.xlsx {seen}") as told:
-        libreoffice.run(micro_workbook, [Step({}, ["token_ids"])])
+        libreoffice.run(plain_workbook, [Step({}, ["token_ids"])])
     assert ("memory" in str(told.value)) == memory
     assert list((tmp_path / "tmp").iterdir()) == []
 
@@ -391,7 +391,7 @@ def getComponentContext():
 @pytest.mark.parametrize("resident", [False, True])
 @pytest.mark.parametrize("when", ["import", "later"])
 def test_without_uno_nothing_stays_behind(
-    micro_workbook: Path,
+    plain_workbook: Path,
     fake_office: Callable[[str], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -412,7 +412,7 @@ def test_without_uno_nothing_stays_behind(
         libreoffice.resident() if resident else contextlib.nullcontext(),
         pytest.raises(SheetGPTError, match=r"LibreOffice failed while starting up for .*: .*Error no (uno here|types)"),
     ):
-        libreoffice.run(micro_workbook, [Step({}, ["token_ids"])])
+        libreoffice.run(plain_workbook, [Step({}, ["token_ids"])])
     assert ended(int((tmp_path / "worker").read_text()))
     assert not (tmp_path / "started").exists()
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -432,21 +432,21 @@ def test_a_full_temporary_folder_is_not_blamed_on_the_target(tmp_path: Path, mon
 
 @pytest.mark.own_libreoffice
 def test_too_little_room_for_libreoffice_is_said_before_it_starts(
-    micro_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     little = shutil.disk_usage(tmp_path)._replace(free=300_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: little)
     with pytest.raises(SheetGPTError, match=rf"room for only 0\.3 MB in the temporary folder {tmp_path}"):
-        libreoffice.run(micro_workbook, [Step({}, ["token_ids"])])
+        libreoffice.run(plain_workbook, [Step({}, ["token_ids"])])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_folder_is_named_where_libreoffice_stumbles_over_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, micro_workbook: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain_workbook: Path
 ) -> None:
     """What it says of it is that the workbook may be damaged."""
-    libreoffice.run(micro_workbook, [Step({}, ["token_ids"])])
+    libreoffice.run(plain_workbook, [Step({}, ["token_ids"])])
     with zipfile.ZipFile(tmp_path / "empty.xlsx", "w") as package:
         package.writestr("[Content_Types].xml", "no workbook")
     little = shutil.disk_usage(tmp_path)._replace(free=0)
@@ -458,11 +458,11 @@ def test_a_full_folder_is_named_where_libreoffice_stumbles_over_it(
 @pytest.mark.own_libreoffice
 @pytest.mark.parametrize("engine", [libreoffice.recalculate, gnumeric.recalculate])
 def test_a_missing_temporary_folder_is_named(
-    micro_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Callable[..., object]
+    plain_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Callable[..., object]
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(SheetGPTError, match=r"Nothing can be written to the temporary folder .*nowhere"):
-        engine(micro_workbook, {}, ["token_ids"])
+        engine(plain_workbook, {}, ["token_ids"])
 
 
 # Inputs
@@ -470,15 +470,15 @@ def test_a_missing_temporary_folder_is_named(
 
 @pytest.mark.parametrize("limit", [math.nan, 0, -1, math.inf, -math.inf])
 def test_a_time_limit_that_cannot_be_kept_is_refused(
-    micro_workbook: Path, sheetgpt_command: Command, limit: float
+    plain_workbook: Path, sheetgpt_command: Command, limit: float
 ) -> None:
     for words in (["verify"], ["verify", "--engine", "cached"], ["run"], ["run", "--stream"]):
-        status, _, said = sheetgpt_command(*words, micro_workbook, f"--engine-timeout={limit}")
+        status, _, said = sheetgpt_command(*words, plain_workbook, f"--engine-timeout={limit}")
         assert status == 2, words
         assert f"A time limit of {float(limit)} seconds can't be kept: give a finite number above 0" in said
     for call in (libreoffice.recalculate, gnumeric.recalculate):
         with pytest.raises(SheetGPTError, match="can't be kept"):
-            call(micro_workbook, {}, [], timeout=limit)
+            call(plain_workbook, {}, [], timeout=limit)
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,9 @@ def test_the_type_of_a_relationship_excuses_nothing(trap: tuple[Path, list[str]]
     assert "a picture other than pixels in xl/own/drawn.svg" in said
 
 
-def test_a_link_to_click_is_not_called_active(micro_workbook: Path, tmp_path: Path) -> None:
+def test_a_link_to_click_is_not_called_active(plain_workbook: Path, tmp_path: Path) -> None:
     target = tmp_path / "links.xlsx"
-    shutil.copy(micro_workbook, target)
+    shutil.copy(plain_workbook, target)
     link = hostile.relations(("rId1", "hyperlink", "http://127.0.0.1:1/page"))
     with zipfile.ZipFile(target, "a") as package:
         package.writestr("xl/worksheets/_rels/sheet9.xml.rels", link)
@@ -127,10 +127,10 @@ def test_what_is_taken_out_is_all_that_a_copy_lacks(trap: tuple[Path, list[str]]
     assert [path.name for path in tmp_path.glob("copy*")] == ["copy.xlsx"]
 
 
-def test_two_parts_of_one_name_do_not_get_by(micro_workbook: Path, tmp_path: Path) -> None:
+def test_two_parts_of_one_name_do_not_get_by(plain_workbook: Path, tmp_path: Path) -> None:
     """Another program may read the first of them."""
     twice = tmp_path / "twice.xlsx"
-    twice.write_bytes(micro_workbook.read_bytes())
+    twice.write_bytes(plain_workbook.read_bytes())
     with zipfile.ZipFile(twice, "a") as package, pytest.warns(UserWarning, match="Duplicate"):
         package.writestr("_rels/.rels", package.read("_rels/.rels"))
     assert foreign.without(twice, tmp_path / "copy.xlsx")
@@ -138,18 +138,18 @@ def test_two_parts_of_one_name_do_not_get_by(micro_workbook: Path, tmp_path: Pat
         assert len(package.namelist()) == len(set(package.namelist()))
 
 
-def test_a_workbook_of_ours_has_nothing_of_the_kind(micro_workbook: Path, tmp_path: Path) -> None:
-    assert foreign.foreign(micro_workbook) == []
-    assert not foreign.without(micro_workbook, tmp_path / "copy.xlsx")
+def test_a_workbook_of_ours_has_nothing_of_the_kind(plain_workbook: Path, tmp_path: Path) -> None:
+    assert foreign.foreign(plain_workbook) == []
+    assert not foreign.without(plain_workbook, tmp_path / "copy.xlsx")
     assert not any(tmp_path.iterdir())
 
 
 @pytest.fixture
-def linked(micro_workbook: Path, tmp_path: Path) -> Path:
+def linked(plain_workbook: Path, tmp_path: Path) -> Path:
     """The micro workbook with a picture from elsewhere, and a name that asks a server."""
     name = '<definedName name="asks">_xlfn.WEBSERVICE("http://127.0.0.1:1/x")</definedName></definedNames>'
     target = tmp_path / "linked.xlsx"
-    patch(micro_workbook, target, {"xl/workbook.xml": lambda xml: xml.replace("</definedNames>", name)})
+    patch(plain_workbook, target, {"xl/workbook.xml": lambda xml: xml.replace("</definedNames>", name)})
     with zipfile.ZipFile(target, "a") as package:
         package.writestr(
             "xl/worksheets/_rels/sheet9.xml.rels", hostile.relations(("rId77", "image", "http://127.0.0.1:1/p.png"))
@@ -202,10 +202,10 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
 
 @pytest.mark.parametrize("name", ["gpt2", "someone/secret-model", "distilgpt2"])
 def test_nobody_is_asked_for_the_model_that_a_workbook_names(
-    micro_workbook: Path, tmp_path: Path, name: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
+    plain_workbook: Path, tmp_path: Path, name: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is a folder of that name taken that happens to be where the command is run."""
-    workbook = renamed(micro_workbook, tmp_path / "w.xlsx", name)
+    workbook = renamed(plain_workbook, tmp_path / "w.xlsx", name)
     (tmp_path / "here" / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     for act in (
@@ -218,9 +218,9 @@ def test_nobody_is_asked_for_the_model_that_a_workbook_names(
     assert asked == []
 
 
-def test_the_hub_is_asked_for_a_model_that_the_user_names(micro_workbook: Path, asked: list[str]) -> None:
+def test_the_hub_is_asked_for_a_model_that_the_user_names(plain_workbook: Path, asked: list[str]) -> None:
     with pytest.raises(SheetGPTError, match="There is no model someone/model"):
-        sheetgpt.verify(micro_workbook, engine="cached", model="someone/model")
+        sheetgpt.verify(plain_workbook, engine="cached", model="someone/model")
     assert "/someone/model/resolve/main/config.json" in asked
 
 
@@ -243,7 +243,7 @@ def test_a_workbook_from_the_hub_s_model_is_verified_from_the_cache(
 
 @pytest.mark.parametrize("way", ["../micro", "/absolute", "micro", "inside/../../micro", "~/micro"])
 def test_a_path_in_a_workbook_is_followed_only_beside_it(
-    micro: Checkpoint, micro_workbook: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+    micro: Checkpoint, plain_workbook: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     books = tmp_path / "books"
     (books / "inside").mkdir(parents=True)
@@ -252,7 +252,7 @@ def test_a_path_in_a_workbook_is_followed_only_beside_it(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv(MODELS)
     named = str(tmp_path / "micro") if way == "/absolute" else way
-    workbook = renamed(micro_workbook, books / "w.xlsx", named)
+    workbook = renamed(plain_workbook, books / "w.xlsx", named)
     with pytest.raises(SheetGPTError, match=r"name it with --model\. \(It is named .*not in the workbook's own folder"):
         sheetgpt.verify(workbook, engine="cached")
     assert sheetgpt.verify(workbook, engine="cached", model=tmp_path / "micro").passed
@@ -262,9 +262,20 @@ def test_a_path_in_a_workbook_is_followed_only_beside_it(
 
 
 def test_a_path_beside_the_workbook_is_followed(
-    micro: Checkpoint, micro_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    micro: Checkpoint, plain_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(MODELS)
     shutil.copytree(micro.source, tmp_path / "sub" / "micro")
-    report = sheetgpt.verify(renamed(micro_workbook, tmp_path / "w.xlsx", "sub/micro"), engine="cached")
+    report = sheetgpt.verify(renamed(plain_workbook, tmp_path / "w.xlsx", "sub/micro"), engine="cached")
     assert report.passed, [t for t in report.tensors if not t.passed]
+
+
+@pytest.mark.parametrize(
+    "call",
+    ['DDE("a")', "dde (1)", "_xlfn.WEBSERVICE&#40;1)", "RTD&#10;(1)", "CUBEVALUE\u00a0(1)", "webservice\u3000(1)"],
+)
+def test_a_call_is_found_however_it_is_spelt(call: str, tmp_path: Path) -> None:
+    formulas = f'<f>{call}</f><f>"sudden call"&amp;DDE</f>'
+    with zipfile.ZipFile(tmp_path / "w.xlsx", "w") as package:
+        package.writestr("xl/worksheets/sheet1.xml", f"<worksheet><c>{formulas}</c></worksheet>")
+    assert len(foreign.foreign(tmp_path / "w.xlsx")) == 1

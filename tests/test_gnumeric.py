@@ -41,7 +41,7 @@ def words(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 def workbook(words: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("gnumeric") / "words.xlsx"
     return build(
-        words, target, prompt="the king", context=16, new_tokens=0, without="all", prompt_bytes=48, merge_rounds=8
+        words, target, prompt="the king", context=8, new_tokens=0, without="all", prompt_bytes=48, merge_rounds=8
     )
 
 

@@ -35,7 +35,7 @@ NUMBERS = "1984 007 1/2/31"
 def numbers_workbook(reader: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its prompt is numbers, which are texts."""
     path = tmp_path_factory.mktemp("looks") / "numbers.xlsx"
-    return sheetgpt.build(reader, path, prompt=NUMBERS, context=24, new_tokens=2)
+    return sheetgpt.build(reader, path, prompt=NUMBERS, context=24, new_tokens=2, prompt_bytes=32, merge_rounds=6)
 
 
 class Box(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 import openpyxl
 import pytest
 from conftest import fairytale_words
+from patching import cell_xml, patch
 from texts import gpt2_files, random_texts, typed
 
 import sheetgpt
@@ -65,13 +66,13 @@ def failures(workbook: Path, checkpoint: Checkpoint, texts: list[str], hard: boo
 
 
 def test_any_text_gives_the_references_ids(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:
-    """300 texts, half of them typed one after the other, some too long for this workbook's 80 bytes or 12 columns.
+    """300 texts, half of them typed one after the other, some too long for this workbook's 80 bytes or 6 columns.
 
     All of `fairytale`'s vocabulary, over as little a network as there is: only the text is looked at.
     """
     config = GPT2Config(n_vocab=2048, n_positions=64, n_embd=1, n_layer=1, n_head=1, n_inner=1)
     checkpoint = make_checkpoint(config, "all-words", files=fairytale_words(2048))
-    sizes: dict[str, Any] = {"context": 12, "new_tokens": 0, "prompt_bytes": 80, "merge_rounds": 6}
+    sizes: dict[str, Any] = {"context": 6, "new_tokens": 0, "prompt_bytes": 80, "merge_rounds": 6, "top_k": 1}
     workbook = build(checkpoint, tmp_path / "words.xlsx", prompt="the king", without="all", score_prompt=False, **sizes)
     texts = ["", " ", "the king" * 9, "x" * 80, "x" * 81, "=1+1", "'", "007", *random_texts(292, 3)]
     assert failures(workbook, checkpoint, texts[::2]) == []
@@ -82,7 +83,7 @@ def test_gpt2s_own_vocabulary(make_checkpoint: Callable[..., Checkpoint], tmp_pa
     config = GPT2Config(n_vocab=50257, n_positions=64, n_embd=1, n_layer=1, n_head=1, n_inner=1)
     checkpoint = make_checkpoint(config, "gpt2-words", files=gpt2_files())
     # a column and a candidate: the network's 50,257 logits are not what is looked at
-    sizes: dict[str, Any] = {"context": 1, "new_tokens": 0, "top_k": 1}
+    sizes: dict[str, Any] = {"context": 1, "new_tokens": 0, "top_k": 1, "prompt_bytes": 64, "merge_rounds": 24}
     workbook = build(checkpoint, tmp_path / "words.xlsx", prompt="Hello", without="all", score_prompt=False, **sizes)
     texts = ["", "Hello world, it's 2026", "<|endoftext|>", *random_texts(12, 4)]
     assert failures(workbook, checkpoint, texts, hard=False) == []
@@ -116,11 +117,11 @@ def test_a_wrong_table_fails_verification(
     assert tokenizer
     tables, (left, right) = bpe.Tables.of(tokenizer), tokenizer.merges[0]
     places = {"first": 5 + list(tables.ranks).index(0), "token": 4 + tokenizer.encode(left + right)[0]}
-    broken = tmp_path / "broken.xlsx"
-    book = openpyxl.load_workbook(reader_workbook)
     sheet, _, place = cell.format(**places).partition("!")
-    book[sheet][place] = value
-    book.save(broken)
+    kind, content = ("n", f"<v>{value}</v>") if value == 3 else ("inlineStr", f"<is><t>{value}</t></is>")
+    new = f'<c r="{place}" t="{kind}">{content}</c>'
+    change = {sheet: lambda xml: xml.replace(cell_xml(xml, place), new)}
+    broken = patch(reader_workbook, tmp_path / "broken.xlsx", change)
     report = sheetgpt.verify(broken, prompt=left + right, model=reader.source)
     assert tensor in {t.name for t in report.tensors if not t.passed}
 

@@ -33,7 +33,9 @@ ODD_IDS = (36, 0, 0, 7)
 
 @pytest.fixture(scope="module")
 def int8_workbook(micro: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sheetgpt.build(micro, tmp_path_factory.mktemp("int8") / "w.xlsx", ids=MICRO_IDS, context=6, weights="int8")
+    return sheetgpt.build(
+        micro, tmp_path_factory.mktemp("int8") / "w.xlsx", ids=MICRO_IDS, context=6, weights="int8", without="all"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,9 @@ def odd_int8_workbook(odd: Checkpoint, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def digits_workbook(micro: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sheetgpt.build(micro, tmp_path_factory.mktemp("digits") / "w.xlsx", ids=MICRO_IDS, context=6, digits=2)
+    return sheetgpt.build(
+        micro, tmp_path_factory.mktemp("digits") / "w.xlsx", ids=MICRO_IDS, context=6, digits=2, without="all"
+    )
 
 
 @pytest.fixture
@@ -300,7 +304,7 @@ def test_the_commands_tell_the_cost(
 def compact_workbook(odd: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As if the model were a large one."""
     monkeypatch.setattr(weights, "MANY_CELLS", 100)
-    return sheetgpt.build(odd, tmp_path / "w.xlsx", ids=ODD_IDS, context=7, weights="int8")
+    return sheetgpt.build(odd, tmp_path / "w.xlsx", ids=ODD_IDS, context=7, weights="int8", without="all")
 
 
 def test_cells_without_addresses_hold_the_same(compact_workbook: Path, odd_int8_workbook: Path) -> None:

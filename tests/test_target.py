@@ -79,52 +79,52 @@ def test_the_bundled_model_s_weights_are_not_written_over(monkeypatch: pytest.Mo
 
 
 def test_json_is_refused_before_the_verification(
-    micro: Checkpoint, micro_workbook: Path, place: Path, sheetgpt_command: Command, monkeypatch: pytest.MonkeyPatch
+    micro: Checkpoint, plain_workbook: Path, place: Path, sheetgpt_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sheetgpt, "verify", lambda *_, **__: pytest.fail("the work has begun"))
     refused: dict[object, str] = dict(REFUSED) | {
-        micro_workbook: "is the workbook itself, which would be lost: give --json another name",
+        plain_workbook: "is the workbook itself, which would be lost: give --json another name",
         Path(micro.source, "model.safetensors"): "one of the checkpoint's own files",
         "nowhere/x.json": "the folder .*/nowhere is not there",
     }
     for name, words in refused.items():
         if "\0" in str(name):
             continue
-        status, out, said = sheetgpt_command("verify", micro_workbook, "--json", name)
+        status, out, said = sheetgpt_command("verify", plain_workbook, "--json", name)
         assert (status, out) == (2, "")
         assert re.search(words.replace("-o", "--json"), said), said
     status, _, said = sheetgpt_command(
-        "verify", micro_workbook, "--model", micro.source, "--json", f"{micro.source}/config.json"
+        "verify", plain_workbook, "--model", micro.source, "--json", f"{micro.source}/config.json"
     )
     assert (status, "own files" in said) == (2, True)
 
 
-def test_the_user_s_own_part_is_left_alone(micro_workbook: Path, tmp_path: Path, sheetgpt_command: Command) -> None:
+def test_the_user_s_own_part_is_left_alone(plain_workbook: Path, tmp_path: Path, sheetgpt_command: Command) -> None:
     (tmp_path / "x.json.part").write_text("mine")
-    assert sheetgpt_command("verify", micro_workbook, "--engine", "cached", "--json", tmp_path / "x.json")[0] == 0
+    assert sheetgpt_command("verify", plain_workbook, "--engine", "cached", "--json", tmp_path / "x.json")[0] == 0
     assert (tmp_path / "x.json.part").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.json.part"]
 
 
 def test_the_verdict_is_told_though_the_json_can_t_be_written(
-    micro_workbook: Path, tmp_path: Path, sheetgpt_command: Command, monkeypatch: pytest.MonkeyPatch
+    plain_workbook: Path, tmp_path: Path, sheetgpt_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise SheetGPTError("x.json can't be written: No space left on device.")
 
     monkeypatch.setattr(cli, "write", full)
-    status, out, said = sheetgpt_command("verify", micro_workbook, "--engine", "cached", "--json", tmp_path / "x.json")
+    status, out, said = sheetgpt_command("verify", plain_workbook, "--engine", "cached", "--json", tmp_path / "x.json")
     assert (status, "passed" in out, "No space left" in said) == (2, True, True)
 
 
 @pytest.mark.parametrize("name", ["a" * 250 + ".xlsx", "-x.xlsx", "w\x1b[31m\u202e.xlsx", os.fsdecode(b"w\xff.xlsx")])
 def test_any_name_that_the_system_takes_will_do(
-    micro: Checkpoint, micro_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    micro: Checkpoint, plain_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Written, read, recalculated."""
     monkeypatch.chdir(tmp_path)
     if name.startswith("-") or "\x1b" in name:
-        shutil.copy(micro_workbook, name)
+        shutil.copy(plain_workbook, name)
     else:
         build(micro, name, ids=[1], context=2, sheets="none")
     assert sheetgpt.read(name, "logits").shape[1] > 0
@@ -157,7 +157,7 @@ def test_a_name_of_nothing_is_one_sentence(act: Callable[[str], object], name: s
 
 
 def test_a_current_folder_that_is_gone(
-    micro: Checkpoint, micro_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sheetgpt_command: Command
+    micro: Checkpoint, plain_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sheetgpt_command: Command
 ) -> None:
     """Whole paths do; others are not found."""
     monkeypatch.chdir(tmp_path)  # comes back at the end
@@ -165,7 +165,7 @@ def test_a_current_folder_that_is_gone(
     gone.mkdir()
     os.chdir(gone)
     gone.rmdir()
-    assert sheetgpt.verify(micro_workbook).passed
+    assert sheetgpt.verify(plain_workbook).passed
     assert build(micro, tmp_path / "w.xlsx", ids=[1], context=2).is_file()
     for words in (["verify", "w.xlsx"], ["build", "model", "-o", tmp_path / "w.xlsx"], ["build", "-o", "w.xlsx"]):
         status, _, said = sheetgpt_command(*words)

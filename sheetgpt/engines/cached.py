@@ -194,7 +194,11 @@ def _sheet(sheet: Any, wanted: Mapping[str, Area]) -> dict[str, Cells]:
 
 
 def _fill(target: Cells, row: int, offset: int, values: list[Any]) -> None:
-    if set(map(type, values)) == {float}:  # nearly all rows: at once
+    kinds = set(map(type, values))
+    if kinds <= {float, str}:  # nearly all rows: at once
+        if str in kinds:
+            target.texts.update({(row, j): text for j, text in enumerate(values, offset) if text and type(text) is str})
+            values = [value if type(value) is float else np.nan for value in values]
         target.numbers[row, offset : offset + len(values)] = values
         return
     for column, value in enumerate(values, offset):

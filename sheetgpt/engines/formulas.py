@@ -54,17 +54,26 @@ def _first_line(error: Exception) -> str:
 
 
 def _values(workbook: Path, inputs: Inputs, names: Any) -> dict[str, dict[tuple[int, int], Any]]:
-    """Upper-case sheet title -> (row, column) from 1 -> value of each cell that holds something."""
-    import schedula  # type: ignore[import-untyped, unused-ignore]
-
-    model_class = _model_class()
-    model = model_class()
+    model = compiled(workbook, inputs, names)
     with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that nobody asked for
+        return found_in(model, model.calculate())
+
+
+def compiled(workbook: Path, inputs: Inputs, names: Any) -> Any:
+    """The package's own model of the workbook, with the inputs put in."""
+    model = _model_class()()
+    with contextlib.redirect_stderr(io.StringIO()):
         book, context = model.add_book(str(workbook.absolute()))
         edit(book, inputs, names, workbook)
         model.pushes(*book.worksheets, context=context)
         model.finish()
-        solution = model.calculate()
+    return model
+
+
+def found_in(model: Any, solution: Any) -> dict[str, dict[tuple[int, int], Any]]:
+    """Upper-case sheet title -> (row, column) from 1 -> value of each cell that holds something."""
+    import schedula  # type: ignore[import-untyped, unused-ignore]
+
     values: dict[str, dict[tuple[int, int], Any]] = {}
     for name, cell in model.cells.items():
         if getattr(cell, "range", None) is None:

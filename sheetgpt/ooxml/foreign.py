@@ -57,6 +57,8 @@ FETCHING = ("WEBSERVICE", "RTD", "DDE", "IMAGE", "CALL", "REGISTER.ID", "STOCKHI
 
 _FORMULA = re.compile(rb"<(?:\w+:)?(?:f|formula[12]?|definedName|calculatedColumnFormula)\b[^>]*>([^<]+)", re.I)
 _CALL = re.compile(rf"(?<![\w.])(?:_xlfn\.)?({'|'.join(map(re.escape, FETCHING))}|CUBE[A-Z]+)\s*\(", re.I)
+# a call as it may stand in the file, so that nothing else (`sudden`, bytes in hexadecimal) has its formulas read
+_PERHAPS = re.compile(rf"(?:{'|'.join(map(re.escape, FETCHING))}|CUBE[A-Z]+)[\s\x80-\xff]*[(&]".encode("latin-1"))
 _VML = re.compile(rb"""\b(?:src|href|althref)\s*=\s*["'][^"'#]""", re.I)
 _CLICK = re.compile(rb"<(?:\w+:)?(?:hlink\w+|hyperlink)\b[^>]*>")
 _USED = re.compile(rb"""\b(?:embed|link|pict|relid|id|href)\s*=\s*["']([^"']{1,200})["']""")
@@ -278,7 +280,6 @@ def _has_pixels(package: zipfile.ZipFile, own: str) -> bool:
 
 def _of_formulas(package: zipfile.ZipFile) -> Iterator[Foreign]:
     """The functions that fetch something, where they stand in a formula."""
-    words = [word.encode() for word in FETCHING] + [b"CUBE"]
     for info in _once(package):
         if not info.filename.lower().endswith(".xml"):
             continue
@@ -290,8 +291,7 @@ def _of_formulas(package: zipfile.ZipFile) -> Iterator[Foreign]:
                 # sheets of weights, nearly all of the file, have no formulas
                 if not any(mark in text for mark in (b"f>", b"ormula", b"definedName")):
                     continue
-                large = text.upper()
-                if any(word in large for word in words):
+                if _PERHAPS.search(text.upper()):
                     yield from (Foreign("a function that fetches data", info.filename, name) for name in _calls(text))
 
 
