@@ -17,7 +17,7 @@ from typing import NamedTuple
 from openpyxl.utils import get_column_letter
 
 from sheetgpt.excel_rules.book import Book
-from sheetgpt.excel_rules.positions import A
+from sheetgpt.excel_rules.positions import A, B
 from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.reach import Reach
 from sheetgpt.excel_rules.references import Box, column_number
@@ -58,6 +58,7 @@ class Causality:
         self.book = book
         self.reach = Reach(book.positions, book.names)
         self.elsewhere: dict[str, list[Elsewhere]] = defaultdict(list)  # sheet that is used -> by which formulas
+        self.nameless: set[str] = set()  # sheets that lack lane A's name
         self.row: dict[str, list[_Filled]] = defaultdict(list)  # by lane, of the row that is being read
 
     def take(self, title: str, column: int, row: int, width: int, text: str) -> Iterator[str]:
@@ -72,9 +73,7 @@ class Causality:
             self.reach.take(sheet, column, row, width, text)
             yield from self._undeclared(sheet, Box(column, row, last, row))
 
-    def _filled(
-        self, title: str, lane: str, column: int, row: int, width: int, text: str, moved: int
-    ) -> Iterator[str]:
+    def _filled(self, title: str, lane: str, column: int, row: int, width: int, text: str, moved: int) -> Iterator[str]:
         """A formula in some columns of one lane. `text` is as it stands `moved` columns before the first of them."""
         problems, sheet = [], title.lower()
         for use in uses(text, sheet, self.book.names):
@@ -84,7 +83,7 @@ class Causality:
                 problems.append(f"The reference {use.text} has no $ before its row; formulas here fill right only.")
             areas = self.book.positions.on(use.sheet)
             wrong = [rule for its, area in areas if (rule := self._direct(sheet, lane, column, width, use, its, area))]
-            problems += wrong
+            problems += wrong[:1]  # one is enough of a range over both lanes
             if not wrong and not any(area.holds(use.box) for _, area in areas):
                 self.elsewhere[use.sheet].append(Elsewhere(title, lane, column, row, width, use))
         self.row[lane].append(_Filled(column, width, relative(text, column - moved), not problems))
@@ -105,17 +104,18 @@ class Causality:
         for i in {0, width - 1}:
             own, box = column + i - self.book.positions.step, use.moved(i)
             if area.meets(box) and (max(box.left, area.left), min(box.right, area.right)) != (own, own):
-                letters = get_column_letter(max(own, 1))
-                return f"The reference {use.text} reads lane A not just at the formula's own position, column {letters}."
+                there = get_column_letter(max(own, 1))
+                return f"The reference {use.text} reads lane A elsewhere than at the formula's own position, {there}."
         return None
 
     def _undeclared(self, sheet: str, cells: Box) -> Iterator[str]:
         """A sheet passes for lane B's alone only where the columns of lane A are empty."""
         positions = self.book.positions
-        if positions.a and positions.patches(sheet):
+        if positions.a and positions.patches(sheet) and sheet not in self.nameless:
             area, step = positions.b[sheet], positions.step
             if area._replace(left=area.left - step, right=area.right - step).meets(cells):
-                yield "The formula stands in a column of lane A, but no name tells which columns here are lane A's."
+                self.nameless.add(sheet)
+                yield "The formula stands in a column of lane A, but no name tells where on this sheet lane A is."
 
     def array(self, title: str, area: Box, text: str) -> Iterator[str]:
         """An array formula: every cell of it uses all that the formula names."""
