@@ -100,7 +100,7 @@ class Causality:
         if lane == A:
             return f"The reference {use.text} reads lane B, and no formula of lane A may."
         if not self.book.positions.patches(sheet):
-            return f"The reference {use.text} reads lane A, which is for a sheet that has lane B alone."
+            return f"The reference {use.text} reads lane A, which lane B may read only on a sheet of its own."
         for i in {0, width - 1}:
             own, box = column + i - self.book.positions.step, use.moved(i)
             if area.meets(box) and (max(box.left, area.left), min(box.right, area.right)) != (own, own):
@@ -150,22 +150,22 @@ class Causality:
             if wrong:
                 column, row = self.reach.furthest(e.use.sheet, box, wrong)
                 cell, last = f"{get_column_letter(column)}{row}", wrong.bit_length() - 1
-                rule = self._led(e, last).format(cell=cell, last=get_column_letter(last))
+                rule = f"The reference {e.use.text} leads {self._led(e, last, cell)}"
                 return Problem(e.title, f"{get_column_letter(e.column + i)}{e.row}", rule)
         return None
 
-    def _led(self, e: Elsewhere, last: int) -> str:
-        """What is said of a reference that leads to the column `last`."""
-        positions, begins = self.book.positions, f"The reference {e.use.text} leads "
-        if not positions.b or (e.lane == A) == (last < positions.first[B]):
-            words = "to the right of the formula's own token column: {cell} depends on the tokens up to column {last}."
-        elif e.lane == A:
-            words = "to lane B, which no formula of lane A may read: {cell} depends on column {last} there."
-        elif not positions.patches(e.title.lower()):
-            words = "to lane A, which is for a sheet that has lane B alone: {cell} depends on column {last} there."
-        else:
-            words = "to another position of lane A than the formula's own: {cell} depends on column {last} there."
-        return begins + words
+    def _led(self, e: Elsewhere, furthest: int, cell: str) -> str:
+        """What is said of a reference that leads to the column `furthest` by way of a cell."""
+        positions, last = self.book.positions, get_column_letter(furthest)
+        if not positions.b or (e.lane == A) == (furthest < positions.first[B]):
+            return f"to the right of the formula's own token column: {cell} depends on the tokens up to column {last}."
+        if e.lane == A:
+            return f"to lane B, which no formula of lane A may read: {cell} depends on column {last} there."
+        if not positions.patches(e.title.lower()):
+            return (
+                f"to lane A, which lane B may read only on a sheet of its own: {cell} depends on column {last} there."
+            )
+        return f"to another position of lane A than the formula's own: {cell} depends on column {last} there."
 
 
 def _misfits(filled: list[_Filled]) -> Iterator[tuple[int, str]]:

@@ -115,14 +115,12 @@ def _beside(title: str, declared: Positions) -> str | None:
     """What is wrong with lane B on a sheet, beside lane A."""
     a, b = declared.a.get(title), declared.b[title]
     width, usual = b.right - b.left, _usual(area.right - area.left for area in declared.b.values())
-    if a is not None and a.meets(b):
-        return f"Lane B's positions, {_cells(b)}, overlap lane A's, {_cells(a)}."
+    if b.left <= max((area.right for area in declared.a.values()), default=0):
+        return f"Lane B's positions begin in column {get_column_letter(b.left)}, which is one of lane A's."
     if a is not None and b != a._replace(left=a.left + declared.step, right=a.right + declared.step):
         return f"Lane B's positions, {_cells(b)}, must be lane A's, {_cells(a)}, moved to the right."
     if width != usual:
         return f"Lane B has {width + 1} positions here, on another sheet {usual + 1}."
-    if b.left <= max((area.right for area in declared.a.values()), default=0):
-        return f"Lane B's positions begin in column {get_column_letter(b.left)}, which is one of lane A's."
     return None
 
 
