@@ -22,6 +22,7 @@ from sheetgpt.excel_rules import Problem, check
 from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.causality import Causality
 from sheetgpt.excel_rules.grammar import read
+from sheetgpt.excel_rules.positions import Positions
 from sheetgpt.excel_rules.references import Box
 from sheetgpt.excel_rules.uses import uses
 from sheetgpt.gpt2.checkpoint import Checkpoint
@@ -292,7 +293,7 @@ def test_a_sheet_without_its_name_still_hands_on_what_it_sees(micro_workbook: Pa
 
 
 def test_a_name_that_is_used_counts_as_what_it_refers_to() -> None:
-    areas, named = {"home": Box(6, 1, 9, 9)}, {"later": read("Home!$H$1").references}
+    areas, named = Positions({"home": Box(6, 1, 9, 9)}), {"later": read("Home!$H$1").references}
     causality = Causality(Book({}, named, areas, 1, 0, 0))
     assert list(causality.take("Home", 8, 2, 1, "later*2")) == []
     assert list(causality.take("Home", 7, 2, 1, "later*2")) == [
@@ -301,7 +302,7 @@ def test_a_name_that_is_used_counts_as_what_it_refers_to() -> None:
 
 
 def test_a_range_between_two_results_may_hold_all_that_lies_between() -> None:
-    causality = Causality(Book({}, {}, {"home": Box(6, 1, 9, 9)}, 1, 0, 0))
+    causality = Causality(Book({}, {}, Positions({"home": Box(6, 1, 9, 9)}), 1, 0, 0))
     assert list(causality.take("Home", 1, 20, 1, "SUM(Home!$F$5)")) == []
     assert list(causality.take("Home", 3, 22, 1, "SUM(Home!$I$5)")) == []
     reads = "SUM(INDEX($B$20:$B$21,1):INDEX($D$23:$D$24,1))"
@@ -310,7 +311,7 @@ def test_a_range_between_two_results_may_hold_all_that_lies_between() -> None:
 
 
 def test_chains_up_and_down_hand_on_what_they_reach() -> None:
-    causality = Causality(Book({}, {}, {"home": Box(6, 1, 9, 9)}, 1, 0, 0))
+    causality = Causality(Book({}, {}, Positions({"home": Box(6, 1, 9, 9)}), 1, 0, 0))
     rows = range(20, 60)
     for row in rows:
         list(causality.take("Up", 1, row, 1, f"A${row + 1}"))

@@ -11,6 +11,7 @@ from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.functions import FUNCTIONS
 from sheetgpt.excel_rules.grammar import read
 from sheetgpt.excel_rules.places import Place
+from sheetgpt.excel_rules.positions import Positions
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +264,7 @@ def test_no_function_is_both_allowed_and_volatile() -> None:
 
 
 def test_what_is_sound_in_one_row_is_not_taken_for_granted_in_another() -> None:
-    book = Book({"part": "Home"}, {}, {}, 1, 0, 0)
+    book = Book({"part": "Home"}, {}, Positions(), 1, 0, 0)
     formulas = FormulaCheck(book)
     for sound, broken in [
         ("A5*2", "A1048577*2"),

@@ -73,7 +73,7 @@ def _contents(
     formulas = FormulaCheck(book)
     for where, rule in workbook_problems(trees[main], links.get(main, {}), titles, formulas):
         yield Problem(main, where, rule)
-    for where, rule in positions_problems(book.names):
+    for where, rule in positions_problems(book.names, titles.values()):
         yield Problem(main, where, rule)
     if styles is None:
         yield Problem(main, "", "The workbook has no stylesheet.")

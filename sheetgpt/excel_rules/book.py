@@ -3,20 +3,19 @@
 from dataclasses import dataclass
 
 from sheetgpt.excel_rules.grammar import Reference
-from sheetgpt.excel_rules.references import Box
+from sheetgpt.excel_rules.positions import Positions
 
 
 @dataclass(frozen=True)
 class Book:
     """`titles`: part of a worksheet -> its title. `names`: workbook-level names in lower case -> what they refer to.
 
-    `positions`: title in lower case -> the cells of that sheet whose columns are positions, as the workbook's own names
-    tell it (`positions.py`).
+    `positions`: the cells of each sheet whose columns are positions, as the workbook's own names tell it.
     """
 
     titles: dict[str, str]
     names: dict[str, list[Reference]]
-    positions: dict[str, Box]
+    positions: Positions
     n_styles: int
     n_dxfs: int
     n_strings: int

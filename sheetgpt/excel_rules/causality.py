@@ -5,6 +5,8 @@
 - It fills right: `$` stands before every row number, and the formulas of a row are one formula, moved to the right.
   The exception is a row in which each column has a formula of another form than the others, such as attention's
   mixture of values, which grows by a key a column.
+- Where there are two lanes, all this holds in each, and they are apart: lane A reads nothing of lane B. Lane B reads of
+  lane A its own position, and only on a sheet without lane A, where parts are patched from one lane into the other.
 """
 
 import re
@@ -15,6 +17,7 @@ from typing import NamedTuple
 from openpyxl.utils import get_column_letter
 
 from sheetgpt.excel_rules.book import Book
+from sheetgpt.excel_rules.positions import A, B
 from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.reach import Reach
 from sheetgpt.excel_rules.references import Box, column_number
@@ -29,11 +32,11 @@ _RELATIVE = re.compile(
 
 
 class _Filled(NamedTuple):
-    """One formula in `width` columns of a row, from `column` on."""
+    """One formula in `width` columns of a row, from `column` on; `form` is the same wherever it stands."""
 
     column: int
     width: int
-    text: str
+    form: str
     sound: bool
 
 
@@ -41,6 +44,7 @@ class Elsewhere(NamedTuple):
     """A formula in a column of positions that uses cells outside of them, in `width` columns."""
 
     title: str
+    lane: str
     column: int
     row: int
     width: int
@@ -54,26 +58,64 @@ class Causality:
         self.book = book
         self.reach = Reach(book.positions, book.names)
         self.elsewhere: dict[str, list[Elsewhere]] = defaultdict(list)  # sheet that is used -> by which formulas
-        self.row: list[_Filled] = []  # the row of positions that is being read
+        self.nameless: set[str] = set()  # sheets that lack lane A's name
+        self.row: dict[str, list[_Filled]] = defaultdict(list)  # by lane, of the row that is being read
 
     def take(self, title: str, column: int, row: int, width: int, text: str) -> Iterator[str]:
         """A formula and how many columns it fills; what is wrong with it in itself."""
-        sheet = title.lower()
-        area = self.book.positions.get(sheet)
-        if area is None or not area.holds(Box(column, row, column, row)):
+        sheet, last, within = title.lower(), column + width - 1, 0
+        for lane, area in self.book.positions.on(sheet):
+            left, right = max(column, area.left), min(last, area.right)
+            if area.top <= row <= area.bottom and left <= right:
+                within += right - left + 1
+                yield from self._filled(title, lane, left, row, right - left + 1, text, left - column)
+        if within < width:
             self.reach.take(sheet, column, row, width, text)
-            return
-        problems = []
+            yield from self._undeclared(sheet, Box(column, row, last, row))
+
+    def _filled(self, title: str, lane: str, column: int, row: int, width: int, text: str, moved: int) -> Iterator[str]:
+        """A formula in some columns of one lane. `text` is as it stands `moved` columns before the first of them."""
+        problems, sheet = [], title.lower()
         for use in uses(text, sheet, self.book.names):
+            if moved:
+                use = use._replace(box=use.moved(moved))
             if use.rows_move:
                 problems.append(f"The reference {use.text} has no $ before its row; formulas here fill right only.")
-            target = self.book.positions.get(use.sheet)
-            if target is not None and target.meets(use.box) and min(use.box.right, target.right) > column:
-                problems.append(f"The reference {use.text} reaches to the right of the formula's own token column.")
-            elif target is None or not target.holds(use.box):
-                self.elsewhere[use.sheet].append(Elsewhere(title, column, row, width, use))
-        self.row.append(_Filled(column, width, text, not problems))
+            areas = self.book.positions.on(use.sheet)
+            wrong = [rule for its, area in areas if (rule := self._direct(sheet, lane, column, width, use, its, area))]
+            problems += wrong[:1]  # one is enough of a range over both lanes
+            if not wrong and not any(area.holds(use.box) for _, area in areas):
+                self.elsewhere[use.sheet].append(Elsewhere(title, lane, column, row, width, use))
+        self.row[lane].append(_Filled(column, width, relative(text, column - moved), not problems))
         yield from problems
+
+    def _direct(self, sheet: str, lane: str, column: int, width: int, use: Use, its: str, area: Box) -> str | None:
+        """What is wrong with a reference into the positions of the lane `its`."""
+        if its == lane:
+            if area.meets(use.box) and min(use.box.right, area.right) > column:
+                return f"The reference {use.text} reaches to the right of the formula's own token column."
+            return None
+        if not area.meets(use.swept(width)):
+            return None
+        if lane == A:
+            return f"The reference {use.text} reads lane B, and no formula of lane A may."
+        if not self.book.positions.patches(sheet):
+            return f"The reference {use.text} reads lane A, which lane B may read only on a sheet of its own."
+        for i in {0, width - 1}:
+            own, box = column + i - self.book.positions.step, use.moved(i)
+            if area.meets(box) and (max(box.left, area.left), min(box.right, area.right)) != (own, own):
+                there = get_column_letter(max(own, 1))
+                return f"The reference {use.text} reads lane A elsewhere than at the formula's own position, {there}."
+        return None
+
+    def _undeclared(self, sheet: str, cells: Box) -> Iterator[str]:
+        """A sheet passes for lane B's alone only where the columns of lane A are empty."""
+        positions = self.book.positions
+        if positions.a and positions.patches(sheet) and sheet not in self.nameless:
+            area, step = positions.b[sheet], positions.step
+            if area._replace(left=area.left - step, right=area.right - step).meets(cells):
+                self.nameless.add(sheet)
+                yield "The formula stands in a column of lane A, but no name tells where on this sheet lane A is."
 
     def array(self, title: str, area: Box, text: str) -> Iterator[str]:
         """An array formula: every cell of it uses all that the formula names."""
@@ -83,20 +125,10 @@ class Causality:
             self.reach.take(title.lower(), column, row, 1, text)
 
     def end_of_row(self) -> Iterator[tuple[int, str]]:
-        """(column, rule): formulas that are not the one that fills the rest of their row."""
-        filled, self.row = self.row, []
-        if len(filled) < 2:
-            return
-        forms = [relative(f.text, f.column) for f in filled]
-        if len(set(forms)) == len(forms) and all(f.width == 1 for f in filled):
-            return  # each column has its own
-        widths: Counter[str] = Counter()
-        for f, form in zip(filled, forms, strict=True):
-            widths[form] += f.width
-        usual = widths.most_common(1)[0][0]
-        for f, form in zip(filled, forms, strict=True):
-            if form != usual and f.sound:
-                yield f.column, "The formula is not the one that fills the rest of its row."
+        """(column, rule): formulas that are not the one that fills the rest of their row in their lane."""
+        for filled in self.row.values():
+            yield from _misfits(filled)
+        self.row.clear()
 
     def round_about(self) -> Iterator[Problem]:
         """Formulas that see later tokens through cells outside the positions; when every sheet has been read."""
@@ -109,18 +141,44 @@ class Causality:
                     yield found
 
     def _later(self, e: Elsewhere) -> Problem | None:
+        positions, title = self.book.positions, e.title.lower()
         moves = e.use.left_moves or e.use.right_moves
-        for i in range(e.width if moves else 1):  # what doesn't move is nearest to the first column
-            furthest, (column, row) = self.reach.of(e.use.sheet, e.use.moved(i))
-            if furthest > e.column + i:
-                cell, last = f"{get_column_letter(column)}{row}", get_column_letter(furthest)
-                return Problem(
-                    e.title,
-                    f"{get_column_letter(e.column + i)}{e.row}",
-                    f"The reference {e.use.text} leads to the right of the formula's own token column: "
-                    f"{cell} depends on the tokens up to column {last}.",
-                )
+        # what doesn't move is nearest to the first column, and to its own position in one column at most
+        for i in range(e.width) if moves else {0, e.width - 1}:
+            box = e.use.moved(i)
+            wrong = self.reach.of(e.use.sheet, box) & ~positions.allowed(e.lane, title, e.column + i)
+            if wrong:
+                column, row = self.reach.furthest(e.use.sheet, box, wrong)
+                cell, last = f"{get_column_letter(column)}{row}", wrong.bit_length() - 1
+                rule = f"The reference {e.use.text} leads {self._led(e, last, cell)}"
+                return Problem(e.title, f"{get_column_letter(e.column + i)}{e.row}", rule)
         return None
+
+    def _led(self, e: Elsewhere, furthest: int, cell: str) -> str:
+        """What is said of a reference that leads to the column `furthest` by way of a cell."""
+        positions, last = self.book.positions, get_column_letter(furthest)
+        if not positions.b or (e.lane == A) == (furthest < positions.first[B]):
+            return f"to the right of the formula's own token column: {cell} depends on the tokens up to column {last}."
+        if e.lane == A:
+            return f"to lane B, which no formula of lane A may read: {cell} depends on column {last} there."
+        if not positions.patches(e.title.lower()):
+            return (
+                f"to lane A, which lane B may read only on a sheet of its own: {cell} depends on column {last} there."
+            )
+        return f"to another position of lane A than the formula's own: {cell} depends on column {last} there."
+
+
+def _misfits(filled: list[_Filled]) -> Iterator[tuple[int, str]]:
+    forms = [f.form for f in filled]
+    if len(filled) < 2 or (len(set(forms)) == len(forms) and all(f.width == 1 for f in filled)):
+        return  # each column has its own
+    widths: Counter[str] = Counter()
+    for f in filled:
+        widths[f.form] += f.width
+    usual = widths.most_common(1)[0][0]
+    for f in filled:
+        if f.form != usual and f.sound:
+            yield f.column, "The formula is not the one that fills the rest of its row."
 
 
 def relative(text: str, column: int) -> str:

@@ -1,20 +1,22 @@
 """How far right do cells look that are no positions themselves?
 
-A cell that reads position t, or reads a cell that does, depends on the tokens up to t: its reach is the column of the
-last position that it depends on, over any number of steps. Inputs and weights have none.
+A cell that reads position t, or reads a cell that does, depends on the tokens up to t: its reach are the columns of the
+positions that it depends on, over any number of steps, column c as the bit 1 << c. Inputs and weights have none.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from operator import itemgetter
+from functools import reduce
+from operator import or_
 
 from sheetgpt.excel_rules.grammar import Reference
+from sheetgpt.excel_rules.positions import Positions
 from sheetgpt.excel_rules.references import Box
 from sheetgpt.excel_rules.uses import uses
 
 Cell = tuple[int, int]  # column, row
-Reached = dict[str, dict[Cell, int]]  # title in lower case -> cells that have a reach, with it
+Reached = dict[str, dict[Cell, int]]  # title in lower case -> cells that have a reach, and which columns it is
 
 _ABROAD = re.compile(
     r"(?:'(?:[^']|'')+'|[^\W\d][\w.]*+)!\$?[A-Za-z]{1,3}\$?\d+(?::\$?[A-Za-z]{1,3}\$?\d+)?",
@@ -29,12 +31,12 @@ class Reach:
     the Tokenizer, most of all formulas outside the positions, never need it.
     """
 
-    def __init__(self, positions: Mapping[str, Box], names: Mapping[str, list[Reference]]) -> None:
+    def __init__(self, positions: Positions, names: Mapping[str, list[Reference]]) -> None:
         self.positions, self.names = positions, names
         self.unread: dict[str, list[tuple[int, int, int, str]]] = defaultdict(list)
         self.formulas: list[tuple[str, Cell, list[tuple[str, Box]]]] = []
         self.cells: Reached = defaultdict(dict)
-        self._ranges: dict[tuple[str, Box], tuple[int, Cell]] = {}
+        self._ranges: dict[tuple[str, Box], int] = {}
 
     def take(self, sheet: str, column: int, row: int, width: int, text: str) -> None:
         """A formula outside the positions, which fills `width` columns from `column` on."""
@@ -55,16 +57,22 @@ class Reach:
         if "):" in joined:
             return None  # a range between two results
         words = [word for word in set(_WORD.findall(joined)) if word.lower() in self.names]
-        widest = max(width for _, _, width, _ in self.unread[sheet]) - 1
+        widest = max(width for _, _, width, _ in self.unread[sheet])
         found = [u for text in {*_ABROAD.findall(joined), *words} for u in uses(text, sheet, self.names)]
-        swept = ((u.sheet, u.box, u.moved(widest)) for u in found)
-        return [(title, Box(min(a.left, b.left), a.top, max(a.right, b.right), a.bottom)) for title, a, b in swept]
+        return [(u.sheet, u.swept(widest)) for u in found]
 
     def _matters(self, sheet: str, abroad: list[tuple[str, Box]] | None) -> bool:
-        if abroad is None or sheet in self.positions:
+        if abroad is None or self.positions.on(sheet):
             return True
-        areas = self.positions
-        return any((t in areas and areas[t].meets(box)) or self.of(t, box)[0] > 0 for t, box in abroad)
+        return any(self._direct(title, box) or self.of(title, box) for title, box in abroad)
+
+    def _direct(self, title: str, box: Box) -> int:
+        """The positions in a range."""
+        found = 0
+        for _, area in self.positions.on(title):
+            if area.meets(box):
+                found |= (2 << min(box.right, area.right)) - (1 << max(box.left, area.left))
+        return found
 
     def _read(self, sheet: str, column: int, row: int, width: int, text: str) -> None:
         found = uses(text, sheet, self.names)
@@ -72,10 +80,8 @@ class Reach:
             direct, others = 0, []
             for use in found:
                 box = use.moved(i) if i else use.box
-                area = self.positions.get(use.sheet)
-                if area is not None and area.meets(box):
-                    direct = max(direct, min(box.right, area.right))
-                if area is None or not area.holds(box):
+                direct |= self._direct(use.sheet, box)
+                if not any(area.holds(box) for _, area in self.positions.on(use.sheet)):
                     others.append((use.sheet, box))
             if direct:
                 self.cells[sheet][column + i, row] = direct
@@ -90,26 +96,34 @@ class Reach:
             changed = False
             self._ranges.clear()
             for sheet, cell, reads in self.formulas:
-                furthest = max(self.of(title, box)[0] for title, box in reads)
-                if furthest > self.cells.get(sheet, {}).get(cell, 0):
-                    self.cells[sheet][cell] = furthest
+                before = self.cells.get(sheet, {}).get(cell, 0)
+                after = reduce(or_, (self.of(title, box) for title, box in reads), before)
+                if after != before:
+                    self.cells[sheet][cell] = after
                     changed = True
             self.formulas.reverse()
         self._ranges.clear()
 
-    def of(self, title: str, box: Box) -> tuple[int, Cell]:
-        """The furthest reach in a range, 0 for none, and the cell that has it."""
+    def of(self, title: str, box: Box) -> int:
+        """What the cells in a range reach together."""
         cells = self.cells.get(title)
         if not cells:
-            return 0, (0, 0)
+            return 0
         left, top, right, bottom = box
         if left == right and top == bottom:
-            return cells.get((left, top), 0), (left, top)
+            return cells.get((left, top), 0)
         key = title, box
         if key not in self._ranges:
-            if (right - left + 1) * (bottom - top + 1) < len(cells):
-                held = [(c, r) for r in range(top, bottom + 1) for c in range(left, right + 1) if (c, r) in cells]
-            else:
-                held = [(c, r) for c, r in cells if left <= c <= right and top <= r <= bottom]
-            self._ranges[key] = max(((cells[cell], cell) for cell in held), default=(0, (0, 0)), key=itemgetter(0))
+            self._ranges[key] = reduce(or_, (cells[cell] for cell in self._held(title, box)), 0)
         return self._ranges[key]
+
+    def furthest(self, title: str, box: Box, among: int) -> Cell:
+        """The cell of the range that reaches furthest right of some columns."""
+        return max(self._held(title, box), key=lambda cell: (self.cells[title][cell] & among).bit_length())
+
+    def _held(self, title: str, box: Box) -> list[Cell]:
+        """The cells of a range that have a reach."""
+        (left, top, right, bottom), cells = box, self.cells[title]
+        if (right - left + 1) * (bottom - top + 1) < len(cells):
+            return [(c, r) for r in range(top, bottom + 1) for c in range(left, right + 1) if (c, r) in cells]
+        return [(c, r) for c, r in cells if left <= c <= right and top <= r <= bottom]

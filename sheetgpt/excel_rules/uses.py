@@ -39,6 +39,11 @@ class Use(NamedTuple):
         left, right = left + n * self.left_moves, right + n * self.right_moves
         return Box(min(left, right), top, max(left, right), bottom)
 
+    def swept(self, width: int) -> Box:
+        """All that the formula uses in `width` columns."""
+        (left, top, right, bottom), last = self.moved(0), self.moved(width - 1)
+        return Box(min(left, last.left), top, max(right, last.right), bottom)
+
 
 def uses(text: str, sheet: str, names: Mapping[str, list[Reference]]) -> list[Use]:
     """`sheet`: the formula's own, in lower case. What a name refers to is used, too."""

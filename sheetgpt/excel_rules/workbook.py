@@ -39,7 +39,7 @@ def read_book(titles: dict[str, str], tree: Element, styles: Element | None, str
     names = _names(tree)
     n_strings = 0 if strings is None else len(strings.findall(MAIN + "si"))
     sizes = (size(styles, "cellXfs"), size(styles, "dxfs"), n_strings)
-    return Book(titles, names, positions(names), *sizes)
+    return Book(titles, names, positions(names, titles.values()), *sizes)
 
 
 def _names(tree: Element) -> dict[str, list[Reference]]:
