@@ -36,6 +36,7 @@ def wordy(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
         ({"off": "1*2"}, Edits(dict.fromkeys(EVERYTHING, 2.0))),
         ({"off": ["1", "1.1*1"]}, Edits(EVERYTHING | {(1, 1): 1.0})),
         ({"steer": "1:#5-#6*4"}, Edits(steering=(Steering(1, 5, 6, 4.0),))),
+        ({"steer": "1:~3*-2@5"}, Edits(steering=(Steering(1, None, None, -2.0, 5, 3),))),
         ({"steer": ["0:#5*-.5@3", "1:#5*4"]}, Edits(steering=(Steering(0, 5, None, -0.5, 3), Steering(1, 5, None, 4)))),
         ({"patch": "1.0@4,0.mlp@2-4"}, Edits(patches=(Patch(1, 0, 4), *(Patch(0, "mlp", t) for t in (2, 3, 4))))),
         ({"patch": "1.resid@all"}, Edits(patches=tuple(Patch(1, "resid", t) for t in range(16)))),
@@ -65,6 +66,7 @@ def test_a_token_with_the_sign_in_it_is_found() -> None:
 
     def steering(text: str) -> tuple[int, int | None]:
         steer = edits_of(EditWords(steer=(text,)), config, tokenizer).steering[0]
+        assert steer.plus is not None
         return steer.plus, steer.minus
 
     assert steering("0:--*2") == (vocab["--"], None)

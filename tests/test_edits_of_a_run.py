@@ -52,6 +52,23 @@ def test_steering_moves_the_stream_from_a_position_on(micro: Checkpoint) -> None
     assert np.allclose(moved[:, 2:], 2.5 * (wte[3] - wte[4])[:, None], rtol=1e-9, atol=1e-12)
 
 
+def test_steering_by_the_difference_of_two_runs(micro: Checkpoint) -> None:
+    """From its own position on, at the earliest; with the factor 1 that position's stream is the other run's."""
+    plain, other = run(micro, Edits()), run(micro, Edits(), OTHER)
+    edited = run(micro, Edits(steering=(Steering(1, None, None, 0.5, 0, 2),)), other=other)
+    moved = edited["h1.resid_mid"] - edited["h1.attn.out"] - plain["h0.resid_post"]
+    apart = other["h0.resid_post"][:, 2] - plain["h0.resid_post"][:, 2]
+    assert np.allclose(moved[:, :2], 0, atol=1e-12)
+    assert np.allclose(moved[:, 2:], 0.5 * apart[:, None], rtol=1e-9, atol=1e-12)
+    last = len(IDS) - 1
+    whole = run(micro, Edits(steering=(Steering(1, None, None, 1.0, 0, last),)), other=other)
+    patched = run(micro, Edits(patches=(Patch(1, "resid", last),)), other=other)
+    assert np.allclose(whole["logits"], patched["logits"], rtol=1e-9, atol=1e-12)
+    for wrong in (Steering(0, None, None, 1.0), Steering(0, 3, None, 1.0, 0, 1)):
+        with pytest.raises(SheetGPTError, match="Steering adds a token's embedding or the difference of two runs"):
+            Edits(steering=(wrong,)).check(micro.config)
+
+
 @pytest.mark.parametrize("part", [0, 1, "mlp", "resid"])
 def test_a_patch_takes_one_position_of_one_part(micro: Checkpoint, part: int | str) -> None:
     plain, other = run(micro, Edits()), run(micro, Edits(), OTHER)

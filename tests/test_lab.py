@@ -65,13 +65,16 @@ def random_lab(rng: np.random.Generator, layout: Layout) -> Lab:
             ),
         )
     if rng.random() < 0.6:
-        line = (
+        line: tuple[Value, ...] = (
             some(whole[0], [99, "x", 0.5, -1]),
             some(whole[1], [10**6, ""]),
             some([*whole[1], ""], ["?"]),
             float(rng.normal() * 3),
             some(["", *whole[2]], [-1]),
+            "",
         )
+        if rng.random() < 0.4:
+            line = (line[0], "", "", *line[3:5], some([*whole[2]], [-1, "x"]))
         lab = replace(lab, steering=(line, *lab.steering[1:]) if rng.random() < 0.5 else (*lab.steering[:-1], line))
     if rng.random() < 0.6:
         parts: list[Value] = [*range(config.n_head), "mlp", "resid", "MLP"]
@@ -117,6 +120,7 @@ BROKEN = {  # a screw of each kind, and a formula of the sheet Edits that only s
     "mean": (Edits({(0, 1): 0.5}, "mean"), "AVERAGE(", "MAX("),
     "steering": (Edits(steering=(Steering(1, 5, 9, 3.0, 1),)), "=1,IF('Lab'", "=1,1-IF('Lab'"),
     "direction": (Edits(steering=(Steering(0, 5, 9, 3.0),)), "ISNUMBER(", "ISTEXT("),
+    "lanes": (Edits(steering=(Steering(1, None, None, 0.5, 0, 1),)), "INDEX(", "1+INDEX("),
     "patch": (Edits(patches=(STREAM, Patch(0, 1, 0), Patch(1, "mlp", 2))), "COUNTIF(", "-1+COUNTIF("),
 }
 
@@ -146,7 +150,7 @@ def test_what_is_not_turned_costs_nothing(lab_workbook: Path) -> None:
     layout = open_workbook(lab_workbook).layout
     names = [name for name, tensor in layout.records.items() if tensor.traced]
     keys = [name.replace(".", "_") for name in names]
-    nothing = Lab(switches=untouched(layout), mode="mean", steering=((0, 3, 4, 0, ""), ("",) * 5))
+    nothing = Lab(switches=untouched(layout), mode="mean", steering=((0, 3, 4, 0, "", ""), ("",) * 6))
     case = case_of(lab_workbook, nothing)
     found = libreoffice.run(lab_workbook, [Step(case.puts, [*keys, *(f"B_{key}" for key in keys)])])[0]
     for key in keys:

@@ -140,11 +140,11 @@ def b_reads_a(book: Lanes, cell: Cell, rng: random.Random) -> str | None:
     return with_use(cell.formula, rng.choice(found), lambda c: c - book.step)
 
 
-def b_reads_a_elsewhere(book: Lanes, cell: Cell, rng: random.Random) -> str | None:
+def b_reads_a_later(book: Lanes, cell: Cell, rng: random.Random) -> str | None:
     found = book.into(cell, "A") if cell.sheet == "Edits" else []
     own, home = cell.column - book.step, book.a["Home"]
-    other = rng.choice([c for c in range(home.left, home.right + 1) if c != own])
-    return with_use(cell.formula, rng.choice(found), lambda _: other) if found else None
+    later = range(own + 1, home.right + 1)
+    return with_use(cell.formula, rng.choice(found), lambda _: rng.choice(later)) if found and later else None
 
 
 def not_to_the_right(book: Lanes, cell: Cell, rng: random.Random) -> str | None:
@@ -166,7 +166,7 @@ BREAKAGES = [
     (look_right, "to the right of the formula's own"),
     (a_reads_b, "reads lane B, and"),
     (b_reads_a, "reads lane A, which"),
-    (b_reads_a_elsewhere, "reads lane A elsewhere"),
+    (b_reads_a_later, "reads lane A to the right"),
     (not_to_the_right, ROW),
     (without_dollar, "no $ before its row"),
 ]
@@ -213,8 +213,8 @@ ROUND_ABOUT = [  # position 1 is column G in lane A, AH in lane B
     ("Output", "AI15", "n_tokens", "to lane A, which"),
     ("Output", "AL16", "SUM(lab_difference)", "to lane A, which"),
     ("Output", "AI17", "LEN('Block 0'!$A$82)", "to lane A, which"),  # its own position
-    ("Edits", "AH30", "n_tokens", "to another position of lane A"),
-    ("Edits", "AL41", "LEN('Block 0'!$A$84)", "to another position of lane A"),
+    ("Edits", "AH30", "n_tokens", "to a later position of lane A"),
+    ("Edits", "AJ41", "LEN('Block 0'!$A$84)", "to a later position of lane A"),
     ("Edits", "AK40", "LEN('Block 0'!$A$84)", None),  # lane A's position 4
     ("Edits", "AI42", "N('Softmax B'!$C$6)", "to the right of the formula's own"),
     ("Sample", "AI60", "B_n_tokens", "to the right of the formula's own"),
@@ -250,12 +250,14 @@ LANES = Positions({"home": Box(6, 1, 9, 9)}, {"home": Box(20, 1, 23, 9), "edits"
         ("Home", 20, 4, "C$3", ["reads lane A, which"]),  # in W alone
         ("Home", 20, 3, "C$3", []),
         ("Edits", 20, 4, "Home!F$3", []),
-        ("Edits", 20, 4, "Home!$F$3", ["reads lane A elsewhere"]),  # right in T alone
+        ("Edits", 20, 4, "Home!$F$3", []),
         ("Edits", 20, 1, "Home!$F$3", []),
-        ("Edits", 20, 4, "SUM(Home!$F$3:F$3)", ["reads lane A elsewhere"]),
-        ("Edits", 20, 4, "Home!E$3", ["reads lane A elsewhere"]),
-        ("Edits", 21, 3, "Home!F$3", ["reads lane A elsewhere"]),
-        ("Edits", 20, 4, "SUM(Home!F$3:T$3)", ["reads lane A elsewhere"]),
+        ("Edits", 20, 4, "SUM(Home!$F$3:F$3)", []),
+        ("Edits", 20, 4, "Home!E$3", []),
+        ("Edits", 20, 4, "Home!G$3", ["reads lane A to the right"]),
+        ("Edits", 20, 4, "Home!$G$3", ["reads lane A to the right"]),  # in T alone
+        ("Edits", 21, 3, "Home!F$3", []),
+        ("Edits", 20, 4, "SUM(Home!F$3:T$3)", ["reads lane A to the right"]),
         ("Edits", 6, 1, "1", ["stands in a column of lane A"]),
         ("Edits", 2, 1, "1", []),
         ("Home", 6, 18, "F$3", []),  # one formula in all of both lanes: each reads its own position
@@ -270,8 +272,8 @@ def test_a_formula_that_fills_several_columns(sheet: str, column: int, width: in
     assert all(word in rule for word, rule in zip(words, rules, strict=True)), rules
 
 
-def test_what_does_not_move_is_the_own_position_in_one_column_at_most() -> None:
-    for text, where in (("Home!$C$20", ["W2"]), ("Home!C$20", []), ("Home!$C$20:C$20", ["U2"])):
+def test_what_does_not_move_is_later_in_the_first_columns() -> None:
+    for text, where in (("Home!$C$20", []), ("Home!$D$20", ["T2"]), ("Home!C$20", []), ("Home!$C$20:C$20", [])):
         causality = Causality(Book({}, {}, LANES, 1, 0, 0))
         assert [*causality.take("Home", 3, 20, 4, "F$3")] == []
         assert [*causality.take("Edits", 20, 2, 4, text)] == []

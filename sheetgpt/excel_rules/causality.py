@@ -6,7 +6,7 @@
   The exception is a row in which each column has a formula of another form than the others, such as attention's
   mixture of values, which grows by a key a column.
 - Where there are two lanes, all this holds in each, and they are apart: lane A reads nothing of lane B. Lane B reads of
-  lane A its own position, and only on a sheet without lane A, where parts are patched from one lane into the other.
+  lane A the positions up to its own, and only on a sheet without lane A, where lane B takes something from it.
 """
 
 import re
@@ -103,9 +103,9 @@ class Causality:
             return f"The reference {use.text} reads lane A, which lane B may read only on a sheet of its own."
         for i in {0, width - 1}:
             own, box = column + i - self.book.positions.step, use.moved(i)
-            if area.meets(box) and (max(box.left, area.left), min(box.right, area.right)) != (own, own):
+            if area.meets(box) and min(box.right, area.right) > own:
                 there = get_column_letter(max(own, 1))
-                return f"The reference {use.text} reads lane A elsewhere than at the formula's own position, {there}."
+                return f"The reference {use.text} reads lane A to the right of the formula's own position, {there}."
         return None
 
     def _undeclared(self, sheet: str, cells: Box) -> Iterator[str]:
@@ -143,7 +143,7 @@ class Causality:
     def _later(self, e: Elsewhere) -> Problem | None:
         positions, title = self.book.positions, e.title.lower()
         moves = e.use.left_moves or e.use.right_moves
-        # what doesn't move is nearest to the first column, and to its own position in one column at most
+        # what doesn't move is nearest to the first column
         for i in range(e.width) if moves else {0, e.width - 1}:
             box = e.use.moved(i)
             wrong = self.reach.of(e.use.sheet, box) & ~positions.allowed(e.lane, title, e.column + i)
@@ -165,7 +165,7 @@ class Causality:
             return (
                 f"to lane A, which lane B may read only on a sheet of its own: {cell} depends on column {last} there."
             )
-        return f"to another position of lane A than the formula's own: {cell} depends on column {last} there."
+        return f"to a later position of lane A than the formula's own: {cell} depends on column {last} there."
 
 
 def _misfits(filled: list[_Filled]) -> Iterator[tuple[int, str]]:

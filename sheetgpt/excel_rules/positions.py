@@ -59,8 +59,8 @@ class Positions:
         """The columns that a formula in this one may depend on; column c is the bit 1 << c."""
         if lane == A:
             return (2 << column) - 1
-        own = 1 << max(column - self.step, 0) if self.patches(sheet) else 0
-        return max((2 << column) - (1 << self.first[B]), 0) | own
+        theirs = (2 << max(column - self.step, 0)) - 1 if self.patches(sheet) else 0
+        return max((2 << column) - (1 << self.first[B]), 0) | theirs
 
 
 def _usual(values: Iterable[int]) -> int:

@@ -4,6 +4,7 @@
   words for one part the later counts: `2,2.3*1` leaves of block 2 only head 3. `mean`: what is off leaves its average.
 - steer: `BLOCK:PLUS*FACTOR` or `BLOCK:PLUS-MINUS*FACTOR`, and `@POSITION` where it begins later than at 0. A token is a
   word (`sheetgpt.text.one_token`) or an id, `#123`.
+  `BLOCK:~POSITION*FACTOR` adds what the other run's stream has there more than this one's.
 - patch: `BLOCK.PART@POSITION`, with a head, `mlp` or `resid` as PART; `@2-5` is a range, `@all` every position of the
   model.
 
@@ -126,6 +127,9 @@ def _steering(word: str, tokenizer: Tokenizer | None) -> Steering:
     found = STEER.fullmatch(word)
     if not found:
         raise SheetGPTError(f"{cut(word, 60)!r} doesn't steer: {STEER_FORM}.")
+    at = re.fullmatch(rf"~({NUMBER})", found[2])
+    if at:
+        return Steering(int(found[1]), None, None, float(found[3]), int(found[4] or 0), int(at[1]))
     plus, minus = _difference(found[2], tokenizer)
     return Steering(int(found[1]), plus, minus, float(found[3]), int(found[4] or 0))
 
@@ -190,8 +194,10 @@ def _number(x: float) -> str:
 
 def _steer_word(steer: Steering, tokenizer: Tokenizer | None) -> str:
     """In words where they are read back as the same tokens, else in ids."""
-    tokens = [steer.plus] if steer.minus is None else [steer.plus, steer.minus]
+    tokens = [token for token in (steer.plus, steer.minus) if token is not None]
     tail = f"*{_number(steer.factor)}" + (f"@{steer.start}" if steer.start else "")
+    if steer.at is not None:
+        return f"{steer.block}:~{steer.at}{tail}"
     typed = [_typed(token, tokenizer) for token in tokens]
     word = f"{steer.block}:{'-'.join(typed)}{tail}"
     try:

@@ -34,7 +34,7 @@ def edited_choices(
     lacks and more tokens than positions.
     """
     edits.check(config)
-    if edits.patches and other is None:
+    if edits.takes and other is None:
         raise SheetGPTError("A patch takes something from another run: there is none.")
     if not edits:
         return continue_ids(params, config, ids, sampling, new_tokens, stop_ids)

@@ -5,7 +5,8 @@ another run.
   `mean` it multiplies the difference from the average over the positions so far, so that 0 leaves this average (mean
   ablation, causal). An MLP's output has its bias; a head's is its mixture of values, before c_proj.
 - Steering adds factor * (wte[plus] - wte[minus]) to the stream that enters a block, from a position on (Turner et al.
-  2023, "Activation addition", with the embeddings in the place of a run's activations).
+  2023, "Activation addition", with the embeddings in the place of a run's activations); or, `at` a position, factor *
+  (the other run's stream there - this run's), which begins at that position at the earliest.
 - A patch takes a part's output, or the stream that enters a block, at one position from another run (activation
   patching; Meng et al. 2022, Wang et al. 2022). Positions are matched by index; a patch at a position that one of the
   two runs doesn't have does nothing. A patch has the last word.
@@ -31,13 +32,22 @@ ZERO, MEAN = "zero", "mean"
 
 @dataclass(frozen=True)
 class Steering:
-    """`factor` * (the embedding of `plus` - that of `minus`), added before `block` from position `start` on."""
+    """`factor` * (the embedding of `plus` - that of `minus`), added before `block` from position `start` on.
+
+    `at`: in place of the tokens, of which there is none then, the other run's stream at this position less this run's.
+    """
 
     block: int
-    plus: int
+    plus: int | None
     minus: int | None
     factor: float
     start: int = 0
+    at: int | None = None
+
+    @property
+    def first(self) -> int:
+        """The first position that it reaches."""
+        return self.start if self.at is None else max(self.start, self.at)
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,11 @@ class Edits:
     def __bool__(self) -> bool:
         return bool(any(factor != 1 for factor in self.switches.values()) or self.steering or self.patches)
 
+    @property
+    def takes(self) -> bool:
+        """Whether it needs another run."""
+        return bool(self.patches) or any(s.at is not None for s in self.steering)
+
     def check(self, config: GPT2Config) -> None:
         """Raises SheetGPTError for a block, part, token, position or factor that the model doesn't have."""
         if self.mode not in (ZERO, MEAN):
@@ -79,7 +94,11 @@ class Edits:
         for token in (token for s in self.steering for token in (s.plus, s.minus)):
             if token is not None and not 0 <= token < config.n_vocab:
                 raise SheetGPTError(f"There is no token {token}: the model's are 0 to {config.n_vocab - 1}.")
-        for position in (*(s.start for s in self.steering), *(p.position for p in self.patches)):
+        for steer in self.steering:
+            if (steer.plus is None) == (steer.at is None) or (steer.at is not None and steer.minus is not None):
+                raise SheetGPTError("Steering adds a token's embedding or the difference of two runs: give one.")
+        at = (s.at for s in self.steering if s.at is not None)
+        for position in (*at, *(s.start for s in self.steering), *(p.position for p in self.patches)):
             if not 0 <= position < config.n_positions:
                 raise SheetGPTError(f"There is no position {position}: the model's are 0 to {config.n_positions - 1}.")
 
@@ -107,8 +126,9 @@ class Changes:
 
     def _edited(self, block: int, what: str, value: Array) -> Array:
         if what == "resid_pre":
+            raw = self.raw[f"h{block}.resid_pre"]
             for steer in (s for s in self.edits.steering if s.block == block):
-                value[:, steer.start :] += self._direction(steer, value.dtype)[:, None]
+                value[:, steer.first :] += self._direction(steer, raw)[:, None]
         rows = self._rows(what)
         for part, band in rows.items():
             factor = self.edits.switches.get((block, part), 1.0)
@@ -135,9 +155,16 @@ class Changes:
         y: Array = mean + factor * (value - mean)
         return y
 
-    def _direction(self, steer: Steering, dtype: np.dtype) -> Array:
-        plus = self.wte[steer.plus].astype(dtype)
-        minus = 0 if steer.minus is None else self.wte[steer.minus].astype(dtype)
+    def _direction(self, steer: Steering, raw: Array) -> Array:
+        """What is added to each of the columns.  [n_embd]"""
+        if steer.at is not None:
+            theirs = self._theirs(steer.block, "resid_pre")
+            if steer.at >= min(theirs.shape[1], raw.shape[1]):
+                return np.zeros_like(raw[:, 0])  # one of the runs doesn't have it yet
+            apart: Array = steer.factor * (theirs[:, steer.at] - raw[:, steer.at])
+            return apart
+        plus = self.wte[steer.plus].astype(raw.dtype)
+        minus = 0 if steer.minus is None else self.wte[steer.minus].astype(raw.dtype)
         y: Array = steer.factor * (plus - minus)
         return y
 

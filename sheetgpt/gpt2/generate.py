@@ -170,11 +170,11 @@ def _other(
     new_tokens: int,
     context: int | None,
 ) -> list[int]:
-    """The ids of the run that patches take from, cut as the prompt is; none where there are no patches.
+    """The ids of the run that patches take from, cut as the prompt is; none where nothing is taken.
 
     Raises SheetGPTError where all of a part's patches are at positions that one of the two runs never has.
     """
-    if edits is None or not edits.patches:
+    if edits is None or not edits.takes:
         return []
     if patch_from is None:
         raise SheetGPTError("A patch takes something from another run: give its prompt as patch_from.")

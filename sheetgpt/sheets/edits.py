@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.edits import Part
+from sheetgpt.gpt2.edits import Part, Steering
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
@@ -135,7 +135,8 @@ def _directions(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]
                     for one, cell in zip(looked, (plus, minus), strict=True)
                 ]
             less = f"IF(ISNUMBER({minus}),{looked[1]},0)"
-            source = f"IF({lab.steering_on.line(k).reference}=1,{factor}*({looked[0]}-{less}),0)"
+            on = f"IF({lab.steering_on.line(k).reference}=1,ISNUMBER({plus}),FALSE)"
+            source = f"IF({on},{factor}*({looked[0]}-{less}),0)"
             cells += rows.formula(GAIN + k, source, float(found[r, k]), palette["number"])
         label = rows.text(LABEL, "what is added", palette["label"]) + rows.number(INDEX, r, palette["index"])
         yield rows.row(area.row + r, label, cells)
@@ -149,14 +150,16 @@ def directions(state: State) -> Floats:
     found = np.zeros((state.layout.config.n_embd, N_STEERING))
     for k, line in enumerate(state.lab.lab.steering):
         steer = None if state.lab.lab.restored else steering_of(line, state.layout)
-        if steer is not None:
+        if steer is not None and steer.plus is not None:
             minus = 0 if steer.minus is None else wte[steer.minus].astype(float)
             found[:, k] = steer.factor * (wte[steer.plus].astype(float) - minus)
     return found
 
 
-def _flags(palette: Palette, area: Area, title: str, source: str, values: Floats, beside: Cells = ()) -> Row:
-    cells = rows.fill_right(area.column, guarded(source, area), values, palette["flag"])
+def _flags(
+    palette: Palette, area: Area, title: str, source: str, values: Floats, beside: Cells = (), style: str = "flag"
+) -> Row:
+    cells = rows.fill_right(area.column, guarded(source, area), values, palette[style])
     return rows.row(area.row, rows.text(LABEL, title, palette["label"]), beside, cells)
 
 
@@ -197,14 +200,18 @@ def _stream(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands
     last = bands.resid.last_column
     words = "The stream that enters the block, plus what steers it; or lane A's, where it is patched.  [n_embd, T]"
     yield _bar(palette, bands.steered[0].row - 1, f"block {i}: stream", words, last)
+    later: list[Row] = []
     for k, area in enumerate(bands.steered):
         line, on = lab.steering.line(k), lab.steering_on.line(k).reference
         block, start = (line.stripe(c).reference for c in (0, 4))
         position = Area(EDITS, POSITION_ROW, area.column).at(0)
         source = f"IF({on}=1,IF({block}={i},IF({position}>={start},1,0),0),0)"
         steer = None if state.lab.lab.restored else steering_of(state.lab.lab.steering[k], layout)
-        now = [float(steer is not None and steer.block == i and t >= steer.start) for t in range(other.n)]
+        here = steer if steer is not None and steer.block == i else None
+        now = [float(here is not None and t >= here.start) for t in range(other.n)]
         yield _flags(palette, area, f"steering {k + 1} here?", source, _padded(np.array(now), layout.context))
+        later.append(_apart(state, palette, lab, k, bands, here))
+    yield from later
     yield _patched(state, palette, lab, i, RESID, bands.resid_patched)
     x = layout.tensors["embed" if i == 0 else f"h{i - 1}.resid_post"]
     own = move.area(x)
@@ -213,10 +220,35 @@ def _stream(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands
         plus = "".join(
             f"+{area.at(0)}*${rows.letters(GAIN + k)}${lab.directions.row + r}" for k, area in enumerate(bands.steered)
         )
-        raw = own.at(r, 0, EDITS)
-        return f"IF({bands.resid_patched.at(0)}=1,{x.at(r, 0, EDITS)},{raw}{plus})"
+        raw, lanes = own.at(r, 0, EDITS), ""
+        for k, area in enumerate(bands.apart):
+            at = lab.steering.line(k).stripe(5).reference
+            theirs, ours = (f"INDEX({so_far(one, r)},1,{at}+1)" for one in (x, own))
+            lanes += f"+IF({area.at(0)}=0,0,{area.at(0)}*({theirs}-{ours}))"
+        return f"IF({bands.resid_patched.at(0)}=1,{x.at(r, 0, EDITS)},{raw}{plus}{lanes})"
 
     yield from _numbers(state, palette, bands.resid, f"h{i}.resid_pre", "stream", source_of)
+
+
+def so_far(area: Area, r: int) -> str:
+    """Row r from the first position to the formula's own: the range grows as it fills right."""
+    first, number = rows.letters(area.column), area.row + r
+    return f"{quoted(area.sheet)}!${first}${number}:{first}${number}"
+
+
+def _apart(state: State, palette: Palette, lab: LabLayout, k: int, bands: Bands, here: Steering | None) -> Row:
+    """The factor of a line that adds what lane A has at a position more than lane B, in the columns that it reaches."""
+    assert state.lab is not None
+    layout, area, line = state.layout, bands.apart[k], lab.steering.line(k)
+    factor, at = (line.stripe(c).reference for c in (3, 5))
+    position, there = Area(EDITS, POSITION_ROW, area.column).at(0), so_far(layout.home["active"], 0)
+    reached = f"IF({position}>={at},IF(INDEX({there},1,{at}+1)=1,{factor},0),0)"
+    source = f"IF({bands.steered[k].at(0)}=1,IF(ISNUMBER({at}),{reached},0),0)"
+    known = here is not None and here.at is not None and here.at < state.prompt.n
+    n = state.lab.other.prompt.n
+    now = [here.factor if here is not None and known and t >= here.first else 0.0 for t in range(n)]
+    title = f"{k + 1}: × (A − B)"
+    return _flags(palette, area, title, source, _padded(np.array(now), layout.context), style="share")
 
 
 def _numbers(
@@ -243,9 +275,7 @@ def _factor(state: State, palette: Palette, lab: LabLayout, i: int, j: int) -> C
 def switched(state: State, lab: LabLayout, raw: Area, r: int, flag: Area, theirs: str) -> str:
     """Lane A's value, or the part's own as its factor leaves it."""
     factor, own = f"$C${flag.row}", raw.at(r, 0, EDITS)
-    title, first = quoted(raw.sheet), rows.letters(raw.column)
-    number = raw.row + r
-    mean = f"AVERAGE({title}!${first}${number}:{first}${number})"
+    mean = f"AVERAGE({so_far(raw, r)})"
     by = f'IF({lab.mode.reference}="mean",{mean}+{factor}*({own}-{mean}),{factor}*{own})'
     return f"IF({flag.at(0)}=1,{theirs},IF({factor}=1,{own},{by}))"
 

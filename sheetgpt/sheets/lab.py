@@ -46,7 +46,8 @@ WORDS = (
     "right of lane A."
 )
 STEER_WORDS = (
-    "factor × (a token's embedding − another's) is added to the stream that enters a block, from a position on"
+    "factor × (a token's embedding − another's), or factor × (lane A's stream − lane B's at a position), is added to "
+    "the stream that enters a block, from a position on"
 )
 PATCH_WORDS = "take a part's output from lane A at one position: part is a head's number, mlp, or resid (the stream)"
 SWITCH_WORDS = "1: as it is.  0: off.  Any other factor turns a part up or down, or, below 0, around."
@@ -128,7 +129,7 @@ def _texts(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
 
 def n_odd(lab: LabLayout) -> str:
     """How many lines say something and are left out."""
-    counts = Area(LAB, lab.steering.row, 10, lab.steering.n_rows), Area(LAB, lab.patches.row, 10, lab.patches.n_rows)
+    counts = Area(LAB, lab.steering.row, 11, lab.steering.n_rows), Area(LAB, lab.patches.row, 10, lab.patches.n_rows)
     return "+".join(f"SUM({area.local})" for area in counts)
 
 
@@ -224,10 +225,12 @@ def odd_patches(state: State) -> list[int]:
 
 def _sound_steering(layout: Layout, line: Area) -> str:
     config = layout.config
-    block, plus, minus, factor, start = (line.stripe(c).local for c in range(len(STEERING)))
+    block, plus, minus, factor, start, at = (line.stripe(c).local for c in range(len(STEERING)))
+    words = f'AND({whole_below(plus, config.n_vocab)},OR({minus}="",{whole_below(minus, config.n_vocab)}))'
+    lanes = f'AND({plus}="",{minus}="",{whole_below(at, config.n_positions)})'
     return (
-        f"AND({whole_below(block, config.n_layer)},{whole_below(plus, config.n_vocab)},ISNUMBER({factor}),"
-        f'OR({minus}="",{whole_below(minus, config.n_vocab)}),OR({start}="",{whole_below(start, config.n_positions)}))'
+        f"AND({whole_below(block, config.n_layer)},ISNUMBER({factor}),"
+        f'OR({start}="",{whole_below(start, config.n_positions)}),IF({at}="",{words},{lanes}))'
     )
 
 
@@ -235,7 +238,8 @@ def _steering(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
     assert state.lab is not None
     layout, area = state.layout, lab.steering
     yield bar(palette, area.row - 2, "Steering", STEER_WORDS)
-    heads = ["", "block", "plus: id", "minus: id", "factor", "from position", "plus", "minus", "in use", "left out"]
+    heads = ["", "block", "plus: id", "minus: id", "factor", "from position", "or A − B at", "plus", "minus"]
+    heads += ["in use", "left out"]
     yield rows.row(area.row - 1, *(rows.text(c, h, palette["header"]) for c, h in enumerate(heads, 1) if h))
     odd = odd_steering(state)
     for k, typed in enumerate(state.lab.lab.steering):
@@ -246,10 +250,10 @@ def _steering(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
             line.row,
             rows.text(1, f"steering {k + 1}", palette["name"]),
             rows.joined(typed_cell(line.column + c, value, palette) for c, value in enumerate(typed)),
-            _token(state, palette, 7, line.stripe(1), typed[1]),
-            _token(state, palette, 8, line.stripe(2), typed[2]),
-            rows.formula(9, f"IF({lab.restore.local}=1,0,IF({sound},1,0))", float(on), palette["flag"]),
-            rows.formula(10, f"IF(COUNTA({line.local})=0,0,IF({sound},0,1))", float(odd[k]), palette["flag"]),
+            _token(state, palette, 8, line.stripe(1), typed[1]),
+            _token(state, palette, 9, line.stripe(2), typed[2]),
+            rows.formula(10, f"IF({lab.restore.local}=1,0,IF({sound},1,0))", float(on), palette["flag"]),
+            rows.formula(11, f"IF(COUNTA({line.local})=0,0,IF({sound},0,1))", float(odd[k]), palette["flag"]),
         )
 
 
@@ -315,6 +319,7 @@ def _dress(frame: Worksheet, layout: Layout, lab: LabLayout) -> None:
         (lab.steering.stripe(1), "The token to steer to", config.n_vocab),
         (lab.steering.stripe(2), "The token to steer from, or nothing", config.n_vocab),
         (lab.steering.stripe(4), "From position", config.n_positions),
+        (lab.steering.stripe(5), "Or lane A less lane B at this position", config.n_positions),
         (lab.patches.stripe(0), "Block", config.n_layer),
         (lab.patches.stripe(2), "Position", config.n_positions),
         (lab.tokens, "Token id", config.n_vocab),
@@ -338,7 +343,7 @@ def _colour(frame: Worksheet, lab: LabLayout) -> None:
     frame.conditional_formatting.add(lab.switches.cells, switched)
     restored = CellIsRule(operator="equal", formula=["1"], font=white, fill=turned)
     frame.conditional_formatting.add(lab.restore.cells, restored)
-    for area, flag, off in ((lab.steering, "I", 0), (lab.patches, "I", -1)):
+    for area, flag, off in ((lab.steering, "J", 0), (lab.patches, "I", -1)):
         in_use = FormulaRule([f"${flag}{area.row}<>{off}"], font=white, fill=turned)
         frame.conditional_formatting.add(area.cells, in_use)
     differences = Area(LAB, lab.table.row, 4, lab.table.n_rows)

@@ -19,7 +19,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
 
 N_STEERING, N_PATCHES = 2, 8
-STEERING = ("block", "plus", "minus", "factor", "from position")
+STEERING = ("block", "plus", "minus", "factor", "from position", "at")
 PATCH = ("block", "part", "position")
 SETTINGS = ("new_tokens", "temperature", "top_k", "top_p", "seed")
 MLP, RESID = "mlp", "resid"
@@ -124,7 +124,8 @@ def with_edits(lab: Lab, edits: Edits, layout: Layout) -> Lab:
         for i in range(layout.config.n_layer)
     )
     steering: list[tuple[Value, ...]] = [
-        (s.block, s.plus, "" if s.minus is None else s.minus, s.factor, s.start) for s in edits.steering
+        (s.block, *("" if x is None else x for x in (s.plus, s.minus)), s.factor, s.start, "" if s.at is None else s.at)
+        for s in edits.steering
     ]
     patches: list[tuple[Value, ...]] = [(p.block, p.part, p.position) for p in edits.patches]
     return replace(
@@ -154,7 +155,12 @@ def steering_of(line: Sequence[Value], layout: Layout) -> Steering | None:
     block, plus = below(line[0], config.n_layer), below(line[1], config.n_vocab)
     minus = None if line[2] == "" else below(line[2], config.n_vocab)
     start = 0 if line[4] == "" else below(line[4], config.n_positions)
-    if block is None or plus is None or start is None or isinstance(line[3], str) or (minus is None and line[2] != ""):
+    if block is None or start is None or isinstance(line[3], str):
+        return None
+    if line[5] != "":
+        at = below(line[5], config.n_positions)
+        return None if at is None or line[1] != "" or line[2] != "" else Steering(block, None, None, line[3], start, at)
+    if plus is None or (minus is None and line[2] != ""):
         return None
     return Steering(block, plus, minus, float(line[3]), start)
 
@@ -188,7 +194,8 @@ def patch_key(patch: Patch, layout: Layout) -> int:
 class Bands:
     """A block's rows on the sheet Edits: of each part the flag's row, and what comes out, lane B's columns."""
 
-    steered: tuple[Area, ...]
+    steered: tuple[Area, ...]  # by tokens
+    apart: tuple[Area, ...]  # by the lanes' difference
     resid_patched: Area
     resid: Area
     head_patched: tuple[Area, ...]
@@ -243,7 +250,7 @@ class LabLayout:
 
     @property
     def steering_on(self) -> Area:
-        return Area(LAB, self.steering.row, 9, N_STEERING)
+        return Area(LAB, self.steering.row, 10, N_STEERING)
 
     @property
     def patches(self) -> Area:
@@ -314,7 +321,7 @@ class LabLayout:
 
         for _ in range(config.n_layer):
             row += 1  # a title
-            steered = tuple(take(1) for _ in range(N_STEERING))
+            steered, apart = (tuple(take(1) for _ in range(N_STEERING)) for _ in range(2))
             resid_patched, resid = take(1), take(config.n_embd)
             row += 2
             head_patched = tuple(take(1) for _ in range(config.n_head))
@@ -322,7 +329,7 @@ class LabLayout:
             row += 2
             mlp_patched, mlp = take(1), take(config.n_embd)
             row += 1
-            found.append(Bands(steered, resid_patched, resid, head_patched, z, mlp_patched, mlp))
+            found.append(Bands(steered, apart, resid_patched, resid, head_patched, z, mlp_patched, mlp))
         return found
 
 
