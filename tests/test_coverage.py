@@ -1,4 +1,4 @@
-"""Whatever formula is broken, on any sheet, verification finds it and names the cell: 50 in each of four workbooks."""
+"""Whatever formula is broken, on any sheet, verification finds it and names the cell: 50 in each of five workbooks."""
 
 import random
 import re
@@ -21,7 +21,7 @@ from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
 
-WORKBOOKS = ("bundled", "untied", "int8", "ids")
+WORKBOOKS = ("bundled", "untied", "int8", "ids", "lab")
 GROSS, CONSTANTS, EXTRA, MILD = 38, 4, 4, 4  # 50 in each workbook
 CELL = re.compile(r'<c r="([A-Z]+)(\d+)"([^>]*)><f([^>]*?)(?:/>|>([^<]*)</f>)<v[^>]*>([^<]*)</v></c>')
 
@@ -31,12 +31,13 @@ def workbooks(
     micro_workbook: Path, odd_workbook: Path, reader: Checkpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("coverage")
-    sizes = {"prompt_bytes": 48, "merge_rounds": 6}
+    sizes, small = {"prompt_bytes": 48, "merge_rounds": 6}, {"prompt_bytes": 16, "merge_rounds": 4}
     return {
         "bundled": build("stories", folder / "bundled.xlsx", context=6, new_tokens=2, **sizes),  # type: ignore[arg-type]
         "untied": odd_workbook,
         "int8": build(reader, folder / "int8.xlsx", prompt="the king", context=8, weights="int8", **sizes),  # type: ignore[arg-type]
         "ids": micro_workbook,
+        "lab": build(reader, folder / "lab.xlsx", prompt="the king", context=6, without="all", lanes=2, **small),  # type: ignore[arg-type]
     }
 
 
