@@ -91,7 +91,8 @@ Timeout = Annotated[
 def build(
     model: Model = DEFAULT,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file to write. [default: workbooks/MODEL.xlsx]")
+        Path | None,
+        typer.Option("-o", "--output", help="The file to write. [default: workbooks/MODEL.xlsx, or MODEL-lab.xlsx]"),
     ] = None,
     prompt: Prompt = None,
     ids: Ids = None,
@@ -139,6 +140,7 @@ def build(
         bool,
         typer.Option("--lab", help="Two texts side by side, and a sheet Lab that changes the model in the second."),
     ] = False,
+    lanes: Annotated[int, typer.Option(help="1, or 2: what --lab stands for.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
@@ -147,7 +149,7 @@ def build(
 
     `sheetgpt build stories-chat --chat "Tom has a red ball. What does Tom have?"` builds one that answers.
 
-    `sheetgpt build --lab -o lab.xlsx` puts a second text beside the first, in which heads can be switched off.
+    `sheetgpt build --lab` makes workbooks/stories-lab.xlsx, with a second text in which heads can be switched off.
 
     `sheetgpt build gpt2 --weights int8` downloads GPT-2 small and rounds its weights to whole numbers.
 
@@ -159,7 +161,9 @@ def build(
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=needs_text)
     for note in () if quiet else checkpoint.notes:
         err.say(visible(f"Note: {note}", LONG), style="dark_orange")
-    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, 1 + lab)
+    layout = planned(
+        checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, 2 if lab else lanes
+    )
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
@@ -177,7 +181,7 @@ def build(
             digits=digits,
             sheets=sheets,
             without=without,
-            lanes=1 + lab,
+            lanes=2 if lab else lanes,
             progress=_saying_first(room, advance),
         )
     if not quiet:
@@ -298,8 +302,8 @@ def run(
     What you don't give stays as the workbook has it. With --stream only the new text is printed, token by token. With
     --numpy the evaluator's own continuation is printed below it; the two must choose the same tokens.
 
-    `sheetgpt run lab.xlsx --off 3.2 --prompt "Mia had a cat."` switches head 2 of block 3 off in the second lane of a
-    workbook built with --lab, and prints both lanes.
+    `sheetgpt run workbooks/stories-lab.xlsx --off 3.2 --prompt "Mia had a cat."` switches head 2 of block 3 off in the
+    second lane of a workbook built with --lab, and prints both lanes.
     """
     settings = {"new_tokens": new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     given: dict[str, Any] = {"prompt": prompt, "ids": ids_of(ids), "chat": chat, **settings}

@@ -71,7 +71,7 @@ def build(
     lanes: int = 1,
     progress: Progress | None = None,
 ) -> Path:
-    """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`).
+    """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`, with two lanes `<model>-lab.xlsx`).
 
     `prompt` goes through the checkpoint's tokenizer; `ids` takes its place, or `chat`, which the model's chat template
     wraps. `context` is the number of token columns
@@ -89,7 +89,8 @@ def build(
     if not isinstance(model, Checkpoint):
         model = load_fitting(model, context, weights, digits, needs_text=prompt_bytes > 0 or prompt is not None)
     checkpoint = model
-    path = Path(output) if output is not None else Path("workbooks", f"{_plain(Path(checkpoint.name).name)}.xlsx")
+    usual = _plain(Path(checkpoint.name).name) + ("-lab" if lanes == 2 else "")
+    path = Path(output) if output is not None else Path("workbooks", f"{usual}.xlsx")
     target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
     layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, lanes)
     text = text_sheets(checkpoint, layout)
