@@ -34,7 +34,7 @@ Steer = Annotated[
     typer.Option(
         "--steer",
         help="Add factor times a token's embedding, or the difference of two, to the stream that enters a block: "
-        "1:king-queen*4, or from position 2 on 1:king*4@2; 1:~3*2 adds what the other text's run has "
+        "`1:king-queen*4`, or from position 2 on `1:king*4@2`; `1:~3*2` adds what the other text's run has "
         "at position 3 more than this one. May be repeated.",
         show_default=False,
     ),
@@ -43,8 +43,8 @@ PatchWords = Annotated[
     list[str] | None,
     typer.Option(
         "--patch",
-        help="Take block.part@position from the other text's run: 2.3@4 for a head, 2.mlp@2-5, 2.resid@all. Several "
-        "with commas.",
+        help="Take block.part@position from the other text's run: 2.3@4 for a head, 2.mlp@2-5, 2.resid@0. Several "
+        "with commas; 8 positions at most, which is what the sheet Lab has lines for.",
         show_default=False,
     ),
 ]

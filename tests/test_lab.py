@@ -20,7 +20,7 @@ from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.edit_words import EditWords
 from sheetgpt.gpt2.edits import Edits, Patch, Steering
 from sheetgpt.sheets.grid import EDITS
-from sheetgpt.sheets.lab_layout import Lab, untouched, with_edits
+from sheetgpt.sheets.lab_layout import Lab, LabLayout, untouched, with_edits
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
 from sheetgpt.text.chat import Chat
@@ -216,3 +216,54 @@ def test_more_than_the_sheet_has_lines_for_is_refused(lab_workbook: Path) -> Non
     many = Edits(patches=tuple(Patch(0, "resid", t) for t in range(9)))
     with pytest.raises(SheetGPTError, match="The sheet Lab has 8 lines for patches, and these would be 9"):
         sheetgpt.run(lab_workbook, edits=many)
+
+
+def test_status_says_what_matters_most(lab_workbook: Path) -> None:
+    """A lane's note doesn't hide that a line is left out, or that nothing is changed; a lane's fault hides both."""
+    layout = open_workbook(lab_workbook).layout
+    odd = Lab(prompt="a hat and the cat and", switches=untouched(layout), patches=((9, 0, 0), *Lab().patches[1:]))
+    labs = [odd, replace(odd, restore=1), replace(odd, patches=Lab().patches)]
+    cases = [case_of(lab_workbook, lab) for lab in labs]
+    faulty = {"lab_temperature": -1}
+    steps = [Step(case.puts, ["lab_message", *case.areas.values()]) for case in cases]
+    steps.append(Step(cases[0].puts | faulty, ["lab_message"]))
+    answers = libreoffice.run(lab_workbook, steps)
+    for case, answer in zip(cases, answers, strict=False):
+        assert judge(case, "libreoffice", answer).passed
+    said = [found["lab_message"].texts[0, 0] for found in answers if found["lab_message"] is not None]
+    starts = "Note: a line of", "Note: “Restore all”", "Lane B: Note: the prompt and", "Lane B: The temperature"
+    assert [words.startswith(start) for words, start in zip(said, starts, strict=True)] == [True] * 4, said
+
+
+def test_lane_b_that_cannot_be_run_is_a_report(lab_workbook: Path, model: Checkpoint, tmp_path: Path) -> None:
+    """As it is of lane A: no error, and nothing is compared."""
+    path = tmp_path / "w.xlsx"
+    book = openpyxl.load_workbook(lab_workbook)
+    area = LabLayout(open_workbook(lab_workbook).layout).typed("temperature")
+    book["Lab"].cell(area.row, area.column).value = -1
+    book.save(path)
+    report = sheetgpt.verify(path, model=model.source)
+    assert not report.passed
+    said = "The inputs of lane B in the workbook are not valid: The temperature must be 0 or between 0.001 and 100, "
+    assert report.problems == (f"{said}not -1.",)
+
+
+def test_edits_of_a_part_that_is_none_are_refused(model: Checkpoint) -> None:
+    for edits in (Edits({(0, "resid"): 0.0}), Edits({(0, "MLP"): 0.0}), Edits(patches=(Patch(0, "attn", 0),))):
+        with pytest.raises(SheetGPTError, match=r"There is no part .* here: give a head's number, or mlp"):
+            edits.check(model.config)
+
+
+def test_the_text_to_patch_from_is_wrapped_as_what_is_said(model: Checkpoint, tmp_path: Path) -> None:
+    """As `generate` wraps it; and an empty prompt, which the sheet Lab can't hold, is refused."""
+    chat = replace(model, chat=Chat("the ", " a"))
+    path = build(chat, tmp_path / "w.xlsx", chat="cat", prompt_bytes=24, merge_rounds=8, **SIZES)
+    words: dict[str, Any] = {"edits": EditWords(patch=("0.resid@1",)), "new_tokens": 1}
+    found = sheetgpt.run(path, chat="cat", patch_from="hat", **words)
+    assert found.changed is not None
+    assert (found.prompt, found.changed.prompt) == ("the hat a", "the cat a")
+    plain = sheetgpt.run(path, prompt="a cat", patch_from="a hat", **words)
+    assert plain.changed is not None
+    assert (plain.prompt, plain.changed.prompt) == ("a hat", "a cat")
+    with pytest.raises(SheetGPTError, match="An empty prompt of lane B's would be lane A's"):
+        sheetgpt.run(path, prompt="", patch_from="a hat", **words)

@@ -91,6 +91,10 @@ class Edits:
                 raise SheetGPTError(
                     f"There is no head {part} in block {block}: its heads are 0 to {config.n_head - 1}."
                 )
+        named = [*((part, ("mlp",)) for _, part in self.switches), *((p.part, ("mlp", "resid")) for p in self.patches)]
+        for part, parts in named:
+            if isinstance(part, str) and part not in parts:
+                raise SheetGPTError(f"There is no part {part!r} here: give a head's number, or {' or '.join(parts)}.")
         for token in (token for s in self.steering for token in (s.plus, s.minus)):
             if token is not None and not 0 <= token < config.n_vocab:
                 raise SheetGPTError(f"There is no token {token}: the model's are 0 to {config.n_vocab - 1}.")

@@ -140,10 +140,12 @@ def message(state: State, lab: LabLayout) -> str:
     lengths = [area.reference for area in (home["n_tokens"], move.area(home["n_tokens"]))]
     said = f'"{NOTE}the texts have "&{lengths[0]}&" and "&{lengths[1]}&" tokens; positions are matched by index."'
     checks = [
-        (f"NOT({_fine(a)})", f'"Lane A: "&{a.reference}'),
-        (f"NOT({_fine(b)})", f'"Lane B: "&{b.reference}'),
+        (f"NOT(OR({_fine(a)},{_note(a)}))", f'"Lane A: "&{a.reference}'),
+        (f"NOT(OR({_fine(b)},{_note(b)}))", f'"Lane B: "&{b.reference}'),
         (f"{lab.restore.local}=1", f'"{RESTORED}"'),
         (f"{n_odd(lab)}>0", f'"{ODD}"'),
+        (_note(a), f'"Lane A: "&{a.reference}'),
+        (_note(b), f'"Lane B: "&{b.reference}'),
         (f"{lengths[0]}<>{lengths[1]}", said),
     ]
     formula = f'"{FINE}"'
@@ -156,16 +158,25 @@ def _fine(area: Area) -> str:
     return f'{area.reference}="{FINE}"'
 
 
+def _note(area: Area) -> str:
+    return f'LEFT({area.reference},{len(NOTE)})="{NOTE}"'
+
+
 def message_now(state: State) -> str:
     """The twin of `message`."""
     assert state.lab is not None
-    for lane, one in (("A", state), ("B", state.lab.other)):
-        if (said := home_message_now(state.layout, state.text, one.now)) != FINE:
-            return f"Lane {lane}: {said}"
+    lanes = ("A", state), ("B", state.lab.other)
+    said = {lane: home_message_now(state.layout, state.text, one.now) for lane, one in lanes}
+    for lane, words in said.items():
+        if words != FINE and not words.startswith(NOTE):
+            return f"Lane {lane}: {words}"
     if state.lab.lab.restored:
         return RESTORED
     if any(map(sum, (odd_steering(state), odd_patches(state)))):
         return ODD
+    for lane, words in said.items():
+        if words != FINE:
+            return f"Lane {lane}: {words}"
     n, m = state.prompt.n, state.lab.other.prompt.n
     return FINE if n == m else f"{NOTE}the texts have {n} and {m} tokens; positions are matched by index."
 
@@ -334,7 +345,9 @@ def _colour(frame: Worksheet, lab: LabLayout) -> None:
     """The status, and every screw that is turned."""
     message = lab.names["lab_message"][0]
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
-    note = FormulaRule([f'LEFT({message.local},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
+    starts = 1, 1 + len("Lane A: ")  # of Lab's own notes, of a lane's
+    either = ",".join(f'MID({message.local},{start},{len(NOTE)})="{NOTE}"' for start in starts)
+    note = FormulaRule([f"OR({either})"], font=Font(color="C55A11"))
     for rule in (fine, note):
         frame.conditional_formatting.add(message.cells, rule)
     turned, white = PatternFill(bgColor="C55A11"), Font(bold=True, color="FFFFFF")

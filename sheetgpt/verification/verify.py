@@ -172,8 +172,15 @@ def prepare(
         problems += built_problems(book.origin.built, layout, checkpoint, params, now)
     puts = {name: value for name, value in inputs.cells(layout).items() if name not in book.missing}
     if layout.lanes == 2:
+        from_file = lab is None
         lab = book.lab if lab is None else lab
-        state = with_lane_b(state, lab, tokenizer, numbers, draft)
+        try:
+            state = with_lane_b(state, lab, tokenizer, numbers, draft)
+        except SheetGPTError as error:
+            if given or not from_file:
+                raise
+            said = f"The inputs of lane B in the workbook are not valid: {error}"
+            return Report(str(path), "", (), (*problems, said))
         puts |= lab.cells(layout)
     areas = {sheet.title: sheet.area.reference for sheet in sheets(state)}
     return Case(path, state, puts, areas, tuple(problems))

@@ -140,8 +140,13 @@ def lanes_of(
     lab = with_edits(replace(book.lab, prompt="", user_says="", ids=inputs.ids, settings={}), edits or Edits(), layout)
     if patch_from is None:
         return inputs, lab
+    if layout.reads_text and not (inputs.prompt or inputs.user_says or inputs.ids):
+        raise SheetGPTError("An empty prompt of lane B's would be lane A's, the text to patch from: give it as --ids.")
     text, ids = (patch_from, None) if isinstance(patch_from, str) else (None, patch_from)
-    return with_prompt(inputs, layout, text, ids), replace(lab, prompt=inputs.prompt, user_says=inputs.user_says)
+    chat = None
+    if inputs.user_says:  # wrapped as what is said to lane B
+        text, chat = None, text
+    return with_prompt(inputs, layout, text, ids, chat), replace(lab, prompt=inputs.prompt, user_says=inputs.user_says)
 
 
 def _prediction(
