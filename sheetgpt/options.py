@@ -34,7 +34,7 @@ Steer = Annotated[
     typer.Option(
         "--steer",
         help="Add factor times a token's embedding, or the difference of two, to the stream that enters a block: "
-        "`1:king-queen*4`, or from position 2 on `1:king*4@2`; `1:~3*2` adds what the other text's run has "
+        "`1:dog-cat*4`, or from position 2 on `1:dog*4@2`; `1:~3*2` adds what the other text's run has "
         "at position 3 more than this one. May be repeated.",
         show_default=False,
     ),

@@ -141,7 +141,7 @@ def test_words_are_as_short_as_they_can_be(wordy: Checkpoint) -> None:
             for word in ("", "2.", "a", "1.resid", "1.0*", "1,")
         ),
         *(({"off": word}, "switches nothing off") for word in ("-1.0", "1.0*nan", "1.0=3", "9" * 5000, "1.٣")),
-        *(({"steer": word}, r"doesn't steer: write .* 1:king-queen\*4") for word in ("", "1:the", "the*4", "1:*4")),
+        *(({"steer": word}, r"doesn't steer: write .* 1:dog-cat\*4") for word in ("", "1:the", "the*4", "1:*4")),
         *(({"steer": word}, "doesn't steer") for word in ("1:the*x", "1:the*4@", "1:the*4@-1", "1.2:the*4")),
         *(({"patch": word}, r"is no patch: write .* 2\.3@4") for word in ("", "1.0", "1@3", "1.0@", "1.0@2-", "1.0@x")),
         ({"off": "2.0"}, "There is no block 2"),

@@ -55,7 +55,7 @@ def random_lab(rng: np.random.Generator, layout: Layout) -> Lab:
         return odd[rng.integers(len(odd))] if rng.random() < 0.1 else values[rng.integers(len(values))]
 
     whole = [[*range(n)] for n in (config.n_layer, config.n_vocab, layout.context)]
-    lab = Lab(switches=untouched(layout), mode=("zero", "mean", "Mean", "")[rng.integers(4)])
+    lab = Lab(switches=untouched(layout), mode=("zero", "mean", "Mean", "", "none", 0)[rng.integers(6)])
     if rng.random() < 0.7:
         factors: list[Value] = [0, 0, 1, 0.5, -1, 2.25]
         lab = replace(
@@ -87,7 +87,7 @@ def random_lab(rng: np.random.Generator, layout: Layout) -> Lab:
     settings: dict[str, Value] = {"temperature": 0, "seed": 3, "new_tokens": 1, "top_k": 2}
     own = {name: value for name, value in settings.items() if rng.random() < 0.3}
     return replace(
-        lab, prompt=texts[rng.integers(len(texts))], settings=own, restore=int(rng.random() < 0.1),
+        lab, prompt=texts[rng.integers(len(texts))], settings=own, restore=(0, 0, 0, 0, 0, 1, 2, "1")[rng.integers(8)],
         tokens=(some([*whole[1], ""], [-5]), ""),
     )  # fmt: skip
 
@@ -226,7 +226,7 @@ def test_status_says_what_matters_most(lab_workbook: Path) -> None:
     cases = [case_of(lab_workbook, lab) for lab in labs]
     faulty = {"lab_temperature": -1}
     steps = [Step(case.puts, ["lab_message", *case.areas.values()]) for case in cases]
-    steps.append(Step(cases[0].puts | faulty, ["lab_message"]))
+    steps.append(Step({**cases[0].puts, **faulty}, ["lab_message"]))
     answers = libreoffice.run(lab_workbook, steps)
     for case, answer in zip(cases, answers, strict=False):
         assert judge(case, "libreoffice", answer).passed

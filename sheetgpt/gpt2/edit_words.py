@@ -1,4 +1,4 @@
-"""Edits as words, for the command line and Python: `--off 2.3 --steer 1:king-queen*4 --patch 2.mlp@3`.
+"""Edits as words, for the command line and Python: `--off 2.3 --steer 1:dog-cat*4 --patch 2.mlp@3`.
 
 - off: `BLOCK.HEAD`, `BLOCK.mlp`, or `BLOCK` for all heads and the MLP of a block; `2.3*0.5` halves instead. Of two
   words for one part the later counts: `2,2.3*1` leaves of block 2 only head 3. `mean`: what is off leaves its average.
@@ -31,7 +31,7 @@ OFF = re.compile(rf"({NUMBER})(?:\.({NUMBER}|mlp))?(?:\*({FACTOR}))?", re.IGNORE
 STEER = re.compile(rf"\s*({NUMBER}):(.+)\*({FACTOR})(?:@({NUMBER}))?\s*", re.DOTALL)
 PATCH = re.compile(rf"({NUMBER})\.({NUMBER}|mlp|resid)@(?:({NUMBER})(?:-({NUMBER}))?|all)", re.IGNORECASE)
 OFF_FORM = "write block.head, such as 2.3, or 2.mlp, or 2 for the whole block; 2.3*0.5 halves it"
-STEER_FORM = "write block:token*factor or block:token-token*factor, such as 1:king-queen*4 or 1:king*4@2"
+STEER_FORM = "write block:token*factor or block:token-token*factor, such as 1:dog-cat*4 or 1:dog*4@2"
 PATCH_FORM = "write block.part@position, such as 2.3@4 for a head, 2.mlp@2-5 or 2.resid@all"
 
 Texts = str | Sequence[str]
@@ -66,7 +66,7 @@ def parse_edits(
     steer: Texts = (),
     patch: Texts = (),
 ) -> Edits:
-    """`parse_edits("stories", off="2.3,2.mlp*0.5", steer="1:king-queen*4", patch=["2.resid@3", "0.1@all"])`.
+    """`parse_edits("stories", off="2.3,2.mlp*0.5", steer="1:dog-cat*4", patch=["2.resid@3", "0.1@all"])`.
 
     A text, or several. Raises SheetGPTError, with an example of the right form, for words that are none, and for what
     the model doesn't have.
@@ -135,7 +135,7 @@ def _steering(word: str, tokenizer: Tokenizer | None) -> Steering:
 
 
 def _difference(text: str, tokenizer: Tokenizer | None) -> tuple[int, int | None]:
-    """`king-queen` -> their ids. A token may hold the sign itself: of all places to part at, one must make sense."""
+    """`dog-cat` -> their ids. A token may hold the sign itself: of all places to part at, one must make sense."""
     ids = re.fullmatch(rf"{ID.pattern}(?:-{ID.pattern})?", text)
     if ids:
         return int(ids[1]), None if ids[2] is None else int(ids[2])

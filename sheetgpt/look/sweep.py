@@ -164,9 +164,10 @@ def _print_maps(out: Screen, found: patching.PatchSweep) -> None:
     for name, tokens, one in (("This text", found.tokens, found.plain), ("The other", found.other_tokens, found.other)):
         text = "|".join(tokens)
         sentences(out, [f"{name}: {text}", f"  {_logit(found)} {one.logit:.3f}, probability {one.probability:.1%}"])
-    sentences(out, [f"Measured: {_measure(found)} {_after(found)}."])
     sizes = len(found.tokens), len(found.other_tokens)
-    if sizes[0] != sizes[1]:
+    apart = "" if sizes[0] == sizes[1] else "; in the other text after its own last token"
+    sentences(out, [f"Measured: {_measure(found)} {_after(found)}{apart}."])
+    if apart:
         n = min(sizes)
         shared = f"positions 0 to {n - 1}" if n > 1 else "position 0"
         matched = f"Positions are matched by number, so only {shared} can be patched"

@@ -27,6 +27,7 @@ from sheetgpt.sheets.lab_layout import (
     SETTINGS,
     STEERING,
     TYPED,
+    Lab,
     LabLayout,
     patch_key,
     patch_of,
@@ -53,6 +54,8 @@ PATCH_WORDS = "take a part's output from lane A at one position: part is a head'
 SWITCH_WORDS = "1: as it is.  0: off.  Any other factor turns a part up or down, or, below 0, around."
 RESTORED = f"{NOTE}“Restore all” is 1, so nothing is changed in lane B."
 ODD = f"{NOTE}a line of steering or patching names something that the model doesn't have, and is left out."
+NO_NUMBER = f"{NOTE}a switch holds no number and counts as 1."
+NO_CHOICE = f"{NOTE}“Restore all” takes 0 or 1, and what a part leaves that is off is zero or mean."
 
 
 def sheet(state: State, palette: Palette) -> Sheet:
@@ -144,6 +147,8 @@ def message(state: State, lab: LabLayout) -> str:
         (f"NOT(OR({_fine(b)},{_note(b)}))", f'"Lane B: "&{b.reference}'),
         (f"{lab.restore.local}=1", f'"{RESTORED}"'),
         (f"{n_odd(lab)}>0", f'"{ODD}"'),
+        (f"COUNTA({lab.switches.local})>COUNT({lab.switches.local})", f'"{NO_NUMBER}"'),
+        (f"NOT({_chosen(lab)})", f'"{NO_CHOICE}"'),
         (_note(a), f'"Lane A: "&{a.reference}'),
         (_note(b), f'"Lane B: "&{b.reference}'),
         (f"{lengths[0]}<>{lengths[1]}", said),
@@ -152,6 +157,18 @@ def message(state: State, lab: LabLayout) -> str:
     for condition, words in reversed(checks):
         formula = f"IF({condition},{words},{formula})"
     return formula
+
+
+def _chosen(lab: LabLayout) -> str:
+    """Whether the two cells for all switches hold what they offer; an empty one is fine."""
+    restore, mode = lab.restore.local, lab.mode.local
+    return f'AND(OR({restore}="",{restore}=0,{restore}=1),OR({mode}="",{mode}="{ZERO}",{mode}="{MEAN}"))'
+
+
+def chosen_now(lab: Lab) -> bool:
+    """The twin of `_chosen`. A spreadsheet's = knows no small and capital letters."""
+    mode = lab.mode.lower() if isinstance(lab.mode, str) else lab.mode
+    return lab.restore in ("", 0, 1) and mode in ("", ZERO, MEAN)
 
 
 def _fine(area: Area) -> str:
@@ -174,6 +191,10 @@ def message_now(state: State) -> str:
         return RESTORED
     if any(map(sum, (odd_steering(state), odd_patches(state)))):
         return ODD
+    if any(isinstance(factor, str) and factor != "" for line in state.lab.lab.switches for factor in line):
+        return NO_NUMBER
+    if not chosen_now(state.lab.lab):
+        return NO_CHOICE
     for lane, words in said.items():
         if words != FINE:
             return f"Lane {lane}: {words}"

@@ -13,7 +13,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.edits import MEAN, ZERO, Edits, Part, Patch, Steering
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.grid import ACTIVE_ROW, BIAS, EDITS, GAIN, LAB
-from sheetgpt.sheets.inputs import Inputs, cell_text, prompt_cell
+from sheetgpt.sheets.inputs import Inputs, prompt_cell
 from sheetgpt.sheets.lanes import LANE, Move, Redirect
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
@@ -335,8 +335,3 @@ class LabLayout:
 
 def settings_of(inputs: Inputs) -> dict[str, float]:
     return {"new_tokens": inputs.new_tokens, **asdict(inputs.sampling)}
-
-
-def lab_text(value: Value) -> str:
-    """A text cell's, as the Tokenizer reads it."""
-    return cell_text(value if isinstance(value, str) else f"{value:.15g}")
