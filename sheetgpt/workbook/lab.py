@@ -6,14 +6,13 @@ from dataclasses import replace
 from sheetgpt.gpt2.edited import edited_choices
 from sheetgpt.gpt2.edits import Changes
 from sheetgpt.gpt2.model import Array, Trace, forward
-from sheetgpt.gpt2.sampling import choose, uniforms
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.lab_layout import Lab
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.state import LaneB, State
 from sheetgpt.text.tokenizer import Tokenizer
 from sheetgpt.workbook.inputs import given_ids, token_ids
-from sheetgpt.workbook.state import Writing, state_of
+from sheetgpt.workbook.state import Writing, choices_in, state_of
 
 RAW = ("attn.z", "mlp.out")  # a block's own sheet shows them as they are before they are changed
 
@@ -64,11 +63,7 @@ def write(
     for _ in range(2):
         changes = Changes(edits, config, params["wte"], other)
         trace = forward(params, config, ids, change=changes)
-        numbers = uniforms(inputs.sampling.seed, inputs.new_tokens + 1)
-        places = range(len(prompt) - 1, len(ids))
-        stopped = len(ids) > len(prompt) and ids[-1] in layout.end_of_text
-        chosen = zip(places[: len(places) - stopped], numbers, strict=False)
-        choices = tuple(choose(trace["logits"][:, t], inputs.sampling, u) for t, u in chosen)
+        choices = choices_in(trace, ids, len(prompt), inputs, layout)
         if all(choice.id == token for choice, token in zip(choices, ids[len(prompt) :], strict=False)):
             break
         ids = all_ids(params)

@@ -110,15 +110,20 @@ def write(
     ids = all_ids(draft, inputs, prompt, layout)
     for _ in range(2):
         trace = forward(params, layout.config, ids)
-        numbers = uniforms(inputs.sampling.seed, inputs.new_tokens + 1)
-        places = range(len(prompt) - 1, len(ids))
-        stopped = len(ids) > len(prompt) and ids[-1] in layout.end_of_text
-        chosen = zip(places[: len(places) - stopped], numbers, strict=False)
-        choices = tuple(choose(trace["logits"][:, t], inputs.sampling, u) for t, u in chosen)
+        choices = choices_in(trace, ids, len(prompt), inputs, layout)
         if all(choice.id == token for choice, token in zip(choices, ids[len(prompt) :], strict=False)):
             break
         ids = all_ids(params, inputs, prompt, layout)
     return Writing(ids, len(prompt), choices, trace)
+
+
+def choices_in(trace: Trace, ids: Sequence[int], n_prompt: int, inputs: Inputs, layout: Layout) -> tuple[Choice, ...]:
+    """The choice after each column from the prompt's last on; none after a token that was written and ends the text."""
+    numbers = uniforms(inputs.sampling.seed, inputs.new_tokens + 1)
+    places = range(n_prompt - 1, len(ids))
+    stopped = len(ids) > n_prompt and ids[-1] in layout.end_of_text
+    chosen = zip(places[: len(places) - stopped], numbers, strict=False)
+    return tuple(choose(trace["logits"][:, t], inputs.sampling, u) for t, u in chosen)
 
 
 def all_ids(params: Mapping[str, Array], inputs: Inputs, prompt: Sequence[int], layout: Layout) -> tuple[int, ...]:
