@@ -118,7 +118,8 @@ def sheets(state: State, palette: Palette = PLAIN) -> list[Sheet]:
 
 def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]) -> list[Sheet]:
     """The sheets of both lanes: each text's own beside the other's, and Lab and Edits, which turn lane B's screws."""
-    move, b = LabLayout(state.layout).move, lane.other
+    here, b = LabLayout(state.layout), lane.other
+    move = here.move
     mine = {
         sheet.title: sheet for make in REGISTRY if not isinstance(make, OptionalSheet) for sheet in make(b, palette)
     }
@@ -135,4 +136,4 @@ def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]
     own = home.sheet(state.layout, palette, state.text, state.prompt, state.now, found)
     theirs = home.sheet(b.layout, palette, b.text, b.prompt, b.now, found)
     last = state.layout.home["top_ids"].last_row + 1
-    return [beside(own, theirs, move, lambda row, cells: on_home(state, palette, row, cells), last), *found]
+    return [beside(own, theirs, move, lambda row, cells: on_home(state, palette, here, row, cells), last), *found]

@@ -1,14 +1,10 @@
 """The sheet Lab: lane B's text and settings, the screws to turn in it, and what comes of it beside lane A.
 
-What is changed is computed on the sheet Edits. Twins: `lab_layout.Lab` of the yellow cells, `lab_results` of the rest.
+What is changed is computed on the sheet Edits; the looks are in `lab_dress`. Twins: `lab_layout.Lab` of the yellow
+cells, `lab_results` of the rest.
 """
 
 from collections.abc import Iterator
-
-from openpyxl.formatting.rule import CellIsRule, ColorScaleRule, FormulaRule
-from openpyxl.styles import Font, PatternFill
-from openpyxl.worksheet.datavalidation import DataValidation
-from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.edits import MEAN, ZERO
 from sheetgpt.ooxml import rows
@@ -17,9 +13,10 @@ from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.choosers import typed_cell, whole_below
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import HOME, LAB
-from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES, ranges
+from sheetgpt.sheets.home_prompt import FINE, NOTE, TITLES
 from sheetgpt.sheets.home_prompt import message_now as home_message_now
 from sheetgpt.sheets.inputs import prompt_cell
+from sheetgpt.sheets.lab_dress import WIDE, dress
 from sheetgpt.sheets.lab_layout import (
     MLP,
     PATCH,
@@ -34,14 +31,13 @@ from sheetgpt.sheets.lab_layout import (
     settings_of,
     steering_of,
 )
-from sheetgpt.sheets.lab_results import add_chart, result_rows
+from sheetgpt.sheets.lab_results import result_rows
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 
-WIDE = 14  # column N: where bars and boxes end
 WORDS = (
     "Lane A is the untouched model, lane B the model as you change it here. Every sheet shows both, lane B on the "
     "right of lane A."
@@ -73,7 +69,7 @@ def sheet(state: State, palette: Palette) -> Sheet:
             ("result", lab.table.row - 2),
         ],
         links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=lambda frame: _dress(frame, state.layout, lab),
+        dress=lambda frame: dress(frame, state.layout, lab),
     )
 
 
@@ -325,81 +321,3 @@ def _patches(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
         left_out = f"IF(COUNTA({line.local})=0,0,IF({sound},0,1))"
         cells.append(rows.formula(10, left_out, float(odd[k]), palette["flag"]))
         yield rows.row(line.row, rows.text(1, f"patch {k + 1}", palette["name"]), *cells)
-
-
-def _dress(frame: Worksheet, layout: Layout, lab: LabLayout) -> None:
-    frame.sheet_properties.tabColor = "7030A0"
-    frame.sheet_view.showGridLines = False
-    frame.column_dimensions["A"].width = 36
-    for column in range(2, max(WIDE, lab.switches.last_column) + 1):
-        frame.column_dimensions[rows.letters(column)].width = 13
-    boxes = [4, 7, *([6, 8, 9] if layout.reads_text else []), *([5] if layout.chat is not None else [])]
-    for n in boxes:
-        frame.merged_cells.add(f"C{n}:{rows.letters(WIDE)}{n}")
-    typed = lab.typed("prompt").cells if layout.reads_text else lab.switches.cells.partition(":")[0]
-    selected = frame.sheet_view.selection[0]
-    selected.activeCell = typed
-    selected.sqref = f"{typed}:{rows.letters(WIDE)}6" if layout.reads_text else typed
-    config = layout.config
-    limits = {name: ranges(layout)[name] for name in SETTINGS}
-    for name, (least, most, whole, words) in limits.items():
-        _number(frame, lab.typed(name), TITLES[name][0], words, least, most, whole)
-    _number(frame, lab.restore, "Restore all", "1 undoes every change, 0 brings it back.", 0, 1)
-    _list(frame, lab.mode, "A part that is off leaves", f"{ZERO}, or {MEAN}: its mean over the positions so far.")
-    whole_numbers = (
-        (lab.steering.stripe(0), "Block", config.n_layer),
-        (lab.steering.stripe(1), "The token to steer to", config.n_vocab),
-        (lab.steering.stripe(2), "The token to steer from, or nothing", config.n_vocab),
-        (lab.steering.stripe(4), "From position", config.n_positions),
-        (lab.steering.stripe(5), "Or lane A less lane B at this position", config.n_positions),
-        (lab.patches.stripe(0), "Block", config.n_layer),
-        (lab.patches.stripe(2), "Position", config.n_positions),
-        (lab.tokens, "Token id", config.n_vocab),
-    )
-    for area, title, limit in whole_numbers:
-        _number(frame, area, title, f"A whole number from 0 to {limit - 1}.", 0, limit - 1)
-    _colour(frame, lab)
-    add_chart(frame, lab)
-
-
-def _colour(frame: Worksheet, lab: LabLayout) -> None:
-    """The status, and every screw that is turned."""
-    message = lab.names["lab_message"][0]
-    fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
-    starts = 1, 1 + len("Lane A: ")  # of Lab's own notes, of a lane's
-    either = ",".join(f'MID({message.local},{start},{len(NOTE)})="{NOTE}"' for start in starts)
-    note = FormulaRule([f"OR({either})"], font=Font(color="C55A11"))
-    for rule in (fine, note):
-        frame.conditional_formatting.add(message.cells, rule)
-    turned, white = PatternFill(bgColor="C55A11"), Font(bold=True, color="FFFFFF")
-    first = lab.switches.cells.partition(":")[0]
-    switched = FormulaRule([f"IF(ISNUMBER({first}),{first}<>1,FALSE)"], font=white, fill=turned)
-    frame.conditional_formatting.add(lab.switches.cells, switched)
-    restored = CellIsRule(operator="equal", formula=["1"], font=white, fill=turned)
-    frame.conditional_formatting.add(lab.restore.cells, restored)
-    for area, flag, off in ((lab.steering, "J", 0), (lab.patches, "I", -1)):
-        in_use = FormulaRule([f"${flag}{area.row}<>{off}"], font=white, fill=turned)
-        frame.conditional_formatting.add(area.cells, in_use)
-    differences = Area(LAB, lab.table.row, 4, lab.table.n_rows)
-    scale = ColorScaleRule("num", -0.5, "6FA8DC", "num", 0, "FFFFFF", "num", 0.5, "E06666")
-    frame.conditional_formatting.add(differences.cells, scale)
-
-
-def _number(
-    frame: Worksheet, area: Area, title: str, words: str, least: float, most: float, whole: bool = True
-) -> None:
-    kind = "whole" if whole else "decimal"
-    rule = DataValidation(kind, operator="between", formula1=f"{least:g}", formula2=f"{most:.0f}", allow_blank=True)  # type: ignore[arg-type]
-    _say(frame, rule, area, title, words)
-
-
-def _list(frame: Worksheet, area: Area, title: str, words: str) -> None:
-    _say(frame, DataValidation("list", formula1=f'"{ZERO},{MEAN}"', allow_blank=True), area, title, words)
-
-
-def _say(frame: Worksheet, rule: DataValidation, area: Area, title: str, words: str) -> None:
-    rule.errorTitle = rule.promptTitle = title[:32]
-    rule.error = rule.prompt = words
-    rule.showErrorMessage = rule.showInputMessage = True
-    rule.add(area.cells)
-    frame.add_data_validation(rule)

@@ -13,9 +13,8 @@ TITLE = "Lane B"
 WORDS = "Its text and its settings come from the sheet Lab, where a part of it can be switched off, steered or patched."
 
 
-def on_home(state: State, palette: Palette, row: Row, cells: Cells) -> Cells:
+def on_home(state: State, palette: Palette, lab: LabLayout, row: Row, cells: Cells) -> Cells:
     """Lane B's cells in a row of Home."""
-    lab = LabLayout(state.layout)
     left = 1 + lab.move.step
     if row.number == 1:
         return rows.text(left, TITLE, palette["title"])
