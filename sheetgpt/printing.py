@@ -2,7 +2,7 @@
 
 from sheetgpt.errors import visible
 from sheetgpt.screen import LONG, Screen, Table
-from sheetgpt.sheets.home_prompt import FINE
+from sheetgpt.sheets.home.prompt import FINE
 from sheetgpt.verification.report import Report
 from sheetgpt.workbook.run import Prediction
 

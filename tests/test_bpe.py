@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from texts import TEXTS, write_gpt2
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.sheets.bpe_by_hand import learn, letter_of
+from sheetgpt.sheets.text.bpe_by_hand import learn, letter_of
 from sheetgpt.text import bpe
 from sheetgpt.text.characters import LETTER, NUMBER, OTHER, SPACE, kind_ranges
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode

@@ -12,7 +12,7 @@ from sheetgpt.gpt2.model import Trace, forward
 from sheetgpt.gpt2.sampling import probabilities
 from sheetgpt.inspection.attention import head_table
 from sheetgpt.inspection.subject import subject
-from sheetgpt.sheets.guide_assistant import (
+from sheetgpt.sheets.home.guide_assistant import (
     ANSWERED,
     ASKED,
     GAP,
@@ -22,7 +22,7 @@ from sheetgpt.sheets.guide_assistant import (
     MADE_UP,
     UNKNOWN,
 )
-from sheetgpt.sheets.guide_experiments import EXPERIMENTS
+from sheetgpt.sheets.home.guide_experiments import EXPERIMENTS
 
 HEAD, LENS, PART, NEURON, WORDS, OFF, PATCHED = EXPERIMENTS
 

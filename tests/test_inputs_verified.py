@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from sheetgpt.engines import Step, cached, libreoffice
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.sheets.bpe_by_hand import BY_HAND, INPUT, UTF8_INPUT
+from sheetgpt.sheets.text.bpe_by_hand import BY_HAND, INPUT, UTF8_INPUT
 from sheetgpt.text import bpe
 from sheetgpt.verification.report import Report
 from sheetgpt.verification.verify import Case, judge, prepare, verify

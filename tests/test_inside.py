@@ -17,12 +17,12 @@ from sheetgpt.gpt2.model import forward
 from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import lens as seen
 from sheetgpt.inspection.subject import Subject, subject
-from sheetgpt.sheets import contributions as contributions_sheet
-from sheetgpt.sheets import lens as lens_sheet
-from sheetgpt.sheets.asked import NO_POSITION, NO_TOKEN
-from sheetgpt.sheets.contributions import NOT_SCORED
-from sheetgpt.sheets.home import ASIDE_ROW
-from sheetgpt.sheets.home_prompt import FINE, NOTE
+from sheetgpt.sheets.home.home import ASIDE_ROW
+from sheetgpt.sheets.home.prompt import FINE, NOTE
+from sheetgpt.sheets.inside import contributions as contributions_sheet
+from sheetgpt.sheets.inside import lens as lens_sheet
+from sheetgpt.sheets.inside.asked import NO_POSITION, NO_TOKEN
+from sheetgpt.sheets.inside.contributions import NOT_SCORED
 from sheetgpt.verification.verify import Case, judge, prepare, verify
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook

@@ -23,8 +23,8 @@ from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import NO_HINTS, Book
-from sheetgpt.sheets.home import LINKS_ROW
-from sheetgpt.sheets.home_prompt import AGREES
+from sheetgpt.sheets.home.home import LINKS_ROW
+from sheetgpt.sheets.home.prompt import AGREES
 
 DIGIT = 7  # pixels: the widest digit of Calibri 11
 EMU = 9525  # a pixel

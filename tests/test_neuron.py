@@ -20,9 +20,9 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import embedding, neuron
 from sheetgpt.inspection.subject import subject
-from sheetgpt.sheets.embedding_layout import EMBEDDING, EmbeddingLayout
-from sheetgpt.sheets.embedding_rows import SEVERAL
-from sheetgpt.sheets.neuron_layout import ACTIVATION, NEURON, PROMOTED, SUPPRESSED, TOKENS_PART, NeuronLayout
+from sheetgpt.sheets.inside.embedding_layout import EMBEDDING, EmbeddingLayout
+from sheetgpt.sheets.inside.embedding_rows import SEVERAL
+from sheetgpt.sheets.inside.neuron_layout import ACTIVATION, NEURON, PROMOTED, SUPPRESSED, TOKENS_PART, NeuronLayout
 from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.verify import Case, verify
 from sheetgpt.workbook.optional import choose

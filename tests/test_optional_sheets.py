@@ -19,7 +19,7 @@ from sheetgpt import sheets as registry
 from sheetgpt.engines import Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.sheets.attention_layout import ATTENTION, LAST, Places
+from sheetgpt.sheets.inside.attention_layout import ATTENTION, LAST, Places
 from sheetgpt.sheets.optional import OptionalSheet
 from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.verification.verify import Case, verify

@@ -17,7 +17,7 @@ from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.sheets.home_prompt import FINE, NOTE
+from sheetgpt.sheets.home.prompt import FINE, NOTE
 from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.text import bpe

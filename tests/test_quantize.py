@@ -22,8 +22,9 @@ from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets import embed, layout, weights, weights_layout
+from sheetgpt.sheets import layout
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.network import embed, weights, weights_layout
 from sheetgpt.verification.report import Report
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.reopen import open_workbook

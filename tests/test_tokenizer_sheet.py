@@ -13,16 +13,16 @@ from sheetgpt.excel_rules import check
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
-from sheetgpt.sheets import bpe_by_hand, tokenizer_tables
-from sheetgpt.sheets import decoding as decoding_sheet
-from sheetgpt.sheets import tokenizer as tokenizer_sheet
-from sheetgpt.sheets.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, learn, values
 from sheetgpt.sheets.inputs import cell_text
 from sheetgpt.sheets.palette import registered
-from sheetgpt.sheets.text_layout import DecodingLayout
-from sheetgpt.sheets.tokenizer import FINE, cached_columns, messages
-from sheetgpt.sheets.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, TokenizerLayout
-from sheetgpt.sheets.tokenizer_steps import RoundSteps, Steps
+from sheetgpt.sheets.text import bpe_by_hand, tokenizer_tables
+from sheetgpt.sheets.text import decoding as decoding_sheet
+from sheetgpt.sheets.text import tokenizer as tokenizer_sheet
+from sheetgpt.sheets.text.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, learn, values
+from sheetgpt.sheets.text.text_layout import DecodingLayout
+from sheetgpt.sheets.text.tokenizer import FINE, cached_columns, messages
+from sheetgpt.sheets.text.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, TokenizerLayout
+from sheetgpt.sheets.text.tokenizer_steps import RoundSteps, Steps
 from sheetgpt.text import bpe
 from sheetgpt.text.shown import token_strings
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode

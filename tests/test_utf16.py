@@ -20,12 +20,12 @@ from sheetgpt.engines import Cells, formulas
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
-from sheetgpt.sheets import bpe_by_hand, tokenizer_tables
-from sheetgpt.sheets import tokenizer as tokenizer_sheet
 from sheetgpt.sheets.palette import PLAIN, registered
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.tokenizer import FINE
-from sheetgpt.sheets.tokenizer_layout import TokenizerLayout
+from sheetgpt.sheets.text import bpe_by_hand, tokenizer_tables
+from sheetgpt.sheets.text import tokenizer as tokenizer_sheet
+from sheetgpt.sheets.text.tokenizer import FINE
+from sheetgpt.sheets.text.tokenizer_layout import TokenizerLayout
 from sheetgpt.text import bpe
 from sheetgpt.text.shown import token_strings
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode

@@ -1,7 +1,7 @@
 """GPT-2's forward pass in NumPy, every intermediate kept under the name that it has in the workbook.
 
 A token is a column here as there: activations are [features, T], weights [in, out], so a linear layer is
-`W.T @ x + b`. Each function is one equation and has its twin, the formula of the same name, in `sheets/block.py`.
+`W.T @ x + b`. Each function is one equation and has its twin, the formula of the same name, in `sheets/network/`.
 Source: github.com/openai/gpt-2, `src/model.py`; the arithmetic is held against Hugging Face's in `tests/golden`.
 """
 

@@ -10,9 +10,9 @@ from sheetgpt.inspection.attention import MEASURES, head_table, pattern
 from sheetgpt.look.printing import heat_map, sentences
 from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, ids_of
 from sheetgpt.screen import printer
-from sheetgpt.sheets.attention_layout import NONE
-from sheetgpt.sheets.attention_words import IN_WORDS
 from sheetgpt.sheets.choosers import whole_now
+from sheetgpt.sheets.inside.attention_layout import NONE
+from sheetgpt.sheets.inside.attention_words import IN_WORDS
 from sheetgpt.workbook.look import subject_of
 
 

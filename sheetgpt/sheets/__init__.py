@@ -12,37 +12,21 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sheetgpt.gpt2.sampling import doubt
-from sheetgpt.sheets import (
-    about,
-    attention,
-    block,
-    bpe_by_hand,
-    contributions,
-    decoding,
-    edits,
-    embed,
-    embedding,
-    guide,
-    home,
-    lab,
-    lens,
-    neuron,
-    neuron_layout,
-    sample,
-    tokenizer,
-    tokenizer_tables,
-    unembed,
-    vocabulary,
-    weights,
-)
-from sheetgpt.sheets.lab_home import on_home
-from sheetgpt.sheets.lab_layout import LabLayout
-from sheetgpt.sheets.lanes import COPIED, beside, copied
+from sheetgpt.sheets.choice import sample
+from sheetgpt.sheets.home import about, guide, home
+from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_layout
+from sheetgpt.sheets.lab import edits, lab
+from sheetgpt.sheets.lab.lab_home import on_home
+from sheetgpt.sheets.lab.lab_layout import LabLayout
+from sheetgpt.sheets.lab.lanes import COPIED, beside, copied
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.network import block, embed, weights
+from sheetgpt.sheets.network import output as unembed
 from sheetgpt.sheets.optional import OptionalSheet, Value
 from sheetgpt.sheets.palette import PLAIN, Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import LaneB, State
+from sheetgpt.sheets.text import bpe_by_hand, decoding, tokenizer, tokenizer_tables, vocabulary
 
 Maker = Callable[[State, Palette], Iterable[Sheet]]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.tokenizer_layout import LINE_BREAK
+from sheetgpt.sheets.text.tokenizer_layout import LINE_BREAK
 
 DEFAULTS = {"new_tokens": 0, **asdict(Sampling()), "score_prompt": 1}
 

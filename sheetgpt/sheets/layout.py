@@ -25,8 +25,8 @@ from sheetgpt.sheets.grid import (
     WTE,
     Cursor,
 )
+from sheetgpt.sheets.network.weights_layout import VOCABULARY_AXIS, parameters
 from sheetgpt.sheets.tensor import Kind, Tensor, by_name, places
-from sheetgpt.sheets.weights_layout import VOCABULARY_AXIS, parameters
 from sheetgpt.text.chat import Chat
 
 INPUTS = ("new_tokens", "temperature", "top_k", "top_p", "seed", "score_prompt")  # yellow cells with a number

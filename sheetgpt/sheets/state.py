@@ -11,14 +11,14 @@ from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.gpt2.sampling import Choice
 from sheetgpt.inspection.subject import Subject
-from sheetgpt.sheets.about import Built
-from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
-from sheetgpt.sheets.home_prompt import Now
+from sheetgpt.sheets.home.about import Built
+from sheetgpt.sheets.home.prompt import Now
 from sheetgpt.sheets.inputs import Inputs
-from sheetgpt.sheets.lab_layout import Lab
+from sheetgpt.sheets.lab.lab_layout import Lab
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.text_layout import Text
-from sheetgpt.sheets.token_sheet import Prompt
+from sheetgpt.sheets.network.token_sheet import Prompt
+from sheetgpt.sheets.text.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
+from sheetgpt.sheets.text.text_layout import Text
 from sheetgpt.text import bpe
 
 

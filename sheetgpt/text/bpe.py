@@ -1,4 +1,4 @@
-"""The Tokenizer sheet's algorithm in Python, column by column and byte by byte: the twin of sheets/tokenizer_steps.py.
+"""The Tokenizer sheet's algorithm in Python, a column and a byte at a time: the twin of sheets/text/tokenizer_steps.py.
 
 In: a text and the tables of one tokenizer. Out: what every cell of the sheet holds, and so the ids.
 The scheme is from github.com/openai/gpt-2, `src/encoder.py`; a rank is a merge's place in the list of merges.

@@ -1,4 +1,4 @@
-"""The Decoding sheet's algorithm in Python, byte by byte: the twin of sheets/decoding.py.
+"""The Decoding sheet's algorithm in Python, byte by byte: the twin of sheets/text/decoding.py.
 
 Bytes become text as Python's errors="replace" does it: a sequence that breaks off, as far as it was right, is one
 U+FFFD (Unicode 15, section 3.9, "substitution of maximal subparts").

@@ -20,15 +20,16 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.foreign import not_loaded
-from sheetgpt.sheets import bpe_by_hand, sheets
+from sheetgpt.sheets import sheets
 from sheetgpt.sheets.grid import HOME, LAB
-from sheetgpt.sheets.home_prompt import DIFFERS, OTHER_INPUTS
+from sheetgpt.sheets.home.prompt import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
-from sheetgpt.sheets.lab_layout import Lab, LabLayout
+from sheetgpt.sheets.lab.lab_layout import Lab, LabLayout
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
-from sheetgpt.sheets.tokenizer_layout import TOKENIZER
+from sheetgpt.sheets.text import bpe_by_hand
+from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.built import built_problems
 from sheetgpt.verification.compare import compare, missing, part, results

@@ -12,9 +12,9 @@ from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.screen import LONG, Table
 from sheetgpt.sheets import optional_sheets
-from sheetgpt.sheets.about import parameter_parts
 from sheetgpt.sheets.grid import HOME
-from sheetgpt.sheets.home import WORDS as HOME_WORDS
+from sheetgpt.sheets.home.about import parameter_parts
+from sheetgpt.sheets.home.home import WORDS as HOME_WORDS
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.workbook.reopen import open_workbook
 

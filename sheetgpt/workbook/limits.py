@@ -12,12 +12,13 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.quantize import EXACT, INT8
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
-from sheetgpt.sheets import edits, optional_formulas
-from sheetgpt.sheets.home_prompt import prompt_text
+from sheetgpt.sheets import optional_formulas
+from sheetgpt.sheets.home.prompt import prompt_text
+from sheetgpt.sheets.lab import edits
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.text_layout import Text
-from sheetgpt.sheets.tokenizer_layout import COLUMNS, ROUND
+from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.tokenizer_layout import COLUMNS, ROUND
 
 MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every spreadsheet program reads
 

@@ -21,14 +21,14 @@ from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets import starts
-from sheetgpt.sheets.about import NO_TOKEN, Built
-from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
+from sheetgpt.sheets.home.about import NO_TOKEN, Built
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
-from sheetgpt.sheets.lab_layout import SETTINGS, Lab, untouched
-from sheetgpt.sheets.lanes import LANE
+from sheetgpt.sheets.lab.lab_layout import SETTINGS, Lab, untouched
+from sheetgpt.sheets.lab.lanes import LANE
 from sheetgpt.sheets.layout import CHAT, INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Origin
+from sheetgpt.sheets.text.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.text.chat import Chat
 from sheetgpt.workbook.limits import check_described
 from sheetgpt.workbook.optional import named, ordered

@@ -1,0 +1,1 @@
+"""The sheets that a reader opens first: Home, Guide, Model."""

@@ -1,0 +1,37 @@
+"""Two formulas on Home that are other ones for a model with a chat template: what it reads, and what it answers.
+
+Twins: `Inputs.text`, and `n_shown` for `decoding.split_text`.
+"""
+
+from collections.abc import Sequence
+
+from sheetgpt.sheets.layout import CHAT, Layout
+from sheetgpt.sheets.text.decoding import MORE
+from sheetgpt.sheets.text.text_layout import Text
+
+
+def full_prompt(layout: Layout) -> str:
+    """What the user says, wrapped by the chat template; where nothing is said, the prompt as it is typed."""
+    says, typed = layout.home["user_says"].local, layout.home["prompt"].local
+    before, after = (layout.model_cells[name].reference for name in CHAT)
+    return f'IF(ISERROR({says}),"",IF({says}="",{typed}&"",{before}&{says}&{after}))'
+
+
+def answered(layout: Layout, text: Text) -> str:
+    """The text of all tokens, without that of a written one that ends it: an answer is what stands before <|im_end|>.
+
+    The strip shows that token.
+    """
+    home, decoding = layout.home, text.decoding
+    n, n_prompt, ends = home["n_tokens"].local, home["n_prompt"].local, layout.model_cells["end_of_text"].reference
+    stopped = f"IF({n}>{n_prompt},COUNTIF({ends},INDEX({home['token_ids'].local},1,{n}))>0,FALSE)"
+    n_bytes = f"INDEX({decoding.column('end').reference},{n}-1)"
+    seen = f"INDEX({decoding.column('text').reference},MIN({n_bytes},{decoding.capacity}))"
+    before = f'IF({n_bytes}=0,"",{seen}&IF({n_bytes}>{decoding.capacity},"{MORE}",""))'
+    return f"IF({stopped},{before},{decoding.text.reference})"
+
+
+def n_shown(layout: Layout, ids: Sequence[int], n_prompt: int) -> int:
+    """How many of the tokens the text has that Home shows."""
+    stopped = len(ids) > n_prompt and ids[-1] in layout.end_of_text
+    return len(ids) - (stopped and layout.chat is not None)

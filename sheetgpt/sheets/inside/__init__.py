@@ -1,0 +1,1 @@
+"""Sheets that show what the network does with a text; a workbook can do without each."""

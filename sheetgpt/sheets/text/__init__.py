@@ -1,0 +1,1 @@
+"""Between text and ids: the sheets of the tokenizer."""
