@@ -132,6 +132,8 @@ class Book:
             if each.tag == f"{MAIN}conditionalFormatting":
                 own = sorted(each, key=lambda rule: int(rule.get("priority")))
                 rules.setdefault(each.get("sqref"), []).extend(map(self.rule, own))
+            elif each.tag == f"{MAIN}hyperlinks":
+                said |= {f"link of {link.get('ref')}": text(link) for link in each}
             else:
                 said[each.tag.removeprefix(MAIN)] = text(each)
         return said | {f"colours of {place}": " ".join(found) for place, found in rules.items()}

@@ -214,7 +214,7 @@ def test_what_is_chosen_is_read_back(inside: Path, odd: Checkpoint, tmp_path: Pa
 def test_a_broken_formula_is_named(inside: Path, odd: Checkpoint, tmp_path: Path) -> None:
     """A part's number in the table, a rank, a link on Home: nothing else depends on these."""
     layout = contributions_sheet.layout_of(open_workbook(inside).layout)
-    heat, rank = layout.heat.line(1).stripe(2).cells, lens_sheet.layout_of(open_workbook(inside).layout).tracked("rank")
+    heat, rank = layout.heat.line(1).stripe(2).cells, lens_sheet.page(open_workbook(inside).layout)["rank"]
     changes = {
         "Contributions": set_formula(heat, lambda formula: f"{formula}*1.00001"),
         "Lens": set_formula(rank.stripe(1).cells, lambda formula: f"1+{formula}"),

@@ -45,7 +45,7 @@ REGISTRY: list[Maker] = [
     lambda s, p: [unembed.softmax(s.layout, p, s.shown, s.now.logits, s.inputs.sampling.temperature)],
     lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown, doubts(s))],
     OptionalSheet("attention", lambda s, p: [attention.sheet(s, p)], attention.n_formulas, attention.starts),
-    OptionalSheet("lens", lambda s, p: [lens.sheet(s, p)], lens.n_formulas, lens.starts, expensive=True),
+    OptionalSheet("lens", lambda s, p: [lens.page(s.layout).sheet(s, p)], lens.n_formulas, lens.starts, expensive=True),
     OptionalSheet(
         "contributions", lambda s, p: [contributions.sheet(s, p)], contributions.n_formulas, contributions.starts
     ),

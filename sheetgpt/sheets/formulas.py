@@ -17,6 +17,11 @@ def sum_exp(x: str, largest: str, divisor: str = "") -> str:
     return f"SUMPRODUCT({above}*EXP(1)^(({x}-{largest}){'/' + divisor if divisor else ''}*{above}))"
 
 
+def log_sum_exp(logits: str, largest: str) -> str:
+    """log(sum(exp(logits))), without overflow."""
+    return f"{largest}+LN({sum_exp(logits, largest)})"
+
+
 def rank_id(value: str, logits: str, ids: str, n_vocab: int, above: tuple[str, str] | None) -> str:
     """The token id of a rank: where its logit stands; on a tie with the rank above the next id that has it.
 

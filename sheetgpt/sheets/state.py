@@ -1,9 +1,9 @@
 """What the sheets show, as plain data: the evaluator's numbers and texts for the inputs in the yellow cells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -20,6 +20,8 @@ from sheetgpt.sheets.network.token_sheet import Prompt
 from sheetgpt.sheets.text.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.text.text_layout import Text
 from sheetgpt.text import bpe
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,17 @@ class State:
     chosen: Mapping[str, float | str] = field(default_factory=dict)
     lab: LaneB | None = None  # where there are two lanes
     axes: NDArray[Any] | None = None  # of the sheet Embedding's map, where they aren't found anew  [n_embd, 3]
+
+    def ask(self, find: Callable[["State"], Found]) -> Found:
+        """What a function finds out about this state; asked again, it isn't computed again."""
+        if find not in self._found:
+            self._found[find] = find(self)
+        found: Found = self._found[find]
+        return found
+
+    @cached_property
+    def _found(self) -> dict[Any, Any]:
+        return {}
 
     @cached_property
     def subject(self) -> Subject:

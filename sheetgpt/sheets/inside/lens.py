@@ -4,40 +4,41 @@ The mathematics and the twin: `inspection/lens.py`. A depth a column; one positi
 over the whole vocabulary, so it costs as much as n_layer + 1 more columns of the Output sheet.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
 from openpyxl.chart import Reference
 from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import quantize
+from sheetgpt.gpt2 import quantize, sampling
 from sheetgpt.inspection import lens
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Formulas, Row
+from sheetgpt.inspection.lens import Array, Lens
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.charts import between, lines, mark, rich
-from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, INDEX
-from sheetgpt.sheets.inside import asked
-from sheetgpt.sheets.inside.asked import Line, bar, position_now, token_now, used
-from sheetgpt.sheets.inside.attention_layout import LAST
-from sheetgpt.sheets.inside.lens_layout import ASKED, LENS, TRACKED, LensLayout
-from sheetgpt.sheets.inside.lens_rows import Block, sections
+from sheetgpt.sheets.formulas import SMALLEST, log_sum_exp, rank_id, text_at
+from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, INDEX
+from sheetgpt.sheets.inside.question import LAST, Ask, Question, add_text, dress
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.optional import Value
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.network.output import unembedding
+from sheetgpt.sheets.page import Bar, Block, Formula, Page, Part, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Value
 
-Floats = NDArray[Any]
+LENS, WORDS = "Lens", "what the model would say next after each block"
+NOTE = "If the model ended here, what would it say? Each block's state, seen through the final norm and unembedding."
 TALL = 15  # points: of a row beside the charts
+CHARTS = (  # of a line: right and down from the first, its name, title, format and colour
+    (0, 0, "probability", "Probability of the token", "0%", "C55A11"),
+    (0, 9, "rank", "Its rank, 1 the likeliest", "0", "2F5597"),
+    (4, 0, "logit", "Its logit", "0", "7030A0"),
+    (4, 9, "entropy", "Entropy, bits", "0", "548235"),
+)
 SHADES = ((0.5, "E69138"), (0.2, "F6B26B"), (0.05, "F9CB9C"), (0.01, "FCE5CD"))  # of a token, by its probability
-
-
-def layout_of(layout: Layout) -> LensLayout:
-    return LensLayout(layout.config, layout.context)
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
@@ -50,144 +51,247 @@ def n_formulas(layout: Layout) -> int:
     return (layout.config.n_layer + 1) * (layout.config.n_vocab + 2 * layout.config.n_embd)
 
 
-def found_now(state: State) -> lens.Lens:
-    """The twin."""
-    config = state.layout.config
-    position = position_now(state.chosen["lens_position"], state.prompt.n)
-    names = [config.head, "ln_f.g", "ln_f.b", quantize.scale_name(config.head)]
-    params = quantize.evaluated({name: state.params[name] for name in names if name in state.params})
-    token = token_now(state.chosen["lens_token"], config.n_vocab)
-    return lens.look(params, config, state.trace, position, token)
+def page(layout: Layout) -> Page:
+    it = Depths(layout)
+    here = it.page
+    here.head(NOTE)
+    add_text(here, layout)
+    here.add(Bar("What is asked"))
+    it.ask.add(it.ask.position(), it.token())
+    here.add(*likeliest(it), *followed(it), *best(it), *network(it))
+    here.dresses += [dress(here, layout, {"token": ("Token id", "the likeliest at the end")}), it.add_charts]
+    return here
 
 
-def sheet(state: State, palette: Palette) -> Sheet:
-    here, layout = layout_of(state.layout), state.layout
-    names = {
-        "lens_position": here.position,
-        "lens_token": here.token,
-        "lens_tokens": here.tokens,
-        "lens_probs": here.probs,
-        **{f"lens_{name}": here.tracked(name) for name in TRACKED},
-        "lens_ids": here.ids,
-        "lens_states": here.states,
-        "lens_normed": here.normed,
-        "lens_logits": here.logits,
-    }
-    places = [
-        ("likeliest", here.tokens.row - 2),
-        ("the token", here.tracked("rank").row - 2),
-        ("workings", here.probs.row - 1),
-        ("logits", here.largest.row - 1),
-    ]
-    strip = Area(LENS, asked.POSITIONS, FIRST_TOKEN, 2, layout.context)
-    return Sheet(
-        LENS,
-        "what the model would say next after each block",
-        lambda: _rows(state, palette, here),
-        *(here.logits.last_row, here.last_column),
-        names={name: [area] for name, area in names.items()},
-        positions=strip,
-        sections=places,
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=lambda frame: _dress(frame, layout, here),
-    )
+class Depths:
+    """What the blocks have in common: a depth d is a column, and what a formula reads stands in its own."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.config, self.depths = layout, layout.config, lens.depths(layout.config)
+        self.n_top = min(lens.TOP, layout.config.n_vocab)
+        self.charts = FIRST_TOKEN + len(self.depths) + 1  # their first column: right of the depths
+        self.page = Page(LENS, WORDS, width=len(self.depths), prefix="lens_", bar_end=self.charts + 7)
+        self.page.last_column = max(self.page.bar_end, FIRST_TOKEN + layout.context - 1, FIRST_TOKEN + 12)
+        self.ask = Question(self.page, layout)
+        self.page.guard = self.ask.guard
+
+    def look(self, state: State) -> Lens:
+        """What the blocks' twins are taken from."""
+        names = [self.config.head, "ln_f.g", "ln_f.b", quantize.scale_name(self.config.head)]
+        params = quantize.evaluated({name: state.params[name] for name in names if name in state.params})
+        token = self.ask.token_now(state, "token")
+        return lens.look(params, self.config, state.trace, self.ask.position_now(state), token)
+
+    def block(
+        self, name: str, label: str, formula: Formula, find: Callable[[Lens], Any], n_rows: int = 1, **looks: Any
+    ) -> Block:
+        def twin(state: State) -> Any:
+            return find(state.ask(self.look))
+
+        return Block(name, n_rows, formula=formula, twin=twin, label=label, fills=False, **looks)
+
+    def doubts(self, state: State) -> Array:
+        """How well a probability can be known at each depth."""
+        return sampling.doubt(state.ask(self.look).logits)
+
+    def at(self, name: str, i: int, d: int) -> str:
+        return self.page[name].line(i).stripe(d).local
+
+    def column(self, name: str, d: int) -> str:
+        return self.page[name].stripe(d).local
+
+    def ids(self) -> str:
+        """Of the whole vocabulary, on the left of the logits."""
+        return Area(LENS, self.page["logits"].row, INDEX, self.config.n_vocab).local
+
+    def chance(self, logit: str, d: int) -> str:
+        """exp(l - log of the sum of exp): softmax at temperature 1"""
+        return f"EXP({logit}-{self.at('log_sum_exp', 0, d)})"
+
+    def token(self) -> Ask:
+        """Which token to follow."""
+
+        def likeliest() -> str:
+            logits = self.column("logits", len(self.depths) - 1)
+            return f"MATCH(MAX({logits}),{logits},0)-1"
+
+        hint = "which is followed through the depths; empty: the likeliest at the end"
+        return self.ask.token("token", "Token id", hint, likeliest, lambda state: state.ask(self.look).token)
+
+    def shade(self, frame: Worksheet, area: Area) -> None:
+        """A token the darker, the likelier; the one that is asked for in blue."""
+        first, white = letters(FIRST_TOKEN), Font(bold=True, color="FFFFFF")
+        own, probs = f"{first}{self.page['ids'].row}={self.ask.used('token')}", f"{first}{self.page['probs'].row}"
+        rules = [FormulaRule([own], font=white, fill=PatternFill(bgColor="2F5597"), stopIfTrue=True)]
+        for least, color in SHADES:
+            rules.append(FormulaRule([f"{probs}>={least}"], fill=PatternFill(bgColor=color), stopIfTrue=True))
+        rules.append(FormulaRule([f"{probs}<{SHADES[-1][0]}"], fill=PatternFill(bgColor="FFFFFF")))
+        for rule in rules:
+            frame.conditional_formatting.add(area.cells, rule)
+
+    def add_charts(self, frame: Worksheet) -> None:
+        """What becomes of the token: probability and rank; logit and entropy."""
+        top = self.page["tokens"].row - 1
+        names = Reference(frame, FIRST_TOKEN, top, FIRST_TOKEN + len(self.depths) - 1)
+        for right, down, name, title, form, color in CHARTS:
+            chart, area = lines(title, form), self.page[name]
+            data = Reference(frame, area.column, area.row, area.last_column, area.row)
+            chart.add_data(data, from_rows=True)
+            mark(chart.series[0], color)
+            chart.set_categories(names)
+            chart.legend = None
+            chart.x_axis.tickLblPos, chart.x_axis.txPr = "low", rich("", 700)
+            if name == "rank":
+                chart.y_axis.scaling.logBase, chart.y_axis.scaling.orientation = 10, "maxMin"
+                chart.y_axis.scaling.min = 1
+                chart.x_axis.tickLblPos = "high"
+            elif name in ("probability", "entropy"):
+                chart.y_axis.scaling.min = 0
+            chart.anchor = between(self.charts + right, top + down, 4, 9)
+            frame.add_chart(chart)
 
 
-def _rows(state: State, palette: Palette, here: LensLayout) -> Iterator[Row]:
-    layout, found = state.layout, found_now(state)
-    note = (
-        "If the model ended here, what would it say? Each block's state, seen through the final norm and unembedding."
-    )
-    yield rows.row(1, rows.text(1, LENS, palette["title"]), rows.text(3, note, palette["note"]), height=24)
-    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
-    yield from asked.strip_rows(layout, palette, state.prompt)
-    last = here.charts + 7
-    yield bar(ASKED - 2, palette, "What is asked", last=last)
-    yield from asked.line_rows(layout, palette, question(state, here, found), {})
-    for title, words, blocks in sections(state, here, found):
-        first = blocks[0].area.row
-        if title:
-            end = here.charts - 2 if blocks[0].area == here.tracked(TRACKED[0]) else last  # the charts stand there
-            yield bar(first - 1 - (blocks[0].area == here.tokens), palette, title, words, end)
-        if blocks[0].area == here.tokens:
-            heads = enumerate(here.depths, FIRST_TOKEN)
-            names = enumerate(("after", "rank", "", "", ""), 1)
-            after = rows.joined(rows.text(c, name, palette["header"]) for c, name in names)
-            yield rows.row(first - 1, after, *(rows.text(c, d, palette["header"]) for c, d in heads), height=TALL)
-        for block in blocks:
-            yield from _block_rows(state, palette, here, block)
+def likeliest(it: Depths) -> list[Part]:
+    """What it would say at each depth."""
+    words = "The ten likeliest tokens after each depth, the likelier the darker; blue the token that is asked for."
+    strings = it.layout.vocabulary["vocab_shown"].reference
 
+    def token(i: int, d: int) -> str:
+        return text_at(strings, f"{it.at('ids', i, d)}+1")
 
-def _block_rows(state: State, palette: Palette, here: LensLayout, block: Block) -> Iterator[Row]:
-    guard = f'IF(ISNUMBER({used(here.position)}),{{}},"")'
-    for i in range(block.area.n_rows):
-        label = rows.text(1, block.label(i), palette["label"])
-        if block.area.n_rows > 1:
-            counts = 1 if block.area.n_rows == here.n_top and block.area.row < here.states.row else 0
-            label += rows.number(INDEX, i + counts, palette["index"])
-        sources = lambda i=i: [guard.format(block.source(i, d)) for d in range(len(here.depths))]  # noqa: E731
-        cells = Formulas(FIRST_TOKEN, sources, block.values[i], palette[block.style], block.doubt)
-        beside_charts = block.area.row <= here.tracked(TRACKED[-1]).row
-        yield rows.row(block.area.row + i, label, (cells,), height=TALL if beside_charts else None)
+    def twin(state: State) -> list[list[str]]:
+        return [[state.shown[id] for id in line] for line in top(state.ask(it.look))]
 
-
-def question(state: State, here: LensLayout, found: lens.Lens) -> list[Line]:
-    """The two yellow cells."""
-    layout, logits = state.layout, here.logits.stripe(len(here.depths) - 1).local
-    likeliest = f"MATCH(MAX({logits}),{logits},0)-1"
-    token = asked.token_formula(layout, here.token, here.position, likeliest)
-    typed, shown = state.chosen["lens_token"], state.shown[found.token]
-    hint = "which is followed through the depths; empty: the likeliest at the end"
+    looks: dict[str, Any] = {"style": "token", "number_from": 1, "height": TALL, "colours": [it.shade]}
     return [
-        asked.position_line(layout, state.prompt, here.position, state.chosen["lens_position"]),
-        asked.token_line(layout, here.token, "Token id", typed, token, found.token, shown, hint),
+        Bar("What it would say next", words, link="likeliest"),
+        Texts(dict(enumerate(("after", "rank", "", "", "", *it.depths), 1)), height=TALL),
+        Block("tokens", it.n_top, formula=token, twin=twin, fills=False, **looks),
     ]
 
 
-def _dress(frame: Worksheet, layout: Layout, here: LensLayout) -> None:
-    asked.dress(frame, layout, here.position, {"Token id": (here.token, "the likeliest at the end")})
-    for column in range(FIRST_TOKEN, here.last_column + 1):
-        frame.column_dimensions[rows.letters(column)].width = 9.5
-    frame.freeze_panes = f"{rows.letters(FIRST_TOKEN)}{asked.TOKENS + 1}"
-    first = rows.letters(FIRST_TOKEN)
-    own = f"{first}{here.ids.row}={used(here.token)}"
-    followed = FormulaRule(
-        [own], font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="2F5597"), stopIfTrue=True
-    )
-    frame.conditional_formatting.add(here.tokens.cells, followed)
-    for least, color in SHADES:
-        likely = FormulaRule([f"{first}{here.probs.row}>={least}"], fill=PatternFill(bgColor=color), stopIfTrue=True)
-        frame.conditional_formatting.add(here.tokens.cells, likely)
-    unlikely = FormulaRule([f"{first}{here.probs.row}<{SHADES[-1][0]}"], fill=PatternFill(bgColor="FFFFFF"))
-    frame.conditional_formatting.add(here.tokens.cells, unlikely)
-    for area in (here.probs, here.tracked("probability")):
-        frame.conditional_formatting.add(area.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 1, "E69138"))
-    _add_charts(frame, here)
+def followed(it: Depths) -> list[Part]:
+    """What becomes of the token that is asked for, and the entropy."""
+    words = "How it rises from depth to depth, and how sure the model is."
+
+    def rank(i: int, d: int) -> str:
+        """1 + how many tokens are likelier, or as likely with a lower id."""
+        logits, own = it.column("logits", d), it.at("logit", 0, d)
+        lower = f"SUMPRODUCT(({logits}={own})*({it.ids()}<{it.ask.used('token')}))"
+        return f"1+SUMPRODUCT(1*({logits}>{own}))+{lower}"
+
+    def logit(i: int, d: int) -> str:
+        return f"INDEX({it.column('logits', d)},{it.ask.used('token')}+1)"
+
+    def probability(i: int, d: int) -> str:
+        return it.chance(it.at("logit", 0, d), d)
+
+    def entropy(i: int, d: int) -> str:
+        """log2 of the sum of e = exp(l - largest), minus the mean of (l - largest) log2 e"""
+        logits, peak = it.column("logits", d), it.at("largest", 0, d)
+        log_sum = f"({it.at('log_sum_exp', 0, d)}-{peak})"
+        above = f"({logits}>{peak}-{-SMALLEST})"
+        terms = f"SUMPRODUCT({above}*EXP(1)^(({logits}-{peak})*{above})*({logits}-{peak}))"
+        return f"({log_sum}-{terms}/EXP({log_sum}))/LN(2)"
+
+    line = partial(it.block, height=TALL)
+    sure = partial(line, doubt=it.doubts)
+    return [
+        Bar("The token that is asked for", words, link="the token", last=it.charts - 2, space=2),
+        line("rank", "its rank", rank, lambda found: found.ranks, style="id"),
+        line("logit", "its logit", logit, lambda found: found.logits[found.token], style="share"),
+        sure("probability", "its probability", probability, lambda found: found.probs, style="prob", colours=[orange]),
+        sure("entropy", "entropy, bits", entropy, lambda found: found.entropy, style="share"),
+    ]
 
 
-def _add_charts(frame: Worksheet, here: LensLayout) -> None:
-    """What becomes of the token: probability and rank; logit and entropy."""
-    names = Reference(frame, FIRST_TOKEN, here.tokens.row - 1, FIRST_TOKEN + len(here.depths) - 1)
-    places = ((0, 0), (0, 9), (4, 0), (4, 9))
-    shown = (
-        ("Probability of the token", "0%", "probability", "C55A11"),
-        ("Its rank, 1 the likeliest", "0", "rank", "2F5597"),
-        ("Its logit", "0", "logit", "7030A0"),
-        ("Entropy, bits", "0", "entropy", "548235"),
-    )
-    for (right, down), (title, form, name, color) in zip(places, shown, strict=True):
-        chart, area = lines(title, form), here.tracked(name)
-        data = Reference(frame, area.column, area.row, area.last_column, area.row)
-        chart.add_data(data, from_rows=True)
-        mark(chart.series[0], color)
-        chart.set_categories(names)
-        chart.legend = None
-        chart.x_axis.tickLblPos, chart.x_axis.txPr = "low", rich("", 700)
-        if name == "rank":
-            chart.y_axis.scaling.logBase, chart.y_axis.scaling.orientation = 10, "maxMin"
-            chart.y_axis.scaling.min = 1
-            chart.x_axis.tickLblPos = "high"
-        elif name in ("probability", "entropy"):
-            chart.y_axis.scaling.min = 0
-        chart.anchor = between(here.charts + right, here.tokens.row - 1 + down, 4, 9)
-        frame.add_chart(chart)
+def best(it: Depths) -> list[Part]:
+    """The largest logits, their tokens and probabilities."""
+
+    def prob(i: int, d: int) -> str:
+        return it.chance(it.at("top_logits", i, d), d)
+
+    def id(i: int, d: int) -> str:
+        above = (it.at("top_logits", i - 1, d), it.at("ids", i - 1, d)) if i else None
+        return rank_id(it.at("top_logits", i, d), it.column("logits", d), it.ids(), it.config.n_vocab, above)
+
+    def logit(i: int, d: int) -> str:
+        return f"LARGE({it.column('logits', d)},{i + 1})"
+
+    def probs(found: Lens) -> Any:
+        return np.exp(top_logits(found) - found.log_sum_exp)
+
+    rank = partial(it.block, n_rows=it.n_top, number_from=1)
+    return [
+        Bar("Workings: probabilities", "At temperature 1: exp(logit − log of the sum of exp).", link="workings"),
+        rank("probs", "probability", prob, probs, style="prob", doubt=it.doubts, colours=[orange]),
+        Bar("Token ids", "The token with that logit; on a tie the lowest id that is not in the list yet."),
+        rank("ids", "id", id, lambda found: top(found).astype(float), style="id"),
+        Bar("Largest logits"),
+        rank("top_logits", "logit", logit, top_logits, named=False),
+    ]
+
+
+def network(it: Depths) -> list[Part]:
+    """The state at each depth, its norm, and the logits."""
+    layout, n = it.layout, it.config.n_embd
+    epsilon, norm = layout.model_cells["layer_norm_epsilon"].reference, layout.tensors["ln_f"]
+
+    def state(i: int, d: int) -> str:
+        stream = layout.tensors["embed" if d == 0 else f"h{d - 1}.resid_post"]
+        return f"INDEX({stream.line(i).reference},1,{it.ask.used('position')}+1)"
+
+    def mean(i: int, d: int) -> str:
+        return f"AVERAGE({it.column('states', d)})"
+
+    def rstd(i: int, d: int) -> str:
+        return f"1/SQRT(DEVSQ({it.column('states', d)})/{n}+{epsilon})"
+
+    def normed(i: int, d: int) -> str:
+        """(x - mean) rstd gain + bias"""
+        gain, bias = (Area(norm.sheet, norm.row + i, column).reference for column in (GAIN, BIAS))
+        return f"({it.at('states', i, d)}-{it.column('mean', d)})*{it.column('rstd', d)}*{gain}+{bias}"
+
+    def largest(i: int, d: int) -> str:
+        return f"MAX({it.column('logits', d)})"
+
+    def total(i: int, d: int) -> str:
+        return log_sum_exp(it.column("logits", d), it.column("largest", d))
+
+    def logit(v: int, d: int) -> str:
+        """unembedding[v] . normed"""
+        scale = (
+            f"*{layout.tensor(layout.tensor(it.config.head).scales).area.line(v).reference}" if layout.scaled else ""
+        )
+        return f"SUMPRODUCT({unembedding(layout, v).reference},{it.column('normed', d)}){scale}"
+
+    after = "The residual stream at the position: after the embedding, and after every block.  [n_embd, depths]"
+    as_at_the_end = "(x − mean) × rstd × gain + bias, at every depth with the final norm's gain and bias."
+    fit = f"Each token's column of {it.config.head} × the normed state.  [n_vocab, depths]"
+    helper = partial(it.block, named=False)
+    by_token: dict[str, Any] = {"n_rows": it.config.n_vocab, "labels": lambda state: state.shown}
+    return [
+        Bar("States", after),
+        it.block("states", "state", state, lambda found: found.states, n),
+        Bar("Final norm", as_at_the_end),
+        helper("mean", "mean", mean, lambda found: found.mean),
+        helper("rstd", "rstd = 1/√(variance+ε)", rstd, lambda found: found.rstd),
+        it.block("normed", "ln_f", normed, lambda found: found.normed, n),
+        Bar("Logits", fit, link="logits"),
+        helper("largest", "largest logit", largest, lambda found: found.largest),
+        helper("log_sum_exp", "log of the sum of exp", total, lambda found: found.log_sum_exp, doubt=it.doubts),
+        it.block("logits", "", logit, lambda found: found.logits, **by_token),
+    ]
+
+
+def top(found: Lens) -> Array:
+    """The ids of the likeliest tokens.  [rank, depths]"""
+    return np.array(found.top(min(lens.TOP, len(found.logits)))).T
+
+
+def top_logits(found: Lens) -> Array:
+    return np.take_along_axis(found.logits, top(found), axis=0)
+
+
+def orange(frame: Worksheet, area: Area) -> None:
+    frame.conditional_formatting.add(area.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 1, "E69138"))

@@ -16,7 +16,7 @@ from sheetgpt.gpt2.model import Trace
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Row
-from sheetgpt.sheets.formulas import sum_exp
+from sheetgpt.sheets.formulas import log_sum_exp
 from sheetgpt.sheets.grid import HOME, OUTPUT, POSITION_ROW, SOFTMAX
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.parts import Network, Params, layer_norm
@@ -45,11 +45,6 @@ def wanted(layout: Layout, t: int) -> str:
     """Yes where logits are computed: from the prompt's last token on, and at every token when score_prompt is 1."""
     score, n_prompt = layout.home["score_prompt"].reference, layout.home["n_prompt"].reference
     return f"IF({score}=1,1,IF({letter(t)}${POSITION_ROW}>={n_prompt}-1,1,0))"
-
-
-def log_sum_exp(logits: str, largest: str) -> str:
-    """log(sum(exp(logits))), without overflow."""
-    return f"{largest}+LN({sum_exp(logits, largest)})"
 
 
 def output_sections(

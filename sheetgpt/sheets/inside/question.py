@@ -1,0 +1,252 @@
+"""What a sheet is asked about: a position of the text and tokens, in yellow cells; the text itself stands above them.
+
+An empty cell, or one that holds no position and no id, asks for the usual: the last position, the likeliest token. So a
+sheet has something to show whatever stands there, and says what it made of it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import Font, PatternFill
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.choosers import Chooser, whole, whole_now
+from sheetgpt.sheets.formulas import text_at
+from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
+from sheetgpt.sheets.home.prompt import FINE, NOTE
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.page import Beside, Block, Page, Part, Space, Texts, cell
+from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Kind, Value
+
+LAST = "last"  # a position: the end of the text, however long it is
+POSITIONS, TOKENS = 4, 5  # rows of the text
+TYPED, USED, SHOWN = 3, 4, 5  # columns: what is typed, what it comes to, the token there
+NO_POSITION = "The text has no such position, so its last token is taken: positions are 0 to "
+NO_TOKEN = "No token has this id, so it counts as empty: ids are 0 to "
+GREEN = "548235"
+
+Twin = Callable[[State], Value]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A yellow cell: what it comes to, the token there, and the sentence for what can't be used ("" where it is fine),
+    each as a formula and its twin.
+    """
+
+    name: str
+    title: str
+    hint: str
+    formula: Callable[[], str]
+    now: Twin
+    shown_formula: Callable[[], str]
+    shown: Twin
+    refusal_formula: Callable[[], str]
+    refusal: Twin
+
+
+@dataclass(frozen=True)
+class Question:
+    """The yellow cells of one page. Formulas on it say `position`, `token(name)` for what is asked."""
+
+    page: Page
+    layout: Layout
+
+    def typed(self, name: str) -> str:
+        return self.page[name].local
+
+    def used(self, name: str) -> str:
+        """What a yellow cell comes to: in the column beside it."""
+        return Area(self.page.title, self.page[name].row, USED).local
+
+    def guard(self, source: str, j: int) -> str:
+        """Nothing is shown where there is no text to ask about."""
+        return f'IF(ISNUMBER({self.used("position")}),{source},"")'
+
+    def value(self, state: State, name: str) -> Value:
+        """What stands in a yellow cell."""
+        return state.chosen[self.page.prefix + name]
+
+    def position_now(self, state: State) -> int:
+        last = state.prompt.n - 1
+        return whole_now(self.value(state, "position"), last, last)
+
+    def token_now(self, state: State, name: str) -> int | None:
+        """The id that is asked for; None for what is none."""
+        found = whole_now(self.value(state, name), self.layout.config.n_vocab - 1, -1)
+        return None if found < 0 else found
+
+    @property
+    def ready(self) -> str:
+        """Whether there is a text, and settings that are valid."""
+        home = self.layout.home
+        return f"{home['n_tokens'].reference}*{home['settings_ok'].reference}>0"
+
+    def position(self) -> Ask:
+        """Which position of the text; no number where there is no text."""
+        text, last = self.layout.home["token_text"].reference, f"{self.layout.home['n_tokens'].reference}-1"
+
+        def refusal() -> str:
+            typed = self.typed("position")
+            usual = f'IF({typed}="",TRUE,{typed}="{LAST}")'
+            return f'IF({usual},"",IF({is_whole(typed, last)},"","{NO_POSITION}"&{last}&"."))'
+
+        def refused(state: State) -> str:
+            typed = self.value(state, "position")
+            known = typed in ("", LAST) or whole_now(typed, state.prompt.n - 1, -1) >= 0
+            return "" if known else f"{NO_POSITION}{state.prompt.n - 1}."
+
+        def shown() -> str:
+            used = self.used("position")
+            return f'IF(ISNUMBER({used}),{text_at(text, f"1,{used}+1")},"")'
+
+        return Ask(
+            "position",
+            "Position",
+            "of the text above",
+            lambda: f'IF({self.ready},{whole(self.typed("position"), last, last)},"")',
+            self.position_now,
+            shown,
+            lambda state: state.prompt.shown[self.position_now(state)],
+            refusal,
+            refused,
+        )
+
+    def token(
+        self, name: str, title: str, hint: str, otherwise: Callable[[], str], now: Callable[[State], int | None]
+    ) -> Ask:
+        """A token of the vocabulary. `otherwise`: the id where none is typed; `now`: the id that it comes to."""
+        strings, last = self.layout.vocabulary["vocab_shown"].reference, self.layout.config.n_vocab - 1
+        told = f"{NO_TOKEN}{last}."
+
+        def formula() -> str:
+            return f'IF(ISNUMBER({self.used("position")}),{whole(self.typed(name), str(last), otherwise())},"")'
+
+        def shown_formula() -> str:
+            return f'IF(ISNUMBER({self.used(name)}),{text_at(strings, f"{self.used(name)}+1")},"")'
+
+        def used_now(state: State) -> Value:
+            found = now(state)
+            return "" if found is None else found
+
+        def shown(state: State) -> str:
+            found = now(state)
+            return "" if found is None else state.shown[found]
+
+        def refusal() -> str:
+            typed = self.typed(name)
+            return f'IF({typed}="","",IF({is_whole(typed, str(last))},"","{told}"))'
+
+        def refused(state: State) -> str:
+            known = self.value(state, name) == "" or self.token_now(state, name) is not None
+            return "" if known else told
+
+        return Ask(name, title, hint, formula, used_now, shown_formula, shown, refusal, refused)
+
+    def add(
+        self,
+        *asks: Ask,
+        beside: Mapping[str, Sequence[Part]] | None = None,
+        note: tuple[Callable[[], str], Twin] = (lambda: '""', lambda state: ""),
+    ) -> None:
+        """The heads, the yellow cells, and below them the first thing that is to be said about them.
+
+        `beside`: more parts in the row of an ask, or in that of the "heads" or the "status"; `note`: a sentence to say
+        where nothing else is.
+        """
+        more = beside or {}
+        heads = Texts({TYPED: "type here", USED: "in use", SHOWN: "token"})
+        self.page.add(Beside(heads, *more.get("heads", ())))
+        for ask in asks:
+            title = {LABEL: ask.title, FIRST_TOKEN: ask.hint}
+            self.page.add(
+                Beside(
+                    Texts(title, styles={LABEL: "name", FIRST_TOKEN: "note"}),
+                    cell(TYPED, None, partial(self.value, name=ask.name), "input", ask.name, kind=Kind.INPUT),
+                    cell(USED, ask.formula, ask.now, "id"),
+                    cell(SHOWN, ask.shown_formula, ask.shown, "token"),
+                    *more.get(ask.name, ()),
+                )
+            )
+        said = [*((ask.refusal_formula, ask.refusal) for ask in asks), note]
+
+        def status() -> str:
+            formula = f'"{FINE}"'
+            for source, _ in reversed(said):
+                formula = f'IF({source()}="",{formula},"{NOTE}"&{source()})'
+            return f"IF({self.ready},{formula},{self.layout.home['message'].reference})"
+
+        def status_now(state: State) -> str:
+            return next((f"{NOTE}{words}" for _, twin in said if (words := twin(state))), FINE)
+
+        words = Texts({LABEL: "Status"}, "name")
+        self.page.add(Beside(words, cell(TYPED, status, status_now, "quote"), *more.get("status", ())))
+
+
+def is_whole(typed: str, last: str) -> str:
+    """Whether `choosers.whole` takes what is typed."""
+    return f"IF(ISNUMBER({typed}),AND({typed}>=0,{typed}<={last}),FALSE)"
+
+
+def add_text(page: Page, layout: Layout) -> None:
+    """The text, a token a column: position and string, in rows 4 and 5."""
+    active, shown = (layout.home[name].at(0, 0, "") for name in ("active", "token_text"))
+    page.add(Space(POSITIONS - page.row))
+    page.positions = Area(page.title, POSITIONS, FIRST_TOKEN, 2, layout.context)
+    page.add(
+        Beside(
+            Texts({LABEL: "The text: position", SHOWN: LAST}, styles={LABEL: "name", SHOWN: "id"}),
+            Block(n_columns=layout.context, label=None, twin=lambda s: np.arange(layout.context), style="id"),
+        ),
+        Block(
+            n_columns=layout.context,
+            label="token",
+            label_style="name",
+            formula=lambda i, t: f'IF({active},{shown},"")',
+            guard=lambda source, t: source,
+            twin=lambda s: [*s.prompt.shown],
+            style="token",
+        ),
+    )
+
+
+def dress(page: Page, layout: Layout, tokens: Mapping[str, tuple[str, str]]) -> Callable[[Worksheet], None]:
+    """What the yellow cells take, and in the text the token that is asked for, marked; widths and what is frozen.
+
+    `tokens`: of each cell for a token its title, and what an empty cell asks for.
+    """
+    last = layout.config.n_vocab - 1
+
+    def add(frame: Worksheet) -> None:
+        offered = Area(page.title, POSITIONS, SHOWN, 1, layout.context + 1)
+        words = "A position of the text above; last: the end of the text, however long it is."
+        Chooser("", page["position"], offered, "Position", words).validate(frame)
+        for name, (title, otherwise) in tokens.items():
+            rule = DataValidation("whole", operator="between", formula1="0", formula2=str(last), allow_blank=True)
+            rule.errorTitle = rule.promptTitle = title
+            rule.error = rule.prompt = f"A token's id, 0 to {last}. Empty: {otherwise}."
+            rule.showErrorMessage = rule.showInputMessage = True
+            rule.add(page[name].cells)
+            frame.add_data_validation(rule)
+        first, white = letters(FIRST_TOKEN), Font(bold=True, color="FFFFFF")
+        here = [f"{first}${POSITIONS}={Area(page.title, page['position'].row, USED).local}"]
+        asked = FormulaRule(here, font=white, fill=PatternFill(bgColor="C55A11"), stopIfTrue=True)
+        blank = FormulaRule([f'{first}${TOKENS}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
+        for rule in (blank, asked):
+            frame.conditional_formatting.add(Area(page.title, TOKENS, FIRST_TOKEN, 1, layout.context).cells, rule)
+        frame.sheet_view.showGridLines = False
+        frame.sheet_properties.tabColor = GREEN
+        for name, width in zip("ABCDE", (25, 7, 10, 9, 12), strict=True):
+            frame.column_dimensions[name].width = width
+        for column in range(FIRST_TOKEN, page.last_column + 1):
+            frame.column_dimensions[letters(column)].width = 9.5
+        frame.freeze_panes = f"{letters(FIRST_TOKEN)}{TOKENS + 1}"
+
+    return add

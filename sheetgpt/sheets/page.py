@@ -1,0 +1,356 @@
+"""The one way to write a sheet: a list of parts, one below the other, which a cursor lays out.
+
+The part that computes is a `Block`, a rectangle of cells that are all made alike. It says what it is called (its
+defined name follows), how large it is, what stands beside row i, the formula of row i and column j, and its twin: what
+the cells must come to, asked of a `State`. Everything else follows: rows, names, links, what `verify` compares.
+
+A page is declared from sizes alone, before there is a model or a text. Formulas ask it where things lie,
+`page["logits"]`, when they are written, so a block may refer to one that comes after it. Nobody adds up rows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt.ooxml import rows
+from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.rows import Cells, Formulas, Row
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, INDEX, LABEL
+from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Kind, Tensor
+
+Floats = NDArray[Any]
+Value = float | str
+Values = Floats | Sequence[Any] | Value  # of a block: [rows, columns], one row, one column, or one cell
+Formula = Callable[[int, int], str]  # of row i and column j, without its =
+Guard = Callable[[str, int], str]  # a formula, and the column in the block that it is for -> what stands in the cell
+Colour = Callable[[Worksheet, Area], None]  # adds a block's conditional formats
+AT_TOP = 24  # points: the height of the title's row
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a page's rows are written from."""
+
+    page: "Page"
+    state: State
+    palette: Palette
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one part has in one row."""
+
+    cells: Cells
+    height: float | None = None
+    folded: bool = False
+
+
+class Part(Protocol):
+    """Something that stands on a page."""
+
+    @property
+    def n_rows(self) -> int: ...
+
+    def lines(self, on: Drawing, row: int) -> Iterator[Line]:
+        """One for each of its rows; `row` is the first. Nothing is computed before the first line is asked for."""
+
+
+def unguarded(source: str, j: int) -> str:
+    return source
+
+
+@dataclass(frozen=True)
+class Block:
+    """Cells that are made alike.
+
+    `formula(i, j)` is that of row i and column j, without its `=`; with `fills` only column 0 is asked for (in a
+    triangle column i), and it fills right. Without a formula the cells are constants. `twin(state)`: what they hold;
+    columns that it lacks hold `idle`. `doubt(state)`: how well they can be known, relative (`verification.compare`).
+    """
+
+    name: str = ""  # by which formulas find it, `page["logits"]`; the defined name is the page's prefix and this
+    n_rows: int = 1
+    n_columns: int = 0  # 0: the page's width
+    formula: Formula | None = None
+    twin: Callable[[State], Values] = lambda state: np.nan
+    label: str | Callable[[int], str] | None = ""  # what stands in the label's column; None: nothing does
+    labels: Callable[[State], Sequence[str]] | None = None  # the same, where only a state knows it
+    numbered: bool | None = None  # whether the row's number stands beside it; None: where there are several rows
+    number_from: int = 0
+    style: str = "number"
+    label_style: str = "label"
+    column: int = 0  # 0: the page's first
+    fills: bool = True
+    triangle: bool = False  # row i begins in column i
+    guard: Guard | None = None  # None: the page's
+    idle: Value = np.nan
+    doubt: Callable[[State], Floats | float] | None = None
+    height: float | None = None
+    folded: bool = False
+    colours: Sequence[Colour] = ()
+    axes: tuple[str, ...] = ()  # of the tensor, see `tensor.Tensor`
+    kind: Kind = Kind.NUMBERS
+    traced: bool = False
+    named: bool = True  # whether the workbook has a defined name for it
+
+    def lines(self, on: Drawing, row: int) -> Iterator[Line]:
+        page, palette = on.page, on.palette
+        n, first = self.n_columns or page.width, self.column or page.first
+        values = laid_out(self.twin(on.state), self.n_rows, n, self.idle)
+        doubt: Floats | float = 0.0 if self.doubt is None else self.doubt(on.state)
+        if isinstance(doubt, np.ndarray):
+            doubt = np.pad(doubt, (0, n - len(doubt)))
+        names = None if self.labels is None else self.labels(on.state)
+        guard = self.guard or page.guard
+        numbered = self.n_rows > 1 if self.numbered is None else self.numbered
+        for i in range(self.n_rows):
+            cells: Cells = ()
+            if self.label is not None:
+                name = names[i] if names is not None else self.label if isinstance(self.label, str) else self.label(i)
+                cells = rows.text(LABEL, name, palette[self.label_style])
+                if numbered:
+                    cells += rows.number(INDEX, self.number_from + i, palette["index"])
+            start = i if self.triangle else 0
+            own, at, style = values[i][start:], first + start, palette[self.style]
+            if self.formula is None:
+                cells += constants(at, own, style)
+            else:
+                columns = range(start, start + 1 if self.fills else n)
+                cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, doubt),)
+            yield Line(cells, self.height, self.folded)
+
+    def _sources(self, guard: Guard, i: int, columns: range) -> str | list[str]:
+        """Only whoever writes a file asks for them."""
+        assert self.formula is not None
+        found = [guard(self.formula(i, j), j) for j in columns]
+        return found[0] if self.fills else found
+
+
+def cell(
+    column: int,
+    formula: Callable[[], str] | None,
+    twin: Callable[[State], Value],
+    style: str,
+    name: str = "",
+    *,
+    kind: Kind = Kind.NUMBERS,
+    doubt: Callable[[State], float] | None = None,
+) -> Block:
+    """One cell, without a label and as its formula has it; without a formula a constant."""
+    own = None if formula is None else lambda i, j: formula()
+    sizes: dict[str, Any] = {"n_columns": 1, "column": column, "label": None, "guard": unguarded}
+    return Block(name, formula=own, twin=twin, style=style, kind=kind, doubt=doubt, **sizes)
+
+
+def laid_out(values: Values, n_rows: int, n_columns: int, idle: Value) -> Sequence[Any] | Floats:
+    """A twin's values as [rows, columns]; columns that it lacks hold `idle`."""
+    if isinstance(values, str | float | int):
+        values = [values]
+    if isinstance(values, np.ndarray):
+        grid = values if values.ndim == 2 else values.reshape(n_rows, -1)
+        assert grid.shape[0] == n_rows, (grid.shape, n_rows)
+        if grid.shape[1] == n_columns:
+            return grid
+        padded = np.full((n_rows, n_columns), idle, float)
+        padded[:, : grid.shape[1]] = grid
+        return padded
+    several = [*values] if values and isinstance(values[0], list | tuple | np.ndarray) else None
+    if several is None:
+        several = [[value] for value in values] if n_rows > 1 else [[*values]]
+    assert len(several) == n_rows, (len(several), n_rows)
+    blank = "" if isinstance(idle, float) and np.isnan(idle) else idle
+    return [[*line, *[blank] * (n_columns - len(line))] for line in several]
+
+
+def constants(first: int, values: Any, style: int) -> Cells:
+    """Numbers and texts side by side; an empty text is a cell that only has a style."""
+    if isinstance(values, np.ndarray):
+        return rows.numbers(first, values, style)
+    cells: Cells = ()
+    for column, value in enumerate(values, first):
+        cells += rows.text(column, value, style) if isinstance(value, str) else rows.number(column, value, style)
+    return cells
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A section's coloured title, with a few words from the first column on; `link`: how Home's list calls it."""
+
+    title: str | tuple[str, Callable[[State], str]]  # or a formula and its twin
+    words: str = ""
+    link: str = ""
+    last: int = 0  # its last column; 0: the page's
+    space: int = 1  # blank rows above it
+    n_rows = 1
+
+    def lines(self, on: Drawing, row: int) -> Iterator[Line]:
+        palette, first = on.palette, on.page.first
+        if isinstance(self.title, str):
+            title = rows.text(LABEL, self.title, palette["section"])
+        else:
+            title = rows.formula(LABEL, self.title[0], self.title[1](on.state), palette["section"])
+        left = rows.joined(rows.blank(column, palette["maths"]) for column in range(LABEL + 1, first))
+        said = rows.text(first, self.words, palette["maths"])
+        rest = range(first + 1, (self.last or on.page.bar_end) + 1)
+        yield Line(title + left + said + rows.joined(rows.blank(column, palette["maths"]) for column in rest))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A row of constant texts: column -> text. `styles` where they are not all `style`."""
+
+    texts: Mapping[int, str]
+    style: str = "header"
+    styles: Mapping[int, str] = field(default_factory=dict)
+    height: float | None = None
+    folded: bool = False
+    n_rows = 1
+
+    def lines(self, on: Drawing, row: int) -> Iterator[Line]:
+        each = (rows.text(c, text, on.palette[self.styles.get(c, self.style)]) for c, text in self.texts.items())
+        yield Line(rows.joined(each), self.height, self.folded)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Parts that begin in the same row."""
+
+    parts: tuple[Part, ...]
+
+    def __init__(self, *parts: Part) -> None:
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def n_rows(self) -> int:
+        return max(part.n_rows for part in self.parts)
+
+    def lines(self, on: Drawing, row: int) -> Iterator[Line]:
+        raise NotImplementedError  # its parts are placed one by one
+
+
+@dataclass(frozen=True)
+class Space:
+    """Blank rows."""
+
+    n_rows: int = 1
+
+    def lines(self, on: Drawing, row: int) -> Iterator[Line]:
+        return iter(Line(()) for _ in range(self.n_rows))
+
+
+@dataclass
+class Page:
+    """A sheet as it is declared. `add` lays parts out below those that are there; `sheet` makes it for a state."""
+
+    title: str
+    words: str  # what Home's list and `sheetgpt info` say of it
+    width: int  # columns of a block that doesn't say
+    first: int = FIRST_TOKEN
+    prefix: str = ""  # of the defined names: on Lens "tokens" is `lens_tokens`
+    guard: Guard = unguarded
+    bar_end: int = FIRST_TOKEN + 11  # the last column of its bars
+    last_column: int = 0  # at least
+    dresses: list[Callable[[Worksheet], None]] = field(default_factory=list)  # widths, charts, what cells take
+    row: int = 1  # the cursor: where the next part goes
+    placed: list[tuple[int, Part]] = field(default_factory=list)
+    areas: dict[str, Area] = field(default_factory=dict)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    sections: list[tuple[str, int]] = field(default_factory=list)
+
+    def head(self, note: str, column: int = 3) -> None:
+        """The title, what the sheet is in one sentence, and the way back to Home: the first two rows."""
+        self.add(Texts({LABEL: self.title, column: note}, styles={LABEL: "title", column: "note"}, height=AT_TOP))
+        self.links.append((f"A{self.row}", f"{quoted(HOME)}!A1"))
+        self.add(Texts({LABEL: "← Home"}, "link"))
+
+    def add(self, *parts: Part) -> None:
+        for part in parts:
+            if isinstance(part, Bar):
+                self.row += part.space
+                if part.link:
+                    self.sections.append((part.link, self.row))
+            for each in part.parts if isinstance(part, Beside) else (part,):
+                self._put(each)
+            self.row += part.n_rows
+
+    def _put(self, part: Part) -> None:
+        self.placed.append((self.row, part))
+        if isinstance(part, Block) and part.name:
+            area = Area(self.title, self.row, part.column or self.first, part.n_rows, part.n_columns or self.width)
+            assert part.name not in self.areas, part.name
+            self.areas[part.name] = area
+
+    def __getitem__(self, name: str) -> Area:
+        return self.areas[name]
+
+    @property
+    def blocks(self) -> Iterator[tuple[Block, Area]]:
+        """Those with a name."""
+        for _, part in self.placed:
+            if isinstance(part, Block) and part.name:
+                yield part, self.areas[part.name]
+
+    @cached_property
+    def tensors(self) -> list[Tensor]:
+        """What has a name, as records. Ask only when all parts are there."""
+        return [
+            Tensor(self.prefix + block.name, (area,), block.kind, block.axes, block.traced)
+            for block, area in self.blocks
+            if block.named
+        ]
+
+    @property
+    def last_row(self) -> int:
+        return max(row + part.n_rows - 1 for row, part in self.placed)
+
+    def rows(self, state: State, palette: Palette) -> Iterator[Row]:
+        """From top to bottom; parts that share a row come in the order of their columns."""
+        on, open_parts = Drawing(self, state, palette), list[Iterator[Line]]()
+        waiting = sorted(self.placed, key=lambda each: each[0])
+        ends: list[int] = []
+        for number in range(1, self.last_row + 1):
+            while waiting and waiting[0][0] == number:
+                row, part = waiting.pop(0)
+                open_parts.append(part.lines(on, row))
+                ends.append(row + part.n_rows)
+            found = [next(lines) for lines in open_parts]
+            pieces = sorted(rows.joined(line.cells for line in found), key=lambda piece: piece.column)
+            height = max((line.height for line in found if line.height is not None), default=None)
+            if pieces:
+                yield Row(number, tuple(pieces), height, any(line.folded for line in found))
+            if number + 1 in ends:
+                open_parts = [lines for lines, end in zip(open_parts, ends, strict=True) if end > number + 1]
+                ends = [end for end in ends if end > number + 1]
+
+    def sheet(self, state: State, palette: Palette) -> Sheet:
+        names = {tensor.name: [*tensor.areas] for tensor in self.tensors}
+        return Sheet(
+            self.title,
+            self.words,
+            lambda: self.rows(state, palette),
+            self.last_row,
+            max(self.last_column, *(area.last_column for area in self.areas.values())),
+            names=names,
+            positions=self.positions,
+            sections=self.sections,
+            links=self.links,
+            dress=self.dressed,
+        )
+
+    positions: Area | None = None  # see `Sheet`
+
+    def dressed(self, frame: Worksheet) -> None:
+        """What the page as a whole wants, and each block's colours."""
+        for dress in self.dresses:
+            dress(frame)
+        for block, area in self.blocks:
+            for colour in block.colours:
+                colour(frame, area)
