@@ -14,7 +14,7 @@ import pypdfium2
 from sheetgpt.engines.libreoffice import export_pdf
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.edits import Edits
-from sheetgpt.sheets.lab.lab_layout import Lab, untouched, with_edits
+from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
 from sheetgpt.workbook.reopen import open_workbook
 
 RANGES = {

@@ -12,16 +12,7 @@ from sheetgpt.gpt2.model import Trace, forward
 from sheetgpt.gpt2.sampling import probabilities
 from sheetgpt.inspection.attention import head_table
 from sheetgpt.inspection.subject import subject
-from sheetgpt.sheets.home.guide_assistant import (
-    ANSWERED,
-    ASKED,
-    GAP,
-    GOES_ON,
-    GOES_ON_WRAPPED,
-    LINES,
-    MADE_UP,
-    UNKNOWN,
-)
+from sheetgpt.sheets.home.guide_assistant import ANSWERED, ASKED, GAP, GOES_ON, GOES_ON_WRAPPED, LINES, MADE_UP, UNKNOWN
 from sheetgpt.sheets.home.guide_experiments import EXPERIMENTS
 
 HEAD, LENS, PART, NEURON, WORDS, OFF, PATCHED = EXPERIMENTS

@@ -20,7 +20,8 @@ from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.edit_words import EditWords
 from sheetgpt.gpt2.edits import Edits, Patch, Steering
 from sheetgpt.sheets.grid import EDITS
-from sheetgpt.sheets.lab.lab_layout import Lab, LabLayout, untouched, with_edits
+from sheetgpt.sheets.lab.lab_layout import LabLayout
+from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
 from sheetgpt.text.chat import Chat

@@ -13,7 +13,7 @@ from sheetgpt.excel_rules import check
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
-from sheetgpt.sheets.inputs import cell_text
+from sheetgpt.sheets.inputs import EXAMPLE, UTF8_EXAMPLE, cell_text
 from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.text import bpe_by_hand, tokenizer_tables
 from sheetgpt.sheets.text import decoding as decoding_sheet
@@ -91,7 +91,7 @@ def workbook(
         tokenizer_sheet.sheet(layout, palette, START, read, shown),
         *tokenizer_tables.sheets(layout, palette, shown, read.unit),
         decoding_sheet.sheet(decoding, palette, ids, shown, hexes),
-        bpe_by_hand.sheet(layout, palette, (bpe_by_hand.EXAMPLE, bpe_by_hand.UTF8_EXAMPLE), read),
+        bpe_by_hand.sheet(layout, palette, (EXAMPLE, UTF8_EXAMPLE), read),
     ):
         add(book, made)
     entries = list(enumerate(zip(shown, hexes, strict=True), 1))

@@ -28,6 +28,7 @@ HOME, GUIDE, MODEL, EMBED, OUTPUT, SOFTMAX, SAMPLE, VOCABULARY, WTE, WPE = (
 )
 LM_HEAD = "lm_head"
 LAB, EDITS = "Lab", "Edits"  # only where there are two lanes
+LANE = "B_"  # before a name: what it refers to in the second lane
 
 
 @dataclass

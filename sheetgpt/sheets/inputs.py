@@ -7,6 +7,7 @@ from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.text.tokenizer_layout import LINE_BREAK
 
+EXAMPLE, UTF8_EXAMPLE = "aaabdaaabac", "Me我"  # the texts on the sheet BPE by hand, at first
 DEFAULTS = {"new_tokens": 0, **asdict(Sampling()), "score_prompt": 1}
 
 

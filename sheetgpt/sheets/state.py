@@ -5,23 +5,73 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.model import Trace
+from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.gpt2.sampling import Choice
 from sheetgpt.inspection.subject import Subject
-from sheetgpt.sheets.home.about import Built
-from sheetgpt.sheets.home.prompt import Now
-from sheetgpt.sheets.inputs import Inputs
-from sheetgpt.sheets.lab.lab_layout import Lab
+from sheetgpt.sheets.inputs import EXAMPLE, UTF8_EXAMPLE, Inputs
+from sheetgpt.sheets.lab.screws import Lab
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import Prompt
-from sheetgpt.sheets.text.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
 from sheetgpt.sheets.text.text_layout import Text
 from sheetgpt.text import bpe
 
 Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The token columns as they are when the workbook is made: ids and strings of the active ones.
+
+    The first `n_prompt` are given, the rest written by the model from the `seed`.
+    """
+
+    ids: Sequence[int]
+    shown: Sequence[str]
+    context: int
+    n_prompt: int
+    seed: int = 0
+
+    @property
+    def n(self) -> int:
+        return len(self.ids)
+
+    def padded(self, values: NDArray[Any], n_rows: int) -> NDArray[Any]:
+        """[rows, n] -> [n_rows, context]; what is not active yet is NaN."""
+        out = np.full((n_rows, self.context), np.nan)
+        out[: values.shape[0], : values.shape[1]] = values
+        return out
+
+
+@dataclass(frozen=True)
+class Now:
+    """What the Home sheet's cells show when the workbook is made."""
+
+    model: str
+    inputs: Inputs
+    n_given: int
+    prompt_text: str
+    completion: str
+    logits: NDArray[Any]  # after the last token
+    surprisal: NDArray[Any]  # [T], bits; NaN where it isn't computed
+    shown: Sequence[str]  # by id
+    cost: Cost | None = None  # what rounding the weights changed
+    doubt: float = 0.0  # how well a probability can be known, relative: of all tokens, at temperature 1
+    self_check: str = ""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The inputs at build time, the prompt's ids in the columns, and the evaluator's logits after the last token."""
+
+    inputs: Inputs
+    ids: Sequence[int]
+    logits: NDArray[Any]
+    cost: Cost | None = None  # what rounding the weights changed, where they are not exact
+    text: str = ""  # the prompt in full
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import check_ids, forward
 from sheetgpt.gpt2.sampling import Sampling
-from sheetgpt.sheets.home.about import Built
 from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.state import Built
 from sheetgpt.workbook.build import rounding_cost
 from sheetgpt.workbook.inputs import check_room, token_ids
 from sheetgpt.workbook.state import Writing, write

@@ -24,7 +24,8 @@ from sheetgpt.sheets import sheets
 from sheetgpt.sheets.grid import HOME, LAB
 from sheetgpt.sheets.home.prompt import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
-from sheetgpt.sheets.lab.lab_layout import Lab, LabLayout
+from sheetgpt.sheets.lab.lab_layout import LabLayout
+from sheetgpt.sheets.lab.screws import Lab
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State

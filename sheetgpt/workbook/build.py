@@ -23,15 +23,13 @@ from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.ooxml import target
 from sheetgpt.ooxml.book import Book, Progress
 from sheetgpt.ooxml.rows import letters
-from sheetgpt.sheets.grid import HOME
-from sheetgpt.sheets.home.about import Built
+from sheetgpt.sheets.grid import HOME, LANE
 from sheetgpt.sheets.inputs import Inputs
-from sheetgpt.sheets.lab.lab_layout import Lab, untouched
-from sheetgpt.sheets.lab.lanes import LANE
+from sheetgpt.sheets.lab.screws import Lab, untouched
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.sheet import Sheet, positions_name
-from sheetgpt.sheets.state import Origin
+from sheetgpt.sheets.state import Built, Origin
 from sheetgpt.sheets.text.text_layout import Text
 from sheetgpt.text.shown import token_strings
 from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt

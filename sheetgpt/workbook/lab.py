@@ -7,7 +7,7 @@ from sheetgpt.gpt2.edited import edited_choices
 from sheetgpt.gpt2.edits import Changes
 from sheetgpt.gpt2.model import Array, Trace, forward
 from sheetgpt.sheets.inputs import Inputs
-from sheetgpt.sheets.lab.lab_layout import Lab
+from sheetgpt.sheets.lab.screws import Lab
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.state import LaneB, State
 from sheetgpt.text.tokenizer import Tokenizer

@@ -21,14 +21,13 @@ from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets import starts
-from sheetgpt.sheets.home.about import NO_TOKEN, Built
-from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
-from sheetgpt.sheets.lab.lab_layout import SETTINGS, Lab, untouched
-from sheetgpt.sheets.lab.lanes import LANE
+from sheetgpt.sheets.grid import LANE
+from sheetgpt.sheets.home.about import NO_TOKEN
+from sheetgpt.sheets.inputs import DEFAULTS, EXAMPLE, UTF8_EXAMPLE, Inputs, cell_text
+from sheetgpt.sheets.lab.screws import SETTINGS, Lab, untouched
 from sheetgpt.sheets.layout import CHAT, INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
 from sheetgpt.sheets.optional import Value
-from sheetgpt.sheets.state import Origin
-from sheetgpt.sheets.text.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
+from sheetgpt.sheets.state import Built, Origin
 from sheetgpt.text.chat import Chat
 from sheetgpt.workbook.limits import check_described
 from sheetgpt.workbook.optional import named, ordered

@@ -17,9 +17,9 @@ from sheetgpt.gpt2.generate import with_text
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.gpt2.sampling import Choice
 from sheetgpt.ooxml.foreign import not_loaded
+from sheetgpt.sheets.grid import LANE
 from sheetgpt.sheets.inputs import Inputs
-from sheetgpt.sheets.lab.lab_layout import Lab, with_edits
-from sheetgpt.sheets.lab.lanes import LANE
+from sheetgpt.sheets.lab.screws import Lab, with_edits
 from sheetgpt.workbook.build import fingerprint
 from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.lab import write as write_changed

@@ -8,15 +8,12 @@ from sheetgpt.gpt2.continuation import Cache, advance
 from sheetgpt.gpt2.model import Array, Trace, forward
 from sheetgpt.gpt2.sampling import Choice, choose, doubt, surprisal, uniforms
 from sheetgpt.sheets import starts
-from sheetgpt.sheets.home.about import Built
 from sheetgpt.sheets.home.chat import n_shown
-from sheetgpt.sheets.home.prompt import OTHER_INPUTS, Now, self_check_now
-from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.home.prompt import OTHER_INPUTS, self_check_now
+from sheetgpt.sheets.inputs import EXAMPLE, UTF8_EXAMPLE, Inputs
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import Prompt
 from sheetgpt.sheets.optional import Value
-from sheetgpt.sheets.state import Origin, State
-from sheetgpt.sheets.text.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
+from sheetgpt.sheets.state import Built, Now, Origin, Prompt, State
 from sheetgpt.sheets.text.decoding import split_text
 from sheetgpt.sheets.text.text_layout import Text
 from sheetgpt.text import bpe

@@ -22,9 +22,10 @@ from sheetgpt.sheets.choice.sample_records import Chosen, Here, Line, Table
 from sheetgpt.sheets.choice.sample_tables import CANDIDATES, TABLES
 from sheetgpt.sheets.grid import ACTIVE_ROW, FIRST_TOKEN, INDEX, SAMPLE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import Prompt, guarded, header, letter, token_sheet
+from sheetgpt.sheets.network.token_sheet import guarded, header, letter, token_sheet
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import Prompt
 
 IN_USE = 3  # column C
 

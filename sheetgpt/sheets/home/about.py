@@ -1,23 +1,22 @@
 """The Model sheet: the config, a cell each, and where the parameters are, counted by formulas from the shapes."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, MODEL
-from sheetgpt.sheets.inputs import Inputs, prompt_cell
+from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.layout import CHAT, INPUTS, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import Built
 
 _MEANING = {
     "model": "the checkpoint this workbook was made from",
@@ -72,17 +71,6 @@ _HEAD: Part = ("lm_head: unembedding", "{n_vocab}*{n_embd}", lambda c: c.n_vocab
 
 def parameter_parts(config: GPT2Config) -> list[Part]:
     return _PARTS if config.tied else [*_PARTS, _HEAD]
-
-
-@dataclass(frozen=True)
-class Built:
-    """The inputs at build time, the prompt's ids in the columns, and the evaluator's logits after the last token."""
-
-    inputs: Inputs
-    ids: Sequence[int]
-    logits: NDArray[Any]
-    cost: Cost | None = None  # what rounding the weights changed, where they are not exact
-    text: str = ""  # the prompt in full
 
 
 def sheet(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Sheet:

@@ -15,13 +15,14 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
-from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES, WIDE, Now, bar, inputs_rows, ranges
+from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES, WIDE, bar, inputs_rows, ranges
 from sheetgpt.sheets.home.strip import last_line, strip_rows
 from sheetgpt.sheets.home.table import add_charts, table_rows
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import Prompt, letter
+from sheetgpt.sheets.network.token_sheet import letter
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import Now, Prompt
 from sheetgpt.sheets.text.text_layout import Text
 
 LINKS_ROW = 44

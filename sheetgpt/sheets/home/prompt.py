@@ -4,25 +4,23 @@ Twin of what the yellow cells mean: `workbook/inputs.py`.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.gpt2 import sampling
-from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.home.chat import answered, full_prompt
-from sheetgpt.sheets.inputs import Inputs, prompt_cell
+from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.layout import INPUTS, Layout
-from sheetgpt.sheets.network.token_sheet import Prompt
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.state import Now, Prompt
 from sheetgpt.sheets.text.text_layout import Text
 from sheetgpt.sheets.text.tokenizer import PROBLEM, messages
 from sheetgpt.sheets.text.tokenizer_layout import LINE_BREAK
@@ -43,23 +41,6 @@ NEW_LINE = (
 N_CHECKED = 10  # logits
 BITS, INFINITE = 1023, "∞"  # a double ends below 2^1024
 WIDE = FIRST_TOKEN + 11  # the prompt's box ends here
-
-
-@dataclass(frozen=True)
-class Now:
-    """What the Home sheet's cells show when the workbook is made."""
-
-    model: str
-    inputs: Inputs
-    n_given: int
-    prompt_text: str
-    completion: str
-    logits: NDArray[Any]  # after the last token
-    surprisal: NDArray[Any]  # [T], bits; NaN where it isn't computed
-    shown: Sequence[str]  # by id
-    cost: Cost | None = None  # what rounding the weights changed
-    doubt: float = 0.0  # how well a probability can be known, relative: of all tokens, at temperature 1
-    self_check: str = AGREES
 
 
 def bar(number: int, palette: Palette) -> Cells:

@@ -12,10 +12,10 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
-from sheetgpt.sheets.home.prompt import Now, bar
+from sheetgpt.sheets.home.prompt import bar
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import Prompt
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.state import Now, Prompt
 from sheetgpt.sheets.text.text_layout import Text
 
 

@@ -16,10 +16,10 @@ from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, SOFTMAX
-from sheetgpt.sheets.home.prompt import Now
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import Prompt, letter
+from sheetgpt.sheets.network.token_sheet import letter
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.state import Now, Prompt
 
 TALL = 15  # points: of a row beside the charts
 TEMPERATURES = (0.2, 0.5, 1, 1.5, 2)

@@ -22,9 +22,10 @@ from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.home.prompt import FINE, NOTE
 from sheetgpt.sheets.inside.attention_layout import LAST
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import Prompt, letter
+from sheetgpt.sheets.network.token_sheet import letter
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.state import Prompt
 
 POSITIONS, TOKENS = 4, 5  # rows of the text
 TYPED, USED, SHOWN = 3, 4, 5  # columns: what is typed, what it comes to, the token there

@@ -18,15 +18,7 @@ from sheetgpt.sheets.formulas import rank_id, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, GAIN, INDEX, SCALE
 from sheetgpt.sheets.inside import asked
 from sheetgpt.sheets.inside.asked import Line, bar, is_whole, position_now, used
-from sheetgpt.sheets.inside.neuron_layout import (
-    ACTIVE,
-    DIRECTION,
-    NUMBER,
-    PROMOTED,
-    SUPPRESSED,
-    VALUE,
-    NeuronLayout,
-)
+from sheetgpt.sheets.inside.neuron_layout import ACTIVE, DIRECTION, NUMBER, PROMOTED, SUPPRESSED, VALUE, NeuronLayout
 from sheetgpt.sheets.network.output import unembedding
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.state import State

@@ -19,19 +19,9 @@ from sheetgpt.gpt2.edits import Part, Steering
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.grid import BIAS, EDITS, FIRST_TOKEN, GAIN, HOME, INDEX, LABEL, POSITION_ROW, TITLE_ROW
-from sheetgpt.sheets.lab.lab_layout import (
-    MLP,
-    N_STEERING,
-    RESID,
-    Bands,
-    LabLayout,
-    part_number,
-    patch_key,
-    patch_of,
-    steering_of,
-)
-from sheetgpt.sheets.lab.lanes import LANE
+from sheetgpt.sheets.grid import BIAS, EDITS, FIRST_TOKEN, GAIN, HOME, INDEX, LABEL, LANE, POSITION_ROW, TITLE_ROW
+from sheetgpt.sheets.lab.lab_layout import Bands, LabLayout
+from sheetgpt.sheets.lab.screws import MLP, N_STEERING, RESID, part_number, patch_key, patch_of, steering_of
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.embed import looked_up
 from sheetgpt.sheets.network.token_sheet import colour_signed, header

@@ -17,21 +17,20 @@ from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES
 from sheetgpt.sheets.home.prompt import message_now as home_message_now
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.lab.lab_dress import WIDE, dress
-from sheetgpt.sheets.lab.lab_layout import (
+from sheetgpt.sheets.lab.lab_layout import TYPED, LabLayout
+from sheetgpt.sheets.lab.lab_results import result_rows
+from sheetgpt.sheets.lab.screws import (
     MLP,
     PATCH,
     RESID,
     SETTINGS,
     STEERING,
-    TYPED,
     Lab,
-    LabLayout,
     patch_key,
     patch_of,
     settings_of,
     steering_of,
 )
-from sheetgpt.sheets.lab.lab_results import result_rows
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette

@@ -10,8 +10,9 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.grid import LAB
 from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES, ranges
-from sheetgpt.sheets.lab.lab_layout import SETTINGS, LabLayout
+from sheetgpt.sheets.lab.lab_layout import LabLayout
 from sheetgpt.sheets.lab.lab_results import add_chart
+from sheetgpt.sheets.lab.screws import SETTINGS
 from sheetgpt.sheets.layout import Layout
 
 WIDE = 14  # column N: where bars and boxes end

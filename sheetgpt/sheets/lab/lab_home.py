@@ -4,7 +4,8 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Piece, Row
 from sheetgpt.sheets.inputs import prompt_cell
-from sheetgpt.sheets.lab.lab_layout import SETTINGS, LabLayout, settings_of
+from sheetgpt.sheets.lab.lab_layout import LabLayout
+from sheetgpt.sheets.lab.screws import SETTINGS, settings_of
 from sheetgpt.sheets.layout import INPUTS, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.state import State

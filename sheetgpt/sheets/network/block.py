@@ -9,16 +9,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.parts import Network, Params, activate, add, dense, layer_norm
-from sheetgpt.sheets.network.token_sheet import (
-    Prompt,
-    Section,
-    colour_probability,
-    colour_signed,
-    sheet_rows,
-    token_sheet,
-)
+from sheetgpt.sheets.network.token_sheet import Section, colour_probability, colour_signed, sheet_rows, token_sheet
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import Prompt
 
 # the sections that carry signed numbers, and those that Home links to below the heads
 SIGNED = ("ln_1", "attn.qkv", "attn.z", "attn.out", "resid_mid", "ln_2", "mlp.fc", "mlp.act", "mlp.out", "resid_post")

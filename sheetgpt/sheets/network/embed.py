@@ -9,9 +9,10 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.grid import BAND, EMBED, ID_ROW
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.parts import Params
-from sheetgpt.sheets.network.token_sheet import Prompt, Section, colour_signed, letter, sheet_rows, token_sheet
+from sheetgpt.sheets.network.token_sheet import Section, colour_signed, letter, sheet_rows, token_sheet
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import Prompt
 
 
 def looked_up(matrix: Sequence[Area], i: int, id: str) -> str:

@@ -20,9 +20,10 @@ from sheetgpt.sheets.formulas import log_sum_exp
 from sheetgpt.sheets.grid import HOME, OUTPUT, POSITION_ROW, SOFTMAX
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.parts import Network, Params, layer_norm
-from sheetgpt.sheets.network.token_sheet import Prompt, Section, colour_signed, letter, sheet_rows, token_sheet
+from sheetgpt.sheets.network.token_sheet import Section, colour_signed, letter, sheet_rows, token_sheet
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import Prompt
 
 Floats = NDArray[Any]
 

@@ -34,32 +34,9 @@ from sheetgpt.sheets.grid import (
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.state import Prompt
 
 Floats = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """The token columns as they are when the workbook is made: ids and strings of the active ones.
-
-    The first `n_prompt` are given, the rest written by the model from the `seed`.
-    """
-
-    ids: Sequence[int]
-    shown: Sequence[str]
-    context: int
-    n_prompt: int
-    seed: int = 0
-
-    @property
-    def n(self) -> int:
-        return len(self.ids)
-
-    def padded(self, values: Floats, n_rows: int) -> Floats:
-        """[rows, n] -> [n_rows, context]; what is not active yet is NaN."""
-        out = np.full((n_rows, self.context), np.nan)
-        out[: values.shape[0], : values.shape[1]] = values
-        return out
 
 
 @dataclass(frozen=True)

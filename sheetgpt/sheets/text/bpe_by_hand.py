@@ -28,7 +28,6 @@ NEW = -1  # the number of Z; Y is one less. No code point is negative
 PAIR = 100  # a pair's number is left * PAIR + right, where left and right are the places where its letters first stand
 INPUT, UTF8_INPUT = Area(BY_HAND, 4, 2), Area(BY_HAND, 9 + 8 * ROUNDS, 2)
 POSITIONS = Area(BY_HAND, 7, FIRST, 1, WIDTH)
-EXAMPLE, UTF8_EXAMPLE = "aaabdaaabac", "Me我"
 UNIT = "LEN(_xlfn.UNICHAR(128512))"  # 2 where the program counts in UTF-16, as Excel does
 LINES = ("letter", "number", "pair", "count", "candidate", "joins", "so far")
 
