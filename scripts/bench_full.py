@@ -74,7 +74,7 @@ def build(bench: Bench, model: Model, columns: int = COLUMNS, weights: str = "ex
 
 def n_cells(layout: Layout) -> int:
     """Weights and formulas of the network; the other sheets are small beside them."""
-    return layout.config.n_params + sum(area.n_rows * area.n_columns for area in layout.tensors.values())
+    return layout.config.n_params + sum(t.area.n_cells for t in layout.records.values() if t.computed)
 
 
 def beside_openpyxl(built: Mapping[str, Any], cells_per_s: float | None) -> dict[str, float]:

@@ -35,6 +35,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.verify import ENGINES, verify
 from sheetgpt.workbook.build import build
@@ -205,7 +206,7 @@ def micro(folder: Path) -> Checkpoint:
 
 def broken(workbook: Path, layout: Layout, target: Path) -> Path:
     """One neuron of the last layer norm is off by 0.1 %, its cached value as it was."""
-    area = layout.tensors["ln_f"]
+    area = layout["ln_f"]
     cell = area.line(1).stripe(1)
     return patch(workbook, target, {area.sheet: set_formula(cell.cells, lambda formula: f"({formula})*1.001")})
 
@@ -289,7 +290,7 @@ def main() -> None:
             start: dict[str, Any] = {"ids": [5, 9, 33], "context": 8} if which == "micro" else {}
             made[which] = build(checkpoint, Path(scratch, f"{which}.xlsx"), **start)
             if which == "micro":
-                bad[which] = broken(made[which], Layout(checkpoint.config, 8), Path(scratch, "broken.xlsx"))
+                bad[which] = broken(made[which], lay_out(checkpoint.config, 8), Path(scratch, "broken.xlsx"))
         for name, version, more in engines(args):
             if args.engine and name not in args.engine:
                 continue

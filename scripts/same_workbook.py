@@ -232,6 +232,7 @@ def main() -> None:
             one, other = (old / name, new / name) if name else (old, new)
             if not (one.exists() and other.exists()):
                 print(f"{name}: only in {old if one.exists() else new}")
+                n += 1
                 continue
             for line in differences(one, other):
                 print(f"{name}: {line}" if name else line)

@@ -21,6 +21,7 @@ from sheetgpt.engines import cached, survey
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml import unzip
+from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.coverage import formula_cells
 from sheetgpt.workbook.build import build
@@ -39,7 +40,7 @@ def within_bounds() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def layout(micro: Checkpoint) -> Layout:
-    return Layout(micro.config, 6)
+    return lay_out(micro.config, 6)
 
 
 @pytest.fixture(scope="module")
@@ -327,7 +328,7 @@ def test_a_name_over_a_whole_sheet_is_refused(name: str, micro_workbook: Path, t
 def test_no_constant_of_the_model_sheet_can_be_another(
     name: str, value: float, micro_workbook: Path, layout: Layout, tmp_path: Path
 ) -> None:
-    path = patch(micro_workbook, tmp_path / "w.xlsx", {MODEL: set_number(layout.model_cells[name].cells, value)})
+    path = patch(micro_workbook, tmp_path / "w.xlsx", {MODEL: set_number(layout[name].cells, value)})
     assert not sheetgpt.verify(path, engine="cached").passed
 
 
@@ -353,7 +354,7 @@ def test_what_was_built_may_be_any_number(
     name: str, text: bytes, micro_workbook: Path, layout: Layout, tmp_path: Path
 ) -> None:
     content = parts(micro_workbook)
-    places = [area.reference for area in [layout.built[name]]]
+    places = [area.reference for area in [layout[name]]]
     _, first, *_ = re.split(r"[!:]", places[0].replace("$", ""))
     sheet = next(part for part, data in content.items() if b">end_of_text<" in data and b">fingerprint<" in data)
     for cell in {first, first[0] + str(int(first[1:]) + 1)}:
@@ -369,7 +370,7 @@ ROUNDED = ("logits_max_difference", "logits_rms_difference", "top_1_agreement", 
 def test_what_rounding_changes_is_computed_again(micro: Checkpoint, tmp_path: Path) -> None:
     sound = build(micro, tmp_path / "sound.xlsx", ids=[5, 9, 33], context=6, weights="int8")
     assert sheetgpt.verify(sound, engine="cached").passed
-    cells = Layout(micro.config, 6, weights="int8").model_cells
+    cells = lay_out(micro.config, 6, weights="int8")
     for name in ROUNDED:
         path = patch(sound, tmp_path / "w.xlsx", {MODEL: set_number(cells[name].cells, 0.125)})
         assert not sheetgpt.verify(path, engine="cached").passed, name
@@ -394,8 +395,8 @@ def test_the_build_is_what_the_evaluator_makes_of_it(
     name: str, row: int, value: float, words: str, micro_workbook: Path, layout: Layout, tmp_path: Path
 ) -> None:
     """Other inputs stand in the yellow cells, so that no self-check on Home compares the build's logits."""
-    cell = layout.built[name].line(row).cells.partition(":")[0]
-    seed = layout.home["seed"]
+    cell = layout[name].line(row).cells.partition(":")[0]
+    seed = layout["seed"]
     other = patch(micro_workbook, tmp_path / "other.xlsx", {"Home": set_number(seed.cells, 7)})
     path = patch(other, tmp_path / "w.xlsx", {MODEL: set_number(cell, value)})
     problems = " ".join(sheetgpt.verify(path, engine="cached").problems)
@@ -448,7 +449,7 @@ def test_a_shared_text_is_not_multiplied_beyond_memory(micro_workbook: Path, tmp
 def test_room_for_a_text_that_the_file_does_not_have_is_not_made(
     name: str, value: int, reader: Checkpoint, reader_workbook: Path, tmp_path: Path
 ) -> None:
-    cell = Layout(reader.config, 12, 80, 6).model_cells[name].cells
+    cell = lay_out(reader.config, 12, 80, 6)[name].cells
     path = patch(reader_workbook, tmp_path / "w.xlsx", {MODEL: set_number(cell, value)})
     problems = " ".join(sheetgpt.verify(path, engine="cached").problems)
     assert "cells (n_layer is 1), and the file has only" in problems

@@ -216,7 +216,7 @@ def test_a_workbook_that_is_wrong_makes_the_command_fail(
 ) -> None:
     shutil.copytree(nano.source, tmp_path / "gpt2-small")
     good = sheetgpt.build(tmp_path / "gpt2-small", tmp_path / "good.xlsx", ids=[1, 2, 3], context=16)
-    area = open_workbook(good).layout.tensors["h0.resid_mid"]
+    area = open_workbook(good).layout["h0.resid_mid"]
     change = set_formula(area.line(1).stripe(0).cells, lambda formula: f"{formula}*1.1")
     patch(good, tmp_path / "gpt2-small-16.xlsx", {area.sheet: change})
     assert bench.main(["--full", "--folder", str(tmp_path), "--only", "verify"]) == 1

@@ -34,7 +34,8 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Written
 from sheetgpt.progress import bar
-from sheetgpt.sheets.layout import Layout, defined_name
+from sheetgpt.sheets import lay_out
+from sheetgpt.sheets.layout import defined_name
 from sheetgpt.workbook.limits import check_limits
 from sheetgpt.workbook.reopen import open_workbook
 
@@ -85,7 +86,7 @@ def test_what_is_built_breaks_no_rule_of_excels(micro_workbook: Path, odd_workbo
 def test_a_formula_that_looks_right_of_its_column_is_named(
     micro: Checkpoint, micro_workbook: Path, tmp_path: Path
 ) -> None:
-    area = Layout(micro.config, 6).tensors["h1.resid_mid"]
+    area = lay_out(micro.config, 6)["h1.resid_mid"]
     cell = area.line(3).stripe(1).cells
     change = set_formula(cell, lambda formula: re.sub(r"\bG\$(\d\d+)", r"H$\1", formula))
     broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
@@ -124,9 +125,9 @@ def test_tokens_that_begin_like_a_formula_stay_text(write_checkpoint: Callable[.
     book = openpyxl.load_workbook(path)
     assert checkpoint.tokenizer is not None
     ids = {sign: checkpoint.tokenizer.encode(sign)[0] for sign in "=+-@"}
-    layout = Layout(checkpoint.config, 10)
+    layout = lay_out(checkpoint.config, 10)
     for sign, token in ids.items():
-        for area in (layout.vocabulary["vocab_shown"].line(token), layout.params["wte"][0].stripe(token)):
+        for area in (layout["vocab_shown"].line(token), layout.params["wte"][0].stripe(token)):
             above = area if area.sheet != "wte" else Area("wte", area.row - 1, area.column)
             cell = book[above.sheet][above.cells]
             assert (cell.value, cell.data_type) == (sign, "s"), f"{above.sheet}!{above.cells}"
@@ -159,18 +160,18 @@ def test_limits_are_named_before_anything_is_written(
             sheetgpt.build(micro, target, **arguments)  # type: ignore[arg-type]
     wide = GPT2Config(n_vocab=3, n_positions=1, n_embd=5462, n_layer=1, n_head=1, n_inner=1)
     with pytest.raises(SheetGPTError, match=r"h0\.attn\.c_attn\.w would need 16,388 columns"):
-        check_limits(Layout(wide, 1))
+        check_limits(lay_out(wide, 1))
     tall = replace(wide, n_embd=1, n_vocab=1_048_570)
     with pytest.raises(SheetGPTError, match="rows"):
-        check_limits(Layout(tall, 1))
+        check_limits(lay_out(tall, 1))
     many = replace(wide, n_embd=1, n_positions=16_380)
     with pytest.raises(SheetGPTError, match="columns"):
-        check_limits(Layout(many, 1))
+        check_limits(lay_out(many, 1))
     medium = GPT2Config(n_vocab=50257, n_positions=1024, n_embd=1024, n_layer=24, n_head=16, n_inner=4096)
-    check_limits(Layout(medium, 16))
+    check_limits(lay_out(medium, 16))
     extra_large = replace(medium, n_embd=1600, n_layer=48, n_head=25, n_inner=6400)
     with pytest.raises(SheetGPTError, match=r"1,557,611,200 weights and 16 columns would take about 12\.\d GB"):
-        check_limits(Layout(extra_large, 16))
+        check_limits(lay_out(extra_large, 16))
     assert everything_below(tmp_path) == []
     huge = make_checkpoint(replace(wide, n_embd=1, n_positions=16_380), "many")
     with pytest.raises(SheetGPTError, match="wpe would need"):
@@ -209,7 +210,7 @@ def test_progress_adds_up_to_every_cell_and_names_every_sheet(micro: Checkpoint,
     check_progress(seen, target)
     assert {written.sheet for written in seen} == set(openpyxl.load_workbook(target, read_only=True).sheetnames)
     steps = dict(zip((w.sheet for w in seen), np.diff([0, *(w.cells for w in seen)]), strict=True))
-    (wte,) = Layout(micro.config, 6).params["wte"]
+    (wte,) = lay_out(micro.config, 6).params["wte"]
     assert steps["wte"] == wte.last_row * wte.last_column  # a sheet counts for its cells
 
 
@@ -352,7 +353,7 @@ def test_verify_command_is_0_or_1_and_writes_its_report(
     assert status == 0
     assert "passed" in out
     assert json.loads(report.read_text())["passed"] is True
-    area = Layout(micro.config, 6).tensors["ln_f"]
+    area = lay_out(micro.config, 6)["ln_f"]
     change = set_value(area.line(2).stripe(1).cells, lambda text: text + "1e-3")
     broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: change})
     status, out, _ = sheetgpt_command("verify", broken, "--engine", "cached", "--json", report)
@@ -420,9 +421,9 @@ def test_words_in_brackets_are_printed_as_they_are(sheetgpt_command: Command) ->
 def test_a_formula_that_would_be_too_long_is_refused() -> None:
     """Home's text names every token column: 1,024 fit, GPT-2's own length; 2,000 don't."""
     config = GPT2Config(n_vocab=3, n_positions=2000, n_embd=1, n_layer=1, n_head=1, n_inner=1)
-    check_limits(Layout(config, 1024))
+    check_limits(lay_out(config, 1024))
     with pytest.raises(SheetGPTError, match="at most 8,192"):
-        check_limits(Layout(config, 2000))
+        check_limits(lay_out(config, 2000))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="worker processes need fork")
@@ -461,4 +462,4 @@ def test_room_for_fewer_bytes_than_none_is_refused(
 def test_a_model_too_large_is_told_what_would_fit(n_layer: int, advice: str) -> None:
     config = GPT2Config(50257, n_positions=1024, n_embd=1600, n_layer=n_layer, n_head=25, n_inner=6400)
     with pytest.raises(SheetGPTError, match=advice):
-        check_limits(Layout(config, 16))
+        check_limits(lay_out(config, 16))

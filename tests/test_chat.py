@@ -207,8 +207,8 @@ def test_what_cannot_be_said(chat_workbook: Path, sheetgpt_command: Command, wor
 
 
 def test_a_plain_model_has_no_chat(reader_workbook: Path, sheetgpt_command: Command) -> None:
-    assert not {"user_says", "full_prompt", "special_token"} & {*open_workbook(reader_workbook).layout.home}
-    assert CHAT[0] not in open_workbook(reader_workbook).layout.model_cells
+    assert not {"user_says", "full_prompt", "special_token"} & {*open_workbook(reader_workbook).layout.records}
+    assert CHAT[0] not in open_workbook(reader_workbook).layout
     code, _, error = sheetgpt_command("run", reader_workbook, "--chat", "a")
     assert code == 2
     assert "has no chat template" in error

@@ -8,13 +8,13 @@ import pytest
 
 from sheetgpt.engines import cached
 from sheetgpt.gpt2.checkpoint import Checkpoint
-from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets import lay_out
 from sheetgpt.verification.verify import ENGINES
 
 
 @pytest.fixture
 def broken(plain_workbook: Path, micro: Checkpoint, tmp_path: Path) -> Path:
-    return compat.broken(plain_workbook, Layout(micro.config, 6), tmp_path / "broken.xlsx")
+    return compat.broken(plain_workbook, lay_out(micro.config, 6), tmp_path / "broken.xlsx")
 
 
 def test_an_engine_that_recalculates_passes_and_sees_the_broken_formula(plain_workbook: Path, broken: Path) -> None:

@@ -113,10 +113,10 @@ def extra(rng: random.Random, taken: set[str], title: str) -> Change:
 
 def ends(layout: Layout, path: Path) -> list[tuple[str, str]]:
     """Cells with numbers that no other cell uses: a change in one reaches nothing else."""
-    guide, top = "Guide", layout.home["top_ids"]
+    guide, top = "Guide", layout["top_ids"]
     places = [(guide, f"D{row + 1}") for row, column in formula_cells(path)[guide] if column == 3]
     places += [("Home", Area("", top.row, c).cells) for c in range(6, 11)]
-    facts = [layout.home["perplexity"]] if layout.context > layout.config.n_layer else []
+    facts = [layout["perplexity"]] if layout.context > layout.config.n_layer else []
     return [*places, *(("Home", area.cells) for area in facts)]
 
 
@@ -173,7 +173,7 @@ def test_what_no_value_shows_is_named_too(workbooks: dict[str, Path], tmp_path: 
 def test_the_issues_tampering_is_caught(workbooks: dict[str, Path], tmp_path: Path) -> None:
     """Loss, perplexity and entropy =1+2, the ten likeliest tokens "wrong": all of it once passed."""
     path = workbooks["bundled"]
-    home = open_workbook(path).layout.home
+    home = open_workbook(path).layout
     facts = [home[name].cells for name in ("loss", "perplexity", "entropy")]
     tokens = [home["top_tokens"].line(i).cells for i in range(10)]
     changes = [set_formula(cell, lambda f: "1+2") for cell in facts]

@@ -12,6 +12,7 @@ from sheetgpt.engines import Cells, Step, Value, libreoffice
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.layout import Layout, defined_name
 
 N_EDITS = 40
@@ -21,13 +22,13 @@ State = dict[str, Cells | None]
 
 @pytest.fixture(scope="module")
 def layout(micro: Checkpoint) -> Layout:
-    return Layout(micro.config, 6)
+    return lay_out(micro.config, 6)
 
 
 @pytest.fixture(scope="module")
 def reads(layout: Layout) -> list[str]:
     """Every tensor of the trace, and the outputs."""
-    return [*(defined_name(name) for name in layout.trace), *layout.home, *layout.softmax]
+    return [*(defined_name(name) for name, record in layout.records.items() if record.computed)]
 
 
 def one_cell(area: Area) -> str:
@@ -46,7 +47,7 @@ def edits(micro: Checkpoint, layout: Layout) -> list[Edit]:
         if kind == "id":
             t = int(rng.integers(len(ids)))
             ids[t] = int((ids[t] + rng.integers(1, 64)) % 64)
-            done.append({one_cell(layout.home["prompt_ids"].stripe(t)): ids[t]})
+            done.append({one_cell(layout["prompt_ids"].stripe(t)): ids[t]})
         elif kind == "length":
             n = int(rng.choice([n for n in range(1, 7) if n != len(ids)]))
             ids = [*ids[:n], *(int(i) for i in rng.integers(64, size=max(n - len(ids), 0)))]
@@ -109,7 +110,7 @@ def test_after_40_edits_nothing_is_stale(
 def in_one_step(edits: list[Edit], layout: Layout) -> Edit:
     """What the workbook holds after all of them: later ones win."""
     ids = [*MICRO_IDS]
-    strip = [one_cell(layout.home["prompt_ids"].stripe(t)) for t in range(layout.context)]
+    strip = [one_cell(layout["prompt_ids"].stripe(t)) for t in range(layout.context)]
     whole: Edit = {}
     for edit in edits:
         ((key, value),) = edit.items()

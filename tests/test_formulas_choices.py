@@ -14,8 +14,8 @@ from test_prompt import ids_of
 from sheetgpt.engines import formulas, ironcalc
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.inputs import Inputs
-from sheetgpt.sheets.layout import Layout
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.inputs import with_settings
 
@@ -37,7 +37,7 @@ def workbook(nano: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def twins(nano: Checkpoint, chosen: dict[str, Any]) -> list[int]:
-    return wanted(nano, Layout(nano.config, CONTEXT), with_settings(Inputs(ids=(3,)), **chosen))
+    return wanted(nano, lay_out(nano.config, CONTEXT), with_settings(Inputs(ids=(3,)), **chosen))
 
 
 def test_200_combinations_choose_the_twins_tokens(nano: Checkpoint, workbook: Path) -> None:
@@ -52,7 +52,7 @@ def test_200_combinations_choose_the_twins_tokens(nano: Checkpoint, workbook: Pa
 
 def compiled(workbook: Path, config: GPT2Config, inputs: Sequence[str]) -> Callable[..., list[Any]]:
     """The workbook as a function of its yellow cells, which computes what the token ids need of it."""
-    layout = Layout(config, CONTEXT)
+    layout = lay_out(config, CONTEXT)
     model = formulas._model_class()()
     with contextlib.redirect_stderr(io.StringIO()):
         book, context = model.add_book(str(workbook))
@@ -60,7 +60,7 @@ def compiled(workbook: Path, config: GPT2Config, inputs: Sequence[str]) -> Calla
         model.finish()
 
     def cell(name: str, t: int = 0) -> str:
-        area = layout.home[name]
+        area = layout[name]
         return f"'[{workbook.name}]{area.sheet.upper()}'!{area.stripe(t).cells}"
 
     ids_cells = [cell("token_ids", t) for t in range(layout.context)]

@@ -159,7 +159,7 @@ def test_a_broken_choice_fails_verification(
     reader_workbook: Path, reader: Checkpoint, tmp_path: Path, sheet: str, name: str
 ) -> None:
     layout = open_workbook(reader_workbook).layout
-    area = (layout.sample | layout.home)[name]
+    area = layout[name]
     change = set_number(area.line(0).stripe(5).cells, 0.123)
     broken = patch(reader_workbook, tmp_path / "broken.xlsx", {sheet: change})
     report = sheetgpt.verify(broken, ids=[5, 6, 7], new_tokens=5, model=reader.source)
@@ -172,7 +172,7 @@ def test_after_60_edits_nothing_is_stale(reader_workbook: Path) -> None:
     names = [
         *READ,
         *(defined_name(name) for name in layout.trace),
-        *layout.sample,
+        *(name for name in layout.records if name.startswith("sample_")),
         "surprisal",
         "top_probs",
         "completion",

@@ -137,7 +137,7 @@ def test_a_perplexity_beyond_all_numbers_is_infinite(reader: Checkpoint, tmp_pat
     case = case_of(path, {})
     assert case.state.now.surprisal[1:5].mean() > 1024
     assert judged(path, {"infinite": case}) == {"infinite": {}}
-    perplexity = case.state.layout.home["perplexity"].reference
+    perplexity = case.state.layout["perplexity"].reference
     found = cached.recalculate(path, {}, [perplexity])[perplexity]
     assert found is not None
     assert found.texts[0, 0] == "∞"

@@ -12,7 +12,8 @@ from patching import patch, set_formula
 from sheetgpt.engines import cached, ironcalc
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells, forward
-from sheetgpt.sheets.layout import Layout, defined_name
+from sheetgpt.sheets import lay_out
+from sheetgpt.sheets.layout import defined_name
 from sheetgpt.verification.report import TOLERANCE
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build
@@ -31,7 +32,7 @@ def test_every_tensor_is_numpys(micro_workbook: Path, micro: Checkpoint, setting
 
 def test_the_tensors_are_those_of_the_changed_prompt(micro_workbook: Path, micro: Checkpoint) -> None:
     """Without `verify` between them: the cells that come back, against the evaluator's trace of other ids."""
-    layout, ids = Layout(micro.config, 6), [60, 2, 2, 17, 63, 0]
+    layout, ids = lay_out(micro.config, 6), [60, 2, 2, 17, 63, 0]
     trace = forward({name: as_cells(tensor) for name, tensor in micro.params.items()}, micro.config, ids)
     found = ironcalc.recalculate(micro_workbook, {"prompt_ids": ids}, [defined_name(name) for name in layout.trace])
     for name in ("token_ids", "embed", "h0.attn.z", "h0.mlp.act", "h1.resid_post", "ln_f", "logits"):
@@ -61,7 +62,7 @@ def test_one_broken_formula_fails_verification(
     micro_workbook: Path, micro: Checkpoint, tmp_path: Path, tensor: str, change: Any
 ) -> None:
     """Its cached value stays right, so that only a real recalculation can see it."""
-    area = Layout(micro.config, 6).tensors[tensor]
+    area = lay_out(micro.config, 6)[tensor]
     cell = area.line(1).stripe(2)
     broken = patch(micro_workbook, tmp_path / "broken.xlsx", {area.sheet: set_formula(cell.cells, change)})
     names = [defined_name(tensor)]

@@ -137,7 +137,7 @@ def test_a_sheet_that_was_deleted_is_missed(micro_workbook: Path, tmp_path: Path
 
 def test_what_the_model_sheet_says_of_them_is_held_against_the_rest(micro_workbook: Path, tmp_path: Path) -> None:
     """A note that says that the sheet is not there, and one that names a sheet that no workbook has."""
-    cell = open_workbook(micro_workbook).layout.model_cells["optional_sheets"].cells
+    cell = open_workbook(micro_workbook).layout["optional_sheets"].cells
     for says, problem in (("none", "The sheet Attention is none of this workbook's"), ("lenses", "no such sheet")):
         note = typed(cell, f' t="inlineStr"><is><t>{says}</t></is>')
         report = verify(patch(micro_workbook, tmp_path / "noted.xlsx", {"Model": note}))

@@ -194,7 +194,7 @@ def test_a_prompt_past_the_capacity_is_refused(reader_workbook: Path, reader: Ch
 
 def test_without_the_tokenizer_sheet_prompts_are_ids(reader: Checkpoint, tmp_path: Path) -> None:
     workbook = build(reader, tmp_path / "w.xlsx", ids=[1, 2], context=3, prompt_bytes=0)
-    assert "prompt" not in open_workbook(workbook).layout.home
+    assert "prompt" not in open_workbook(workbook).layout
     with pytest.raises(SheetGPTError, match="no tokenizer in the workbook"):
         sheetgpt.run(workbook, prompt="the")
     assert sheetgpt.verify(workbook, ids=[3, 4, 5], model=reader.source).passed

@@ -22,9 +22,9 @@ from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets import layout
+from sheetgpt.sheets import lay_out, layout
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network import embed, weights, weights_layout
+from sheetgpt.sheets.network import embed, weights
 from sheetgpt.verification.report import Report
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.reopen import open_workbook
@@ -54,7 +54,7 @@ def digits_workbook(micro: Checkpoint, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def int8_layout(micro: Checkpoint) -> Layout:
-    return Layout(micro.config, 6, weights="int8")
+    return lay_out(micro.config, 6, weights="int8")
 
 
 def red(report: Report) -> set[str]:
@@ -117,7 +117,7 @@ def significant(number: str) -> int:
 def test_weight_cells_hold_whole_numbers_and_names_their_scales(odd: Checkpoint, odd_int8_workbook: Path) -> None:
     cells = quantize.stored(odd.params, "int8")
     book = openpyxl.load_workbook(odd_int8_workbook, data_only=True)
-    records = Layout(odd.config, 7, weights="int8").records
+    records = lay_out(odd.config, 7, weights="int8").records
     places = {name: [*record.areas] for name, record in records.items()}
     for name in ("wte", "lm_head", "wpe", "h2.attn.c_attn.w", "h0.mlp.c_proj.w"):
         found = values(book, places[name])
@@ -149,7 +149,7 @@ def test_a_rounded_workbook_breaks_no_rule_and_passes_in_libreoffice(
 
 
 def test_tokens_in_several_bands_pass_too(micro: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights_layout, "BAND", 25)
+    monkeypatch.setattr(weights, "BAND", 25)
     monkeypatch.setattr(embed, "BAND", 25)
     path = sheetgpt.build(micro, tmp_path / "w.xlsx", ids=[0, 24, 25, 63], context=4, weights="int8")
     report = verify(path)
@@ -161,7 +161,7 @@ def test_edited_scales_are_red_and_the_formulas_read_them(
     odd: Checkpoint, odd_int8_workbook: Path, tmp_path: Path
 ) -> None:
     """Against the workbook's own weights it is green, which it would not be if a formula read another cell."""
-    places = Layout(odd.config, 7, weights="int8").params
+    places = lay_out(odd.config, 7, weights="int8").params
     scales = ("h0.mlp.c_fc.scale", "h1.attn.c_attn.scale", "wpe.scale", "wte.scale", "lm_head.scale")
     changes: dict[str, list[Change]] = {}
     for name in scales:
@@ -194,7 +194,7 @@ def test_a_formula_that_misses_its_scale_is_red(
     int8_workbook: Path, int8_layout: Layout, tmp_path: Path, fault: str
 ) -> None:
     tensor, i, change = FAULTS[fault]
-    area = int8_layout.tensors[tensor]
+    area = int8_layout[tensor]
     formula = set_row_formula(area.line(i).stripe(0).cells, change)
     broken = patch(int8_workbook, tmp_path / "w.xlsx", {area.sheet: formula})
     assert verify(broken, engine="cached").passed
@@ -214,7 +214,7 @@ def test_an_edited_weight_is_red(
 
 def test_digits_leave_no_more_digits(micro: Checkpoint, digits_workbook: Path) -> None:
     book = openpyxl.load_workbook(digits_workbook)
-    for name, areas in Layout(micro.config, 6, weights="2 digits").params.items():
+    for name, areas in lay_out(micro.config, 6, weights="2 digits").params.items():
         found = values(book, areas)
         want = as_cells(quantize.round_digits(micro.params[name], 2))
         np.testing.assert_array_equal(found.ravel(), want.T.ravel() if name in ("wte", "wpe") else want.ravel())
@@ -250,7 +250,7 @@ def test_what_the_workbook_says_of_its_weights_is_damaged(
     int8_workbook: Path, int8_layout: Layout, tmp_path: Path
 ) -> None:
     """Verification is red, not an error."""
-    rounding = int8_layout.model_cells
+    rounding = int8_layout
     changes: tuple[tuple[str, str, Change], ...] = (
         ("weights", "int9", lambda sheet: sheet.replace(">int8<", ">int9<", 1)),
         ("weights", "", lambda sheet: sheet.replace(">int8<", ">exact<", 1)),
@@ -298,7 +298,7 @@ def test_the_commands_tell_the_cost(
     words = ("--ids", "5", "--context", 4, "--digits", "3", "--without", "all")
     said = command("build", micro.source, "-o", target, *words)
     assert "Weights (3 digits): " in said
-    assert open_workbook(target).layout == replace(Layout(micro.config, 4), weights="3 digits")
+    assert open_workbook(target).layout == replace(lay_out(micro.config, 4), weights="3 digits")
 
 
 @pytest.fixture

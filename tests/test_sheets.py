@@ -29,7 +29,7 @@ TOY, TOTALS, FIRST_ROW = "Toy", Area("Toy", 5, FIRST_TOKEN, 1, 6), 4
 
 def toy(state: State, palette: Palette) -> list[Sheet]:
     """The ids of all columns so far, added up."""
-    ids, context = state.layout.home["token_ids"], state.layout.context
+    ids, context = state.layout["token_ids"], state.layout.context
     now = np.array([*state.prompt.ids, *[0] * (context - state.prompt.n)], float)
 
     def lines() -> Iterator[Row]:

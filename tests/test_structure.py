@@ -11,7 +11,7 @@ import pytest
 import sheetgpt
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import forward
-from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.tensor import Kind
 
 ROOT = Path(sheetgpt.__file__).parent
@@ -107,7 +107,7 @@ CONFIG = GPT2Config(n_vocab=37, n_positions=9, n_embd=15, n_layer=3, n_head=5, n
 
 @pytest.mark.parametrize("weights", ["exact", "int8"])
 def test_every_name_has_a_record_that_fits_its_cells(weights: str) -> None:
-    layout = Layout(CONFIG, 7, 20, 4, weights=weights)
+    layout = lay_out(CONFIG, 7, 20, 4, weights=weights)
     for tensor in layout.records.values():
         assert len(tensor.axes) <= 2, tensor
         if not tensor.axes:
@@ -126,7 +126,7 @@ def test_every_name_has_a_record_that_fits_its_cells(weights: str) -> None:
 
 
 def test_the_traced_tensors_are_the_evaluators(odd: sheetgpt.Checkpoint) -> None:
-    layout, trace = Layout(odd.config, 7), forward(odd.params, odd.config, [1, 2, 3])
+    layout, trace = lay_out(odd.config, 7), forward(odd.params, odd.config, [1, 2, 3])
     assert set(layout.trace) == set(trace)
     for name, values in trace.items():
         assert n_rows_of(values.shape) == layout.trace[name].n_rows, name

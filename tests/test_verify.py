@@ -17,6 +17,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.grid import BIAS, FIRST_WEIGHT
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.report import TOLERANCE, Report
@@ -26,7 +27,7 @@ from sheetgpt.workbook.build import build
 
 @pytest.fixture(scope="module")
 def layout(micro: Checkpoint) -> Layout:
-    return Layout(micro.config, 6)
+    return lay_out(micro.config, 6)
 
 
 def cell(area: Area, i: int = 0, t: int = 0) -> str:
@@ -221,7 +222,7 @@ def test_a_removed_name_is_red(plain_workbook: Path, tmp_path: Path, name: str) 
 
 def test_a_name_that_points_elsewhere_is_red(plain_workbook: Path, layout: Layout, tmp_path: Path) -> None:
     """To a range of another shape, and to another tensor of the same shape."""
-    for other in (layout.tensors["h0.mlp.act"].rows_of(0, 5), layout.tensors["h0.mlp.fc"]):
+    for other in (layout["h0.mlp.act"].rows_of(0, 5), layout["h0.mlp.fc"]):
 
         def move(xml: str, reference: str = other.reference) -> str:
             return re.sub(r'(<definedName name="h0_mlp_act"[^>]*>)[^<]*', lambda m: m[1] + reference, xml)
@@ -325,7 +326,7 @@ def test_the_formulas_package_agrees(make_checkpoint: Callable[..., Checkpoint],
     book = build(checkpoint, tmp_path / "nano.xlsx", ids=[1, 2], context=3, without="all")
     report = verify(book, engine="formulas", ids=[3, 3, 0], temperature=0.7)
     assert report.passed, report.frame()[["name", "where", "problem", "max_rel"]].to_string()
-    area = Layout(config, 3).trace["h0.mlp.fc"]
+    area = lay_out(config, 3).trace["h0.mlp.fc"]
     broken = patch(book, tmp_path / "broken.xlsx", {area.sheet: set_row_formula(cell(area, 1), next_bias)})
     assert_red(verify(broken, engine="formulas"), "h0.mlp.fc")
 
@@ -335,10 +336,10 @@ def test_inputs_in_the_workbook_that_are_not_right_are_red(
 ) -> None:
     """A yellow cell holds what no one would type: a red report, since it is the workbook that is wrong."""
     for area, value in (
-        (layout.home["temperature"], -1.0),
-        (layout.home["temperature"], 1e-9),
-        (layout.home["prompt_ids"], 64.0),
-        (layout.home["prompt_ids"], 1.5),
+        (layout["temperature"], -1.0),
+        (layout["temperature"], 1e-9),
+        (layout["prompt_ids"], 64.0),
+        (layout["prompt_ids"], 1.5),
     ):
         broken = patch(plain_workbook, tmp_path / "broken.xlsx", {"Home": set_number(cell(area, 0, 0), value)})
         report = verify(broken, engine="cached")

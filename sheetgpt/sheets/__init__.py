@@ -6,29 +6,59 @@ Each entry makes sheets out of a `State` and the styles of a book. What is built
 verified and checked are loops over `sheets(state)`; nothing else knows which there are.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from sheetgpt.gpt2.sampling import doubt
-from sheetgpt.sheets.choice import sample
+from sheetgpt.sheets.choice import sample, softmax
+from sheetgpt.sheets.choice.places import places as choice_places
 from sheetgpt.sheets.home import about, guide, home
+from sheetgpt.sheets.home.places import places as home_places
 from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_layout
 from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
 from sheetgpt.sheets.lab.lab_layout import LabLayout
 from sheetgpt.sheets.lab.lanes import COPIED, beside, copied
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network import block, embed, weights
-from sheetgpt.sheets.network import output as unembed
+from sheetgpt.sheets.network import block, embed, output, weights
 from sheetgpt.sheets.optional import OptionalSheet, Value
+from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.palette import PLAIN, Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import LaneB, State
+from sheetgpt.sheets.tensor import Tensor
 from sheetgpt.sheets.text import bpe_by_hand, decoding, tokenizer, tokenizer_tables, vocabulary
 
 Maker = Callable[[State, Palette], Iterable[Sheet]]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Sheets that the layout alone declares, and so where everything on them lies."""
+
+    of: Callable[[Layout], Iterable[Page]]
+
+    def __call__(self, state: State, palette: Palette) -> list[Sheet]:
+        return [page.sheet(state, palette) for page in self.of(state.layout)]
+
+    def tensors(self, layout: Layout) -> Iterator[Tensor]:
+        for page in self.of(layout):
+            yield from page.tensors
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Until each is a page."""
+
+    make: Maker
+    tensors: Callable[[Layout], Iterable[Tensor]]
+
+    def __call__(self, state: State, palette: Palette) -> Iterable[Sheet]:
+        return self.make(state, palette)
 
 
 def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
@@ -39,13 +69,16 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.sheet(s.layout, p)],
     of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.text(s.layout), s.read, s.shown)]),
-    lambda s, p: [embed.sheet(s.layout, p, s.prompt, s.params, s.trace)],
-    lambda s, p: [block.sheet(s.layout, p, s.prompt, i, s.params, s.trace) for i in range(s.layout.config.n_layer)],
-    lambda s, p: [unembed.output(s.layout, p, s.prompt, s.shown, s.params, s.trace, s.inputs.score_prompt)],
-    lambda s, p: [unembed.softmax(s.layout, p, s.shown, s.now.logits, s.inputs.sampling.temperature)],
-    lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown, doubts(s))],
+    Pages(lambda layout: [embed.page(layout)]),
+    Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),
+    Pages(lambda layout: [output.page(layout)]),
+    lambda s, p: [softmax.softmax(s.layout, p, s.shown, s.now.logits, s.inputs.sampling.temperature)],
+    Placed(
+        lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown, doubts(s))],
+        choice_places,
+    ),
     OptionalSheet("attention", lambda s, p: [attention.sheet(s, p)], attention.n_formulas, attention.starts),
-    OptionalSheet("lens", lambda s, p: [lens.page(s.layout).sheet(s, p)], lens.n_formulas, lens.starts, expensive=True),
+    OptionalSheet("lens", Pages(lambda layout: [lens.page(layout)]), lens.n_formulas, lens.starts, expensive=True),
     OptionalSheet(
         "contributions", lambda s, p: [contributions.sheet(s, p)], contributions.n_formulas, contributions.starts
     ),
@@ -56,24 +89,31 @@ REGISTRY: list[Maker] = [
     ),
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),
-    lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)],
-    lambda s, p: [vocabulary.sheet(s.layout, p, s.shown, s.hexes, own_scales(s))],
+    Placed(
+        lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)], about.places
+    ),
+    Pages(lambda layout: [vocabulary.page(layout)]),
     of_text(lambda s, p: tokenizer_tables.sheets(s.text.tokenizer, p, s.shown, s.read.unit)),
-    lambda s, p: [weights.embedding(s.layout, p, s.params["wte"], s.shown)],
-    lambda s, p: [weights.positions(s.layout, p, s.params)],
-    lambda s, p: [] if s.layout.config.tied else [weights.unembedding(s.layout, p, s.params["lm_head"], s.shown)],
-    lambda s, p: [weights.block(s.layout, p, i, s.params) for i in range(s.layout.config.n_layer)],
+    Pages(lambda layout: [weights.embedding(layout), weights.positions(layout)]),
+    Pages(lambda layout: [] if layout.config.tied else [weights.unembedding(layout)]),
+    Pages(lambda layout: [weights.block(layout, i) for i in range(layout.config.n_layer)]),
 ]
+
+
+def declared(layout: Layout) -> Iterator[Tensor]:
+    """Everything that has a name whatever the text and the optional sheets are."""
+    yield from home_places(layout)
+    for entry in REGISTRY:
+        if isinstance(entry, Pages | Placed):
+            yield from entry.tensors(layout)
+
+
+lay_out = partial(Layout, declare=declared)  # a `Layout` that knows its sheets
 
 
 def doubts(state: State) -> NDArray[Any]:
     """How well each column's probabilities can be known, relative.  [T]"""
     return doubt(state.trace["logits"], state.inputs.sampling.temperature)
-
-
-def own_scales(state: State) -> NDArray[Any] | None:
-    """The scales of `wte` in int8, where the Output sheet has those of `lm_head`."""
-    return None if state.layout.config.tied else state.params.get("wte.scale")
 
 
 def optional_sheets() -> list[OptionalSheet]:
@@ -119,5 +159,5 @@ def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]
             found.append(edits.sheet(state, palette))
     own = home.sheet(state.layout, palette, state.text, state.prompt, state.now, found)
     theirs = home.sheet(b.layout, palette, b.text, b.prompt, b.now, found)
-    last = state.layout.home["top_ids"].last_row + 1
+    last = state.layout["top_ids"].last_row + 1
     return [beside(own, theirs, move, lambda row, cells: on_home(state, palette, here, row, cells), last), *found]

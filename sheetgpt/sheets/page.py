@@ -9,7 +9,7 @@ A page is declared from sizes alone, before there is a model or a text. Formulas
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -73,7 +73,7 @@ class Block:
 
     `formula(i, j)` is that of row i and column j, without its `=`; with `fills` only column 0 is asked for (in a
     triangle column i), and it fills right. Without a formula the cells are constants. `twin(state)`: what they hold;
-    columns that it lacks hold `idle`. `doubt(state)`: how well they can be known, relative (`verification.compare`).
+    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`).
     """
 
     name: str = ""  # by which formulas find it, `page["logits"]`; the defined name is the page's prefix and this
@@ -83,7 +83,7 @@ class Block:
     twin: Callable[[State], Values] = lambda state: np.nan
     label: str | Callable[[int], str] | None = ""  # what stands in the label's column; None: nothing does
     labels: Callable[[State], Sequence[str]] | None = None  # the same, where only a state knows it
-    numbered: bool | None = None  # whether the row's number stands beside it; None: where there are several rows
+    numbered: bool | None = None  # whether the row's number stands beside it; None: with a label, in several rows
     number_from: int = 0
     style: str = "number"
     label_style: str = "label"
@@ -99,6 +99,10 @@ class Block:
     axes: tuple[str, ...] = ()  # of the tensor, see `tensor.Tensor`
     kind: Kind = Kind.NUMBERS
     traced: bool = False
+    turned: bool = False  # these three: see `tensor.Tensor`
+    scales: str = ""
+    band_of: str = ""  # the tensor of which this is a part, where a sheet is too narrow for it
+    compact: bool = False  # constants without addresses, `rows.compact_numbers`
     named: bool = True  # whether the workbook has a defined name for it
 
     def lines(self, on: Drawing, row: int) -> Iterator[Line]:
@@ -110,18 +114,21 @@ class Block:
             doubt = np.pad(doubt, (0, n - len(doubt)))
         names = None if self.labels is None else self.labels(on.state)
         guard = self.guard or page.guard
-        numbered = self.n_rows > 1 if self.numbered is None else self.numbered
+        usual = self.label is not None and (page.numbered or self.n_rows > 1)
+        numbered = usual if self.numbered is None else self.numbered
         for i in range(self.n_rows):
             cells: Cells = ()
             if self.label is not None:
                 name = names[i] if names is not None else self.label if isinstance(self.label, str) else self.label(i)
                 cells = rows.text(LABEL, name, palette[self.label_style])
-                if numbered:
-                    cells += rows.number(INDEX, self.number_from + i, palette["index"])
+            if numbered:
+                cells += rows.number(INDEX, self.number_from + i, palette["index"])
             start = i if self.triangle else 0
-            own, at, style = values[i][start:], first + start, palette[self.style]
+            own, at, style = values[i][start:], first + start, palette[self.style] if self.style else 0
             if self.formula is None:
-                cells += constants(at, own, style)
+                cells += (
+                    rows.compact_numbers(at, np.ascontiguousarray(own)) if self.compact else constants(at, own, style)
+                )
             else:
                 columns = range(start, start + 1 if self.fills else n)
                 cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, doubt),)
@@ -151,16 +158,16 @@ def cell(
 
 
 def laid_out(values: Values, n_rows: int, n_columns: int, idle: Value) -> Sequence[Any] | Floats:
-    """A twin's values as [rows, columns]; columns that it lacks hold `idle`."""
+    """A twin's values as [rows, columns]; what it lacks holds `idle`."""
     if isinstance(values, str | float | int):
         values = [values]
     if isinstance(values, np.ndarray):
         grid = values if values.ndim == 2 else values.reshape(n_rows, -1)
-        assert grid.shape[0] == n_rows, (grid.shape, n_rows)
-        if grid.shape[1] == n_columns:
+        assert grid.shape[0] <= n_rows, (grid.shape, n_rows)
+        if grid.shape == (n_rows, n_columns):
             return grid
         padded = np.full((n_rows, n_columns), idle, float)
-        padded[:, : grid.shape[1]] = grid
+        padded[: grid.shape[0], : grid.shape[1]] = grid
         return padded
     several = [*values] if values and isinstance(values[0], list | tuple | np.ndarray) else None
     if several is None:
@@ -173,7 +180,7 @@ def laid_out(values: Values, n_rows: int, n_columns: int, idle: Value) -> Sequen
 def constants(first: int, values: Any, style: int) -> Cells:
     """Numbers and texts side by side; an empty text is a cell that only has a style."""
     if isinstance(values, np.ndarray):
-        return rows.numbers(first, values, style)
+        return rows.numbers(first, np.ascontiguousarray(values), style)
     cells: Cells = ()
     for column, value in enumerate(values, first):
         cells += rows.text(column, value, style) if isinstance(value, str) else rows.number(column, value, style)
@@ -243,7 +250,7 @@ class Space:
     n_rows: int = 1
 
     def lines(self, on: Drawing, row: int) -> Iterator[Line]:
-        return iter(Line(()) for _ in range(self.n_rows))
+        raise NotImplementedError  # only the cursor moves
 
 
 @dataclass
@@ -256,9 +263,11 @@ class Page:
     first: int = FIRST_TOKEN
     prefix: str = ""  # of the defined names: on Lens "tokens" is `lens_tokens`
     guard: Guard = unguarded
+    numbered: bool = False  # whether the row's number stands beside a single row, too
     bar_end: int = FIRST_TOKEN + 11  # the last column of its bars
     last_column: int = 0  # at least
     dresses: list[Callable[[Worksheet], None]] = field(default_factory=list)  # widths, charts, what cells take
+    positions: Area | None = None  # see `Sheet`; of 0 rows: down to the last
     row: int = 1  # the cursor: where the next part goes
     placed: list[tuple[int, Part]] = field(default_factory=list)
     areas: dict[str, Area] = field(default_factory=dict)
@@ -273,6 +282,9 @@ class Page:
 
     def add(self, *parts: Part) -> None:
         for part in parts:
+            if isinstance(part, Space):
+                self.row += part.n_rows
+                continue
             if isinstance(part, Bar):
                 self.row += part.space
                 if part.link:
@@ -301,11 +313,14 @@ class Page:
     @cached_property
     def tensors(self) -> list[Tensor]:
         """What has a name, as records. Ask only when all parts are there."""
-        return [
-            Tensor(self.prefix + block.name, (area,), block.kind, block.axes, block.traced)
-            for block, area in self.blocks
-            if block.named
-        ]
+        found: dict[str, Tensor] = {}
+        for block, area in self.blocks:
+            name = self.prefix + (block.band_of or block.name)
+            if block.named:
+                before = found[name].areas if name in found else ()
+                rest = (block.kind, block.axes, block.traced, block.turned, block.scales)
+                found[name] = Tensor(name, (*before, area), *rest)
+        return [*found.values()]
 
     @property
     def last_row(self) -> int:
@@ -332,6 +347,7 @@ class Page:
 
     def sheet(self, state: State, palette: Palette) -> Sheet:
         names = {tensor.name: [*tensor.areas] for tensor in self.tensors}
+        names |= {self.prefix + block.name: [area] for block, area in self.blocks if block.band_of}
         return Sheet(
             self.title,
             self.words,
@@ -339,13 +355,15 @@ class Page:
             self.last_row,
             max(self.last_column, *(area.last_column for area in self.areas.values())),
             names=names,
-            positions=self.positions,
+            positions=self._positions(),
             sections=self.sections,
             links=self.links,
             dress=self.dressed,
         )
 
-    positions: Area | None = None  # see `Sheet`
+    def _positions(self) -> Area | None:
+        found = self.positions
+        return found if found is None or found.n_rows else replace(found, n_rows=self.last_row - found.row + 1)
 
     def dressed(self, frame: Worksheet) -> None:
         """What the page as a whole wants, and each block's colours."""

@@ -219,7 +219,7 @@ def as_typed(state: State, found: Found) -> Found:
     if state.text is None:
         return found
     cells = dict(found)
-    typed_in = [state.layout.home[name] for name in ("prompt", "user_says", "full_prompt") if name in state.layout.home]
+    typed_in = [state.layout[name] for name in ("prompt", "user_says", "full_prompt") if name in state.layout]
     if state.lab is not None:
         typed_in += [area for name, (area, *_) in LabLayout(state.layout).names.items() if name in LAB_TEXTS]
     for area in (*typed_in, bpe_by_hand.INPUT, bpe_by_hand.UTF8_INPUT):
@@ -311,7 +311,7 @@ def weights(path: Path, layout: Layout) -> tuple[dict[str, Array], list[TensorRe
 
 def vocabulary(path: Path, layout: Layout) -> tuple[list[str], list[str]]:
     """The tokens' strings and bytes as the Vocabulary sheet holds them, for a workbook without its checkpoint."""
-    areas = [layout.vocabulary[name] for name in ("vocab_shown", "vocab_hex")]
+    areas = [layout[name] for name in ("vocab_shown", "vocab_hex")]
     cells = cached.recalculate(path, {}, [area.reference for area in areas])
     shown, hexes = (
         [found.texts.get((i, 0), "") for i in range(layout.config.n_vocab)] if found else [""] * layout.config.n_vocab

@@ -23,6 +23,7 @@ from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.ooxml import target
 from sheetgpt.ooxml.book import Book, Progress
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.grid import HOME, LANE
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.lab.screws import Lab, untouched
@@ -136,7 +137,7 @@ def planned(
     chat, ends = checkpoint.chat if room[0] else None, checkpoint.stop_ids
     around = len(checkpoint.tokenizer.encode(chat.wrap(""))) if chat and checkpoint.tokenizer else 0
     columns = n_columns(config, context, around)
-    return Layout(config, columns, *room, end_of_text=ends, weights=mode, optional=optional, chat=chat, lanes=lanes)
+    return lay_out(config, columns, *room, end_of_text=ends, weights=mode, optional=optional, chat=chat, lanes=lanes)
 
 
 def load_fitting(
@@ -152,7 +153,7 @@ def load_fitting(
     mode = quantize.mode(weights, digits)
 
     def fits(config: GPT2Config) -> None:
-        check_shapes(Layout(config, n_columns(config, context), weights=mode))
+        check_shapes(lay_out(config, n_columns(config, context), weights=mode))
 
     return load(model, quiet=quiet, check=fits, needs_text=needs_text)
 

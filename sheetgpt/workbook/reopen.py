@@ -20,7 +20,7 @@ from sheetgpt.gpt2.edits import ZERO
 from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
-from sheetgpt.sheets import starts
+from sheetgpt.sheets import lay_out, starts
 from sheetgpt.sheets.grid import LANE
 from sheetgpt.sheets.home.about import NO_TOKEN
 from sheetgpt.sheets.inputs import DEFAULTS, EXAMPLE, UTF8_EXAMPLE, Inputs, cell_text
@@ -172,7 +172,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         chat = None if before is None or after is None else Chat(*(cell_text(_text(c)) for c in (before, after)))
         weights = str(found.get("weights", EXACT))
         lanes = _whole("lanes", found.get("lanes", 1), 1, 2)
-        layout = Layout(config, context, n_bytes, rounds, end, weights, inside, chat, lanes)
+        layout = lay_out(config, context, n_bytes, rounds, end, weights, inside, chat, lanes)
         cost = None
         if layout.weights != EXACT:
             largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
@@ -345,7 +345,7 @@ def read(path: str | os.PathLike[str], tensor: str) -> pd.DataFrame:
         for (i, j), text in found.texts.items():
             frame.iat[i, j] = text
     layout = workbook.layout
-    axes = {defined_name(name): layout.tensor(name).axes for name in layout.tensors}.get(defined_name(tensor), ())
+    axes = {defined_name(name): record.axes for name, record in layout.records.items()}.get(defined_name(tensor), ())
     labels = _labels(cells, len(workbook.ids))
     if axes[-1:] == ("token",):
         frame = frame.iloc[:, : len(labels)]

@@ -32,14 +32,14 @@ IN_USE = 3  # column C
 
 def rank_in_use(layout: Layout, j: int) -> str:
     """1 where there is a rank j: `top_k` of them, at temperature 0 one. In column C, once for all tables."""
-    home = layout.home
+    home = layout
     return f"IF({j}<IF({home['temperature'].reference}=0,1,{home['top_k'].reference}),1,0)"
 
 
 def rank_guard(layout: Layout, j: int) -> str:
     """What each table's formula of rank j asks first: does its column choose, and is there such a rank?"""
-    used = layout.sample["sample_tokens"].row + j
-    return f"{layout.sample['sample_choosing'].at(0)}*$C${used}"
+    used = layout["sample_tokens"].row + j
+    return f"{layout['sample_choosing'].at(0)}*$C${used}"
 
 
 def across(layout: Layout, prompt: Prompt, found: Sequence[float | str], idle: float | str) -> Values:
@@ -64,7 +64,7 @@ def sheet(
         SAMPLE,
         "the next token is chosen, column by column",
         lambda: sample_rows(layout, palette, prompt, sampling, choices, shown, doubts),
-        layout.sample["sample_wins"],
+        layout["sample_wins"],
         lambda frame: _colour(frame, layout),
         tab="C55A11",
     )
@@ -74,7 +74,7 @@ def _colour(frame: Worksheet, layout: Layout) -> None:
     """The choice stands out; where there is no candidate there is no box."""
     for name, width in (("C", 12), ("D", 12), ("E", 12)):
         frame.column_dimensions[name].width = width
-    areas = {name: layout.sample[f"sample_{name}"] for name in ("tokens", "probs", "wins")}
+    areas = {name: layout[f"sample_{name}"] for name in ("tokens", "probs", "wins")}
     marked = Font(bold=True, color="FFFFFF"), PatternFill(bgColor="C55A11")
     won = f"{letter(0)}{areas['wins'].row}=1"
     for name in ("tokens", "probs"):
@@ -107,7 +107,7 @@ def sample_rows(
 def _line_rows(
     layout: Layout, palette: Palette, prompt: Prompt, line: Line, chosen: Sequence[Chosen], doubt: float | NDArray[Any]
 ) -> Iterator[Row]:
-    area, guard = layout.sample[f"sample_{line.name}"], layout.sample["sample_choosing"].row
+    area, guard = layout[f"sample_{line.name}"], layout["sample_choosing"].row
     if line.title:
         yield _bar(layout, palette, area.row - 1, line.title, line.words)
     source = line.formula(Here(layout))
@@ -128,7 +128,7 @@ def _table_rows(
     ranks: int,
 ) -> Iterator[Row]:
     """`ranks`: how many are in use."""
-    area, here = layout.sample[f"sample_{table.name}"], Here(layout)
+    area, here = layout[f"sample_{table.name}"], Here(layout)
     yield _bar(layout, palette, area.row - 1, table.title, table.words)
     found = [table.values(now) for now in chosen]
     for j in range(area.n_rows):
@@ -142,11 +142,11 @@ def _table_rows(
 
 def _warm_up_cells(layout: Layout, palette: Palette, seed: int) -> Cells:
     """Columns C to E: the three numbers before the first that is used."""
-    own, source, state = layout.sample["sample_state"], f"({layout.home['seed'].reference}+1)", seed + 1
+    own, source, state = layout["sample_state"], f"({layout['seed'].reference}+1)", seed + 1
     cells: Cells = ()
     for t in range(-WARM_UP, 0):
         state = MULTIPLIER * state % MODULUS
-        ok = f'IF({layout.home["settings_ok"].reference}=1,MOD({MULTIPLIER}*{source},{MODULUS}),"")'
+        ok = f'IF({layout["settings_ok"].reference}=1,MOD({MULTIPLIER}*{source},{MODULUS}),"")'
         cells += rows.formula(own.column + t, ok, state, palette["id"])
         source = f"${own.at(0, t)}"
     return cells

@@ -9,7 +9,7 @@ from sheetgpt.sheets.grid import ID_ROW, POSITION_ROW
 def choosing(here: Here) -> str:
     """1 from the prompt's last token on, unless this token was written and ends the text."""
     position, n_prompt, token = here.header(POSITION_ROW), here.home("n_prompt"), here.header(ID_ROW)
-    ends = here.layout.model_cells["end_of_text"]
+    ends = here.layout["end_of_text"]
     same = f"{token}={ends.reference}" if ends.n_rows == 1 else f"COUNTIF({ends.reference},{token})>0"
     written = f"AND({position}>={n_prompt},{same})"
     return f"IF({here.home('settings_ok')}=1,IF({position}<{n_prompt}-1,0,IF({written},0,1)),0)"
@@ -17,7 +17,7 @@ def choosing(here: Here) -> str:
 
 def state(here: Here) -> str:
     """s_i = 16807 s_{i-1} mod 2147483647; the one before the first stands in column E."""
-    own = here.layout.sample["sample_state"]
+    own = here.layout["sample_state"]
     first = f"{here.header(POSITION_ROW)}={here.home('n_prompt')}-1"
     return f"MOD({MULTIPLIER}*IF({first},${own.at(0, -1)},{own.at(0, -1)}),{MODULUS})"
 

@@ -23,14 +23,14 @@ class Here:
 
     def cell(self, name: str, j: int = 0) -> str:
         """Rank j of a table, or a single row."""
-        return self.layout.sample[f"sample_{name}"].at(j)
+        return self.layout[f"sample_{name}"].at(j)
 
     def column(self, name: str) -> str:
         """All ranks of a table."""
-        return self.layout.sample[f"sample_{name}"].down(0)
+        return self.layout[f"sample_{name}"].down(0)
 
     def home(self, name: str) -> str:
-        return self.layout.home[name].reference
+        return self.layout[name].reference
 
     def header(self, row: int) -> str:
         return Area(SAMPLE, row, FIRST_TOKEN).at(0)
@@ -38,11 +38,11 @@ class Here:
     @property
     def logits(self) -> str:
         """This column's, of the whole vocabulary."""
-        return self.layout.tensors["logits"].down(0, SAMPLE)
+        return self.layout["logits"].down(0, SAMPLE)
 
     @property
     def strings(self) -> str:
-        return self.layout.vocabulary["vocab_shown"].reference
+        return self.layout["vocab_shown"].reference
 
 
 @dataclass(frozen=True)

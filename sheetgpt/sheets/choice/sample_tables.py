@@ -9,7 +9,7 @@ from sheetgpt.sheets.grid import INDEX, OUTPUT
 
 def candidate_id(here: Here, j: int) -> str:
     """Where the rank's logit stands among all; on a tie the next id that has it."""
-    logits, above = here.layout.tensors["logits"], None
+    logits, above = here.layout["logits"], None
     if j:
         above = here.cell("logits", j - 1), here.cell("ids", j - 1)
     ids = Area(OUTPUT, logits.row, INDEX, logits.n_rows).reference

@@ -8,8 +8,9 @@ import numpy as np
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.quantize import EXACT
 from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import quoted
+from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, MODEL
 from sheetgpt.sheets.inputs import prompt_cell
@@ -17,6 +18,8 @@ from sheetgpt.sheets.layout import CHAT, INPUTS, ROUNDING, Layout
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import Built
+from sheetgpt.sheets.tensor import Kind, Tensor
+from sheetgpt.sheets.tensor import places as by_area
 
 _MEANING = {
     "model": "the checkpoint this workbook was made from",
@@ -69,17 +72,52 @@ NO_TOKEN = -1  # where no token ends a text
 _HEAD: Part = ("lm_head: unembedding", "{n_vocab}*{n_embd}", lambda c: c.n_vocab * c.n_embd)
 
 
+def cells(layout: Layout) -> list[Tensor]:
+    fields = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "layer_norm_epsilon")
+    names = ("model", "fingerprint", *fields, "activation_function", "tied")
+    sizes: tuple[str, ...] = ("context", "prompt_bytes", "merge_rounds", "end_of_text", "optional_sheets")
+    sizes += () if layout.lanes == 1 else ("lanes",)
+    rounding = () if layout.weights == EXACT else ROUNDING
+    found, n = [], 4
+    for name in (*names, *sizes, *rounding, *(() if layout.chat is None else CHAT)):
+        lines = len(layout.end_of_text) or 1 if name == "end_of_text" else 1
+        axes = ("token id",) if lines > 1 else ()
+        found.append(Tensor(name, (Area(MODEL, n, 2, lines),), Kind.CONSTANT, axes))
+        n += lines
+    return found
+
+
+def built(layout: Layout) -> list[Tensor]:
+    column = FIRST_TOKEN
+    return [
+        Tensor("built_ids", (Area(MODEL, 4, column, 1, layout.context),), Kind.CONSTANT, ("token",)),
+        Tensor("built_n_prompt", (Area(MODEL, 5, column),), Kind.CONSTANT),
+        Tensor("built_prompt", (Area(MODEL, 6, column),), Kind.CONSTANT),
+        Tensor("built_settings", (Area(MODEL, 7, column, 5),), Kind.CONSTANT, ("setting",)),
+        Tensor("built_logits", (Area(MODEL, 12, column, min(10, layout.config.n_vocab)),), Kind.CONSTANT, ("rank",)),
+    ]
+
+
+def places(layout: Layout) -> list[Tensor]:
+    return [*cells(layout), *built(layout)]
+
+
+def cells_of(layout: Layout) -> dict[str, Area]:
+    """The config's own cells, by name."""
+    return by_area(cells(layout))
+
+
 def parameter_parts(config: GPT2Config) -> list[Part]:
     return _PARTS if config.tied else [*_PARTS, _HEAD]
 
 
-def sheet(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Sheet:
+def sheet(layout: Layout, palette: Palette, model: str, fingerprint: str, now: Built) -> Sheet:
     """`model`: where the checkpoint is."""
-    last = max(layout.built["built_logits"].last_row, _last_setting(layout)) + 5 + len(parameter_parts(layout.config))
+    last = max(layout["built_logits"].last_row, _last_setting(layout)) + 5 + len(parameter_parts(layout.config))
     return Sheet(
         MODEL,
         "shapes, settings, and where the parameters are",
-        lambda: about_rows(layout, palette, model, fingerprint, built),
+        lambda: about_rows(layout, palette, model, fingerprint, now),
         *(last, FIRST_TOKEN + layout.context - 1),
         names=layout.names_on(MODEL),
         links=[("A2", f"{quoted(HOME)}!A1")],
@@ -94,11 +132,11 @@ def _dress(frame: Worksheet) -> None:
 
 
 def _last_setting(layout: Layout) -> int:
-    return max(area.last_row for area in layout.model_cells.values())
+    return max(area.last_row for area in cells_of(layout).values())
 
 
 def about_rows(layout: Layout, palette: Palette, model: str, fingerprint: str, built: Built) -> Iterator[Row]:
-    config, cells = layout.config, layout.model_cells
+    config, cells = layout.config, cells_of(layout)
     values: dict[str, Any] = {"model": model, "fingerprint": fingerprint}
     if built.cost is not None:
         values |= dict(zip(ROUNDING, (layout.weights, *astuple(built.cost)), strict=True))
@@ -146,7 +184,7 @@ def _number(value: Any, palette: Palette) -> Cells:
 
 def _built_cells(layout: Layout, palette: Palette, built: Built) -> dict[int, Cells]:
     """Cells from column E on, by row."""
-    settings, areas = built.inputs.sampling, layout.built
+    settings, areas = built.inputs.sampling, layout
     values = (built.inputs.new_tokens, settings.temperature, settings.top_k, settings.top_p, settings.seed)
     best = np.sort(built.logits)[::-1][: areas["built_logits"].n_rows]
     column, n = areas["built_ids"].column, areas["built_ids"].row

@@ -12,8 +12,8 @@ from sheetgpt.sheets.text.text_layout import Text
 
 def full_prompt(layout: Layout) -> str:
     """What the user says, wrapped by the chat template; where nothing is said, the prompt as it is typed."""
-    says, typed = layout.home["user_says"].local, layout.home["prompt"].local
-    before, after = (layout.model_cells[name].reference for name in CHAT)
+    says, typed = layout["user_says"].local, layout["prompt"].local
+    before, after = (layout[name].reference for name in CHAT)
     return f'IF(ISERROR({says}),"",IF({says}="",{typed}&"",{before}&{says}&{after}))'
 
 
@@ -22,8 +22,8 @@ def answered(layout: Layout, text: Text) -> str:
 
     The strip shows that token.
     """
-    home, decoding = layout.home, text.decoding
-    n, n_prompt, ends = home["n_tokens"].local, home["n_prompt"].local, layout.model_cells["end_of_text"].reference
+    home, decoding = layout, text.decoding
+    n, n_prompt, ends = home["n_tokens"].local, home["n_prompt"].local, layout["end_of_text"].reference
     stopped = f"IF({n}>{n_prompt},COUNTIF({ends},INDEX({home['token_ids'].local},1,{n}))>0,FALSE)"
     n_bytes = f"INDEX({decoding.column('end').reference},{n}-1)"
     seen = f"INDEX({decoding.column('text').reference},MIN({n_bytes},{decoding.capacity}))"

@@ -15,6 +15,7 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
+from sheetgpt.sheets.home.places import home_row
 from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES, WIDE, bar, inputs_rows, ranges
 from sheetgpt.sheets.home.strip import last_line, strip_rows
 from sheetgpt.sheets.home.table import add_charts, table_rows
@@ -34,13 +35,13 @@ def sheet(
     layout: Layout, palette: Palette, text: Text | None, prompt: Prompt, now: Now, others: Sequence[Sheet]
 ) -> Sheet:
     """`others`: the sheets that stand behind it, in the order of their tabs."""
-    strip, first = (layout.home["token_ids"], layout.home[last_line(layout)]), layout.home_row(LINKS_ROW)
+    strip, first = (layout["token_ids"], layout[last_line(layout)]), home_row(layout, LINKS_ROW)
     sections = max((len(other.sections) for other in others), default=0)
     links = [(f"A{first + i}", f"{quoted(other.title)}!A1") for i, other in enumerate(others)]
     for i, other in enumerate(others):
         places = enumerate(f"{quoted(other.title)}!A{row}" for _, row in other.sections)
         links += [(f"{letter(k)}{first + i}", place) for k, place in places]
-    links += [(f"A{layout.home_row(ASIDE_ROW)}", place) for place, _ in asides(others)]
+    links += [(f"A{home_row(layout, ASIDE_ROW)}", place) for place, _ in asides(others)]
     return Sheet(
         HOME,
         WORDS,
@@ -69,18 +70,18 @@ def _dress(frame: Worksheet, layout: Layout, text: Text | None) -> None:
     _validate(frame, layout)
     _colour(frame, layout)
     add_charts(frame, layout)
-    message = layout.home["message"]
+    message = layout["message"]
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
     note = FormulaRule([f'LEFT({message.local},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
     for rule in (fine, note):
         frame.conditional_formatting.add(message.cells, rule)
-    box = layout.home.get("user_says" if layout.chat else "prompt")
-    start = layout.home["prompt_ids"].line(0).stripe(0) if box is None else box
+    box = "user_says" if layout.chat else "prompt"
+    start = layout[box] if layout.reads_text else layout["prompt_ids"].line(0).stripe(0)
     selected = frame.sheet_view.selection[0]  # where typing begins
     selected.activeCell = start.cells
     selected.sqref = start.cells if text is None else f"{start.cells}:{letter(WIDE - FIRST_TOKEN)}{start.row}"
     if text is not None:
-        for row in (layout.home[name].row for name in ("user_says", "prompt", "completion") if name in layout.home):
+        for row in (layout[name].row for name in ("user_says", "prompt", "completion") if name in layout):
             frame.merged_cells.add(f"C{row}:{letter(WIDE - FIRST_TOKEN)}{row}")
 
 
@@ -94,13 +95,13 @@ def _validate(frame: Worksheet, layout: Layout) -> None:
         rule.error, rule.prompt = words, f"{TITLES[name][1]} {words}" if name in TITLES else words
         rule.errorTitle = rule.promptTitle = TITLES[name][0] if name in TITLES else "Token ids"
         rule.showErrorMessage = rule.showInputMessage = True
-        rule.add(layout.home[name].cells)
+        rule.add(layout[name].cells)
         frame.add_data_validation(rule)
 
 
 def _colour(frame: Worksheet, layout: Layout) -> None:
     """The strip: what the model wrote in orange, special tokens in blue, and the redder the more of a surprise."""
-    home = layout.home
+    home = layout
     strings, written = home["token_text"], f"{letter(0)}${home['positions'].row}>={home['n_prompt'].local}"
     blank = FormulaRule([f'{letter(0)}${strings.row}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
     orange = FormulaRule([written], font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="C55A11"))
@@ -123,8 +124,8 @@ def home_rows(
     yield from strip_rows(layout, text, palette, prompt, now)
     yield from table_rows(layout, palette, prompt, now)
     for _, line in asides(others):
-        yield rows.row(layout.home_row(ASIDE_ROW), line())
-    n = layout.home_row(LINKS_ROW) - 1
+        yield rows.row(home_row(layout, ASIDE_ROW), line())
+    n = home_row(layout, LINKS_ROW) - 1
     yield rows.row(n, rows.text(1, "The sheets, in the order of their tabs", palette["section"]), bar(n, palette))
     for i, other in enumerate(others):
         cells = [rows.text(1, other.title, palette["link"]), rows.text(2, other.words, palette["label"])]

@@ -72,7 +72,7 @@ TITLES = {
 
 
 def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
-    home = layout.home
+    home = layout
     title = f"GPT-2 in a spreadsheet: {now.model}"
     yield rows.row(1, rows.text(1, title, palette["title"]), height=28)
     does = "continues your text" if layout.chat is None else "answers you"
@@ -117,7 +117,7 @@ def inputs_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Pro
 
 def _text_boxes(layout: Layout, palette: Palette, now: Now) -> Iterator[Row]:
     """The cells for a text. A chat has two: what is in the first takes the place of the second."""
-    home, inputs = layout.home, now.inputs
+    home, inputs = layout, now.inputs
     prompt = rows.text(3, prompt_cell(inputs.prompt), palette["prompt"])
     if layout.chat is None:
         yield _box(palette, home["prompt"].row, "Prompt: type any text", prompt)
@@ -140,7 +140,7 @@ def _facts(
     layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now
 ) -> Iterator[tuple[int, Cells]]:
     """On the right of the controls, by row: how many tokens there are, and how surprising."""
-    home, soft = layout.home, layout.softmax
+    home, soft = layout, layout
     given, dropped, n_prompt = (home[name].local for name in ("n_given", "n_dropped", "n_prompt"))
     typed = f"SUM({home['ids_typed'].local})"
     if text is not None:
@@ -180,39 +180,39 @@ def _facts(
 def decoded_prompt(layout: Layout, text: Text) -> str:
     """The text up to the last byte of the prompt's tokens."""
     end = text.decoding.column("end").reference
-    n_bytes = f"INDEX({end},{layout.home['n_prompt'].local})"
+    n_bytes = f"INDEX({end},{layout['n_prompt'].local})"
     seen = f"INDEX({text.decoding.column('text').reference},MIN({n_bytes},{text.decoding.capacity}))"
-    return f'IF({layout.home["n_prompt"].local}=0,"",IF({n_bytes}=0,"",{seen}))'
+    return f'IF({layout["n_prompt"].local}=0,"",IF({n_bytes}=0,"",{seen}))'
 
 
 def prompt_text(layout: Layout, text: Text | None) -> str:
     """What the prompt's tokens spell; without a tokenizer all tokens' numbers, strung together."""
     if text is not None:
         return decoded_prompt(layout, text)
-    return "&".join(layout.home["token_text"].at(0, t) for t in range(layout.context))
+    return "&".join(layout["token_text"].at(0, t) for t in range(layout.context))
 
 
 def completion_formula(layout: Layout, text: Text) -> str:
     """What the written tokens add to the text."""
     whole = text.decoding.text.reference if layout.chat is None else answered(layout, text)
-    return f"MID({whole},LEN({layout.home['prompt_text'].local})+1,{MAX_TEXT})"
+    return f"MID({whole},LEN({layout['prompt_text'].local})+1,{MAX_TEXT})"
 
 
 def settings_ok(layout: Layout) -> str:
     """1 when every setting is a number in its range: only then does the workbook choose tokens."""
-    home = {name: layout.home[name].local for name in INPUTS}
+    home = {name: layout[name].local for name in INPUTS}
     numbers = ",".join(f"ISNUMBER({cell})" for cell in home.values())
     return f"IF(AND({numbers}),IF(AND({','.join(_in_range(layout, name) for name in INPUTS)}),1,0),0)"
 
 
 def _in_range(layout: Layout, name: str) -> str:
-    cell, (least, most, whole, _) = layout.home[name].local, ranges(layout)[name]
+    cell, (least, most, whole, _) = layout[name].local, ranges(layout)[name]
     low = {"temperature": f"OR({cell}=0,{cell}>={COLDEST})", "top_p": f"{cell}>0"}.get(name, f"{cell}>={least:g}")
     return f"{low},{cell}<={most:.0f}" + (f",INT({cell})={cell}" if whole else "")
 
 
 def message_formula(layout: Layout, text: Text | None) -> str:
-    home = layout.home
+    home = layout
     n_ids, given = home["n_ids"].local, home["n_given"].local
     last = layout.config.n_vocab - 1
     gap = f"The row of token ids has a gap, or an entry that is not an id (0 to {last})."
@@ -245,16 +245,18 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
 
 def self_check(layout: Layout, text: Text | None) -> str:
     """The workbook's own numbers against the evaluator's, while the inputs are those of the build."""
-    home, built = layout.home, {name: area.reference for name, area in layout.built.items()}
-    settings = home["new_tokens"].rows_of(0, layout.built["built_settings"].n_rows)
+    home = layout
+    names = ("built_settings", "built_n_prompt", "built_ids", "built_prompt", "built_logits")
+    built = {name: layout[name].reference for name in names}
+    settings = home["new_tokens"].rows_of(0, layout["built_settings"].n_rows)
     position, n_prompt, ids = (home[name].local for name in ("positions", "n_prompt", "token_ids"))
     same = [f"SUMPRODUCT(1*({settings.local}<>{built['built_settings']}))=0", f"{n_prompt}={built['built_n_prompt']}"]
     same.append(f"SUMPRODUCT(({position}<{n_prompt})*({ids}<>{built['built_ids']}))=0")
     if text is not None:
         same.append(f"OR({home['n_ids'].local}>0,EXACT({layout.read_prompt.local},{built['built_prompt']}))")
-    top = home["top_logits"].rows_of(0, layout.built["built_logits"].n_rows).local
-    theirs = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
-    difference = f"SQRT(SUMPRODUCT(({top}-{theirs})*({top}-{theirs})))/MAX(MAX({theirs}),-MIN({theirs}),{LEAST})"
+    top = home["top_logits"].rows_of(0, layout["built_logits"].n_rows).local
+    logits = built["built_logits"]  # only operators go down a whole column in Gnumeric: no ABS
+    difference = f"SQRT(SUMPRODUCT(({top}-{logits})*({top}-{logits})))/MAX(MAX({logits}),-MIN({logits}),{LEAST})"
     power = f"INT(LN({difference})/LN(10))"  # TEXT would take its format in the user's language
     no = f'"{DIFFERS}"&{power}&"{WHY}"'
     verdict = f'IF({difference}<0.000000001,"{AGREES}",{no})'

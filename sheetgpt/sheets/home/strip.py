@@ -21,7 +21,7 @@ from sheetgpt.sheets.text.text_layout import Text
 
 def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
     """Position, ids typed, id, string, active flag and surprisal."""
-    home, idle = layout.home, layout.context - prompt.n
+    home, idle = layout, layout.context - prompt.n
     n = home["positions"].row
     title = "The text, one token per column: the prompt, then what the model writes"
     yield rows.row(n - 1, rows.text(1, title, palette["section"]), bar(n - 1, palette))
@@ -48,7 +48,7 @@ def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prom
     )
     ids = np.array([*prompt.ids, *[np.nan] * idle], float)
     yield line("token_ids", "token id", "", formulas("token_ids", _token_id(layout, text), ids, "id"))
-    vocabulary = layout.vocabulary["vocab_shown"].reference
+    vocabulary = layout["vocab_shown"].reference
     token = text_at(vocabulary, f"{home['token_ids'].at(0)}+1")
     source = f'IF({home["active"].at(0)},{token},"")'
     shown = [*prompt.shown, *[""] * idle]
@@ -74,36 +74,36 @@ def _special(layout: Layout, text: Text) -> str:
     """1 where the id is an added token's."""
     added, active, id = (
         text.tokenizer.lookups.get("added_ids"),
-        layout.home["active"].at(0),
-        layout.home["token_ids"].at(0),
+        layout["active"].at(0),
+        layout["token_ids"].at(0),
     )
     return "0" if added is None else f"IF({active}=1,IF(COUNTIF({added.reference},{id})>0,1,0),0)"
 
 
 def _typed(layout: Layout) -> str:
     """1 while every column so far holds a typed token id: a whole number below n_vocab."""
-    token, before = layout.home["prompt_ids"].at(0), layout.home["ids_typed"].at(0, -1)
+    token, before = layout["prompt_ids"].at(0), layout["ids_typed"].at(0, -1)
     valid = f"AND({token}>=0,{token}<{layout.config.n_vocab},INT({token})={token})"
     return f"IF(ISNUMBER({token}),IF({valid},{before},0),0)"
 
 
 def _token_id(layout: Layout, text: Text | None) -> str:
     """The prompt's ids, from the first that is not dropped; then what the column before has chosen."""
-    home = layout.home
+    home = layout
     position, n_prompt = home["positions"].at(0), home["n_prompt"].local
     place = f"{position}+1+{home['n_dropped'].local}"
     source = f"INDEX({home['prompt_ids'].local},1,{place})"
     if text is not None:
         source = f"IF({home['n_ids'].local}>0,{source},INDEX({text.tokenizer.column('id').reference},{place}))"
-    chosen = layout.sample["sample_chosen_id"].at(0, -1, HOME)
+    chosen = layout["sample_chosen_id"].at(0, -1, HOME)
     written = f"IF({n_prompt}*{home['settings_ok'].local}>0,{position}-{n_prompt}<{home['new_tokens'].local},FALSE)"
     return f'IF({position}<{n_prompt},{source},IF({written},{chosen},""))'
 
 
 def _surprisal(layout: Layout) -> str:
     """-log2 of the probability that the model gave this token, at temperature 1, where its logits are computed."""
-    home, logits = layout.home, layout.tensors["logits"]
-    wanted, log_sum = (layout.tensors[name].at(0, -1, HOME) for name in ("logits_wanted", "logits_lse"))
+    home, logits = layout, layout["logits"]
+    wanted, log_sum = (layout[name].at(0, -1, HOME) for name in ("logits_wanted", "logits_lse"))
     bits = f"({log_sum}-INDEX({logits.down(-1, HOME)},{home['token_ids'].at(0)}+1))/LN(2)"
     known = f'IF({home["active"].at(0)},IF({wanted}=1,{bits},""),"")'
     return f'IF({home["positions"].at(0)}=0,"",{known})'

@@ -27,7 +27,7 @@ TEMPERATURES = (0.2, 0.5, 1, 1.5, 2)
 
 def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
     """The k-th largest logit, and its token: the lowest id that has it and is not in the table yet."""
-    home, soft = layout.home, layout.softmax
+    home, soft = layout, layout
     first, n_vocab = home["top_ids"].row, layout.config.n_vocab
     some = f"{home['n_tokens'].local}*{home['settings_ok'].local}>0"
     last = f"INDEX({home['token_text'].local},1,{home['n_tokens'].local})"
@@ -49,7 +49,7 @@ def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> It
         guard = f'IF(AND({some},$A${n}<={n_vocab}),{{}},"")'
         sources: tuple[tuple[int, str, float | str, str], ...] = (
             (2, _found(layout, n, k), id, "id"),
-            (3, text_at(layout.vocabulary["vocab_shown"].reference, f"$B${n}+1"), now.shown[id], "token"),
+            (3, text_at(layout["vocab_shown"].reference, f"$B${n}+1"), now.shown[id], "token"),
             (4, f"LARGE({soft['next_logits'].reference},$A${n})", float(now.logits[id]), "number"),
             (5, f"INDEX({soft['next_probs'].reference},$B${n}+1)", float(probs[id]), "prob"),
         )
@@ -72,14 +72,14 @@ def heading_now(prompt: Prompt) -> str:
 
 def _found(layout: Layout, n: int, k: int) -> str:
     """The id of rank k: where its logit stands, or on a tie with the rank above the next id that has it."""
-    logits, n_vocab = layout.softmax["next_logits"].reference, layout.config.n_vocab
-    ids = Area(SOFTMAX, layout.softmax["next_logits"].row, 1, n_vocab).reference
+    logits, n_vocab = layout["next_logits"].reference, layout.config.n_vocab
+    ids = Area(SOFTMAX, layout["next_logits"].row, 1, n_vocab).reference
     return rank_id(f"$D${n}", logits, ids, n_vocab, (f"$D${n - 1}", f"$B${n - 1}") if k else None)
 
 
 def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> Row:
     """Below each temperature: what its exponentials add up to, over the whole vocabulary."""
-    soft, cells = layout.softmax, [rows.text(5, "sum of exp", palette["label"])]
+    soft, cells = layout, [rows.text(5, "sum of exp", palette["label"])]
     for i, t in enumerate(TEMPERATURES):
         c = letter(i)
         source = sum_exp(soft["next_logits"].reference, soft["next_max"].reference, f"{c}${n - 11}")
@@ -91,7 +91,7 @@ def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> Row:
 
 def add_charts(frame: Worksheet, layout: Layout) -> None:
     """The ten probabilities at the temperature that is set, and at five others side by side."""
-    probs, tokens = layout.home["top_probs"], layout.home["top_tokens"]
+    probs, tokens = layout["top_probs"], layout["top_tokens"]
     names = Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row)
     top, tall = probs.row - 1, probs.n_rows + 2  # from the table's heads to its sums
     now = bars("bar", "Next token at the chosen temperature")

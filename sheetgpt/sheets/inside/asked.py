@@ -46,12 +46,12 @@ def used(cell: Area) -> str:
 
 def ready(layout: Layout) -> str:
     """Whether there is a text, and settings that are valid."""
-    return f"{layout.home['n_tokens'].reference}*{layout.home['settings_ok'].reference}>0"
+    return f"{layout['n_tokens'].reference}*{layout['settings_ok'].reference}>0"
 
 
 def position_formula(layout: Layout, cell: Area) -> str:
     """The position that is asked for, from 0 on; no number where there is no text."""
-    last = f"{layout.home['n_tokens'].reference}-1"
+    last = f"{layout['n_tokens'].reference}-1"
     return f'IF({ready(layout)},{whole(cell.local, last, last)},"")'
 
 
@@ -89,7 +89,7 @@ class Line:
 
 def position_line(layout: Layout, prompt: Prompt, cell: Area, typed: Value) -> Line:
     """Which position of the text."""
-    text, last = layout.home["token_text"].reference, f"{layout.home['n_tokens'].reference}-1"
+    text, last = layout["token_text"].reference, f"{layout['n_tokens'].reference}-1"
     here, now = used(cell), position_now(typed, prompt.n)
     known = typed in ("", LAST) or whole_now(typed, prompt.n - 1, -1) >= 0
     usual = f'IF({cell.local}="",TRUE,{cell.local}="{LAST}")'
@@ -113,7 +113,7 @@ def token_line(
     layout: Layout, cell: Area, title: str, typed: Value, formula: str, now: int | None, shown: str, hint: str
 ) -> Line:
     """A token of the vocabulary. `now`: the id that it comes to."""
-    strings, here, last = layout.vocabulary["vocab_shown"].reference, used(cell), layout.config.n_vocab - 1
+    strings, here, last = layout["vocab_shown"].reference, used(cell), layout.config.n_vocab - 1
     told = f"{NO_TOKEN}{last}."
     known = typed == "" or token_now(typed, last + 1) is not None
     return Line(
@@ -134,7 +134,7 @@ def strip_rows(layout: Layout, palette: Palette, prompt: Prompt) -> Iterator[Row
     positions = rows.numbers(FIRST_TOKEN, np.arange(layout.context), palette["id"])
     title, last = rows.text(1, "The text: position", palette["name"]), rows.text(SHOWN, LAST, palette["id"])
     yield rows.row(POSITIONS, title, last, positions)
-    source = f'IF({layout.home["active"].at(0, 0, "")},{layout.home["token_text"].at(0, 0, "")},"")'
+    source = f'IF({layout["active"].at(0, 0, "")},{layout["token_text"].at(0, 0, "")},"")'
     shown = [*prompt.shown, *[""] * (layout.context - prompt.n)]
     strings = rows.fill_right(FIRST_TOKEN, source, shown, palette["token"])
     yield rows.row(TOKENS, rows.text(1, "token", palette["name"]), strings)
@@ -167,7 +167,7 @@ def line_rows(
     for source, words in reversed(said):
         formula = f'IF({source}="",{formula},"{NOTE}"&{source})'
         now = NOTE + words if words else now
-    home = layout.home["message"].reference
+    home = layout["message"].reference
     n = lines[-1].cell.row + 1
     message = rows.formula(TYPED, f"IF({ready(layout)},{formula},{home})", now, palette["quote"])
     yield rows.row(n, rows.text(1, "Status", palette["name"]), message, beside.get(n, ()))

@@ -149,7 +149,7 @@ def _chooser_rows(state: State, at: Places, palette: Palette, seen: Seen) -> Ite
         for i, (source, value) in enumerate(zip(sentences(at), seen.sentences(), strict=True))
     ]
     yield rows.row(CHOICES - 1, *(rows.text(c, head, palette["header"]) for c, head in heads), said[0])
-    config, n_tokens = at.layout.config, at.layout.home["n_tokens"].reference
+    config, n_tokens = at.layout.config, at.layout["n_tokens"].reference
     block, head, token = (chooser.cell.local for chooser in at.choosers)
     shown = (
         (whole(block, str(config.n_layer - 1), "0"), seen.block),
@@ -185,7 +185,7 @@ def _bar(at: Places, palette: Palette, seen: Seen) -> Row:
 
 def _header(at: Places, palette: Palette, seen: Seen) -> Iterator[Row]:
     """The columns' positions, ids, tokens and flags, as on the other sheets, but narrow."""
-    home, prompt = at.layout.home, seen.state.prompt
+    home, prompt = at.layout, seen.state.prompt
     numbers = rows.numbers(FIRST_TOKEN, np.arange(at.layout.context), palette["id"])
     yield rows.row(POSITIONS, rows.text(KEY, "position", palette["label"]), numbers)
     ids = rows.fill_right(
@@ -226,15 +226,15 @@ def _key_cells(at: Places, palette: Palette, seen: Seen, k: int) -> Iterator[Cel
 def _map_cells(at: Places, palette: Palette, seen: Seen, k: int) -> Iterator[Cells]:
     """Row k of the pattern, and of each small map: its columns begin at position k, where the key is seen first."""
     config, width = at.layout.config, at.layout.context
-    blocks = [at.layout.tensors[f"h{i}.attn.probs.0"] for i in range(config.n_layer)]
-    last = at.layout.tensors[f"h0.attn.probs.{config.n_head - 1}"]
+    blocks = [at.layout[f"h{i}.attn.probs.0"] for i in range(config.n_layer)]
+    last = at.layout[f"h0.attn.probs.{config.n_head - 1}"]
     stride = (last.row - blocks[0].row) // max(config.n_head - 1, 1)  # rows from one head's pattern to the next one's
     columns = [Area(b.sheet, b.row, b.column, last.last_row - b.row + 1, width).down(k, "") for b in blocks]
     place = f"{at.head.local}*{stride}+${letters(PLACE)}${PATTERN + k}+1"
     source = guarded(f"INDEX(CHOOSE({at.block.local}+1,{','.join(columns)}),{place})", k, ACTIVE)
     yield rows.fill_right(FIRST_TOKEN + k, source, _row_now(at, seen, seen.head, k), palette["pattern"])
     for j in range(config.n_head):
-        cells = [at.layout.tensors[f"h{i}.attn.probs.{j}"].at(k, k, "") for i in range(config.n_layer)]
+        cells = [at.layout[f"h{i}.attn.probs.{j}"].at(k, k, "") for i in range(config.n_layer)]
         source = f"CHOOSE({at.block.local}+1,{','.join(cells)})"
         yield rows.fill_right(at.small_map(j).column + k, source, _row_now(at, seen, j, k), palette["colour"])
     if k + 1 < width:

@@ -94,7 +94,7 @@ def tokens(at: Places, seen: Seen) -> list[str]:
 
 def _counts(at: Places, palette: Palette, seen: Seen) -> Row:
     """Over how many tokens each column is averaged."""
-    n, has_copy = at.layout.home["n_tokens"].reference, at.has_copy.local
+    n, has_copy = at.layout["n_tokens"].reference, at.has_copy.local
     others, repeated = f"MAX({n}-1,0)", f"SUM({has_copy})"
     sources = [others, others, others, repeated, repeated, others]
     values = np.array(
@@ -126,7 +126,7 @@ def _table_row(at: Places, palette: Palette, seen: Seen, row: int) -> Row:
 
 def _sums(at: Places, block: int, head: int) -> list[str]:
     """The attention that goes to the keys of each measure, over all tokens but the first."""
-    probs = at.layout.tensors[f"h{block}.attn.probs.{head}"]
+    probs = at.layout[f"h{block}.attn.probs.{head}"]
     below, copies = _lower(probs), _upper(at.copies)
     return [
         f"SUMIF({at.distance.local},1,{probs.reference})",
@@ -165,7 +165,7 @@ def _entropy_row(at: Places, palette: Palette, seen: Seen, row: int) -> Row:
     """(ln sum(e) - sum over keys of p (score - largest)) / ln 2, since p = e / sum(e) and e = exp(score - largest)."""
     block, head = divmod(row, at.layout.config.n_head)
     probs, scores, largest, total = (
-        at.layout.tensors[f"h{block}.attn.{name}.{head}"] for name in ("probs", "scores", "max", "sum")
+        at.layout[f"h{block}.attn.{name}.{head}"] for name in ("probs", "scores", "max", "sum")
     )
     spread = f"SUMPRODUCT({probs.down(0, '')},{scores.down(0, '')}-{largest.at(0, 0, '')})"
     source = f'IF({letters(FIRST_TOKEN)}${ACTIVE},(LN({total.at(0, 0, "")})-{spread})/LN(2),"")'

@@ -138,7 +138,7 @@ def _rows(state: State, palette: Palette, here: ContributionsLayout) -> Iterator
 def _likeliest_rows(state: State, palette: Palette, here: ContributionsLayout) -> Iterator[Row]:
     """What the model would say after each token, where the Output sheet has logits: the lowest id on a tie."""
     layout, n = state.layout, state.prompt.n
-    logits, largest, wanted = (layout.tensors[name] for name in ("logits", "logits_max", "logits_wanted"))
+    logits, largest, wanted = (layout[name] for name in ("logits", "logits_max", "logits_wanted"))
     known = [t for t in range(n) if scored(state, t)]
     best = {t: int(state.trace["logits"][:, t].argmax()) for t in known}
     ids = np.array([best.get(t, np.nan) for t in range(layout.context)])
@@ -146,7 +146,7 @@ def _likeliest_rows(state: State, palette: Palette, here: ContributionsLayout) -
     source = f"MATCH({largest.at(0, 0, '')},{logits.down(0, '')},0)-1"
     cells = rows.fill_right(FIRST_TOKEN, f'IF({wanted.at(0, 0, "")},{source},"")', ids, palette["id"])
     yield rows.row(here.likeliest.row, rows.text(1, "likeliest next token: id", palette["name"]), cells)
-    strings, id = layout.vocabulary["vocab_shown"].reference, here.likeliest.at(0)
+    strings, id = layout["vocab_shown"].reference, here.likeliest.at(0)
     source = f'IF(ISNUMBER({id}),{text_at(strings, f"{id}+1")},"")'
     cells = rows.fill_right(FIRST_TOKEN, source, shown, palette["piece"])
     yield rows.row(here.likeliest.row + 1, rows.text(1, "token", palette["name"]), cells)
@@ -155,7 +155,7 @@ def _likeliest_rows(state: State, palette: Palette, here: ContributionsLayout) -
 def lines_now(state: State, work: Workings, found: Attribution) -> list[Line]:
     """The three yellow cells."""
     layout, here, chosen = state.layout, work.here, state.chosen
-    next_one = f"INDEX({layout.home['token_ids'].reference},1,{work.place}+1)"
+    next_one = f"INDEX({layout['token_ids'].reference},1,{work.place}+1)"
     likeliest = f"INDEX({here.likeliest.local},1,{work.place})"
     otherwise = f"IF(ISNUMBER({likeliest}),{likeliest},{next_one})"
     token = asked.token_formula(layout, here.token, here.position, otherwise)
@@ -200,7 +200,7 @@ def _facts(work: Workings, palette: Palette, found: Attribution) -> Iterator[tup
 
 def logit_formula(work: Workings) -> str:
     """As the Output sheet has it; where it has none, ln_f(x) . u with the layer norm written out."""
-    tensors, here = work.layout.tensors, work.here
+    tensors, here = work.layout, work.here
     logits = tensors["logits"].reference
     own, other = (f"INDEX({logits},{token}+1,{work.place})" for token in (work.token, work.other))
     there = f'{own}-IF({work.other}="",0,{other})'

@@ -42,7 +42,7 @@ class Workings:
 
     def beside(self, tensor: str, column: int) -> Area:
         """The gains or biases that stand beside a tensor's rows."""
-        area = self.layout.tensors[tensor]
+        area = self.layout[tensor]
         return Area(area.sheet, area.row, column, area.n_rows)
 
     # The direction
@@ -74,7 +74,7 @@ class Workings:
 
     def written(self, k: int, f: int) -> str:
         """Feature f of what part k writes; "" for a bias, which is read where it stands."""
-        part, tensors = self.here.parts[k], self.layout.tensors
+        part, tensors = self.here.parts[k], self.layout
         i = part.level - 1
         if part.what in ("token", "position"):
             return self.picked(tensors["embed_tok" if part.what == "token" else "embed_pos"].line(f))
@@ -112,7 +112,7 @@ class Workings:
     def state(self, d: int) -> Area:
         """The stream at depth d: after the embedding, then after each attention and each MLP."""
         names = ("resid_post", "resid_mid")
-        return self.layout.tensors["embed" if d == 0 else f"h{(d - 1) // 2}.{names[d % 2]}"]
+        return self.layout["embed" if d == 0 else f"h{(d - 1) // 2}.{names[d % 2]}"]
 
 
 def length(vector: str) -> str:
@@ -135,7 +135,7 @@ def _direction_lines(work: Workings, palette: Palette, found: Attribution, scale
     here, number = work.here, palette["number"]
     mean = rows.formula(3, work.guarded(work.mean()), found.mean, number)
     yield rows.row(here.mean.row, rows.text(1, "mean of gain × unembedding", palette["label"]), mean)
-    rstd = rows.formula(3, work.guarded(work.picked(work.layout.tensors["ln_f.rstd"])), found.rstd, number)
+    rstd = rows.formula(3, work.guarded(work.picked(work.layout["ln_f.rstd"])), found.rstd, number)
     yield rows.row(here.rstd.row, rows.text(1, "rstd of the final norm", palette["label"]), rstd)
     if scales is None:
         return
@@ -196,7 +196,7 @@ def _feature_rows(work: Workings, palette: Palette, found: Attribution) -> Itera
         for run in runs:
             sources = partial(_written, work, f, run)
             written += _each(FIRST_TOKEN + run.start, sources, found.writes[f, run.start : run.stop], number)
-        blocks = (work.layout.tensors[f"h{i}.attn.z"].line(f) for i in range(here.config.n_layer))
+        blocks = (work.layout[f"h{i}.attn.z"].line(f) for i in range(here.config.n_layer))
         mixed = _each(here.mixed.column, [work.guarded(work.picked(z)) for z in blocks], found.z[f], number)
         states = (work.state(d).line(f) for d in range(here.states.n_columns))
         stream = _each(here.states.column, [work.guarded(work.picked(x)) for x in states], found.stream[f], number)

@@ -157,7 +157,7 @@ class Asked:
 def lines(it: Asked) -> list[Line]:
     """The four yellow cells."""
     n = it.state.layout.config.n_vocab
-    strings = it.state.layout.vocabulary["vocab_shown"].reference
+    strings = it.state.layout["vocab_shown"].reference
     found = []
     for i, name in enumerate(WORDS):
         cell, typed, id = it.here.word(i), it.typed[i], it.ids[i]
@@ -177,7 +177,7 @@ def lines(it: Asked) -> list[Line]:
 def strip_rows(it: Asked, palette: Palette) -> Iterator[Row]:
     """Where the text's tokens are on the map; in columns that are not active the first token again, for the chart."""
     layout, prompt = it.state.layout, it.state.prompt
-    home, tok = layout.home, layout.tensors["embed_tok"]
+    home, tok = layout, layout["embed_tok"]
     active, first = home["active"].at(0, 0, ""), home["active"].stripe(0).reference
     places = it.map.places(it.table[list(prompt.ids)])
     places = np.concatenate([places, np.repeat(places[:1], layout.context - prompt.n, axis=0)])
@@ -229,7 +229,7 @@ def _rank(it: Asked, palette: Palette, area: Area, which: int, best: list[int], 
     value, id = (area.line(r).stripe(c).local for c in (0, 1))
     above = tuple(area.line(r - 1).stripe(c).local for c in (0, 1)) if r else None
     place = rank_id(value, every.local, numbers, every.n_rows, above)  # type: ignore[arg-type]
-    strings = it.state.layout.vocabulary["vocab_shown"].reference
+    strings = it.state.layout["vocab_shown"].reference
     known, found = r < len(best), it.near(which)
     return (
         *rows.formula(

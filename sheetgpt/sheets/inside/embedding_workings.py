@@ -30,7 +30,7 @@ def _spelling_rows(it: Asked, palette: Palette) -> Iterator[Row]:
     """n_vocab - id of the first token that is shown so; 0 where none is."""
     here, n, shown = it.here, it.state.layout.config.n_vocab, it.state.shown
     area = here.spelled
-    strings = it.state.layout.vocabulary["vocab_shown"].reference
+    strings = it.state.layout["vocab_shown"].reference
     ids = Area(EMBEDDING, here.every.row, INDEX, n).local
     words = (
         "As tokens are shown: after a space, else as typed. Beside it: vocabulary size − id, 0 where no token is it."

@@ -154,7 +154,7 @@ class Depths:
 def likeliest(it: Depths) -> list[Part]:
     """What it would say at each depth."""
     words = "The ten likeliest tokens after each depth, the likelier the darker; blue the token that is asked for."
-    strings = it.layout.vocabulary["vocab_shown"].reference
+    strings = it.layout["vocab_shown"].reference
 
     def token(i: int, d: int) -> str:
         return text_at(strings, f"{it.at('ids', i, d)}+1")
@@ -235,10 +235,10 @@ def best(it: Depths) -> list[Part]:
 def network(it: Depths) -> list[Part]:
     """The state at each depth, its norm, and the logits."""
     layout, n = it.layout, it.config.n_embd
-    epsilon, norm = layout.model_cells["layer_norm_epsilon"].reference, layout.tensors["ln_f"]
+    epsilon, norm = layout["layer_norm_epsilon"].reference, layout["ln_f"]
 
     def state(i: int, d: int) -> str:
-        stream = layout.tensors["embed" if d == 0 else f"h{d - 1}.resid_post"]
+        stream = layout["embed" if d == 0 else f"h{d - 1}.resid_post"]
         return f"INDEX({stream.line(i).reference},1,{it.ask.used('position')}+1)"
 
     def mean(i: int, d: int) -> str:

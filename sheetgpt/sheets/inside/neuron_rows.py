@@ -80,7 +80,7 @@ class Asked:
 
     def tensors(self, name: str) -> list[Area]:
         config = self.state.layout.config
-        return [self.state.layout.tensors[f"h{i}.mlp.{name}"] for i in range(config.n_layer)]
+        return [self.state.layout[f"h{i}.mlp.{name}"] for i in range(config.n_layer)]
 
     def on_token(self, name: str) -> str:
         """`fc` or `act` of the neuron in the first token's column; fills right."""
@@ -98,12 +98,12 @@ class Asked:
         found = f"INDEX({self.among_blocks(columns)},{self.of_number})"
         if not layout.scaled:
             return found
-        outs = [layout.tensors[f"h{i}.mlp.out"] for i in blocks]
+        outs = [layout[f"h{i}.mlp.out"] for i in blocks]
         return f"{found}*{self.among_blocks([Area(a.sheet, a.row + f, SCALE).reference for a in outs])}"
 
     def passed_on(self, f: int) -> str:
         """d[f] = (w[f] - mean(w)) gain[f]"""
-        norm, own = self.state.layout.tensors["ln_f"], self.here.written
+        norm, own = self.state.layout["ln_f"], self.here.written
         gain = Area(norm.sheet, norm.row + f, GAIN).reference
         return f"({own.line(f).local}-AVERAGE({own.local}))*{gain}"
 
@@ -142,7 +142,7 @@ def _line(cell: Area, title: str, typed: float | str, now: int, n: int, hint: st
 def strip_rows(it: Asked, palette: Palette, sum_row: int, heights: float) -> Iterator[Row]:
     """The neuron on every token: what it adds up, and what the activation function makes of it."""
     layout, prompt = it.state.layout, it.state.prompt
-    active = layout.home["active"].at(0, 0, "")
+    active = layout["active"].at(0, 0, "")
     for n, (title, name, style) in enumerate((("sum", "fc", "share"), ("activation", "act", "share")), sum_row):
         values = prompt.padded(it.on_tokens(name)[None], 1)[0]
         cells = rows.fill_right(FIRST_TOKEN, f'IF({active},{it.on_token(name)},"")', values, palette[style])
@@ -195,7 +195,7 @@ def _token_cells(it: Asked, palette: Palette, first: int, which: str, r: int) ->
     id = (up if which == "LARGE" else down)[r]
     ids = Area(here.effects.sheet, here.effects.row, INDEX, here.effects.n_rows)
     place = _ranked(table.stripe(1), table.stripe(2), r, here.effects, ids)
-    strings = it.state.layout.vocabulary["vocab_shown"].reference
+    strings = it.state.layout["vocab_shown"].reference
     name = text_at(strings, f"{table.stripe(2).line(r).local}+1")
     return (
         *rows.formula(first, it.guarded(name), it.state.shown[id], palette["token"]),

@@ -86,12 +86,12 @@ class Question:
     @property
     def ready(self) -> str:
         """Whether there is a text, and settings that are valid."""
-        home = self.layout.home
+        home = self.layout
         return f"{home['n_tokens'].reference}*{home['settings_ok'].reference}>0"
 
     def position(self) -> Ask:
         """Which position of the text; no number where there is no text."""
-        text, last = self.layout.home["token_text"].reference, f"{self.layout.home['n_tokens'].reference}-1"
+        text, last = self.layout["token_text"].reference, f"{self.layout['n_tokens'].reference}-1"
 
         def refusal() -> str:
             typed = self.typed("position")
@@ -123,7 +123,7 @@ class Question:
         self, name: str, title: str, hint: str, otherwise: Callable[[], str], now: Callable[[State], int | None]
     ) -> Ask:
         """A token of the vocabulary. `otherwise`: the id where none is typed; `now`: the id that it comes to."""
-        strings, last = self.layout.vocabulary["vocab_shown"].reference, self.layout.config.n_vocab - 1
+        strings, last = self.layout["vocab_shown"].reference, self.layout.config.n_vocab - 1
         told = f"{NO_TOKEN}{last}."
 
         def formula() -> str:
@@ -181,7 +181,7 @@ class Question:
             formula = f'"{FINE}"'
             for source, _ in reversed(said):
                 formula = f'IF({source()}="",{formula},"{NOTE}"&{source()})'
-            return f"IF({self.ready},{formula},{self.layout.home['message'].reference})"
+            return f"IF({self.ready},{formula},{self.layout['message'].reference})"
 
         def status_now(state: State) -> str:
             return next((f"{NOTE}{words}" for _, twin in said if (words := twin(state))), FINE)
@@ -197,7 +197,7 @@ def is_whole(typed: str, last: str) -> str:
 
 def add_text(page: Page, layout: Layout) -> None:
     """The text, a token a column: position and string, in rows 4 and 5."""
-    active, shown = (layout.home[name].at(0, 0, "") for name in ("active", "token_text"))
+    active, shown = (layout[name].at(0, 0, "") for name in ("active", "token_text"))
     page.add(Space(POSITIONS - page.row))
     page.positions = Area(page.title, POSITIONS, FIRST_TOKEN, 2, layout.context)
     page.add(

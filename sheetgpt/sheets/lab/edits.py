@@ -165,7 +165,7 @@ def _patched(state: State, palette: Palette, lab: LabLayout, i: int, part: Part,
     assert number is not None
     base = (i * (config.n_head + 2) + number) * config.n_positions
     position = Area(EDITS, POSITION_ROW, area.column).at(0)
-    theirs = layout.home["active"].at(0, 0, "")
+    theirs = layout["active"].at(0, 0, "")
     source = f"IF({theirs}=1,IF(COUNTIF({lab.patch_keys.reference},{base}+{position})>0,1,0),0)"
     keys = {patch_key(p, layout) for p in _patches(state)}
     now = [float(base + t in keys and t < state.prompt.n) for t in range(other.n)]
@@ -203,7 +203,7 @@ def _stream(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands
         later.append(_apart(state, palette, lab, k, bands, here))
     yield from later
     yield _patched(state, palette, lab, i, RESID, bands.resid_patched)
-    x = layout.tensors["embed" if i == 0 else f"h{i - 1}.resid_post"]
+    x = layout["embed" if i == 0 else f"h{i - 1}.resid_post"]
     own = move.area(x)
 
     def source_of(r: int) -> str:
@@ -231,7 +231,7 @@ def _apart(state: State, palette: Palette, lab: LabLayout, k: int, bands: Bands,
     assert state.lab is not None
     layout, area, line = state.layout, bands.apart[k], lab.steering.line(k)
     factor, at = (line.stripe(c).reference for c in (3, 5))
-    position, there = Area(EDITS, POSITION_ROW, area.column).at(0), so_far(layout.home["active"], 0)
+    position, there = Area(EDITS, POSITION_ROW, area.column).at(0), so_far(layout["active"], 0)
     reached = f"IF({position}>={at},IF(INDEX({there},1,{at}+1)=1,{factor},0),0)"
     source = f"IF({bands.steered[k].at(0)}=1,IF(ISNUMBER({at}),{reached},0),0)"
     known = here is not None and here.at is not None and here.at < state.prompt.n
@@ -272,7 +272,7 @@ def switched(state: State, lab: LabLayout, raw: Area, r: int, flag: Area, theirs
 
 def _heads(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands) -> Iterator[Row]:
     layout, size = state.layout, state.layout.config.head_size
-    z = layout.tensors[f"h{i}.attn.z"]
+    z = layout[f"h{i}.attn.z"]
     raw = lab.move.area(z)
     words = "Each head's mixture of values: × its factor, or around its mean; or lane A's.  [n_embd, T]"
     yield _bar(palette, bands.head_patched[0].row - 1, f"block {i}: heads", words, bands.z.last_column)
@@ -287,7 +287,7 @@ def _heads(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands)
 
 def _mlp(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands) -> Iterator[Row]:
     layout = state.layout
-    out = layout.tensors[f"h{i}.mlp.out"]
+    out = layout[f"h{i}.mlp.out"]
     raw = lab.move.area(out)
     words = "What the MLP writes: × its factor, or around its mean; or lane A's.  [n_embd, T]"
     yield _bar(palette, bands.mlp_patched.row - 1, f"block {i}: MLP", words, bands.mlp.last_column)

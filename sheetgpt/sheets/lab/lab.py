@@ -98,7 +98,7 @@ def _box(palette: Palette, n: int, title: str, cell: Cells, style: str, height: 
 def _texts(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
     """What both lanes read and write."""
     assert state.lab is not None
-    layout, home, move = state.layout, state.layout.home, lab.move
+    layout, home, move = state.layout, state.layout, lab.move
     texts, now = state.lab.lab, (state.now, state.lab.other.now)
     read = home["prompt_text"]
     cell = rows.formula(TYPED, f'{read.reference}&""', now[0].prompt_text, palette["quote"])
@@ -133,7 +133,7 @@ def n_odd(lab: LabLayout) -> str:
 
 def message(state: State, lab: LabLayout) -> str:
     """The first thing that is to be said."""
-    home, move = state.layout.home, lab.move
+    home, move = state.layout, lab.move
     a, b = home["message"], move.area(home["message"])
     lengths = [area.reference for area in (home["n_tokens"], move.area(home["n_tokens"]))]
     said = f'"{NOTE}the texts have "&{lengths[0]}&" and "&{lengths[1]}&" tokens; positions are matched by index."'
@@ -212,7 +212,7 @@ def _settings(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
         n + 2: (lab.mode, "A part that is off leaves", state.lab.lab.mode, "zero, or mean: its mean so far"),
     }
     for i, name in enumerate(SETTINGS, n + 1):
-        area = layout.home[name]
+        area = layout[name]
         cells = [
             rows.text(1, TITLES[name][0], palette["name"]),
             rows.formula(2, area.reference, ours[name], palette["id"]),
@@ -286,7 +286,7 @@ def _steering(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
 
 def _token(state: State, palette: Palette, column: int, cell: Area, typed: Value) -> Cells:
     """The token with the id that is typed."""
-    n, strings = state.layout.config.n_vocab, state.layout.vocabulary["vocab_shown"].reference
+    n, strings = state.layout.config.n_vocab, state.layout["vocab_shown"].reference
     known = not isinstance(typed, str) and typed == int(typed) and 0 <= typed < n
     source = f'IF({whole_below(cell.local, n)},{text_at(strings, f"{cell.local}+1")},"")'
     return rows.formula(column, source, state.shown[int(typed)] if known else "", palette["token"])
@@ -298,7 +298,7 @@ def _patches(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
     yield bar(palette, area.row - 2, "Patching", PATCH_WORDS)
     heads = ["", *PATCH, "", "", "A's token", "B's token", "key", "left out"]
     yield rows.row(area.row - 1, *(rows.text(c, h, palette["header"]) for c, h in enumerate(heads, 1) if h))
-    odd, strip = odd_patches(state), layout.home["token_text"]
+    odd, strip = odd_patches(state), layout["token_text"]
     texts = state.prompt.shown, state.lab.other.prompt.shown
     for k, typed in enumerate(state.lab.lab.patches):
         line = area.line(k)

@@ -33,15 +33,15 @@ def on_home(state: State, palette: Palette, lab: LabLayout, row: Row, cells: Cel
 
 def _inputs(layout: Layout) -> dict[str, Area]:
     """What lane A has typed there; the row of typed ids is yellow in lane B, too."""
-    texts = [name for name in ("prompt", "user_says") if name in layout.home]
-    return {name: layout.home[name] for name in (*texts, *INPUTS)}
+    texts = [name for name in ("prompt", "user_says") if name in layout]
+    return {name: layout[name] for name in (*texts, *INPUTS)}
 
 
 def _taken(state: State, palette: Palette, lab: LabLayout, name: str, piece: Piece) -> Cells:
     """The formula in the place of a typed value."""
     assert state.lab is not None
     other, layout = state.lab.other, state.layout
-    theirs = layout.home[name].local
+    theirs = layout[name].local
     if name in ("prompt", "user_says"):
         typed = lab.typed(name).reference
         value = other.inputs.prompt if name == "prompt" else other.inputs.user_says

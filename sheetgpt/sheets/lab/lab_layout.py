@@ -38,10 +38,10 @@ class LabLayout:
         layout, found = self.layout, []
         for i, bands in enumerate(self.blocks):
             on = layout.block_sheet(i)
-            stream = layout.tensors["embed" if i == 0 else f"h{i - 1}.resid_post"]
+            stream = layout["embed" if i == 0 else f"h{i - 1}.resid_post"]
             found.append(Redirect(on, stream, bands.resid))
-            found.append(Redirect(on, layout.tensors[f"h{i}.attn.z"], bands.z))
-            found.append(Redirect(on, layout.tensors[f"h{i}.mlp.out"], bands.mlp))
+            found.append(Redirect(on, layout[f"h{i}.attn.z"], bands.z))
+            found.append(Redirect(on, layout[f"h{i}.mlp.out"], bands.mlp))
         return Move(layout, tuple(found))
 
     # Lab, from top to bottom

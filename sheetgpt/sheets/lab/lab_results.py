@@ -28,21 +28,21 @@ Bar = Callable[[Palette, int, str, str], Row]
 
 def ready(state: State, lab: LabLayout) -> str:
     """Whether both lanes have something to show."""
-    home = state.layout.home
+    home = state.layout
     areas = [home[name] for name in ("n_tokens", "settings_ok")]
     return "*".join(area.reference for one in areas for area in (one, lab.move.area(one))) + ">0"
 
 
 def _softmax(state: State, name: str) -> tuple[str, str]:
     """A column or cell of the sheet Softmax, lane A's and lane B's."""
-    area = state.layout.softmax[name]
+    area = state.layout[name]
     return area.reference, Area(COPIED[area.sheet], area.row, area.column, area.n_rows, area.n_columns).reference
 
 
 def result_rows(state: State, palette: Palette, lab: LabLayout, bar: Bar) -> Iterator[Row]:
     assert state.lab is not None
     layout, area, other = state.layout, lab.table, state.lab.other
-    home, some = layout.home, ready(state, lab)
+    home, some = layout, ready(state, lab)
     logits, heats = (state.now.logits, other.now.logits), [s.inputs.sampling.temperature for s in (state, other)]
     probs = [sampling.probabilities(x, heat) for x, heat in zip(logits, heats, strict=True)]
     doubts = [float(sampling.doubt(x, heat)) for x, heat in zip(logits, heats, strict=True)]
@@ -84,7 +84,7 @@ def _difference(state: State, palette: Palette, lab: LabLayout, bar: Bar) -> Ite
     """The logit of one token less that of another, in both lanes."""
     assert state.lab is not None
     n_vocab, some = state.layout.config.n_vocab, ready(state, lab)
-    strings = state.layout.vocabulary["vocab_shown"].reference
+    strings = state.layout["vocab_shown"].reference
     logits = state.now.logits, state.lab.other.now.logits
     usual = sampling.top(logits[0], 2)
     usual = [*usual, *usual][:2]  # a vocabulary of one token
@@ -96,7 +96,7 @@ def _difference(state: State, palette: Palette, lab: LabLayout, bar: Bar) -> Ite
     ids, signed, doubt = [], palette["signed"], float(max(sampling.doubt(x, 1.0) for x in logits))
     for k, title in enumerate(("token", "less token")):
         cell, n = area.line(k), area.row + k
-        otherwise = state.layout.home["top_ids"].line(min(k, n_vocab - 1)).reference
+        otherwise = state.layout["top_ids"].line(min(k, n_vocab - 1)).reference
         id = chosen(state.lab.lab.tokens[k], usual[k], n_vocab)
         ids.append(id)
         fits = whole_below(cell.local, n_vocab)

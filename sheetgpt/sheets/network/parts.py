@@ -3,19 +3,19 @@
 Arithmetic: the functions of the same names in `model.py`. `formula(i, t)` is row i's formula at position t.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2.model import Trace
+from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.grid import BIAS, GAIN, SCALE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import Section
-
-Params = Mapping[str, NDArray[Any]]
-Label = Callable[[int], str]
+from sheetgpt.sheets.network.token_page import beside, signed
+from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part
+from sheetgpt.sheets.state import State
 
 # x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); sqrt(2/pi) is written out: 320 bytes a cell less in LibreOffice, and up
 # to a tenth of its time. Excel keeps 15 digits of a number in a formula.
@@ -28,70 +28,62 @@ ACTIVATION = {
     "relu": "MAX({x},0)",
 }
 
+Label = str | Callable[[int], str]
+Source = Callable[[], Area]  # where a layer's input lies, asked when its formulas are written
+
 
 @dataclass(frozen=True)
 class Network:
-    """What the sections read: where the tensors lie, the cells' weights, and the evaluator's numbers.
-
-    `prefix` stands before every name: a block says "attn.qkv" for its own `h3.attn.qkv`.
-    """
+    """A page of the network. A block says "attn.qkv" for its own `h3.attn.qkv`: `page.prefix` stands before it."""
 
     layout: Layout
-    params: Params
-    trace: Trace
-    prefix: str = ""
+    page: Page
 
     def area(self, name: str) -> Area:
-        return self.layout.tensors[self.prefix + name]
+        return self.page[name]
 
-    def values(self, name: str) -> NDArray[Any]:
-        return self.trace[self.prefix + name]
+    def at(self, name: str, i: int, t: int) -> str:
+        return self.page[name].at(i, t)
 
-    def weights(self, layer: str) -> Area:
-        """The matrix of a linear layer."""
-        return self.layout.tensor(f"{self.prefix}{layer}.w").area
+    def traced(self, name: str) -> Callable[[State], NDArray[Any]]:
+        """The evaluator's numbers."""
+        return lambda state: state.trace[self.page.prefix + name]
 
-    def vector(self, name: str) -> NDArray[Any]:
-        """A gain or a bias."""
-        return self.params[self.prefix + name]
-
-    def scale(self, layer: str) -> NDArray[Any] | None:
-        """The scales of a linear layer whose weights are whole numbers."""
-        return self.params.get(self.layout.tensor(f"{self.prefix}{layer}.w").scales)
+    def tensor(self, name: str, n_rows: int, axis: str, **more: Any) -> Block:
+        """A block that the evaluator's trace holds, too: its own axis down the rows, and a token a column."""
+        return Block(name, n_rows, twin=self.traced(name), axes=(axis, "token"), traced=True, **more)
 
 
-def layer_norm(net: Network, x: Area, name: str) -> list[Section]:
+def layer_norm(net: Network, x: Source, name: str, limit: float = 2) -> list[Part]:
     """y = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias, down one token's column.  [n_embd, T]"""
-    mean, rstd, y = net.area(name + ".mean"), net.area(name + ".rstd"), net.area(name)
-    sheet, epsilon = y.sheet, net.layout.model_cells["layer_norm_epsilon"].reference
-    words = "Layer norm. First the column's mean, and one over its standard deviation."
+    sheet, title, n = net.page.title, net.page.prefix + name, net.layout.config.n_embd
+
+    def mean(i: int, t: int) -> str:
+        return f"AVERAGE({x().down(t, sheet)})"
+
+    def rstd(i: int, t: int) -> str:
+        epsilon = net.layout["layer_norm_epsilon"].reference
+        return f"1/SQRT(DEVSQ({x().down(t, sheet)})/{n}+{epsilon})"
+
+    def normed(i: int, t: int) -> str:
+        centred = f"({x().at(i, t, sheet)}-{net.at(name + '.mean', 0, t)})"
+        row = net.area(name).row + i
+        return f"{centred}*{net.at(name + '.rstd', 0, t)}*$C${row}+$D${row}"
+
+    def line(part: str, label: str, formula: Callable[[int, int], str]) -> Block:
+        twin = net.traced(f"{name}.{part}")
+        return Block(f"{name}.{part}", label=label, formula=formula, twin=twin, axes=("token",), traced=True)
+
+    words = "(x − mean) × rstd × gain + bias: one scale for all, then each row stretched and shifted.  [n_embd, T]"
     return [
-        Section(
-            mean,
-            net.prefix + name,
-            words,
-            net.values(name + ".mean"),
-            lambda i, t: f"AVERAGE({x.down(t, sheet)})",
-            lambda i: "mean",
-        ),
-        Section(
-            rstd,
-            net.prefix + name,
-            words,
-            net.values(name + ".rstd"),
-            lambda i, t: f"1/SQRT(DEVSQ({x.down(t, sheet)})/{x.n_rows}+{epsilon})",
-            lambda i: "rstd = 1/√(variance+ε)",
-            titled=False,
-        ),
-        Section(
-            y,
-            net.prefix + name,
-            "(x − mean) × rstd × gain + bias: one scale for all, then each row stretched and shifted.  [n_embd, T]",
-            net.values(name),
-            lambda i, t: f"({x.at(i, t, sheet)}-{mean.at(0, t)})*{rstd.at(0, t)}*$C${y.row + i}+$D${y.row + i}",
-            lambda i: name,
-            gain=net.vector(name + ".g"),
-            bias=net.vector(name + ".b"),
+        Bar(title, "Layer norm. First the column's mean, and one over its standard deviation.", link=name),
+        line("mean", "mean", mean),
+        line("rstd", "rstd = 1/√(variance+ε)", rstd),
+        Bar(title, words),
+        Beside(
+            net.tensor(name, n, "feature", label=name, formula=normed, colours=[signed(limit)]),
+            beside(net.page, name + ".g", n, GAIN, "feature"),
+            beside(net.page, name + ".b", n, BIAS, "feature"),
         ),
     ]
 
@@ -105,37 +97,41 @@ def linear(x: Area, weights: Area, o: int, t: int, row: int, sheet: str, scaled:
     return f"SUMPRODUCT({weights.stripe(o).reference},{x.down(t, sheet)}){scale}+$D${row}"
 
 
-def dense(net: Network, name: str, x: str, layer: str, words: str, label: Label | None = None) -> Section:
+def dense(
+    net: Network, name: str, n_out: int, x: str, layer: str, words: str, label: Label = "", axis: str = "feature"
+) -> list[Part]:
     """y = Wᵀx + b, a linear layer: a row is a neuron, its weights one column of the weight sheet.  [out, T]"""
-    y, inputs, weights, scale = net.area(name), net.area(x), net.weights(layer), net.scale(layer)
-    return Section(
-        y,
-        name,
-        words,
-        net.values(name),
-        lambda o, t: linear(inputs, weights, o, t, y.row + o, y.sheet, scale is not None),
-        label or (lambda o: name),
-        bias=net.vector(layer + ".b"),
-        scale=scale,
-    )
+    page, scaled, matrix = net.page, net.layout.scaled, f"{layer}.w"
+
+    def formula(o: int, t: int) -> str:
+        weights = net.layout[page.prefix + matrix]
+        return linear(net.area(x), weights, o, t, net.area(name).row + o, page.title, scaled)
+
+    y = net.tensor(name, n_out, axis, label=label or name, formula=formula, colours=[signed(2)])
+    own = [beside(page, f"{layer}.b", n_out, BIAS, "out")]
+    own += [beside(page, scale_name(matrix), n_out, SCALE, "out")] if scaled else []
+    return [Bar(name, words, link=name), Beside(y, *own)]
 
 
-def add(net: Network, name: str, a: Area, b: str, words: str) -> Section:
+def add(net: Network, name: str, a: Source, b: str, words: str) -> list[Part]:
     """y = a + b: what a part of the block found out is added to what came in."""
-    y, found = net.area(name), net.area(b)
-    return Section(
-        y,
-        name,
-        words,
-        net.values(name),
-        lambda i, t: f"{a.at(i, t, y.sheet)}+{found.at(i, t)}",
-        lambda i: name,
-    )
+
+    def formula(i: int, t: int) -> str:
+        return f"{a().at(i, t, net.page.title)}+{net.at(b, i, t)}"
+
+    y = net.tensor(name, net.layout.config.n_embd, "feature", label=name, formula=formula, colours=[signed(2)])
+    return [Bar(name, words, link=name), y]
 
 
-def activate(net: Network, name: str, x: str, words: str) -> Section:
+def activate(net: Network, name: str, x: str, words: str) -> list[Part]:
     """y = f(x), each number by itself: the config's activation function."""
-    inputs, formula = net.area(x), ACTIVATION[net.layout.config.activation_function]
-    return Section(
-        net.area(name), name, words, net.values(name), lambda n, t: formula.format(x=inputs.at(n, t)), lambda n: name
-    )
+    source = ACTIVATION[net.layout.config.activation_function]
+
+    def formula(n: int, t: int) -> str:
+        return source.format(x=net.at(x, n, t))
+
+    n_inner = net.layout.config.n_inner
+    return [
+        Bar(name, words, link=name),
+        net.tensor(name, n_inner, "neuron", label=name, formula=formula, colours=[signed(2)]),
+    ]

@@ -5,7 +5,6 @@ The writer guards the formula with its column's `active` flag and fills it right
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.grid import (
     ACTIVE_ROW,
     BIAS,
@@ -37,28 +36,6 @@ from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import Prompt
 
 Floats = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Section:
-    """Rows that compute one tensor. `formula(i, t)` gives row i's formula at position t, without `=` and guard."""
-
-    area: Area
-    title: str
-    maths: str
-    values: Floats  # [rows, n_prompt]
-    formula: Callable[[int, int], str]
-    label: Callable[[int], str]
-    titled: bool = True
-    gain: NDArray[Any] | None = None
-    bias: NDArray[Any] | None = None
-    scale: NDArray[Any] | None = None
-    causal: bool = False  # row k is the key at position k: it starts at column k
-    grows: bool = False  # each column has a formula of its own, which sees one key more than the column before
-    guard: int = ACTIVE_ROW
-    idle: str = '""'  # what an inactive column shows
-    style: str = "number"
-    doubt: Floats | None = None  # how well each column can be known, relative, where its inputs' rounding costs much
 
 
 def letter(t: int) -> str:
@@ -108,7 +85,7 @@ def header(
     heads: Mapping[int, str] | None = None,
 ) -> Iterator[Row]:
     """The five rows above every token sheet: title, position, id, string, active. `heads` names columns B to E."""
-    home, idle = layout.home, [""] * (layout.context - prompt.n)
+    home, idle = layout, [""] * (layout.context - prompt.n)
     ids: Floats = np.array([*prompt.ids, *[np.nan] * len(idle)])
     active = np.array([1.0] * prompt.n + [0.0] * len(idle))
     titles = (rows.text(LABEL, title, palette["title"]), rows.text(FIRST_TOKEN, note, palette["note"]))
@@ -133,66 +110,9 @@ def header(
     yield rows.row(ACTIVE_ROW, columns, flags)
 
 
-def section_rows(section: Section, prompt: Prompt, palette: Palette) -> Iterator[Row]:
-    """The section's title, then a row for each of its neurons (or keys)."""
-    area = section.area
-    if section.titled:
-        number = area.row - 1
-        filler = rows.joined(rows.blank(c, palette["maths"]) for c in range(INDEX, FIRST_TOKEN))
-        words = rows.text(FIRST_TOKEN, section.maths, palette["maths"])
-        filler += words + rows.joined(
-            rows.blank(c, palette["maths"]) for c in range(FIRST_TOKEN + 1, area.last_column + 1)
-        )
-        yield rows.row(number, rows.text(LABEL, section.title, palette["section"]), filler)
-    padded = prompt.padded(section.values, area.n_rows)
-    doubt = 0.0 if section.doubt is None else np.pad(section.doubt, (0, area.n_columns - len(section.doubt)))
-    style, label, key = palette[section.style], palette["label"], palette["index"]
-    for i in range(area.n_rows):
-        number = area.row + i
-        cells = [_row_label(section, i, number, prompt, label), rows.number(INDEX, i, key)]
-        for column, vector in ((GAIN, section.gain), (BIAS, section.bias), (SCALE, section.scale)):
-            if vector is not None:
-                look = palette["tiny" if column == SCALE else "weight"]
-                cells.append(rows.numbers(column, vector[i : i + 1], look))
-        t = i if section.causal else 0
-        if section.grows:
-            sources = [guarded(section.formula(i, t), t, section.guard, section.idle) for t in range(prompt.context)]
-            cells.append(rows.each(FIRST_TOKEN, sources, padded[i], style))
-        else:
-            source = guarded(section.formula(i, t), t, section.guard, section.idle)
-            cells.append(rows.fill_right(FIRST_TOKEN + t, source, padded[i, t:], style, doubt))
-        yield rows.row(number, *cells)
-
-
-def _row_label(section: Section, i: int, number: int, prompt: Prompt, style: int) -> Cells:
-    """A key's row carries the key's token; a neuron's row carries its name."""
-    if not section.causal:
-        return rows.text(LABEL, section.label(i), style)
-    source = f'"key: "&${letter(i)}${TOKEN_ROW}'
-    return rows.formula(LABEL, source, "key: " + (prompt.shown[i] if i < prompt.n else ""), style)
-
-
 def guarded(source: str, t: int, flag_row: int = ACTIVE_ROW, idle: str = '""') -> str:
     """Nothing is computed, and an empty cell shown, where the column's flag is 0."""
     return f"IF({letter(t)}${flag_row},{source},{idle})"
-
-
-def sheet_rows(
-    layout: Layout,
-    palette: Palette,
-    prompt: Prompt,
-    title: str,
-    note: str,
-    sections: Callable[[], Sequence[Section]],
-) -> Callable[[], Iterator[Row]]:
-    """The row stream of a whole token sheet; sections are made only when the stream is read."""
-
-    def stream() -> Iterator[Row]:
-        yield from header(layout, palette, prompt, title, note)
-        for section in sections():
-            yield from section_rows(section, prompt, palette)
-
-    return stream
 
 
 def colour_signed(sheet: Worksheet, area: Area, limit: float) -> None:

@@ -61,8 +61,8 @@ class Text:
     @classmethod
     def of(cls, layout: Layout, tables: Tables) -> "Text":
         """Those of one workbook: the prompt's cell is read, and the ids of all columns are decoded."""
-        shown, hexes = layout.vocabulary["vocab_shown"], layout.vocabulary["vocab_hex"]
+        shown, hexes = layout["vocab_shown"], layout["vocab_hex"]
         return cls(
             TokenizerLayout(tables, layout.read_prompt, shown, layout.prompt_bytes, layout.merge_rounds),
-            DecodingLayout(layout.home["token_ids"], shown, hexes, "decoded", decoded_bytes(layout.context)),
+            DecodingLayout(layout["token_ids"], shown, hexes, "decoded", decoded_bytes(layout.context)),
         )

@@ -1,60 +1,48 @@
 """The Vocabulary sheet: a token a row, as it is shown above the columns and as the bytes that it stands for."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.rows import Row
-from sheetgpt.sheets.grid import HOME, VOCABULARY
+from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.sheets.grid import VOCABULARY, WTE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.network.weights import TAB, VOCABULARY_AXIS
+from sheetgpt.sheets.page import Beside, Block, Page, Texts
+from sheetgpt.sheets.tensor import Kind
 
-FIRST_ENTRY = 4
+NOTE = "One token per row. · is a space, ↵ a line break, ⟨E2⟩ a byte that is only part of a character."
+ID, SHOWN, HEX, SCALE_OF_WTE = 1, 2, 3, 4  # columns
 
 
-def sheet(
-    layout: Layout,
-    palette: Palette,
-    shown: Sequence[str],
-    hexes: Sequence[str],
-    scales: NDArray[Any] | None = None,
-) -> Sheet:
-    """`scales`: of the columns of `wte` [n_vocab], where they have no place in the Output sheet."""
-    return Sheet(
-        VOCABULARY,
-        "every token, by id",
-        lambda: _rows(palette, shown, hexes, scales),
-        *(FIRST_ENTRY - 1 + len(shown), 3 if scales is None else 4),
-        names=layout.names_on(VOCABULARY),
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=_dress,
+def page(layout: Layout) -> Page:
+    n = layout.config.n_vocab
+    page = Page(VOCABULARY, "every token, by id", 1)
+    page.head(NOTE)
+    own_scales = layout.scaled and not layout.config.tied  # those of a tied model stand in the Output sheet
+    heads = {ID: "id", SHOWN: "token", HEX: "bytes, hexadecimal"} | (
+        {SCALE_OF_WTE: "scale in wte"} if own_scales else {}
     )
+    own: dict[str, Any] = {"n_rows": n, "n_columns": 1, "label": None, "axes": (VOCABULARY_AXIS,)}
+    columns = [
+        Block(column=ID, twin=lambda state: np.arange(n), style="id", **own),
+        Block("vocab_shown", column=SHOWN, twin=lambda s: [*s.shown], style="label", kind=Kind.CONSTANT, **own),
+        Block("vocab_hex", column=HEX, twin=lambda s: [*s.hexes], style="label", kind=Kind.CONSTANT, **own),
+    ]
+    if own_scales:
+        scales = scale_name(WTE)
+        own |= {"column": SCALE_OF_WTE, "kind": Kind.WEIGHT}
+        columns.append(Block(scales, twin=lambda state: state.params[scales], style="tiny", **own))
+    page.add(Texts(heads))
+    first = page.row
+    page.add(Beside(*columns))
 
+    def dress(frame: Worksheet) -> None:
+        frame.sheet_properties.tabColor = TAB
+        frame.freeze_panes = f"A{first}"
+        for column, width in zip("ABC", (10, 24, 24), strict=True):
+            frame.column_dimensions[column].width = width
 
-def _dress(frame: Worksheet) -> None:
-    frame.sheet_properties.tabColor = "548235"
-    frame.freeze_panes = f"A{FIRST_ENTRY}"
-    for column, width in zip("ABC", (10, 24, 24), strict=True):
-        frame.column_dimensions[column].width = width
-
-
-def _rows(palette: Palette, shown: Sequence[str], hexes: Sequence[str], scales: NDArray[Any] | None) -> Iterator[Row]:
-    heads = ("id", "token", "bytes, hexadecimal", *(() if scales is None else ("scale in wte",)))
-    note = "One token per row. · is a space, ↵ a line break, ⟨E2⟩ a byte that is only part of a character."
-    yield rows.row(1, rows.text(1, "Vocabulary", palette["title"]), rows.text(3, note, palette["note"]), height=24)
-    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
-    yield rows.row(3, *(rows.text(c, name, palette["header"]) for c, name in enumerate(heads, 1)))
-    for i, (a, b) in enumerate(zip(shown, hexes, strict=True)):
-        cells = [
-            rows.number(1, i, palette["id"]),
-            rows.text(2, a, palette["label"]),
-            rows.text(3, b, palette["label"]),
-        ]
-        if scales is not None:
-            cells.append(rows.numbers(4, scales[i : i + 1], palette["tiny"]))
-        yield rows.row(FIRST_ENTRY + i, *cells)
+    page.dresses.append(dress)
+    return page
