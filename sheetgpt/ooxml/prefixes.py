@@ -1,4 +1,4 @@
-"""Drawings and charts under the prefixes that Excel writes: `<xdr:wsDr>`, `<c:chartSpace>`, `<a:t>`, declared at the root.
+"""Drawings and charts under the prefixes that Excel writes: `<xdr:wsDr>`, `<c:chartSpace>`, `<a:t>`.
 
 openpyxl makes the drawing's and the chart's own namespace the default one: the same to XML, but ExcelJS, which goes by
 the prefixed names, stops at such a file (github.com/exceljs/exceljs/issues/2591).
