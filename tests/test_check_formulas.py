@@ -81,6 +81,23 @@ CUT = [
 ]
 
 
+# a formula in which a function that takes one value gets a range or an array, and which
+NOT_PLAIN = [
+    ("SUMPRODUCT(MAX(EXACT(MID(A1,B1,C1:C3),D1:D3)*C1:C3))", "MID takes one value, not C1:C3"),
+    ("SUMPRODUCT(MAX(EXACT(A1:A3,B1)*(5-C1:C3)))", "EXACT takes one value, not A1:A3"),
+    ("SUMPRODUCT(ABS(A1:A3-B1))", "ABS takes one value, not A1:A3"),
+    ("SUMPRODUCT(LEN(A1:A3),B1:B3)", "LEN takes one value, not A1:A3"),
+    ("SUMPRODUCT(MOD(ROW(A1:A3),2)*B1:B3)", "MOD takes one value, not A1:A3"),
+    ("SUMPRODUCT(1*_xlfn.UNICODE((A1:A3)))", "UNICODE takes one value, not A1:A3"),
+    ("SUMPRODUCT(SIGN(MMULT(A1:B2,C1:D2)))", "SIGN takes one value, not the result of MMULT"),
+    ("SUM(LEN({1,2}))", "LEN takes one value, not an array"),
+    ("SUMPRODUCT(LEN(CHOOSE(A1,B1:B3,C1:C3)))", "LEN takes one value, not B1:B3"),
+    ("SUMPRODUCT(INT(COUNTIF(A1:A3,A1:A3)))", "INT takes one value, not A1:A3"),
+    ("SUMPRODUCT(EXP(INDEX(A1:A3,1):INDEX(A1:A3,2)))", "EXP takes one value, not the result of :"),
+    ("SUMPRODUCT(1*ISNUMBER(token_ids))", "ISNUMBER takes one value, not token_ids"),
+]
+
+
 SHARED_FORMULAS = [
     _shared('<c r="G7"><f t="shared" si="0"/>', '<c r="G7"><f t="shared" si="9"/>', "G7", "no first cell"),
     _shared('<c r="R13"><f t="shared" si="2"/>', '<c r="R13"><f t="shared" si="1"/>', "R13", "outside"),
@@ -140,6 +157,7 @@ FORMULAS = [
     _formula("_xlfn._xlws.SORT(A1:A3)", "dynamic arrays"),
     _formula("_xlfn.LET(x,1,x)", "dynamic arrays"),
     *(_formula(formula, "to one cell with @") for formula in CUT),
+    *(_formula(*case) for case in NOT_PLAIN),
     _formula("C1_FOO!A1", "quotes"),
     *(
         _formula(f"{name}(1,2)", "volatile")
@@ -221,6 +239,10 @@ def test_a_label_may_show_a_token_to_its_right(sound: Parts, tmp_path: Path) -> 
         "SUMPRODUCT(1/COUNTIF(A1:A3,A1:A3))",
         "SUM(token_ids)+ROW(A1)*2",
         "SUM(A1:A3)*2",
+        "ABS(SUM(A1:A3))+LEN(INDEX(A1:C3,2,1))+EXACT(A1,B1)",
+        "INT(SUMPRODUCT((A1:A3=B1)*(C1:C3&gt;2)))+ROUND(MAX(A1:A3),2)+MOD(MATCH(A1,B1:B3,0),2)",
+        "SUMPRODUCT(A1:A3*SQRT(B1))+LN(SUMPRODUCT(A1:A3,B1:B3))+MOD(COLUMN(A1),2)",
+        "CHOOSE(A1,INDEX(A1:A3,INT(B1)),INDEX(B1:B3,INT(B1)))+ABS(LARGE(A1:A3,1))+SUM({1,2}*2)",
     ],
 )
 def test_sound_formulas_are_clean(formula: str, sound: Parts, tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Verification in IronCalc, which shares no code with LibreOffice: the micro workbook, tensor by tensor."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openpyxl
 import pytest
+from conftest import fairytale_words
 from patching import patch, set_formula
 
 from sheetgpt.engines import cached, ironcalc
@@ -19,6 +21,8 @@ from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
 
+SPECIAL = ("<|a|>", "<|b|>", "<|b|>+", "<|c|>")
+TEMPLATE = "{% for m in messages %}<|a|>{{ m.content }}<|c|>{% endfor %}"
 CHANGED: dict[str, Any] = {"ids": [60, 2, 2, 17], "new_tokens": 2, "temperature": 0.8, "top_k": 7, "top_p": 0.9}
 
 
@@ -46,6 +50,33 @@ def test_text_becomes_ids_and_text_again(reader_workbook: Path, reader: Checkpoi
     report = verify(reader_workbook, engine="ironcalc", prompt="the end,↵\tsaid é日👍", model=reader.source)
     assert report.passed, report.frame()[lambda f: ~f.passed]
     assert {"tokenizer_ids", "token_text", "prompt_text"} <= {t.name for t in report.tensors}
+
+
+@pytest.mark.parametrize("kind", ["text", "chat", "Lab"])
+def test_every_formula_cell_is_numpys(
+    kind: str, reader: Checkpoint, make_checkpoint: Callable[..., Checkpoint], tmp_path: Path
+) -> None:
+    """Of a workbook that reads text, with its optional sheets; of one for chat, whose special tokens are several; and
+    of one with two lanes."""
+    workbook, model = tmp_path / "w.xlsx", reader
+    sizes: dict[str, Any] = {"context": 8, "new_tokens": 2, "prompt_bytes": 30, "merge_rounds": 4}
+    given: dict[str, Any] = {"prompt": "the end"}
+    if kind == "text":
+        build(model, workbook, prompt="said the", **sizes)
+    elif kind == "chat":
+        files = {
+            **fairytale_words(508),
+            "added_tokens.json": json.dumps(dict(zip(SPECIAL, range(508, 512), strict=True))).encode(),
+            "tokenizer_config.json": json.dumps({"chat_template": TEMPLATE}).encode(),
+        }
+        model = make_checkpoint(reader.config, "talker", seed=3, files=files)
+        given = {"chat": "the end<|b|>"}
+        build(model, workbook, chat="said", **sizes | {"context": 14}, without="all")
+    else:
+        build(model, workbook, prompt="said the", **sizes, sheets="none", without="all", lanes=2)
+    report = verify(workbook, engine="ironcalc", model=model.source, **given)
+    assert report.passed, report.frame()[lambda f: ~f.passed]
+    assert report.formula_cells > 1_000
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,8 @@ def test_charts_have_square_corners_and_one_color_a_series(micro_workbook: Path)
         charts = [package.read(name) for name in package.namelist() if name.startswith("xl/charts/")]
     assert len(charts) > 2
     for chart in charts:
-        assert b'<roundedCorners val="0"' in chart
-        assert b'<varyColors val="0"' in chart
+        assert b'<c:roundedCorners val="0"' in chart
+        assert b'<c:varyColors val="0"' in chart
 
 
 def ignored(package: zipfile.ZipFile, title: str) -> dict[str, list[str]]:

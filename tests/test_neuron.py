@@ -199,7 +199,7 @@ def test_a_broken_formula_is_named(inside: Path, tmp_path: Path) -> None:
             *(at.strip(ACTIVATION).stripe(1), at.active.line(1).stripe(1), at.effects.line(9), at.direction.line(0)),
             *(at.extremes(first).line(0).stripe(1) for first in (PROMOTED, SUPPRESSED)),
         ],
-        EMBEDDING: [beside.common.line(2).stripe(0), beside.every.line(7).stripe(0), beside.spelled.line(1).stripe(3)],
+        EMBEDDING: [beside.common.line(2).stripe(0), beside.every.line(7).stripe(0), beside.spelled.line(1).stripe(5)],
     }
     changes = {
         title: in_order(*(set_formula(area.cells, lambda f: f"IF(1,({f})*1.0000001+1E-9)") for area in areas))

@@ -178,6 +178,36 @@ def test_no_formula_fills_down(layout: TokenizerLayout) -> None:
         assert len({formula(i) for i in range(1, CAPACITY - 1)}) == CAPACITY - 2
 
 
+def test_many_added_tokens_are_looked_for_in_several_columns(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A formula has 8,192 characters at most; here it may look for two tokens."""
+    monkeypatch.setattr(bpe, "GROUP", 2)
+    layout = TokenizerLayout(bpe.Tables.of(tokenizer), Area("Home", 1, 1), Area("Vocabulary", 1, 1, 300), CAPACITY, 3)
+    shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
+    book, read = Book("Tokenizer"), bpe.run(START, layout.tables, layout.capacity, layout.rounds)
+    home, palette = book.frame("Home"), registered(book)
+    book.add(home, lambda: (rows.row(1, rows.text(1, START)),), "A1", 1)
+    for made in (
+        tokenizer_sheet.sheet(layout, palette, START, read, shown),
+        *tokenizer_tables.sheets(layout, palette, shown, read.unit),
+    ):
+        add(book, made)
+    cells = [rows.row(n, rows.text(1, name)) for n, name in enumerate(shown, 1)]
+    book.add(book.frame("Vocabulary"), lambda: cells, f"A{len(cells)}", len(cells))
+    book.save(tmp_path / "many.xlsx")
+    texts = ("x<pad>y", "x<pad><pad>+y", "<|endoftext|><pad>+", "<pad")
+    names = [f"Tokenizer!{layout.group(g).cells}" for g in range(2)]
+    steps = [Step({"Home!A1": text}, [whole(layout), *names]) for text in texts]
+    for text, answer in zip(texts, libreoffice.run(tmp_path / "many.xlsx", steps), strict=True):
+        trace = bpe.run(text, layout.tables, CAPACITY, 3)
+        assert different(answer[whole(layout)], layout, trace, shown) == [], text
+        for name, column in zip(names, trace.groups, strict=True):
+            assert [value(answer[name], i, 0) for i in range(trace.n)] == column, text
+        assert trace.added == list(map(max, *trace.groups))
+    assert check(tmp_path / "many.xlsx") == []
+
+
 def test_the_sheets_break_no_rule_of_excel(workbook: Path) -> None:
     assert check(workbook) == []
 

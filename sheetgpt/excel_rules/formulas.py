@@ -15,6 +15,7 @@ from sheetgpt.excel_rules.functions import function_problem
 from sheetgpt.excel_rules.grammar import Reading, Reference, read
 from sheetgpt.excel_rules.intersection import cut_to_one, is_area
 from sheetgpt.excel_rules.places import Place, place_problems
+from sheetgpt.excel_rules.plainness import one_value_wanted
 from sheetgpt.excel_rules.texts import escape_problems
 from sheetgpt.ooxml.limits import MAX_ARGUMENTS, MAX_COLUMN, MAX_DEPTH, MAX_FORMULA, MAX_ROW, MAX_STRING
 
@@ -29,6 +30,9 @@ _ROWS = re.compile(
 )
 
 
+_Ranges = tuple[str, frozenset[int]]  # a formula's shape, and which of its tokens are ranges
+
+
 @dataclass
 class FormulaCheck:
     """Checks formulas of one workbook; it remembers what it found sound, so that the same formula in another row takes
@@ -37,7 +41,8 @@ class FormulaCheck:
     book: Book
     shapes: dict[str, str | None] = field(default_factory=dict)  # shape -> a parser's complaint
     sound: set[tuple[str, int, Place]] = field(default_factory=set)
-    cuts: dict[tuple[str, frozenset[int]], int | None] = field(default_factory=dict)  # shape, ranges -> what is cut
+    cuts: dict[_Ranges, int | None] = field(default_factory=dict)  # what Excel would cut to one cell
+    given: dict[_Ranges, tuple[int, int] | None] = field(default_factory=dict)  # to a function that takes one value
 
     @cached_property
     def sheets(self) -> frozenset[str]:
@@ -61,8 +66,7 @@ class FormulaCheck:
             return
         yield from self._use_problems(reading)
         yield from place_problems(reading, place)
-        if place in (Place.CELL, Place.SHARED):
-            yield from self._intersection_problems(reading)
+        yield from self._range_problems(reading, place)
         for reference in reading.references:
             yield from self._reference_problems(reference, n_columns)
         if complaint := self._parsers_complaint(text, reading.shape):
@@ -105,17 +109,23 @@ class FormulaCheck:
         elif reference.left > reference.right or reference.top > reference.bottom:
             yield f"The reference {reference.text} ends before it begins."
 
-    def _intersection_problems(self, reading: Reading) -> Iterator[str]:
+    def _range_problems(self, reading: Reading, place: Place) -> Iterator[str]:
         areas = frozenset(i for i, (kind, text) in enumerate(reading.tokens) if self._is_area(kind, text))
         if not areas and not reading.marks(":") and not reading.functions:
             return
         key = reading.shape, areas
-        if key not in self.cuts:
-            self.cuts[key] = cut_to_one(reading.tokens, areas)
-        if (i := self.cuts[key]) is not None:
-            kind, text = reading.tokens[i]
-            what = "the result of " + text.rstrip("(") if kind in ("function", "mark") else text
-            yield f"Excel would reduce {what} to one cell with @; only functions like SUMPRODUCT calculate with ranges."
+        if place in (Place.CELL, Place.SHARED):
+            if key not in self.cuts:
+                self.cuts[key] = cut_to_one(reading.tokens, areas)
+            if (i := self.cuts[key]) is not None:
+                what = _what(*reading.tokens[i])
+                yield f"Excel would reduce {what} to one cell with @; only functions like SUMPRODUCT take ranges."
+                return
+        if key not in self.given:
+            self.given[key] = one_value_wanted(reading.tokens, areas)
+        if (found := self.given[key]) is not None:
+            (_, function), what = reading.tokens[found[0]], _what(*reading.tokens[found[1]])
+            yield f"The function {function[:-1]} takes one value, not {what}: programs disagree on what that gives."
 
     def _is_area(self, kind: str, text: str) -> bool:
         if kind == "name":
@@ -130,6 +140,13 @@ class FormulaCheck:
                 _parser_complaint(text) if len(self.shapes) <= MAX_SHAPES and len(text) <= MAX_PARSED else None
             )
         return self.shapes[shape]
+
+
+def _what(kind: str, text: str) -> str:
+    """A range, or what makes an array."""
+    if text == "{":
+        return "an array"
+    return "the result of " + text.rstrip("(") if kind in ("function", "mark") else text
 
 
 def _text_problems(text: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ _BY_CLASSES = {
     "(B)": "COLUMN ROW",
 }
 _CLASSES = {name: classes for classes, names in _BY_CLASSES.items() for name in names.split()}
-_RETURNS_ARRAY = frozenset(("MMULT", "TRANSPOSE", "FREQUENCY"))
+RETURNS_ARRAY = frozenset(("MMULT", "TRANSPOSE", "FREQUENCY"))
 _OPERATORS = frozenset(("+", "-", "*", "/", "^", "&", "=", "<>", "<", ">", "<=", ">=", "%"))
 
 
@@ -43,6 +43,11 @@ def argument_class(function: str, i: int) -> str:
         return fixed[i]
     repeated = rest.rstrip(")")
     return repeated[(i - len(fixed)) % len(repeated)] if repeated else VALUE
+
+
+def takes_values_only(function: str) -> bool:
+    """Whether no argument of the function is for a range: MID, EXACT, ABS; not MATCH, which looks in one."""
+    return function not in ("", "(", "{") and function.upper().removeprefix("_XLFN.") not in _CLASSES
 
 
 @dataclass
@@ -83,7 +88,7 @@ def cut_to_one(tokens: Sequence[tuple[str, str]], areas: Collection[int]) -> int
                 continue
             stack.pop()
             stack[-1].ranges += top.result
-            if top.function.upper() in _RETURNS_ARRAY:
+            if top.function.upper() in RETURNS_ARRAY:
                 stack[-1].ranges.append((_start(tokens, i), False))
     return _settle(stack)
 

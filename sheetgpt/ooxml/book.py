@@ -26,6 +26,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import archive, unfinished, workers
+from sheetgpt.ooxml.prefixes import DRAWN, prefixed
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.ooxml.xml import escape, written
 
@@ -88,7 +89,8 @@ class Book:
     def __init__(self, title: str) -> None:
         self.workbook = Workbook()
         self.workbook.remove(self.workbook.worksheets[0])
-        self.workbook.calculation = CalcProperties(calcId=191029, calcMode="auto", fullCalcOnLoad=False)
+        # fullCalcOnLoad is left out: a 0 stays in a copy that openpyxl saves, which has no cached values
+        self.workbook.calculation = CalcProperties(calcId=191029, calcMode="auto", fullCalcOnLoad=None)
         properties = self.workbook.properties
         properties.title, properties.creator = title, "sheetgpt"
         properties.created = properties.modified = EPOCH
@@ -161,7 +163,7 @@ class Book:
         jobs: list[Job] = []
         with zipfile.ZipFile(frame) as package:
             for i, name in enumerate(package.namelist()):
-                jobs.append((name, folder / str(i), _clockless(name, package.read(name)), numbered.get(name)))
+                jobs.append((name, folder / str(i), _finished(name, package.read(name)), numbered.get(name)))
         done = {}
         with closing(_run(jobs)) as news:
             for part, so_far in news:
@@ -271,8 +273,10 @@ def _chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(waiting)
 
 
-def _clockless(name: str, xml: bytes) -> bytes:
-    """openpyxl stamps the moment of saving into docProps/core.xml."""
+def _finished(name: str, xml: bytes) -> bytes:
+    """openpyxl stamps the moment of saving into docProps/core.xml, and has prefixes of its own."""
+    if name.startswith(DRAWN):
+        return prefixed(xml)
     if name != "docProps/core.xml":
         return xml
     stamp = EPOCH.strftime("%Y-%m-%dT%H:%M:%SZ").encode()

@@ -7,6 +7,7 @@ The scheme is from github.com/openai/gpt-2, `src/encoder.py`; a rank is a merge'
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from sheetgpt.text.characters import ADDED, LETTER, SPACE, kind_ranges
@@ -16,6 +17,7 @@ from sheetgpt.text.tokenizer import Tokenizer
 Cell = int | Literal[""]  # a blank cell is the empty text, as a formula gives it
 BLANK: Cell = ""
 NO_PAIR = 999_999  # the rank of what doesn't merge: above that of every merge
+GROUP = 50  # added tokens that one formula looks for: it stays under 4,000 characters
 NO_KEY = -1_000_000_000_000  # below every key, so that the binary search always lands somewhere
 
 FITS, EMPTY, TOO_LONG, TOO_MANY_ROUNDS, HALF_CHARACTER, NO_TOKEN = (
@@ -61,6 +63,12 @@ class Tables:
     prefix: Sequence[int] = ()  # the ids that stand before every text
     suffix: Sequence[int] = ()  # and behind it
     empty: Sequence[int] = ()  # the ids of an empty text
+
+    @cached_property
+    def groups(self) -> list[list[tuple[int, str]]]:
+        """The added tokens by their numbers, which count from 1, as many together as one formula looks for."""
+        numbered = [(k, token) for k, (token, _) in enumerate(self.added, 1)]
+        return [numbered[first : first + GROUP] for first in range(0, len(numbered), GROUP)]
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "Tables":
@@ -122,6 +130,7 @@ class Trace:
     n_bytes: list[int] = field(default_factory=list)
     nth: list[int] = field(default_factory=list)
     byte: list[int] = field(default_factory=list)
+    groups: list[list[int]] = field(default_factory=list)  # where there are more than GROUP: of each group, by column
     added: list[int] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     kind: list[int] = field(default_factory=list)
@@ -190,15 +199,22 @@ def _byte(code: int, n: int, nth: int) -> int:
 
 def _added(trace: Trace, text: str, tables: Tables) -> None:
     """The longest added token that starts here, and the bytes that are left of it."""
+    trace.groups = [[] for _ in tables.groups] if len(tables.groups) > 1 else []
     for i in range(trace.n):
         before = trace.left[-1] if i else 0
-        found = 0
-        if before <= 1 and trace.nth[i] == 1:
-            here = trace.position[i] - 1
-            found = max((k for k, (token, _) in enumerate(tables.added, 1) if text.startswith(token, here)), default=0)
+        here = trace.position[i] - 1 if before <= 1 and trace.nth[i] == 1 else None
+        of_groups = [_longest(text, here, group) for group in tables.groups]
+        found = max(of_groups, default=0)
         trace.added.append(found)
+        for column, longest in zip(trace.groups, of_groups, strict=False):
+            column.append(longest)
         n = len(tables.added[found - 1][0].encode()) if found else 0
         trace.left.append(before - 1 if before > 1 else n)
+
+
+def _longest(text: str, here: int | None, group: Sequence[tuple[int, str]]) -> int:
+    """The number of the longest of these added tokens that stands `here` in the text, 0 for none."""
+    return 0 if here is None else max((k for k, token in group if text.startswith(token, here)), default=0)
 
 
 def _kinds(trace: Trace, tables: Tables) -> None:

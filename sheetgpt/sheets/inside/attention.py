@@ -231,7 +231,8 @@ def _map_cells(at: Places, palette: Palette, seen: Seen, k: int) -> Iterator[Cel
     stride = (last.row - blocks[0].row) // max(config.n_head - 1, 1)  # rows from one head's pattern to the next one's
     columns = [Area(b.sheet, b.row, b.column, last.last_row - b.row + 1, width).down(k, "") for b in blocks]
     place = f"{at.head.local}*{stride}+${letters(PLACE)}${PATTERN + k}+1"
-    source = guarded(f"INDEX(CHOOSE({at.block.local}+1,{','.join(columns)}),{place})", k, ACTIVE)
+    shares = ",".join(f"INDEX({column},{place})" for column in columns)
+    source = guarded(f"CHOOSE({at.block.local}+1,{shares})", k, ACTIVE)
     yield rows.fill_right(FIRST_TOKEN + k, source, _row_now(at, seen, seen.head, k), palette["pattern"])
     for j in range(config.n_head):
         cells = [at.layout[f"h{i}.attn.probs.{j}"].at(k, k, "") for i in range(config.n_layer)]

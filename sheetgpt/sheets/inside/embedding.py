@@ -60,7 +60,7 @@ def starts(layout: Layout) -> Mapping[str, Value]:
 def n_formulas(layout: Layout) -> int:
     config = layout.config
     n_common = min(embedding.MAP, config.n_vocab)
-    return 3 * config.n_vocab + 5 * config.n_embd + 2 * n_common + 3 * layout.context + 85
+    return 4 * config.n_vocab + 5 * config.n_embd + 2 * n_common + 3 * layout.context + 93
 
 
 def sheet(state: State, palette: Palette) -> Sheet:

@@ -16,7 +16,7 @@ TABLES = 20  # the first rank
 MAP_ROWS, MAP_COLUMNS = 28, 12
 FEATURES = 3  # the first column of the rows that are looked up: the four words', then their sum
 CENTRE = FEATURES + len(WORDS) + 1  # then the two axes
-LENGTH, NEAR, NEAR_SUM = 3, 4, 5  # columns of every token
+LENGTH, NEAR, NEAR_SUM, SPELLED = 3, 4, 5, 6  # columns of every token
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,13 @@ class EmbeddingLayout:
 
     @property
     def spelled(self) -> Area:
-        """A word a row: with a space, where that stands, as it is typed, where that stands."""
-        return Area(EMBEDDING, self.map_row + MAP_ROWS + 3, 3, len(WORDS), 4)
+        """A word a row: its spelling after a space, that one's number and place, and the same as it is typed."""
+        return Area(EMBEDDING, self.map_row + MAP_ROWS + 3, 3, len(WORDS), 6)
+
+    @property
+    def spellings(self) -> list[Area]:
+        """The eight texts that are looked for, in the order of their numbers, which count from 1."""
+        return [self.spelled.line(i).stripe(c) for i in range(len(WORDS)) for c in (0, 3)]
 
     @property
     def sizes(self) -> Area:
@@ -75,8 +80,8 @@ class EmbeddingLayout:
 
     @property
     def every(self) -> Area:
-        """Length, cosine with the word, cosine with the sum."""
-        return Area(EMBEDDING, self.common.last_row + 4, LENGTH, self.layout.config.n_vocab, 3)
+        """Length, cosine with the word, cosine with the sum, and the number of the spelling that it is."""
+        return Area(EMBEDDING, self.common.last_row + 4, LENGTH, self.layout.config.n_vocab, 4)
 
     @property
     def last_column(self) -> int:

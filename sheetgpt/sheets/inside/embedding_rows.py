@@ -1,7 +1,8 @@
 """The rows of the sheet Embedding that show something: the text on the map, the words, and the tables.
 
-The mathematics and the twin: `inspection/embedding.py`. A word is looked up with EXACT among the tokens as they are
-shown, with a space before it and as it is typed. (Gnumeric's EXACT doesn't go through a whole column: there, type ids.)
+The mathematics and the twin: `inspection/embedding.py`. A word is looked up among the tokens as they are shown, with a
+space before it and as it is typed: beside each token stands which spelling it is, told by EXACT, as MATCH and = ignore
+case.
 """
 
 from collections.abc import Iterator
@@ -52,6 +53,12 @@ class Asked:
         names = [name for name in ("wte", quantize.scale_name("wte")) if name in self.state.params]
         params = quantize.evaluated({name: self.state.params[name] for name in names})
         return np.asarray(params["wte"], np.float64)
+
+    @cached_property
+    def spellings(self) -> list[str]:
+        """Of the four words, as `EmbeddingLayout.spellings`; of a number and of nothing, nothing."""
+        texts = (typed if isinstance(typed, str) else "" for typed in self.typed)
+        return [spelling for text in texts for spelling in (embedding.spellings(text) if text else ("", ""))]
 
     @property
     def typed(self) -> list[float | str]:
@@ -110,8 +117,8 @@ class Asked:
 
     def id_formula(self, i: int) -> str:
         typed, n = self.here.word(i).local, self.state.layout.config.n_vocab
-        with_space, as_typed = (self.here.spelled.line(i).stripe(c).local for c in (1, 3))
-        spelled = f'IF({with_space}>0,{n}-{with_space},IF({as_typed}>0,{n}-{as_typed},""))'
+        with_space, as_typed = (self.here.spelled.line(i).stripe(c).local for c in (2, 5))
+        spelled = f'IF({with_space}>0,{with_space}-1,IF({as_typed}>0,{as_typed}-1,""))'
         number = f'IF({is_whole(typed, str(n - 1))},INT({typed}),"")'
         return f"IF(ISNUMBER({typed}),{number},{spelled})"
 
@@ -126,6 +133,14 @@ class Asked:
             scales = self.state.layout.tensor(self.state.layout.tensor("wte").scales).area
             source += f"*INDEX({scales.reference},{id}+1)"
         return f'IF(ISNUMBER({id}),{source},"")'
+
+    def which(self, text: str, least: int = 0) -> str:
+        """The number of the first spelling that the text is, or `least`; only those before `least` are asked."""
+        spellings = self.here.spellings[: least - 1] if least else self.here.spellings
+        found = str(least)
+        for number, spelling in reversed([*enumerate(spellings, 1)]):
+            found = f"IF(EXACT({text},{spelling.local}),{number},{found})"
+        return found
 
     @property
     def three(self) -> Area:

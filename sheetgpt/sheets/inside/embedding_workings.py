@@ -10,11 +10,10 @@ import numpy as np
 
 from sheetgpt.inspection import embedding
 from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.grid import INDEX
 from sheetgpt.sheets.inside.asked import bar
-from sheetgpt.sheets.inside.embedding_layout import EMBEDDING, WORDS
+from sheetgpt.sheets.inside.embedding_layout import LENGTH, SPELLED, WORDS
 from sheetgpt.sheets.inside.embedding_rows import Asked
 from sheetgpt.sheets.palette import Palette
 
@@ -27,31 +26,28 @@ def workings_rows(it: Asked, palette: Palette) -> Iterator[Row]:
 
 
 def _spelling_rows(it: Asked, palette: Palette) -> Iterator[Row]:
-    """n_vocab - id of the first token that is shown so; 0 where none is."""
-    here, n, shown = it.here, it.state.layout.config.n_vocab, it.state.shown
-    area = here.spelled
-    strings = it.state.layout["vocab_shown"].reference
-    ids = Area(EMBEDDING, here.every.row, INDEX, n).local
-    words = (
-        "As tokens are shown: after a space, else as typed. Beside it: vocabulary size − id, 0 where no token is it."
-    )
+    """The eight spellings; which of them each is, as two may be the same; and where its first token stands."""
+    here, shown = it.here, it.state.shown
+    area, found = here.spelled, here.every.stripe(SPELLED - LENGTH).local
+    words = "As tokens are shown: after a space, else as typed; its number; its place among every token, 0 for none."
     yield bar(area.row - 2, palette, "Workings: the words", words, here.last_column)
-    heads = ("after a space", "place", "as typed", "place")
+    heads = ("after a space", "number", "place", "as typed", "number", "place")
     yield rows.row(area.row - 1, *(rows.text(3 + c, head, palette["header"]) for c, head in enumerate(heads)))
     for i, name in enumerate(WORDS):
-        typed, value = here.word(i).local, it.typed[i]
-        text = value if isinstance(value, str) else ""
+        typed = here.word(i).local
         cells: Cells = rows.text(1, name, palette["label"])
         written = f'IF(ISNUMBER({typed}),"",SUBSTITUTE({typed}&""," ","{embedding.SPACE}"))'
-        spellings = embedding.spellings(text) if text else ("", "")
-        as_typed = area.line(i).stripe(2).local
+        as_typed = area.line(i).stripe(3).local
         sources = f'IF({as_typed}="","","{embedding.SPACE}"&{as_typed})', written
-        for k, (source, spelling) in enumerate(zip(sources, spellings, strict=True)):
-            cell = area.line(i).stripe(2 * k).local
-            place = f'IF({cell}="",0,SUMPRODUCT(MAX(EXACT({strings},{cell})*({n}-{ids}))))'
-            found = n - shown.index(spelling) if spelling and spelling in shown else 0
-            cells += rows.formula(3 + 2 * k, source, spelling, palette["id"])
-            cells += rows.formula(4 + 2 * k, place, found, palette["id"])
+        for k, source in enumerate(sources):
+            spelling, column = it.spellings[2 * i + k], area.column + 3 * k
+            cell, number = (area.line(i).stripe(3 * k + c).local for c in (0, 1))
+            place = f'IF({cell}="",0,IFERROR(MATCH({number},{found},0),0))'
+            cells += rows.formula(column, source, spelling, palette["id"])
+            own = it.which(cell, 2 * i + k + 1)
+            cells += rows.formula(column + 1, own, it.spellings.index(spelling) + 1, palette["id"])
+            first = shown.index(spelling) + 1 if spelling and spelling in shown else 0
+            cells += rows.formula(column + 2, place, first, palette["id"])
         yield rows.row(area.row + i, cells)
 
 
@@ -96,14 +92,16 @@ def _map_rows(it: Asked, palette: Palette) -> Iterator[Row]:
 
 def _every_rows(it: Asked, palette: Palette) -> Iterator[Row]:
     here, area = it.here, it.here.every
-    words = "The length of each token's row, and its cosine with the word and with a − b + c, which are left out."
+    words = "The length of each token's row; its cosine with the word and a − b + c, which are left out; its spelling."
     yield bar(area.row - 2, palette, "Workings: every token", words, here.last_column)
-    heads = ((1, "token"), (2, "id"), (3, "length"), (4, "the word"), (5, "a − b + c"))
+    heads = ((1, "token"), (2, "id"), (3, "length"), (4, "the word"), (5, "a − b + c"), (6, "spelling"))
     yield rows.row(area.row - 1, *(rows.text(c, head, palette["header"]) for c, head in heads))
     values = np.stack([embedding.norms(it.table), it.near(0), it.near(1)], axis=1)
     for v, name in enumerate(it.state.shown):
         label = rows.text(1, name, palette["label"]) + rows.number(INDEX, v, palette["index"])
-        yield rows.row(area.row + v, label, rows.each(3, _Sources(it, v), values[v], palette["number"]))
+        which = it.spellings.index(name) + 1 if name in it.spellings else 0
+        spelled = rows.formula(SPELLED, it.which(f"$A${area.row + v}"), which, palette["id"])
+        yield rows.row(area.row + v, label, rows.each(3, _Sources(it, v), values[v], palette["number"]), spelled)
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,10 @@ class Asked:
         """Nothing where there is no text, and so no position."""
         return f'IF(ISNUMBER({used(self.here.position)}),{source},"")'
 
-    def among_blocks(self, areas: list[str]) -> str:
-        """The range of the block that is chosen: no range is named by a text, none is moved."""
-        return f"CHOOSE({self.of_block},{','.join(areas)})"
+    def among_blocks(self, sources: list[str]) -> str:
+        """That of the block that is chosen: no range is named by a text, none is moved; and CHOOSE hands on single
+        cells, as some engines don't take a range from it."""
+        return f"CHOOSE({self.of_block},{','.join(sources)})"
 
     def tensors(self, name: str) -> list[Area]:
         config = self.state.layout.config
@@ -84,18 +85,18 @@ class Asked:
 
     def on_token(self, name: str) -> str:
         """`fc` or `act` of the neuron in the first token's column; fills right."""
-        return f"INDEX({self.among_blocks([area.down(0, '') for area in self.tensors(name)])},{self.of_number})"
+        return self.among_blocks([f"INDEX({area.down(0, '')},{self.of_number})" for area in self.tensors(name)])
 
     def activation(self, n: int) -> str:
         """Of neuron n of the block, at the position."""
         lines = [area.line(n).reference for area in self.tensors("act")]
-        return f"INDEX({self.among_blocks(lines)},1,{used(self.here.position)}+1)"
+        return self.among_blocks([f"INDEX({line},1,{used(self.here.position)}+1)" for line in lines])
 
     def weight(self, f: int) -> str:
         """w[f], the neuron's row in column f of c_proj, times the column's scale where it holds whole numbers."""
         layout, blocks = self.state.layout, range(self.state.layout.config.n_layer)
         columns = [layout.tensor(f"h{i}.mlp.c_proj.w").area.stripe(f).reference for i in blocks]
-        found = f"INDEX({self.among_blocks(columns)},{self.of_number})"
+        found = self.among_blocks([f"INDEX({column},{self.of_number})" for column in columns])
         if not layout.scaled:
             return found
         outs = [layout[f"h{i}.mlp.out"] for i in blocks]

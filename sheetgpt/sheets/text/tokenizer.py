@@ -95,7 +95,7 @@ def sheet(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace, sh
         TOKENIZER,
         "the prompt's text becomes token ids, step by step",
         lambda: tokenizer_rows(layout, palette, text, trace, shown),
-        *(FIRST_BYTE + layout.n_ids - 1, layout.round(layout.rounds - 1, ROUND[-1]).column),
+        *(FIRST_BYTE + layout.n_ids - 1, layout.last_column),
         names=layout.names(),
         links=[("A2", f"{quoted(HOME)}!A1")],
         dress=lambda frame: _dress(frame, layout),
@@ -194,6 +194,8 @@ def tokenizer_rows(
         _round_cells(RoundSteps(steps, r), palette, done[r], shown, layout.capacity) for r in range(layout.rounds)
     ]
     known = cached_columns(layout, trace, shown)
+    pad: list[Cell] = [""] * (layout.capacity - trace.n)
+    groups = [[*column, *pad] for column in trace.groups]
     columns = [
         (number, steps.step(name), palette[_STYLES.get(name, "id")], known[name])
         for number, name in enumerate(COLUMNS[1:], 2)
@@ -204,6 +206,9 @@ def tokenizer_rows(
         cells += [rows.formula(number, partial(step, i), values[i], style) for number, step, style, values in columns]
         cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"]))
         cells += [at_byte(i) for at_byte in rounds]
+        for g, values in enumerate(groups):
+            source = partial(_of_group, steps, g, i)
+            cells.append(rows.formula(layout.group(g).column, source, values[i], palette["rare"]))
         yield rows.row(FIRST_BYTE + i, *cells)
     for i in range(layout.capacity, layout.n_ids):  # a text that fills every byte, and the tokens around it
         cells = [rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"])]
@@ -213,6 +218,10 @@ def tokenizer_rows(
             if COLUMNS[number - 1] in LIST
         ]
         yield rows.row(FIRST_BYTE + i, *cells)
+
+
+def _of_group(steps: Steps, g: int, i: int) -> str:
+    return steps.guarded(i, steps.group(g, i))
 
 
 def _round_cells(
@@ -289,7 +298,8 @@ def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[
     n = SECTION_ROW
     titles = {begin: title for begin, _, title, _ in SECTIONS} | {FIRST_ROUND - 1: "7 Merges"}
     titles |= {layout.round(r, "id").column: f"Round {r + 1}" for r in range(layout.rounds)}
-    end = layout.round(layout.rounds - 1, ROUND[-1]).column
+    titles |= {layout.group(0).column: f"Special tokens, {bpe.GROUP} a column"} if layout.n_groups else {}
+    end = layout.last_column
     bar = (rows.text(c, titles.get(c, ""), palette["section"]) for c in range(1, end + 1))
     yield rows.row(n, *bar)
     n = WORDS_ROW

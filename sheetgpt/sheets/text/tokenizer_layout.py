@@ -45,6 +45,8 @@ class TokenizerLayout:
             )
         if not 1 <= self.rounds <= (MAX_COLUMN - FIRST_ROUND) // len(ROUND):
             raise SheetGPTError(f"{self.rounds} merge rounds don't fit on a sheet of {MAX_COLUMN:,} columns.")
+        if self.last_column > MAX_COLUMN:
+            raise SheetGPTError(f"{len(self.tables.added):,} added tokens don't fit on the sheet Tokenizer.")
         if len(self.tables.keys) > MAX_ROW - FIRST_ENTRY:
             raise SheetGPTError(f"The {len(self.tables.merged):,} merges don't fit on a sheet of {MAX_ROW:,} rows.")
 
@@ -62,6 +64,19 @@ class TokenizerLayout:
         """A column of merge round r, which counts from 0."""
         column = FIRST_ROUND + r * len(ROUND) + ROUND.index(name)
         return Area(TOKENIZER, FIRST_BYTE, column, self.capacity)
+
+    def group(self, g: int) -> Area:
+        """A column for each group of added tokens, where they are more than one formula looks for."""
+        return Area(TOKENIZER, FIRST_BYTE, FIRST_ROUND + self.rounds * len(ROUND) + 1 + g, self.capacity)
+
+    @property
+    def n_groups(self) -> int:
+        return len(self.tables.groups) if len(self.tables.groups) > 1 else 0
+
+    @property
+    def last_column(self) -> int:
+        """Of the Tokenizer sheet."""
+        return self.group(self.n_groups - 1).column if self.n_groups else self.runs().last_column
 
     def runs(self, r: int | None = None) -> Area:
         """The cell that says whether round r runs; without r, the line that has all of them."""

@@ -99,15 +99,24 @@ class Steps:
 
     def added(self, i: int) -> str:
         """The number of the longest added token that starts here; the table has the longest last."""
-        if "added_texts" not in self.tables:
+        if not self.layout.tables.groups:
             return "0"
-        texts, lengths, numbers = (self.tables[f"added_{name}"] for name in ("texts", "lengths", "numbers"))
-        same = f"EXACT(MID({self.text},{self.cell('position', i)},{lengths}),{texts})"
-        # Gnumeric can't compare with a whole table, so the one token that nearly every model has goes without.
-        found = f"IF({same},{numbers},0)" if self.only_one else f"SUMPRODUCT(MAX({same}*{numbers}))"
-        if i == 0:
-            return found
-        return f"IF({self.cell('nth', i)}>1,0,IF({self.cell('left', i - 1)}>1,0,{found}))"
+        if self.layout.n_groups:
+            columns = (self.layout.group(g).at(i) for g in range(self.layout.n_groups))
+            return f"MAX({','.join(columns)})"
+        return self.group(0, i)
+
+    def group(self, g: int, i: int) -> str:
+        """The same among one group. Token by token: MID and EXACT take one text, and a range of texts only by an
+        array's rules, which engines read differently; in LibreOffice this is also faster."""
+        lengths, texts = (self.layout.lookups[f"added_{name}"] for name in ("lengths", "texts"))
+        here = f"MID({self.text},{self.cell('position', i)},"
+        same = [
+            f"EXACT({here}{lengths.line(k - 1).reference}),{texts.line(k - 1).reference})*{k}"
+            for k, _ in self.layout.tables.groups[g]
+        ]
+        found = f"MAX({','.join(same)})"
+        return found if i == 0 else f"IF({self.cell('nth', i)}>1,0,IF({self.cell('left', i - 1)}>1,0,{found}))"
 
     def left(self, i: int) -> str:
         """Bytes that are left of an added token, this one included; 0 outside of one."""
