@@ -60,7 +60,8 @@ class State:
     # what the yellow cells of the optional sheets hold, by their names
     chosen: Mapping[str, float | str] = field(default_factory=dict)
     lab: LaneB | None = None  # where there are two lanes
-    axes: NDArray[Any] | None = None  # of the sheet Embedding's map, where they aren't found anew  [n_embd, 3]
+    # the centre and the directions of the sheet Embedding's map, data of the build; found where there are none yet
+    axes: NDArray[Any] | None = None  # [n_embd, 3]
 
     @cached_property
     def subject(self) -> Subject:
