@@ -30,7 +30,7 @@ MAY_USE: dict[str, set[str]] = {
     "progress": {"ooxml"},
     "sheets": {"inspection", "gpt2", "text", "ooxml"},
     "workbook": {"sheets", "engines", "inspection", "gpt2", "text", "ooxml", "screen"},
-    "verification": {"workbook", "sheets", "engines", "gpt2", "text", "ooxml"},
+    "verification": {"workbook", "sheets", "engines", "inspection", "gpt2", "text", "ooxml"},
 }
 ON_TOP = ("__init__", "cli", "look", "printing")  # use everything
 

@@ -22,6 +22,7 @@ from sheetgpt.gpt2.checkpoint import DEFAULT
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import Trace
 from sheetgpt.gpt2.sampling import ROUNDING
+from sheetgpt.inspection.rounded import rounding_doubt
 from sheetgpt.inspection.subject import Model, Subject, check_token, place, subject
 
 Array = NDArray[Any]
@@ -166,6 +167,12 @@ class Attribution:
         """How well each part's contribution can be known, absolute: its products' rounding.  [n_parts]"""
         sizes = (np.abs(self.writes) * np.abs(self.direction)[:, None]).sum(axis=0)
         return ROUNDING * np.append(sizes, np.abs(self.values[-1]))
+
+    @property
+    def key_doubts(self) -> Array:
+        """How well each key can be known, absolute.  [n_parts]"""
+        found: Array = self.doubts + rounding_doubt(self.values, KEY_DIGITS, self.doubts)
+        return found
 
     def ranked(self, n: int) -> list[int]:
         """The parts that add or subtract most, the largest first."""

@@ -8,10 +8,12 @@ usually wins).
 
 The map shows the first MAP tokens of more than one byte: byte-pair encoding gives the lowest ids to the pairs that it
 met most often. Its axes are the two directions in which these tokens' rows differ most, their first two principal
-components: eigenvectors of the covariance of the rows, each turned so that its largest entry is positive.
+components: eigenvectors of the covariance of the rows, each turned so that its largest entry is positive. No two
+processors agree on an eigenvector's last digits, so a finished map is never found again to be compared: `map_problems`
+holds it against what makes it right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,8 @@ Word = str | int
 NEAREST, ANALOGIES = 10, 5  # how many tokens are shown
 MAP = 300
 SPACE = "·"  # as a token's space is shown
+LAST_BIT = float(np.finfo(np.float64).eps)
+SOLVER = 60  # times n last bits of |C|: what LAPACK's own tests grant its symmetric eigensolvers (TESTING/sep.in)
 
 
 def neighbours(model: Model = DEFAULT, word: Word = "dog") -> pd.DataFrame:
@@ -157,3 +161,50 @@ def map_of(rows: Array, ids: Array) -> Map:
     largest = np.abs(axes).argmax(axis=1)
     signs = np.where(axes[np.arange(2), largest] < 0, -1.0, 1.0)
     return Map(ids, centre, axes * signs[:, None])
+
+
+def map_problems(found: Map, rows: Array, saved: float) -> Iterator[tuple[int, str]]:
+    """What is wrong with a map's centre c (0) and its directions v1, v2 (1, 2), found on whatever machine.  [m, n]
+
+    With X = rows - mean, C = X^T X and lambda = v^T C v, this must hold: c is the mean; v1 and v2 are orthonormal;
+    C v = lambda v; the lambdas are C's two largest eigenvalues, in this order; a v's largest entry is positive. How far
+    off each may be, with u the last bit of 1, and `saved` what a program that saves the file may take from a number:
+
+    - c: a mean of m numbers is off by at most m u / 2 of the mean of their sizes, in whatever order they are added up
+      (Higham, "Accuracy and Stability of Numerical Algorithms", 4.2): once at build time, once now.
+    - v: a solver's v are orthonormal to p u, and are exact for C + E with |E| <= p u |C|, p = SOLVER n. Forming C is
+      off by m u / 2 trace(C), the size that |X|^T |X| has at most (Higham, 3.5); taking C v by n u / 2 |C|; X itself by
+      u / 2 a number. The mean's own error d adds m |d|^2 to C, since X adds up to zero but for that. |C| <= trace(C).
+    - lambda: as C v, now with the solver's E twice: by Weyl, E moves no eigenvalue by more than |E|. So eigenvalues are
+      known this well however near they are to one another. Eigenvectors are not: any that keep to these bounds are
+      right, and of two equally long directions either may be the first.
+    - the sign: of entries that `saved` can't tell apart any may be the largest.
+    """
+    m, n = rows.shape
+    mean = rows.mean(axis=0)
+    mean_off = (m + 1) * LAST_BIT * np.abs(rows).mean(axis=0) + saved * np.abs(mean)
+    if not (np.abs(found.centre - mean) <= mean_off).all():
+        yield 0, "the centre is not the mean of the tokens' rows"
+    x = rows - mean
+    c, unit_off = x.T @ x, SOLVER * n * LAST_BIT + 2 * saved
+    off = 2 * (unit_off + (m + n) * LAST_BIT) * float(np.trace(c)) + m * float(mean_off @ mean_off)
+    longest = np.linalg.eigvalsh(c)[::-1]
+    first = None  # where it is right: the second must stand at right angles to it
+    for i, v in enumerate(found.axes[:n]):
+        with np.errstate(over="ignore", invalid="ignore"):  # anything may stand in a file; NaN is within no bound
+            size = float(v @ c @ v)
+            largest = v[np.abs(v) >= (1 - 2 * saved) * np.abs(v).max()]
+            right = {
+                "has not length 1": abs(v @ v - 1) <= unit_off,
+                "has no right angle with the first": first is None or abs(first @ v) <= unit_off,
+                "is no eigenvector of the tokens' covariance": np.linalg.norm(c @ v - size * v) <= off,
+                "is not the one in which they differ most": abs(size - longest[i]) <= off,
+                "has a negative largest entry": largest.max() > 0,
+            }
+        wrong = [words for words, holds in right.items() if not holds]
+        if wrong:
+            yield i + 1, f"the {('first', 'second')[i]} direction {wrong[0]}"
+        elif i == 0:
+            first = v
+    if found.axes[n:].any():
+        yield 2, "the second direction is not zero, where there is a single feature"

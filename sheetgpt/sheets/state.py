@@ -112,7 +112,8 @@ class State:
     # what the yellow cells of the optional sheets hold, by their names
     chosen: Mapping[str, float | str] = field(default_factory=dict)
     lab: LaneB | None = None  # where there are two lanes
-    axes: NDArray[Any] | None = None  # of the sheet Embedding's map, where they aren't found anew  [n_embd, 3]
+    # the centre and the directions of the sheet Embedding's map, data of the build; found where there are none yet
+    axes: NDArray[Any] | None = None  # [n_embd, 3]
 
     def ask(self, find: Callable[["State"], Found]) -> Found:
         """What a function finds out about this state; asked again, it isn't computed again."""

@@ -32,6 +32,7 @@ from sheetgpt.sheets.state import State
 from sheetgpt.sheets.text import bpe_by_hand
 from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 from sheetgpt.text.shown import token_strings
+from sheetgpt.verification.axes import checked_axes
 from sheetgpt.verification.built import built_problems
 from sheetgpt.verification.compare import compare, missing, part, results
 from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
@@ -166,7 +167,10 @@ def prepare(
     writing = write(numbers, draft, inputs, start, layout)
     n_given = len(given_ids(inputs, tokenizer, layout))
     state = state_of(layout, text, inputs, params, writing, strings, n_given, book.origin, book.by_hand, book.chosen)
-    state = replace(state, axes=book.axes if weights_from_workbook else None)
+    state = replace(state, axes=book.axes)
+    if book.axes is not None and not weights_from_workbook:  # axes belong to the weights of the build
+        axes, wrong = checked_axes(book.axes, params, strings[1])
+        state, problems = replace(state, axes=axes), problems + wrong
     if checkpoint is not None and not weights_from_workbook:
         if state.now.self_check.startswith(DIFFERS):
             problems.append("The logits at build time in the Model sheet are not the evaluator's.")

@@ -274,7 +274,7 @@ def _typed(cells: Cells) -> Value:
 
 def _axes(cells: Cells | None, n_embd: int) -> NDArray[Any] | None:
     """What the map's centre and directions were at build time; edited weights don't move them."""
-    if cells is None or cells.numbers.shape != (n_embd, 3) or np.isnan(cells.numbers).any():
+    if cells is None or cells.numbers.shape != (n_embd, 3) or not np.isfinite(cells.numbers).all():
         return None
     return cells.numbers
 

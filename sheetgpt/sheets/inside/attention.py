@@ -220,7 +220,8 @@ def _key_cells(at: Places, palette: Palette, seen: Seen, k: int) -> Iterator[Cel
     yield rows.formula(KEY, f"${at.tokens.at(0, k)}", shown[k] if k < len(shown) else "", palette["key"])
     yield rows.number(PLACE, k, palette["index"])
     yield rows.formula(SHARE, share, float(seen.shares[k]) if inside else "", palette["prob"])
-    yield rows.formula(ORDER, order, float(seen.order[k]) if inside else "", palette["order"])
+    value, doubt = (float(seen.order[k]), float(seen.order_doubts[k])) if inside else ("", 0.0)
+    yield rows.formula(ORDER, order, value, palette["order"], doubt)
 
 
 def _map_cells(at: Places, palette: Palette, seen: Seen, k: int) -> Iterator[Cells]:

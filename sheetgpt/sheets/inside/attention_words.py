@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from sheetgpt.inspection.attention import MEASURES, Floats, copies, head_table
+from sheetgpt.inspection.rounded import rounding_doubt
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.choosers import offered, offered_now, whole_now
 from sheetgpt.sheets.inside.attention_layout import ATTENTION, KEY, LAST, SHARE, Places
@@ -69,6 +70,11 @@ class Seen:
     def order(self) -> Floats:
         """The larger, the more attention: shares to nine digits, and of equal ones the first key's."""
         return np.floor(self.shares * 1e9 + 0.5) / 1e9 - np.arange(self.token + 1) * STEP
+
+    @property
+    def order_doubts(self) -> Floats:
+        """How well each can be known, absolute."""
+        return rounding_doubt(self.shares, 9)
 
     @cached_property
     def ranked(self) -> list[int]:

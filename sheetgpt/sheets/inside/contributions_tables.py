@@ -66,7 +66,11 @@ def ranked_rows(palette: Palette, work: Workings, found: Attribution, title: tup
                 doubt,
             ),
             rows.formula(
-                SIZE, work.guarded(f"LARGE({keys},${rows.letters(RANK)}${row})"), float(found.keys[k]), palette["share"]
+                SIZE,
+                work.guarded(f"LARGE({keys},${rows.letters(RANK)}${row})"),
+                float(found.keys[k]),
+                palette["share"],
+                float(found.key_doubts[k]),
             ),
             rows.formula(NUMBER, work.guarded(place), k, palette["id"]),
             height=TALL,
@@ -116,7 +120,8 @@ def heat_rows(palette: Palette, here: ContributionsLayout, found: Attribution) -
         cell = rows.formula(5, f"SUM({row.local})", own, palette["signed"], total)
         largest: Cells = ()
         if level == 0:
-            largest = rows.formula(4, f"MAX({here.keys.local})", float(found.keys.max()), palette["share"])
+            doubt = float(found.key_doubts[found.keys.argmax()])
+            largest = rows.formula(4, f"MAX({here.keys.local})", float(found.keys.max()), palette["share"], doubt)
         yield rows.row(row.row, label, largest, cell, *cells)
     columns = [f"SUM({table.stripe(c).local})" for c in range(table.n_columns)]
     below = rows.text(1, "all blocks", palette["label"])

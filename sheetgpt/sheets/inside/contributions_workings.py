@@ -176,7 +176,8 @@ def _head_rows(work: Workings, palette: Palette, found: Attribution) -> Iterator
     every = range(len(here.parts))
     values = _each(FIRST_TOKEN, [work.guarded(work.value(k)) for k in every], found.values, signed, found.doubts)
     yield rows.row(here.values.row, rows.text(1, "adds to the logit", palette["name"]), values)
-    keys = _each(FIRST_TOKEN, [work.guarded(work.key(k)) for k in every], found.keys, palette["number"], found.doubts)
+    sources, doubts = [work.guarded(work.key(k)) for k in every], found.key_doubts
+    keys = _each(FIRST_TOKEN, sources, found.keys, palette["number"], doubts)
     yield rows.row(here.keys.row, rows.text(1, "its size, 9 decimals", palette["label"]), keys)
     sources = [work.guarded(length(work.vector(k))) for k in every[:-1]]
     sizes = _each(FIRST_TOKEN, sources, found.lengths, palette["number"])
