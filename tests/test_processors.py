@@ -24,12 +24,12 @@ import pytest
 from conftest import hugging_face_tensors
 from patching import patch, set_number
 from safetensors.numpy import save_file
-from sheetgpt.sheets.inside.embedding_layout import EMBEDDING, EmbeddingLayout
 
 import sheetgpt
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.inspection.embedding import Map, map_of, map_problems
 from sheetgpt.inspection.rounded import rounding_doubt
+from sheetgpt.sheets.inside.embedding_layout import EMBEDDING, EmbeddingLayout
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.compare import SAVED
 from sheetgpt.workbook.reopen import open_workbook

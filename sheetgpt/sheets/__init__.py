@@ -9,13 +9,8 @@ verified and checked are loops over `sheets(state)`; nothing else knows which th
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from numpy.typing import NDArray
-
-from sheetgpt.gpt2.sampling import doubt
 from sheetgpt.sheets.choice import sample, softmax
-from sheetgpt.sheets.choice.places import places as choice_places
 from sheetgpt.sheets.home import about, guide, home
 from sheetgpt.sheets.home.places import places as home_places
 from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_layout
@@ -72,11 +67,7 @@ REGISTRY: list[Maker] = [
     Pages(lambda layout: [embed.page(layout)]),
     Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),
     Pages(lambda layout: [output.page(layout)]),
-    lambda s, p: [softmax.softmax(s.layout, p, s.shown, s.now.logits, s.inputs.sampling.temperature)],
-    Placed(
-        lambda s, p: [sample.sheet(s.layout, p, s.prompt, s.inputs.sampling, s.choices, s.shown, doubts(s))],
-        choice_places,
-    ),
+    Pages(lambda layout: [softmax.page(layout), sample.page(layout)]),
     OptionalSheet("attention", lambda s, p: [attention.sheet(s, p)], attention.n_formulas, attention.starts),
     OptionalSheet("lens", Pages(lambda layout: [lens.page(layout)]), lens.n_formulas, lens.starts, expensive=True),
     OptionalSheet(
@@ -109,11 +100,6 @@ def declared(layout: Layout) -> Iterator[Tensor]:
 
 
 lay_out = partial(Layout, declare=declared)  # a `Layout` that knows its sheets
-
-
-def doubts(state: State) -> NDArray[Any]:
-    """How well each column's probabilities can be known, relative.  [T]"""
-    return doubt(state.trace["logits"], state.inputs.sampling.temperature)
 
 
 def optional_sheets() -> list[OptionalSheet]:

@@ -150,11 +150,12 @@ def cell(
     *,
     kind: Kind = Kind.NUMBERS,
     doubt: Callable[[State], float] | None = None,
+    named: bool = True,
 ) -> Block:
     """One cell, without a label and as its formula has it; without a formula a constant."""
     own = None if formula is None else lambda i, j: formula()
     sizes: dict[str, Any] = {"n_columns": 1, "column": column, "label": None, "guard": unguarded}
-    return Block(name, formula=own, twin=twin, style=style, kind=kind, doubt=doubt, **sizes)
+    return Block(name, formula=own, twin=twin, style=style, kind=kind, doubt=doubt, named=named, **sizes)
 
 
 def laid_out(values: Values, n_rows: int, n_columns: int, idle: Value) -> Sequence[Any] | Floats:
@@ -174,7 +175,13 @@ def laid_out(values: Values, n_rows: int, n_columns: int, idle: Value) -> Sequen
         several = [[value] for value in values] if n_rows > 1 else [[*values]]
     assert len(several) == n_rows, (len(several), n_rows)
     blank = "" if isinstance(idle, float) and np.isnan(idle) else idle
-    return [[*line, *[blank] * (n_columns - len(line))] for line in several]
+    return [[*map(plain, line), *[blank] * (n_columns - len(line))] for line in several]
+
+
+def plain(value: Any) -> Value:
+    """A number of NumPy's as Python's own."""
+    found: Value = value.item() if isinstance(value, np.generic) else value
+    return found
 
 
 def constants(first: int, values: Any, style: int) -> Cells:
@@ -274,11 +281,14 @@ class Page:
     links: list[tuple[str, str]] = field(default_factory=list)
     sections: list[tuple[str, int]] = field(default_factory=list)
 
-    def head(self, note: str, column: int = 3) -> None:
-        """The title, what the sheet is in one sentence, and the way back to Home: the first two rows."""
+    def head(self, note: str, column: int = 3, beside: Mapping[int, str] | None = None) -> None:
+        """The title, what the sheet is in one sentence, and the way back to Home: the first two rows.
+
+        `beside`: labels in the second row, by their columns.
+        """
         self.add(Texts({LABEL: self.title, column: note}, styles={LABEL: "title", column: "note"}, height=AT_TOP))
         self.links.append((f"A{self.row}", f"{quoted(HOME)}!A1"))
-        self.add(Texts({LABEL: "← Home"}, "link"))
+        self.add(Texts({LABEL: "← Home", **(beside or {})}, "label", {LABEL: "link"}))
 
     def add(self, *parts: Part) -> None:
         for part in parts:

@@ -1,160 +1,160 @@
 """The Sample sheet: in each column the token after it is chosen, from the likeliest candidates down.
 
-The rules stand in `sampling.py`, the NumPy twin: the `top_k` largest logits, over the temperature, to shares of 1, of
-those as many as reach `top_p`, and among them a uniform number decides. Each row is a record
-(`sample_lines.py`, `sample_tables.py`) of what it says, its formula and its value.
+The rules stand in `sampling.py`, the NumPy twin, whose names these are: the `top_k` largest logits, over the
+temperature, to shares of 1, of those as many as reach `top_p`, and among them a uniform number decides. Ranks
+j = 0, 1, … begin with the likeliest. The single rows are here, the tables with a rank a row in `candidates.py`.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, WARM_UP, Choice, Sampling, states
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.rows import Cells, Row, Values
-from sheetgpt.sheets.choice.sample_lines import LINES, STATE
-from sheetgpt.sheets.choice.sample_records import Chosen, Here, Line, Table
-from sheetgpt.sheets.choice.sample_tables import CANDIDATES, TABLES
-from sheetgpt.sheets.grid import ACTIVE_ROW, FIRST_TOKEN, INDEX, SAMPLE
+from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, WARM_UP
+from sheetgpt.sheets.choice.candidates import tables
+from sheetgpt.sheets.choice.choosing import IN_USE, Chosen, Columns
+from sheetgpt.sheets.formulas import sum_exp, text_at
+from sheetgpt.sheets.grid import FIRST_TOKEN, ID_ROW, INDEX, POSITION_ROW, SAMPLE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import guarded, header, letter, token_sheet
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.state import Prompt
+from sheetgpt.sheets.network.token_page import letter, token_page
+from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, cell
+from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Value
 
-IN_USE = 3  # column C
-
-
-def rank_in_use(layout: Layout, j: int) -> str:
-    """1 where there is a rank j: `top_k` of them, at temperature 0 one. In column C, once for all tables."""
-    home = layout
-    return f"IF({j}<IF({home['temperature'].reference}=0,1,{home['top_k'].reference}),1,0)"
+NOTE = "Each column chooses the token that follows it; the next column reads that token."
+ORANGE = "C55A11"
 
 
-def rank_guard(layout: Layout, j: int) -> str:
-    """What each table's formula of rank j asks first: does its column choose, and is there such a rank?"""
-    used = layout["sample_tokens"].row + j
-    return f"{layout['sample_choosing'].at(0)}*$C${used}"
+def page(layout: Layout) -> Page:
+    words, heads = "the next token is chosen, column by column", {INDEX: "rank", IN_USE: "in use"}
+    page = token_page(layout, SAMPLE, words, "Sample", NOTE, prefix="sample_", heads=heads, tab=ORANGE)
+    it = Columns(layout, page)
+    page.add(*where(it), *random_number(it), *choice(it), *left_out(it), *tables(it))
+    page.dresses.append(lambda frame: _colour(frame, page))
+    return page
 
 
-def across(layout: Layout, prompt: Prompt, found: Sequence[float | str], idle: float | str) -> Values:
-    """A row's values in all columns: the first choice is that of column n_prompt - 1."""
-    first = prompt.n_prompt - 1
-    values = [*[idle] * first, *found, *[idle] * (layout.context - first - len(found))]
-    return [str(value) for value in values] if isinstance(idle, str) else np.array(values, float)
-
-
-def sheet(
-    layout: Layout,
-    palette: Palette,
-    prompt: Prompt,
-    sampling: Sampling,
-    choices: Sequence[Choice],
-    shown: Sequence[str],
-    doubts: NDArray[Any],
-) -> Sheet:
-    """`doubts`: how well a probability of each column can be known, relative.  [T]"""
-    return token_sheet(
-        layout,
-        SAMPLE,
-        "the next token is chosen, column by column",
-        lambda: sample_rows(layout, palette, prompt, sampling, choices, shown, doubts),
-        layout["sample_wins"],
-        lambda frame: _colour(frame, layout),
-        tab="C55A11",
-    )
-
-
-def _colour(frame: Worksheet, layout: Layout) -> None:
+def _colour(frame: Worksheet, page: Page) -> None:
     """The choice stands out; where there is no candidate there is no box."""
-    for name, width in (("C", 12), ("D", 12), ("E", 12)):
-        frame.column_dimensions[name].width = width
-    areas = {name: layout[f"sample_{name}"] for name in ("tokens", "probs", "wins")}
-    marked = Font(bold=True, color="FFFFFF"), PatternFill(bgColor="C55A11")
-    won = f"{letter(0)}{areas['wins'].row}=1"
+    for name in "CDE":
+        frame.column_dimensions[name].width = 12
+    font, fill = Font(bold=True, color="FFFFFF"), PatternFill(bgColor=ORANGE)
     for name in ("tokens", "probs"):
-        frame.conditional_formatting.add(areas[name].cells, FormulaRule([won], font=marked[0], fill=marked[1]))
-    idle = FormulaRule([f'{letter(0)}{areas["tokens"].row}=""'], fill=PatternFill(bgColor="FFFFFF"))
-    frame.conditional_formatting.add(areas["tokens"].cells, idle)
+        won = FormulaRule([f"{letter(0)}{page['wins'].row}=1"], font=font, fill=fill)
+        frame.conditional_formatting.add(page[name].cells, won)
+    idle = FormulaRule([f'{letter(0)}{page["tokens"].row}=""'], fill=PatternFill(bgColor="FFFFFF"))
+    frame.conditional_formatting.add(page["tokens"].cells, idle)
 
 
-def sample_rows(
-    layout: Layout,
-    palette: Palette,
-    prompt: Prompt,
-    sampling: Sampling,
-    choices: Sequence[Choice],
-    shown: Sequence[str],
-    doubts: NDArray[Any],
-) -> Iterator[Row]:
-    numbers = states(prompt.seed, len(choices))
-    chosen = [Chosen(choice, state, shown) for choice, state in zip(choices, numbers, strict=True)]
-    inherited = np.pad(doubts, (0, layout.context - len(doubts)))
-    note = "Each column chooses the token that follows it; the next column reads that token."
-    yield from header(layout, palette, prompt, "Sample", note, {INDEX: "rank", IN_USE: "in use"})
-    for line in LINES:
-        yield from _line_rows(layout, palette, prompt, line, chosen, 0.0 if line.exact else inherited)
-    ranks = sampling.top_k if sampling.temperature else 1
-    for table in TABLES:
-        yield from _table_rows(layout, palette, prompt, table, chosen, 0.0 if table.exact else inherited, ranks)
+def where(it: Columns) -> list[Part]:
+    def choosing() -> str:
+        """1 from the prompt's last token on, unless this token was written and ends the text."""
+        position, n_prompt, token = it.header(POSITION_ROW), it.home("n_prompt"), it.header(ID_ROW)
+        ends = it.layout["end_of_text"]
+        same = f"{token}={ends.reference}" if ends.n_rows == 1 else f"COUNTIF({ends.reference},{token})>0"
+        written = f"AND({position}>={n_prompt},{same})"
+        return f"IF({it.home('settings_ok')}=1,IF({position}<{n_prompt}-1,0,IF({written},0,1)),0)"
+
+    words = "yes where the next token is chosen: from the prompt's last token on."
+    return [
+        Bar("Where", words),
+        it.line("choosing", "chooses?", choosing, lambda now: 1, style="flag", idle=0, exact=True, every=True),
+    ]
 
 
-def _line_rows(
-    layout: Layout, palette: Palette, prompt: Prompt, line: Line, chosen: Sequence[Chosen], doubt: float | NDArray[Any]
-) -> Iterator[Row]:
-    area, guard = layout[f"sample_{line.name}"], layout["sample_choosing"].row
-    if line.title:
-        yield _bar(layout, palette, area.row - 1, line.title, line.words)
-    source = line.formula(Here(layout))
-    source = guarded(source, 0, ACTIVE_ROW, "0") if line.every else guarded(source, 0, guard)
-    values = across(layout, prompt, [line.value(now) for now in chosen], line.idle)
-    before = _warm_up_cells(layout, palette, prompt.seed) if line is STATE else ()
-    cells = rows.fill_right(FIRST_TOKEN, source, values, palette[line.style], doubt)
-    yield rows.row(area.row, rows.text(1, line.label, palette["label"]), before, cells)
+def random_number(it: Columns) -> list[Part]:
+    def state() -> str:
+        """s_i = 16807 s_{i-1} mod 2147483647; the one before the first stands in column E."""
+        own, first = it.page["state"], f"{it.header(POSITION_ROW)}={it.home('n_prompt')}-1"
+        return f"MOD({MULTIPLIER}*IF({first},${own.at(0, -1)},{own.at(0, -1)}),{MODULUS})"
+
+    def uniform() -> str:
+        return f"{it.cell('state')}/{MODULUS}"
+
+    def draw() -> str:
+        return f"{it.cell('uniform')}*{it.cell('kept_mass')}"
+
+    words = (
+        "The seed's next random number, 1 to 2147483646: the one before × 16807, modulo 2147483647. On the left are "
+        "the three that come before the first one used."
+    )
+    own = it.line("state", "random number", state, lambda now: now.state, style="id", exact=True)
+    return [
+        Bar("A random number", words),
+        Beside(own, *(warm_up(it, t) for t in range(-WARM_UP, 0))),
+        it.line("uniform", "between 0 and 1", uniform, lambda now: now.choice.uniform, style="share", exact=True),
+        it.line("draw", "× probability kept", draw, lambda now: now.choice.draw, style="share"),
+    ]
 
 
-def _table_rows(
-    layout: Layout,
-    palette: Palette,
-    prompt: Prompt,
-    table: Table,
-    chosen: Sequence[Chosen],
-    doubt: float | NDArray[Any],
-    ranks: int,
-) -> Iterator[Row]:
-    """`ranks`: how many are in use."""
-    area, here = layout[f"sample_{table.name}"], Here(layout)
-    yield _bar(layout, palette, area.row - 1, table.title, table.words)
-    found = [table.values(now) for now in chosen]
-    for j in range(area.n_rows):
-        source = f'IF({rank_guard(layout, j)},{table.formula(here, j)},"")'
-        values = across(layout, prompt, [of[j] if j < len(of) else table.idle for of in found], table.idle)
-        head = rows.text(1, table.title, palette["label"]) + rows.number(INDEX, j, palette["index"])
-        if table is CANDIDATES:
-            head += rows.formula(IN_USE, rank_in_use(layout, j), float(j < ranks), palette["flag"])
-        yield rows.row(area.row + j, head, rows.fill_right(FIRST_TOKEN, source, values, palette[table.style], doubt))
-
-
-def _warm_up_cells(layout: Layout, palette: Palette, seed: int) -> Cells:
+def warm_up(it: Columns, t: int) -> Block:
     """Columns C to E: the three numbers before the first that is used."""
-    own, source, state = layout["sample_state"], f"({layout['seed'].reference}+1)", seed + 1
-    cells: Cells = ()
-    for t in range(-WARM_UP, 0):
-        state = MULTIPLIER * state % MODULUS
-        ok = f'IF({layout["settings_ok"].reference}=1,MOD({MULTIPLIER}*{source},{MODULUS}),"")'
-        cells += rows.formula(own.column + t, ok, state, palette["id"])
-        source = f"${own.at(0, t)}"
-    return cells
+
+    def formula() -> str:
+        before = f"({it.home('seed')}+1)" if t == -WARM_UP else f"${it.page['state'].at(0, t - 1)}"
+        return f'IF({it.home("settings_ok")}=1,MOD({MULTIPLIER}*{before},{MODULUS}),"")'
+
+    def twin(state: State) -> int:
+        found = state.prompt.seed + 1
+        for _ in range(t + WARM_UP + 1):
+            found = MULTIPLIER * found % MODULUS
+        return found
+
+    return cell(FIRST_TOKEN + t, formula, twin, "id")
 
 
-def _bar(layout: Layout, palette: Palette, number: int, title: str, words: str) -> Row:
-    filler = rows.joined(rows.blank(c, palette["maths"]) for c in range(2, FIRST_TOKEN))
-    filler += rows.text(FIRST_TOKEN, words, palette["maths"])
-    rest = range(FIRST_TOKEN + 1, FIRST_TOKEN + layout.context)
-    filler += rows.joined(rows.blank(c, palette["maths"]) for c in rest)
-    return rows.row(number, rows.text(1, title, palette["section"]), filler)
+def choice(it: Columns) -> list[Part]:
+    def winner(table: str) -> str:
+        """The entry of the rank that wins."""
+        return f"INDEX({it.column(table)},MATCH(1,{it.column('wins')},0))"
+
+    def token() -> str:
+        return text_at(it.layout["vocab_shown"].reference, f"{it.cell('chosen_id')}+1")
+
+    def prob_now(now: Chosen) -> Value:
+        return now.choice.probs[now.choice.winner]
+
+    return [
+        Bar("The choice", "The first candidate whose running total exceeds this number."),
+        it.line("chosen_id", "token id", lambda: winner("ids"), lambda now: now.choice.id, style="id", exact=True),
+        it.line("chosen_token", "token", token, lambda now: now.shown[now.choice.id], style="token", idle=""),
+        it.line("chosen_prob", "its probability", lambda: winner("probs"), prob_now, style="prob"),
+    ]
+
+
+def left_out(it: Columns) -> list[Part]:
+    def top_k_mass() -> str:
+        return f"{it.cell('weight_sum')}/{it.cell('vocab_sum')}"
+
+    def kept_mass() -> str:
+        return f"MAX({it.column('kept')})"
+
+    def kept_share() -> str:
+        return f"{it.cell('top_k_mass')}*{it.cell('kept_mass')}"
+
+    def rest() -> str:
+        return f"1-{it.cell('kept_share')}"
+
+    def weight_sum() -> str:
+        return f"SUM({it.column('weights')})"
+
+    def weight_sum_now(now: Chosen) -> float:
+        return float(now.weights.sum())
+
+    def vocab_sum() -> str:
+        """The sum of exp((logit - largest) / temperature) over the whole vocabulary; 1 at temperature 0."""
+        heat = it.home("temperature")
+        return f"IF({heat}=0,1,{sum_exp(it.logits, it.cell('logits'), heat)})"
+
+    def vocab_sum_now(now: Chosen) -> float:
+        return weight_sum_now(now) / now.choice.top_k_mass
+
+    words = "Shares of the whole probability: what the candidates hold, and what those kept by top_p hold."
+    return [
+        Bar("How much is left out", words),
+        it.line("top_k_mass", "of the candidates (top_k)", top_k_mass, lambda now: now.choice.top_k_mass, style="prob"),
+        it.line("kept_mass", "of these, kept by top_p", kept_mass, lambda now: now.choice.kept_mass, style="prob"),
+        it.line("kept_share", "kept in all", kept_share, lambda now: now.choice.kept_share, style="prob"),
+        it.line("left_out", "left out", rest, lambda now: 1 - now.choice.kept_share, style="prob"),
+        it.line("weight_sum", "sum of their weights", weight_sum, weight_sum_now),
+        it.line("vocab_sum", "the same sum over all tokens", vocab_sum, vocab_sum_now),
+    ]

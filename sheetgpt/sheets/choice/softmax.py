@@ -1,85 +1,99 @@
 """The Softmax sheet: id, token, logit after the last token, exp, probability; a row a token of the vocabulary."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.rows import Row
-from sheetgpt.sheets.grid import HOME, SOFTMAX
+from sheetgpt.sheets.grid import SOFTMAX
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
+from sheetgpt.sheets.page import Beside, Block, Page, Space, Texts, cell
+from sheetgpt.sheets.state import State
 
-Floats = NDArray[Any]
-
-
-def softmax(layout: Layout, palette: Palette, shown: Sequence[str], logits: Floats, temperature: float) -> Sheet:
-    """The Softmax sheet: id, token, logit after the last token, exp, probability; a row a token of the vocabulary."""
-    return Sheet(
-        SOFTMAX,
-        "logits become probabilities at the temperature",
-        lambda: softmax_rows(layout, palette, shown, logits, temperature),
-        *(layout["next_probs"].last_row, 5),
-        names=layout.names_on(SOFTMAX),
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=_dress_softmax,
-    )
+NOTE = "Which token comes next: the logits after the last token, divided by the temperature, become probabilities."
+ID, TOKEN, LOGIT, EXP, PROB = 1, 2, 3, 4, 5  # columns
 
 
-def _dress_softmax(frame: Worksheet) -> None:
-    frame.freeze_panes = "A6"
-    for column, width in zip("ABCDE", (10, 18, 12, 14, 14), strict=True):
-        frame.column_dimensions[column].width = width
+def exp_now(state: State) -> Any:
+    """exp((logit - largest) / temperature); at temperature 0 a one where the largest logit stands.  [n_vocab]"""
+    logits, heat = state.now.logits, state.inputs.sampling.temperature
+    if heat > 0:
+        return np.exp((logits - logits.max()) / heat)
+    return np.where(np.arange(len(logits)) == int(np.argmax(logits)), 1.0, 0.0)
 
 
-def softmax_rows(
-    layout: Layout, palette: Palette, shown: Sequence[str], logits: Floats, temperature: float
-) -> Iterator[Row]:
-    cells, home = layout, layout
-    next_logits, exps = cells["next_logits"], cells["next_exp"]
-    n_tokens, heat = home["n_tokens"].reference, home["temperature"].reference
-    winner, doubt = int(np.argmax(logits)), float(sampling.doubt(logits, temperature))
-    exp = np.where(np.arange(len(logits)) == winner, 1.0, 0.0)
-    if temperature > 0:
-        exp = np.exp((logits - logits.max()) / temperature)
-    words = "Which token comes next: the logits after the last token, divided by the temperature, become probabilities."
-    yield rows.row(1, rows.text(1, "Softmax", palette["title"]), rows.text(3, words, palette["note"]), height=24)
-    yield rows.row(
-        2,
-        rows.text(1, "← Home", palette["link"]),
-        rows.text(2, "computed?", palette["label"]),
-        rows.text(3, "largest", palette["label"]),
-        rows.text(4, "sum", palette["label"]),
-        rows.text(5, "id of the largest", palette["label"]),
-    )
-    peak, best = cells["next_max"], f"$E${cells['next_max'].row}"
-    ready = f"$B${cells['next_max'].row}"  # one cell asks once what each of the rows would have to
-    some = f'IF({ready},{{}},"")'
-    yield rows.row(
-        3,
-        rows.formula(2, f"IF({n_tokens}*{home['settings_ok'].reference}>0,1,0)", 1, palette["flag"]),
-        rows.formula(3, some.format(f"MAX({next_logits.local})"), float(logits.max()), palette["number"]),
-        rows.formula(4, some.format(f"SUM({exps.local})"), float(exp.sum()), palette["number"], doubt),
-        rows.formula(5, some.format(f"MATCH({peak.local},{next_logits.local},0)-1"), winner, palette["id"]),
+def doubt(state: State) -> float:
+    return float(sampling.doubt(state.now.logits, state.inputs.sampling.temperature))
+
+
+def page(layout: Layout) -> Page:
+    n = layout.config.n_vocab
+    here = Page(SOFTMAX, "logits become probabilities at the temperature", 1)
+    here.head(NOTE, beside={TOKEN: "computed?", LOGIT: "largest", EXP: "sum", PROB: "id of the largest"})
+
+    def where_computed(source: str, j: int = 0) -> str:
+        """One cell asks once what each of the rows would have to."""
+        return f'IF({here["computed"].local},{source},"")'
+
+    def computed() -> str:
+        return f"IF({layout['n_tokens'].reference}*{layout['settings_ok'].reference}>0,1,0)"
+
+    def largest() -> str:
+        return where_computed(f"MAX({here['next_logits'].local})")
+
+    def total() -> str:
+        return where_computed(f"SUM({here['next_exp'].local})")
+
+    def best() -> str:
+        return where_computed(f"MATCH({here['next_max'].local},{here['next_logits'].local},0)-1")
+
+    here.add(
+        Beside(
+            cell(TOKEN, computed, lambda state: 1, "flag", "computed", named=False),
+            cell(LOGIT, largest, lambda state: float(state.now.logits.max()), "number", "next_max"),
+            cell(EXP, total, lambda state: float(exp_now(state).sum()), "number", "next_sum", doubt=doubt),
+            cell(PROB, best, lambda state: int(np.argmax(state.now.logits)), "id", "best", named=False),
+        ),
+        Space(),
     )
     titles = ("id", "token", "logit", "exp((logit − largest) / temperature)", "probability")
-    yield rows.row(5, *(rows.text(c, name, palette["header"]) for c, name in enumerate(titles, 1)))
-    probs, source = exp / exp.sum(), layout["logits"]
-    for v in range(len(logits)):
-        n = next_logits.row + v
-        picked = some.format(f"INDEX({source.line(v).reference},1,{n_tokens})")
-        raised = f"IF({heat}>0,EXP(($C${n}-{peak.local})/{heat}),IF($A${n}={best},1,0))"
-        yield rows.row(
-            n,
-            rows.number(1, v, palette["id"]),
-            rows.text(2, shown[v], palette["label"]),
-            rows.formula(3, picked, float(logits[v]), palette["number"]),
-            rows.formula(4, some.format(raised), float(exp[v]), palette["tiny"], doubt),
-            rows.formula(5, some.format(f"$D${n}/{cells['next_sum'].local}"), float(probs[v]), palette["tiny"], doubt),
+    here.add(Texts(dict(enumerate(titles, 1))))
+
+    def logit(v: int, j: int) -> str:
+        return f"INDEX({layout['logits'].line(v).reference},1,{layout['n_tokens'].reference})"
+
+    def exp(v: int, j: int) -> str:
+        """e = exp((logit - largest) / temperature)"""
+        row, heat = here["next_logits"].row + v, layout["temperature"].reference
+        warm = f"EXP(($C${row}-{here['next_max'].local})/{heat})"
+        return f"IF({heat}>0,{warm},IF($A${row}={here['best'].local},1,0))"
+
+    def prob(v: int, j: int) -> str:
+        """p = e / sum of e"""
+        return f"$D${here['next_logits'].row + v}/{here['next_sum'].local}"
+
+    def prob_now(state: State) -> Any:
+        e = exp_now(state)
+        return e / e.sum()
+
+    own: dict[str, Any] = {"n_rows": n, "n_columns": 1, "label": None, "axes": (VOCABULARY_AXIS,)}
+    own["guard"] = where_computed
+    here.add(
+        Beside(
+            Block(column=ID, twin=lambda state: np.arange(n), style="id", **own),
+            Block(column=TOKEN, twin=lambda state: [*state.shown], style="label", **own),
+            Block("next_logits", column=LOGIT, formula=logit, twin=lambda state: state.now.logits, **own),
+            Block("next_exp", column=EXP, formula=exp, twin=exp_now, style="tiny", doubt=doubt, **own),
+            Block("next_probs", column=PROB, formula=prob, twin=prob_now, style="tiny", doubt=doubt, **own),
         )
+    )
+
+    def dress(frame: Worksheet) -> None:
+        frame.freeze_panes = f"A{here['next_logits'].row}"
+        for column, width in zip("ABCDE", (10, 18, 12, 14, 14), strict=True):
+            frame.column_dimensions[column].width = width
+
+    here.dresses.append(dress)
+    return here
