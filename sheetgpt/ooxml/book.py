@@ -25,7 +25,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml import archive, unfinished, workers
+from sheetgpt.ooxml import archive, fonts, unfinished, workers
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.ooxml.xml import escape, written
 
@@ -161,7 +161,7 @@ class Book:
         jobs: list[Job] = []
         with zipfile.ZipFile(frame) as package:
             for i, name in enumerate(package.namelist()):
-                jobs.append((name, folder / str(i), _clockless(name, package.read(name)), numbered.get(name)))
+                jobs.append((name, folder / str(i), _mended(name, package.read(name)), numbered.get(name)))
         done = {}
         with closing(_run(jobs)) as news:
             for part, so_far in news:
@@ -271,8 +271,10 @@ def _chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(waiting)
 
 
-def _clockless(name: str, xml: bytes) -> bytes:
-    """openpyxl stamps the moment of saving into docProps/core.xml."""
+def _mended(name: str, xml: bytes) -> bytes:
+    """One of openpyxl's parts without the moment of saving, and with fonts as Excel writes them."""
+    if name == fonts.STYLES:
+        return fonts.in_excels_order(xml)
     if name != "docProps/core.xml":
         return xml
     stamp = EPOCH.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
