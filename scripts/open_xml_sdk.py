@@ -42,7 +42,8 @@ class Fault:
     offices: tuple[str, ...]  # for which it is one
 
     def __str__(self) -> str:
-        return f"{' '.join(filter(None, (self.part, self.path)))}: {self.description} ({', '.join(self.offices)})"
+        place = " ".join(filter(None, (self.part, self.path)))
+        return f"{place and place + ': '}{self.description} ({', '.join(self.offices)})"
 
 
 def lacking() -> str | None:
@@ -55,7 +56,7 @@ def lacking() -> str | None:
 
 def validate(workbooks: Sequence[str | os.PathLike[str]], timeout: float = 600) -> list[list[Fault]]:
     """The faults of each workbook."""
-    command = [sys.executable, __file__, "--json", *map(os.fspath, workbooks)]
+    command = [sys.executable, __file__, "--json", *(os.fspath(workbook) for workbook in workbooks)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     try:
         lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -63,7 +64,7 @@ def validate(workbooks: Sequence[str | os.PathLike[str]], timeout: float = 600) 
         lines = []
     if len(lines) != len(workbooks):
         raise RuntimeError(f"The Open XML SDK ended with status {done.returncode}: {done.stderr.strip()}")
-    return [[Fault(*fields[:3], tuple(fields[3])) for fields in faults] for faults in lines]
+    return [[Fault(part, path, said, tuple(offices)) for part, path, said, offices in faults] for faults in lines]
 
 
 def install(cache: Path) -> Path:
@@ -95,7 +96,11 @@ def _lay_out(archive: tarfile.TarFile, home: Path) -> None:
     key, files = next((k, v) for k, v in listed["targets"][target].items() if k.startswith("runtimepack." + RUNTIME))
     version, pack = key.rpartition("/")[2], key.removeprefix("runtimepack.")
     shared, host, sdk = home / "shared" / RUNTIME / version, home / "host" / "fxr" / version, home / "sdk"
-    for folder, names in ((shared, [*files["runtime"], *files["native"]]), (host, ["libhostfxr.so"]), (sdk, ASSEMBLIES)):
+    for folder, names in (
+        (shared, [*files["runtime"], *files["native"]]),
+        (host, ["libhostfxr.so"]),
+        (sdk, ASSEMBLIES),
+    ):
         folder.mkdir(parents=True)
         for name in names:
             (folder / name).write_bytes(content[name])
@@ -143,8 +148,8 @@ def faults_of(workbook: str) -> list[Fault]:
     try:
         for office in OFFICES:
             try:
-                for error in OpenXmlValidator(getattr(FileFormatVersions, office)).Validate(document):
-                    found.setdefault(_place(error), []).append(office)
+                for fault in OpenXmlValidator(getattr(FileFormatVersions, office)).Validate(document):
+                    found.setdefault(_place(fault), []).append(office)
             except Exception as error:  # a part that is not XML
                 found.setdefault(("", "", _said("can't be validated", error)), []).append(office)
     finally:
@@ -152,9 +157,9 @@ def faults_of(workbook: str) -> list[Fault]:
     return [Fault(*place, tuple(offices)) for place, offices in found.items()]
 
 
-def _place(error: Any) -> tuple[str, str, str]:
-    part = error.Part.Uri.ToString() if error.Part is not None else ""
-    return part, (error.Path.XPath if error.Path is not None else ""), " ".join(error.Description.split())
+def _place(fault: Any) -> tuple[str, str, str]:
+    part = fault.Part.Uri.ToString() if fault.Part is not None else ""
+    return part, (fault.Path.XPath if fault.Path is not None else ""), " ".join(fault.Description.split())
 
 
 def _said(what: str, error: Exception) -> str:

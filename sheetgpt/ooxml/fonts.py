@@ -11,10 +11,8 @@ from lxml import etree
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 STYLES = "xl/styles.xml"
-CHILDREN = tuple(
-    f"{MAIN}{name}"
-    for name in "b i strike condense extend outline shadow u vertAlign sz color name family charset scheme".split()
-)
+_ORDER = "b i strike condense extend outline shadow u vertAlign sz color name family charset scheme"
+CHILDREN = tuple(MAIN + name for name in _ORDER.split())
 
 
 def in_excels_order(styles: bytes) -> bytes:
