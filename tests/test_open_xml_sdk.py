@@ -69,7 +69,7 @@ def test_what_it_refuses_check_refuses(tmp_path: Path) -> None:
 def test_it_names_what_is_broken(tmp_path: Path) -> None:
     broken = write(replaced(sound_parts(), STYLES, "<sz", "<frob/><sz"), tmp_path / "broken.xlsx")
     (tmp_path / "text.xlsx").write_text("hello")
-    command = [sys.executable, open_xml_sdk.__file__, broken, tmp_path / "text.xlsx"]
+    command = [sys.executable, open_xml_sdk.__file__, str(broken), str(tmp_path / "text.xlsx")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     said = done.stdout.splitlines()
     assert done.returncode == 1
