@@ -147,7 +147,10 @@ class Book:
 def text(element: Element) -> str:
     """An element in one spelling, whatever its prefixes."""
     own = "".join(f" {key}={value!r}" for key, value in sorted(element.items()))
-    inside = (element.text or "") + "".join(map(text, element))
+    children = [text(child) for child in element]
+    if element.tag == f"{MAIN}font":
+        children.sort()  # in any order they say the same
+    inside = (element.text or "") + "".join(children)
     return f"<{element.tag.removeprefix(MAIN)}{own}>{inside}"
 
 

@@ -21,12 +21,14 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.excel_rules import check
+from sheetgpt.ooxml.fonts import in_excels_order
 
 Parts = dict[str, bytes]
 
 WORKBOOK, STYLES, STRINGS = "xl/workbook.xml", "xl/styles.xml", "xl/sharedStrings.xml"
 TYPES, LINKS = "[Content_Types].xml", "xl/_rels/workbook.xml.rels"
 HOME, BLOCK, WEIGHTS = (f"xl/worksheets/sheet{i}.xml" for i in (1, 2, 3))
+THEME = "xl/theme/theme1.xml"
 CHART, DRAWING = "xl/charts/chart1.xml", "xl/drawings/drawing1.xml"
 
 NAMES = {
@@ -119,6 +121,7 @@ def sound_parts() -> Parts:
     book.save(buffer)
     with zipfile.ZipFile(buffer) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
+    parts[STYLES] = in_excels_order(parts[STYLES])
     for name, (dimension, rows) in SHEETS.items():
         xml = re.sub(rb'<dimension ref="[^"]*"', f'<dimension ref="{dimension}"'.encode(), parts[name])
         parts[name] = re.sub(
@@ -127,6 +130,49 @@ def sound_parts() -> Parts:
             xml,
         )
     return parts | _with_strings(parts)
+
+
+def without_theme(parts: Parts) -> Parts:
+    """As LibreOffice 7.4 saves a workbook: a package has at most one theme (ECMA-376 part 1, 14.2.7)."""
+    return _without(parts, THEME)
+
+
+def without_styles(parts: Parts) -> Parts:
+    """And no cell or format that refers to one."""
+    fewer = _without(parts, STYLES)
+    for sheet in (HOME, BLOCK, WEIGHTS):
+        fewer[sheet] = re.sub(rb' (s|dxfId)="\d+"', b"", fewer[sheet])
+    return fewer
+
+
+def _without(parts: Parts, part: str) -> Parts:
+    """One of the workbook's parts left out, from the tables, too."""
+    fewer = {name: data for name, data in parts.items() if name != part}
+    override, link = rb'<Override PartName="/%b"[^>]*/>' % part.encode(), rb"<Relationship [^>]*%b[^>]*/>"
+    for table, entry in ((TYPES, override), (LINKS, link % part.rpartition("/")[2].encode())):
+        fewer[table], n = re.subn(entry, b"", fewer[table])
+        assert n == 1
+    return fewer
+
+
+def excels_chart_parts(parts: Parts) -> Parts:
+    """With what Excel adds to a chart when it saves it: its style and its colors."""
+    space = "http://schemas.microsoft.com/office/drawing/2012/chartStyle"
+    drawing = "http://schemas.openxmlformats.org/drawingml/2006/main"
+    colors = (
+        f'<cs:colorStyle xmlns:cs="{space}" xmlns:a="{drawing}" meth="cycle" id="10">'
+        '<a:schemeClr val="accent1"/><cs:variation/></cs:colorStyle>'
+    )
+    links = (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" '
+        'Type="http://schemas.microsoft.com/office/2011/relationships/chartColorStyle" Target="colors1.xml"/>'
+        "</Relationships>"
+    )
+    kind = '<Override PartName="/xl/charts/colors1.xml" ContentType="application/vnd.ms-office.chartcolorstyle+xml"/>'
+    return replaced(parts, TYPES, "</Types>", kind + "</Types>") | {
+        "xl/charts/colors1.xml": colors.encode(),
+        "xl/charts/_rels/chart1.xml.rels": links.encode(),
+    }
 
 
 def _literally(xml: bytes, _: object) -> bytes:

@@ -1,7 +1,7 @@
 """Tiny checkpoints in Hugging Face's format, written as its libraries write them, for every test module.
 
-And what some tests need that isn't everywhere, GPT-2's trained weights and Gnumeric: they say loudly that they were
-not run.
+And what some tests need that isn't everywhere, GPT-2's trained weights, Gnumeric and Microsoft's validator: they say
+loudly that they were not run.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import open_xml_sdk
 import pytest
 from huggingface_hub import constants, try_to_load_from_cache
 from safetensors.numpy import save_file
@@ -78,6 +79,7 @@ def real_gpt2() -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lacking = {"real_weights": "GPT-2's checkpoint is not here"} if real_gpt2() is None else {}
     lacking |= {"gnumeric": "Gnumeric's ssconvert is not here"} if shutil.which("ssconvert") is None else {}
+    lacking |= {"open_xml_sdk": reason} if (reason := open_xml_sdk.lacking()) else {}
     for item in items:
         for marker, reason in lacking.items():
             if item.get_closest_marker(marker):
@@ -91,6 +93,10 @@ NOT_TESTED = {
         "scripts/verify_real_gpt2 fetches them where there is a network. Not run:",
     ),
     "gnumeric": ("Gnumeric was NOT tested", "Its ssconvert is not here: sudo apt install gnumeric. Not run:"),
+    "open_xml_sdk": (
+        "Microsoft's validator did NOT run",
+        "It needs Linux on x86-64 and pip install -e '.[sdk]'. Not run:",
+    ),
 }
 
 

@@ -19,6 +19,7 @@ import openpyxl
 import pandas as pd
 import pytest
 from conftest import MICRO_IDS, Command
+from lxml import etree
 from patching import patch, set_formula, set_value
 from rich.console import Console
 
@@ -76,6 +77,35 @@ def test_the_committed_workbook_is_what_build_writes(tmp_path: Path) -> None:
             found, expected = (np.array(NUMBER.findall(part), float) for part in (one, other))
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12, err_msg=name)
     assert COMMITTED.stat().st_size < 20_000_000
+
+
+# [MS-OI29500] 2.1.706
+FONT_ORDER = [
+    "b",
+    "i",
+    "strike",
+    "condense",
+    "extend",
+    "outline",
+    "shadow",
+    "u",
+    "vertAlign",
+    "sz",
+    "color",
+    "name",
+    "family",
+    "charset",
+    "scheme",
+]
+
+
+def test_fonts_are_written_in_excels_order(micro_workbook: Path) -> None:
+    with zipfile.ZipFile(micro_workbook) as package:
+        fonts = list(etree.fromstring(package.read("xl/styles.xml")).iter("{*}font"))
+    orders = [[FONT_ORDER.index(etree.QName(child).localname) for child in font] for font in fonts]
+    assert orders == [sorted(order) for order in orders]
+    assert sum(len(order) > 3 for order in orders) > 5
+    assert any(etree.QName(font.getparent()).localname == "dxf" for font in fonts)
 
 
 def test_what_is_built_breaks_no_rule_of_excels(micro_workbook: Path, odd_workbook: Path) -> None:

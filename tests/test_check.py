@@ -14,19 +14,26 @@ from breakers import (
     HOME,
     LINKS,
     STYLES,
+    THEME,
     TYPES,
+    WEIGHTS,
     WORKBOOK,
     Break,
     Parts,
+    excels_chart_parts,
     labels,
     named_where_it_is_broken,
     replaced,
     sound_parts,
+    without_styles,
+    without_theme,
     write,
 )
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import Problem, check
+
+COMPATIBILITY = "http://schemas.openxmlformats.org/markup-compatibility/2006"
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +134,15 @@ PACKAGE = [
     Break(LINKS, "relationships/theme", "relationships/externalLink", "rId5", "'externalLink'"),
     Break(LINKS, 'Target="styles.xml"', 'Target="http://x/" TargetMode="External"', "rId4", "outside the workbook"),
     Break(LINKS, ' Id="rId4"', "", "", "needs an Id"),
+    Break(LINKS, 'Id="rId4"', 'Id="-4"', "-4", "begin with a letter"),
+    Break(LINKS, "<Relationship ", '<Relationship frob="1" ', "", "can't have the attribute 'frob'"),
+    Break(LINKS, "<Relationship ", "text<Relationship ", "", "A text stands"),
+    Break(LINKS, "<Relationships ", '<Relationships count="5" ', "", "can't have the attribute 'count'"),
+    Break(TYPES, "<Types ", '<Types frob="1" ', "", "can't have the attribute 'frob'"),
+    Break(TYPES, 'ContentType="application/xml"', 'ContentType="true"', "xml", "type/subtype"),
+    Break(DRAWING, "<colOff>0</colOff>", "<colOff>x</colOff>", "colOff", "not a whole number"),
+    Break(DRAWING, "<cNvGraphicFramePr/>", '<cNvPr id="1"/><cNvGraphicFramePr/>', "cNvPr", "2 of the drawing's shapes"),
+    Break(THEME, "/drawingml/2006/main", "/drawingml/2006/mine", "", "The part's root"),
     Break(HOME, 'r:id="rId1"', 'r:id="rId9"', "rId9", "no relationship"),
     Break(DRAWING, 'r:id="rId1"', 'r:id="rId9"', "rId9", "no relationship"),
     Break(CHART, "'Home'!$F$11", "'Hom'!$F$11", "'Hom'!$F$11", "not there"),
@@ -139,6 +155,16 @@ PACKAGE = [
     Break(HOME, "</worksheet>", "", "", "not XML"),
     Break(HOME, "<worksheet ", "<!DOCTYPE x><worksheet ", "", "DTD"),
     Break(STYLES, "<styleSheet ", "<!DOCTYPE x><styleSheet ", "", "DTD"),
+]
+
+
+DECLARED = [
+    Break(HOME, "<sheetViews>", '<sheetViews frob="1">', "sheetViews", "can't have the attribute 'frob'"),
+    Break(HOME, "<pageMargins ", '<pageMargins xmlns:n="urn:n" n:left="1" ', "pageMargins", "the attribute 'left'"),
+    Break(WORKBOOK, "<bookViews>", '<bookViews id="">', "bookViews", "can't have the attribute 'id'"),
+    Break(THEME, "<a:dk1>", '<a:dk1 count="1">', "dk1", "can't have the attribute 'count'"),
+    Break(CHART, '<orientation val="minMax"/>', '<orientation val="minMax"><x/></orientation>', "orientation", "'x'"),
+    Break("docProps/app.xml", "</Application>", "<x/></Application>", "Application", "can't hold the element 'x'"),
 ]
 
 
@@ -160,7 +186,7 @@ def test_a_sound_workbook_is_clean(sound: Parts, tmp_path: Path) -> None:
     assert check(write(sound, tmp_path / "sound.xlsx")) == []
 
 
-ALL = [*WORKBOOK_RULES, *POSITIONS, *PACKAGE, *SCHEMA]
+ALL = [*WORKBOOK_RULES, *POSITIONS, *PACKAGE, *DECLARED, *SCHEMA]
 
 
 @pytest.mark.parametrize("case", ALL, ids=labels(ALL))
@@ -249,3 +275,19 @@ def test_names_that_only_look_like_r1c1_are_clean(sound: Parts, tmp_path: Path) 
         first = _name("temperature")
         named = replaced(sound, WORKBOOK, first, _name(name) + "'Home'!$C$4</definedName>" + first)
         assert check(write(named, tmp_path / "name.xlsx")) == [], name
+
+
+def test_what_other_programs_write_is_clean(sound: Parts, tmp_path: Path) -> None:
+    each = {"no theme": without_theme(sound), "Excel's chart": excels_chart_parts(sound)}
+    foreign = f'xmlns:mc="{COMPATIBILITY}" xmlns:n="urn:n" mc:Ignorable="n" n:year="1" '
+    each["what may be ignored"] = replaced(sound, HOME, "<worksheet ", f"<worksheet {foreign}")
+    for what, parts in each.items():
+        assert check(write(parts, tmp_path / "theirs.xlsx")) == [], what
+
+
+def test_a_stylesheet_may_be_missing_where_no_cell_has_a_style(sound: Parts, tmp_path: Path) -> None:
+    """A package has at most one (ECMA-376 part 1, 12.3.20)."""
+    bare = without_styles(sound)
+    assert check(write(bare, tmp_path / "bare.xlsx")) == []
+    styled = replaced(bare, WEIGHTS, '<c r="C4">', '<c r="C4" s="1">')
+    assert [p.where for p in check(write(styled, tmp_path / "styled.xlsx"))] == ["C4"]

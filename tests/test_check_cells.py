@@ -146,6 +146,8 @@ TEXTS = [
 
 
 FURNITURE = [
+    Break(HOME, 'header="0.5"', 'header="49"', "pageMargins", "margin header"),
+    Break(HOME, 'left="0.75"', 'left="-1"', "pageMargins", "margin left"),
     Break(HOME, 'ref="J30:K30"', 'ref="K31:L31"', "K31:L31", "overlaps"),
     Break(HOME, 'ref="J30:K30"', 'ref="J30"', "J30", "several cells"),
     Break(HOME, '<mergeCells count="2">', '<mergeCells count="3">', "mergeCells", "count is 3"),

@@ -51,6 +51,9 @@ STYLE_RULES = [
     Break(STYLES, '<cellStyle name="Normal" xfId="0"', '<cellStyle name="Normal" xfId="1"', "cellStyles 0", "xfId 1"),
     Break(STYLES, '<fonts count="2">', '<fonts count="3">', "fonts", "count is 3"),
     Break(STYLES, '<sz val="11"/>', '<sz val="11"/><sz val="12"/>', "fonts", "2 elements 'sz'"),
+    Break(STYLES, '<sz val="11"/><color theme="1"/>', '<color theme="1"/><sz val="11"/>', "fonts", "is sz color name"),
+    Break(STYLES, '<b val="1"/>', '<name val="Arial"/><b val="1"/>', "fonts", "the order name b; Excel's is b name"),
+    Break(STYLES, "<dxf>", '<dxf><font><u/><b val="1"/></font>', "fonts", "the order u b; Excel's is b u"),
 ]
 
 

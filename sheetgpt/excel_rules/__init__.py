@@ -2,7 +2,7 @@
 
 One module a kind of part: `package` (zip, content types, relationships), `workbook` (sheets, names), `styles`,
 `sheet` and `furniture` (cells and what stands around them), `formulas`, `causality` (formulas in the columns that are
-positions), `charts`, `schema` (element order).
+positions), `charts`, `schema` and `declared` (what stands where).
 """
 
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.causality import Causality
 from sheetgpt.excel_rules.charts import drawing_problems
+from sheetgpt.excel_rules.declared import declared_problems
 from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.furniture import furniture_problems
 from sheetgpt.excel_rules.package import (
@@ -28,6 +29,7 @@ from sheetgpt.excel_rules.package import (
     read_parts,
     relations,
     root_problems,
+    table_problems,
     zip_problems,
 )
 from sheetgpt.excel_rules.positions import positions_problems
@@ -53,6 +55,9 @@ def check(workbook: str | os.PathLike[str]) -> list[Problem]:
         links, wrong_links = relations(trees, dict.fromkeys(parts, "") | kinds)
         problems += unreadable + wrong_types + wrong_links
         problems += root_problems(trees, kinds)
+        for part, tree in trees.items():
+            if part == TYPES_PART or part.endswith(".rels"):
+                problems += table_problems(part, tree)
         problems += orphan_problems(parts, links)
         problems += link_problems(trees, links)
         main = next((goal for kind, goal in links.get("", {}).values() if kind == DOCUMENT), "")
@@ -75,9 +80,7 @@ def _contents(
         yield Problem(main, where, rule)
     for where, rule in positions_problems(book.names, titles.values()):
         yield Problem(main, where, rule)
-    if styles is None:
-        yield Problem(main, "", "The workbook has no stylesheet.")
-    else:
+    if styles is not None:
         yield from (Problem(own["styles"], where, rule) for where, rule in style_problems(styles))
     if strings is not None:
         for i, text in string_texts(strings):
@@ -91,6 +94,8 @@ def _contents(
         yield from _sheet(archive, part, title, book, formulas, causality, skeletons)
     yield from causality.round_about()
     yield from link_problems(skeletons, links)
+    for part, tree in (*trees.items(), *skeletons.items()):
+        yield from (Problem(part, where, rule) for where, rule in declared_problems(tree))
     yield from schema_problems(archive, skeletons)
 
 

@@ -1,5 +1,7 @@
 """What a drawing or chart says about the sheets: its anchors and the ranges of its series."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 
 from sheetgpt.excel_rules.formulas import FormulaCheck
@@ -7,6 +9,8 @@ from sheetgpt.excel_rules.number_format import number_format_fault
 from sheetgpt.excel_rules.places import Place
 from sheetgpt.excel_rules.xmlns import CHART, SPREADSHEET_DRAWING, Element, local, number
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
+
+_OFFSET = re.compile(r"[-+]?[0-9]{1,18}")
 
 
 def drawing_problems(tree: Element, formulas: FormulaCheck) -> Iterator[tuple[str, str]]:
@@ -20,8 +24,15 @@ def drawing_problems(tree: Element, formulas: FormulaCheck) -> Iterator[tuple[st
     for element in tree.iter(CHART + "numFmt"):
         if fault := number_format_fault(code := element.get("formatCode") or ""):
             yield code, f"The number format {code!r} is not valid: {fault}."
+    shapes = Counter(element.get("id") for element in tree.iter(SPREADSHEET_DRAWING + "cNvPr"))
+    for shape, n in shapes.items():
+        if n > 1:
+            yield "cNvPr", f"{n} of the drawing's shapes have the id {shape}."
     for axis, limit in (("col", MAX_COLUMN), ("row", MAX_ROW)):
         for element in tree.iter(SPREADSHEET_DRAWING + axis):
             index = number(element.text)
             if index is None or index >= limit:
                 yield local(element), f"The anchor's {axis} {element.text!r} lies outside the sheet."
+        for element in tree.iter(f"{SPREADSHEET_DRAWING}{axis}Off"):
+            if not _OFFSET.fullmatch(element.text or ""):
+                yield local(element), f"The anchor's {axis}Off {element.text!r} is not a whole number (of EMU)."

@@ -4,6 +4,7 @@
 affair, see `schema.py`.
 """
 
+import re
 from collections.abc import Iterator
 
 from sheetgpt.excel_rules.book import Book
@@ -17,6 +18,8 @@ from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_HEADER, MAX_HEIGHT, MAX_LINKS,
 PROMPT_LIMITS = {"promptTitle": 32, "errorTitle": 32, "prompt": 255, "error": 225}
 RULES_WITH_FORMULA = frozenset(("expression", "cellIs"))
 VALIDATIONS = frozenset(("none", "whole", "decimal", "list", "date", "time", "textLength", "custom"))
+MARGIN_LIMIT = 49  # inches: Microsoft's SDK, and Excel's own dialog
+_DECIMAL = re.compile(r"\+?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 Found = Iterator[tuple[str, str]]  # where, rule
 
@@ -27,6 +30,7 @@ def furniture_problems(sheet: Element, used: Box | None, book: Book, formulas: F
     yield from _column_problems(sheet, book.n_styles)
     yield from _merge_problems(sheet)
     yield from _header_problems(sheet)
+    yield from _margin_problems(sheet)
     for block in sheet.iterfind(MAIN + "conditionalFormatting"):
         yield from _format_problems(block, book.n_dxfs, formulas)
     for validation in sheet.iterfind(f"{MAIN}dataValidations/{MAIN}dataValidation"):
@@ -66,9 +70,9 @@ def _column_problems(sheet: Element, n_styles: int) -> Found:
         if low is None or high is None or not last < low <= high <= MAX_COLUMN:
             yield where, "The column widths are out of order, overlap or leave the sheet."
         last = high or last
-        style = number(column.get("style", "0"))
-        if style is None or style >= n_styles:
-            yield where, f"The style {column.get('style')} is not among the workbook's {n_styles} (cellXfs)."
+        given = column.get("style")
+        if given is not None and ((style := number(given)) is None or style >= n_styles):
+            yield where, f"The style {given} is not among the workbook's {n_styles} (cellXfs)."
         if not _between(column.get("width", "8"), MAX_WIDTH):
             yield where, f"The width {column.get('width')} is not between 0 and {MAX_WIDTH}."
     for row in sheet.iterfind(f"{MAIN}sheetData/{MAIN}row"):
@@ -128,6 +132,13 @@ def _stop_problems(scale: Element, where: str, formulas: FormulaCheck) -> Found:
         text = stop.get("val")
         if text is not None and stop.get("type") not in ("min", "max"):
             yield from ((where, problem) for problem in formulas.problems(text, place=Place.SCALE))
+
+
+def _margin_problems(sheet: Element) -> Found:
+    for margins in sheet.iterfind(MAIN + "pageMargins"):
+        for side, text in margins.attrib.items():
+            if not _DECIMAL.fullmatch(text) or not 0 <= float(text) < MARGIN_LIMIT:
+                yield "pageMargins", f"The margin {side} is {text!r}, not from 0 to below {MARGIN_LIMIT} inches."
 
 
 def _header_problems(sheet: Element) -> Found:

@@ -1,6 +1,7 @@
 """The package around the sheets (ECMA-376 part 2): the zip file, content types and relationships."""
 
 import posixpath
+import re
 import struct
 import zipfile
 from collections import Counter
@@ -13,11 +14,26 @@ from lxml import etree
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules.problem import Problem
-from sheetgpt.excel_rules.xmlns import PACKAGE_RELATIONS, RELATION, TYPES, Element, local, parse
+from sheetgpt.excel_rules.xmlns import (
+    CHART,
+    CORE_PROPERTIES,
+    DRAWING,
+    EXTENDED_PROPERTIES,
+    MAIN,
+    PACKAGE_RELATIONS,
+    RELATION,
+    SPREADSHEET_DRAWING,
+    TYPES,
+    Element,
+    local,
+    local_name,
+    parse,
+)
 from sheetgpt.ooxml.unzip import READ_ERRORS, bomb, is_sheet, is_xml, open_zip, read
 
 TYPES_PART = "[Content_Types].xml"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+_MICROSOFT = "http://schemas.microsoft.com/office/"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships/"
 _SHEETML = "application/vnd.openxmlformats-officedocument.spreadsheetml."
 _OFFICEML = "application/vnd.openxmlformats-officedocument."
@@ -38,6 +54,18 @@ KINDS: dict[str, str | None] = {
     _OFFICE + "extended-properties": _OFFICEML + "extended-properties+xml",
     _OFFICE + "custom-properties": _OFFICEML + "custom-properties+xml",
     _PACKAGE + "metadata/core-properties": "application/vnd.openxmlformats-package.core-properties+xml",
+    _OFFICE + "chartUserShapes": _OFFICEML + "drawingml.chartshapes+xml",
+    _OFFICE + "themeOverride": _OFFICEML + "themeOverride+xml",
+    _OFFICE + "sheetMetadata": _SHEETML + "sheetMetadata+xml",
+    _OFFICE + "customXmlProps": _OFFICEML + "customXmlProperties+xml",
+    # what Excel adds by itself when it saves a chart, a threaded comment, a check box, a document with a label
+    _MICROSOFT + "2011/relationships/chartStyle": "application/vnd.ms-office.chartstyle+xml",
+    _MICROSOFT + "2011/relationships/chartColorStyle": "application/vnd.ms-office.chartcolorstyle+xml",
+    _MICROSOFT + "2017/10/relationships/person": "application/vnd.ms-excel.person+xml",
+    _MICROSOFT + "2017/10/relationships/threadedComment": "application/vnd.ms-excel.threadedcomments+xml",
+    _MICROSOFT + "2020/02/relationships/classificationlabels": "application/vnd.ms-office.classificationlabels+xml",
+    _MICROSOFT + "2022/11/relationships/FeaturePropertyBag": "application/vnd.ms-excel.featurepropertybag+xml",
+    _PACKAGE + "metadata/thumbnail": None,
     _OFFICE + "image": None,
     _OFFICE + "hyperlink": None,
     _OFFICE + "printerSettings": None,
@@ -45,19 +73,24 @@ KINDS: dict[str, str | None] = {
 }
 # content type -> root element of the part
 ROOTS = {
-    _SHEETML + "sheet.main+xml": "workbook",
-    _SHEETML + "styles+xml": "styleSheet",
-    _SHEETML + "sharedStrings+xml": "sst",
-    _SHEETML + "comments+xml": "comments",
-    _SHEETML + "table+xml": "table",
-    _OFFICEML + "theme+xml": "theme",
-    _OFFICEML + "drawing+xml": "wsDr",
-    _OFFICEML + "drawingml.chart+xml": "chartSpace",
-    _OFFICEML + "extended-properties+xml": "Properties",
-    "application/vnd.openxmlformats-package.core-properties+xml": "coreProperties",
+    _SHEETML + "sheet.main+xml": MAIN + "workbook",
+    _SHEETML + "styles+xml": MAIN + "styleSheet",
+    _SHEETML + "sharedStrings+xml": MAIN + "sst",
+    _SHEETML + "comments+xml": MAIN + "comments",
+    _SHEETML + "table+xml": MAIN + "table",
+    _OFFICEML + "theme+xml": DRAWING + "theme",
+    _OFFICEML + "drawing+xml": SPREADSHEET_DRAWING + "wsDr",
+    _OFFICEML + "drawingml.chart+xml": CHART + "chartSpace",
+    _OFFICEML + "extended-properties+xml": EXTENDED_PROPERTIES + "Properties",
+    "application/vnd.openxmlformats-package.core-properties+xml": CORE_PROPERTIES + "coreProperties",
 }
+_ID = re.compile(r"[^\W\d][\w.-]*")
+_MEDIA_TYPE = re.compile(r"[-\w.+!#$&^]+/[-\w.+!#$&^]+(;.*)?", re.ASCII)
 MAX_TAGS = 3_000_000  # of the parts that become trees: lxml takes some 150 bytes for each
 WORKSHEET, DOCUMENT = _OFFICE + "worksheet", _OFFICE + "officeDocument"
+
+_TYPES = {"Default": frozenset(("Extension", "ContentType")), "Override": frozenset(("PartName", "ContentType"))}
+_LINKS = {"Relationship": frozenset(("Id", "Type", "Target", "TargetMode"))}
 
 Relations = dict[str, dict[str, tuple[str, str]]]  # source part ("" is the package) -> id -> type, target part or ""
 
@@ -137,6 +170,21 @@ def read_parts(archive: zipfile.ZipFile) -> tuple[dict[str, Element], list[Probl
     return trees, problems
 
 
+def table_problems(part: str, tree: Element) -> Iterator[Problem]:
+    """The two kinds of table that the package itself has: nothing in them but their entries (part 2, annex C)."""
+    root, entries = (TYPES + "Types", _TYPES) if part == TYPES_PART else (PACKAGE_RELATIONS + "Relationships", _LINKS)
+    if tree.tag != root:
+        yield Problem(part, "", f"The part's root is {local(tree)!r}, not {local_name(root)!r}.")
+    for element in tree.iter(etree.Element):
+        allowed = frozenset() if element is tree else entries.get(local(element), frozenset())
+        for key in set(element.attrib) - allowed:
+            yield Problem(part, "", f"The element {local(element)!r} can't have the attribute {local_name(key)!r}.")
+        if any((text or "").strip() for text in (element.text, element.tail)):
+            yield Problem(part, "", f"A text stands in or after the element {local(element)!r}.")
+        if element is not tree and len(element):
+            yield Problem(part, "", f"The element {local(element)!r} can't hold another one.")
+
+
 def content_types(tree: Element | None, parts: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
     """The content type of each part, and what is wrong with the table."""
     if tree is None:
@@ -153,6 +201,8 @@ def content_types(tree: Element | None, parts: Iterable[str]) -> tuple[dict[str,
         if entry.tag not in (TYPES + "Default", TYPES + "Override") or not key or not kind:
             problems.append(Problem(TYPES_PART, key, "The entry is neither a default nor an override with a type."))
             continue
+        if not _MEDIA_TYPE.fullmatch(kind):
+            problems.append(Problem(TYPES_PART, key, f"The content type {kind!r} is not of the form type/subtype."))
         if key.lower() in table:
             problems.append(Problem(TYPES_PART, key, "The content type is given twice."))
         table[key.lower()] = kind
@@ -187,6 +237,8 @@ def relations(trees: Mapping[str, Element], kinds: Mapping[str, str]) -> tuple[R
             if entry.tag != PACKAGE_RELATIONS + "Relationship" or not (identifier and kind and target):
                 problems.append(Problem(part, identifier, "A relationship needs an Id, a Type and a Target."))
                 continue
+            if not _ID.fullmatch(identifier):
+                problems.append(Problem(part, identifier, "A relationship's id must begin with a letter."))
             if identifier in ids:
                 problems.append(Problem(part, identifier, "Two relationships have this id."))
             external = entry.get("TargetMode") == "External"
@@ -216,8 +268,8 @@ def root_problems(trees: Mapping[str, Element], kinds: Mapping[str, str]) -> Ite
     """A part holds the kind of document that its content type promises."""
     for part, tree in trees.items():
         wanted = ROOTS.get(kinds.get(part, ""))
-        if wanted and local(tree) != wanted:
-            yield Problem(part, "", f"The part's root is {local(tree)!r}, not {wanted!r}.")
+        if wanted and tree.tag != wanted:
+            yield Problem(part, "", f"The part's root is {tree.tag!r}, not {wanted!r}.")
 
 
 def link_problems(trees: Mapping[str, Element], found: Relations) -> Iterator[Problem]:

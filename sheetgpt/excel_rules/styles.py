@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from lxml import etree
+
 from sheetgpt.excel_rules.number_format import number_format_fault
-from sheetgpt.excel_rules.xmlns import MAIN, Element, local, number
+from sheetgpt.excel_rules.xmlns import MAIN, Element, local, local_name, number
+from sheetgpt.ooxml.fonts import CHILDREN
 from sheetgpt.ooxml.limits import MAX_STYLES
 
 FIRST_CUSTOM_FORMAT = 164
-_FONT = "b i strike condense extend outline shadow u vertAlign sz color name family charset scheme"
-FONT_CHILDREN = frozenset(_FONT.split())
 
 
 def size(tree: Element | None, table: str) -> int:
@@ -40,12 +41,7 @@ def style_problems(tree: Element) -> Iterator[tuple[str, str]]:
     for i, style in enumerate(tree.iterfind(f"{MAIN}cellStyles/{MAIN}cellStyle")):
         if not _is_index(style.get("xfId"), size(tree, "cellStyleXfs")):
             yield f"cellStyles {i}", f"The named style's xfId {style.get('xfId')} is not among the cellStyleXfs."
-    for font in tree.iter(MAIN + "font"):
-        # Excel takes these in any order, and only once each
-        names = Counter(map(local, font))
-        for name, n in names.items():
-            if n > 1 or name not in FONT_CHILDREN:
-                yield "fonts", f"A font has {n} elements {name!r}."
+    yield from _font_problems(tree)
     if not 1 <= size(tree, "cellXfs") <= MAX_STYLES:
         yield "cellXfs", f"The workbook has {size(tree, 'cellXfs'):,} styles; Excel allows 1 to {MAX_STYLES:,}."
     yield from _count_problems(tree)
@@ -56,6 +52,18 @@ def _id_problems(formats: list[Element], ids: list[int | None]) -> Iterator[tupl
         where = f"numFmt {entry.get('numFmtId')}"
         if i is None or i < FIRST_CUSTOM_FORMAT or ids.count(i) > 1:
             yield where, f"A custom number format needs an id of its own, {FIRST_CUSTOM_FORMAT} or higher."
+
+
+def _font_problems(tree: Element) -> Iterator[tuple[str, str]]:
+    for font in tree.iter(MAIN + "font"):
+        tags = [child.tag for child in font.iterchildren(etree.Element)]
+        for tag, n in Counter(tags).items():
+            if n > 1 or tag not in CHILDREN:
+                yield "fonts", f"A font has {n} elements {local_name(tag)!r}."
+        known = [tag for tag in tags if tag in CHILDREN]
+        if known != (right := sorted(known, key=CHILDREN.index)):
+            given, wanted = (" ".join(map(local_name, order)) for order in (known, right))
+            yield "fonts", f"A font's elements stand in the order {given}; Excel's is {wanted}."
 
 
 def _count_problems(tree: Element) -> Iterator[tuple[str, str]]:

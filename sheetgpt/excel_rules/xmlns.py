@@ -5,9 +5,12 @@ from typing import Any
 from lxml import etree
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 SPREADSHEET_DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing}"
 RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+CORE_PROPERTIES = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}"
+EXTENDED_PROPERTIES = "{http://schemas.openxmlformats.org/officeDocument/2006/extended-properties}"
 PACKAGE_RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}"
 TYPES = "{http://schemas.openxmlformats.org/package/2006/content-types}"
 SPACE = "{http://www.w3.org/XML/1998/namespace}space"
@@ -22,7 +25,11 @@ def parse(data: bytes) -> Element:
 
 def local(element: Element) -> str:
     """The tag without its namespace; a comment has none."""
-    return str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
+    return local_name(element.tag) if isinstance(element.tag, str) else ""
+
+
+def local_name(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 def number(text: str | None) -> int | None:

@@ -25,7 +25,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml import archive, unfinished, workers
+from sheetgpt.ooxml import archive, fonts, unfinished, workers
 from sheetgpt.ooxml.prefixes import DRAWN, prefixed
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.ooxml.xml import escape, written
@@ -163,7 +163,7 @@ class Book:
         jobs: list[Job] = []
         with zipfile.ZipFile(frame) as package:
             for i, name in enumerate(package.namelist()):
-                jobs.append((name, folder / str(i), _finished(name, package.read(name)), numbered.get(name)))
+                jobs.append((name, folder / str(i), _mended(name, package.read(name)), numbered.get(name)))
         done = {}
         with closing(_run(jobs)) as news:
             for part, so_far in news:
@@ -273,10 +273,12 @@ def _chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(waiting)
 
 
-def _finished(name: str, xml: bytes) -> bytes:
-    """openpyxl stamps the moment of saving into docProps/core.xml, and has prefixes of its own."""
+def _mended(name: str, xml: bytes) -> bytes:
+    """One of openpyxl's parts without the moment of saving, with fonts in Excel's order and Excel's prefixes."""
     if name.startswith(DRAWN):
         return prefixed(xml)
+    if name == fonts.STYLES:
+        return fonts.in_excels_order(xml)
     if name != "docProps/core.xml":
         return xml
     stamp = EPOCH.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
