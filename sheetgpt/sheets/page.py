@@ -251,6 +251,23 @@ class Beside:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Parts one below the other, as one part: what has something else beside it."""
+
+    parts: tuple[Part, ...]
+
+    def __init__(self, *parts: Part) -> None:
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(part.n_rows for part in self.parts)
+
+    def lines(self, on: Drawing, row: int) -> Iterator[Line]:
+        raise NotImplementedError  # its parts are placed one by one
+
+
+@dataclass(frozen=True)
 class Space:
     """Blank rows."""
 
@@ -292,21 +309,25 @@ class Page:
 
     def add(self, *parts: Part) -> None:
         for part in parts:
-            if isinstance(part, Space):
-                self.row += part.n_rows
-                continue
             if isinstance(part, Bar):
                 self.row += part.space
-                if part.link:
-                    self.sections.append((part.link, self.row))
-            for each in part.parts if isinstance(part, Beside) else (part,):
-                self._put(each)
+            self._put(part, self.row)
             self.row += part.n_rows
 
-    def _put(self, part: Part) -> None:
-        self.placed.append((self.row, part))
+    def _put(self, part: Part, row: int) -> None:
+        if isinstance(part, Beside):
+            for each in part.parts:
+                self._put(each, row)
+        elif isinstance(part, Stack):
+            for each in part.parts:
+                self._put(each, row)
+                row += each.n_rows
+        elif not isinstance(part, Space):
+            self.placed.append((row, part))
+        if isinstance(part, Bar) and part.link:
+            self.sections.append((part.link, row))
         if isinstance(part, Block) and part.name:
-            area = Area(self.title, self.row, part.column or self.first, part.n_rows, part.n_columns or self.width)
+            area = Area(self.title, row, part.column or self.first, part.n_rows, part.n_columns or self.width)
             assert part.name not in self.areas, part.name
             self.areas[part.name] = area
 
