@@ -8,6 +8,7 @@ from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from sheetgpt import system
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.ooxml import unfinished
 
@@ -17,7 +18,7 @@ NAME, CELL, SIGNED = (
     6,
 )  # columns of text: a row's name, a cell with the blank before it, one with room for a sign
 LEAST = 0.005  # below it there is nothing to see
-SHADES = " ░▒▓█"
+SHADES, ASCII_SHADES = " ░▒▓█", " .:*#"  # an escape for what an encoding lacks would push the columns aside
 WHITE, ORANGE, DEEP = (255, 255, 255), (249, 183, 107), (197, 90, 17)  # as on the sheets: at 0, 0.5 and 1
 SKY, BLUE = (142, 184, 229), (47, 117, 181)  # at -0.5 and -1
 MOST = 999  # percent, above and below 0, that a cell has room for
@@ -68,9 +69,17 @@ def _cell(out: Console, share: float) -> Text:
         return Text("·".rjust(CELL))
     number = f"{100 * share:.0f}"
     if out.color_system in (None, "standard"):  # in 16 colours there is no shade of orange
-        shade = SHADES[min(4, int(share * 4 + 0.999))]
+        shade = _shades(out)[min(4, int(share * 4 + 0.999))]
         return Text(" " + (shade + number.rjust(2) if len(number) < 3 else number))
     return Text.assemble(" ", (number.rjust(CELL - 1), f"black on rgb({colour(share)})"))
+
+
+def _shades(out: Console) -> str:
+    try:
+        SHADES.encode(out.encoding)
+    except UnicodeEncodeError:
+        return ASCII_SHADES
+    return SHADES
 
 
 def _signed(value: float, percent: bool) -> str:
@@ -87,7 +96,7 @@ def _signed_cell(out: Console, share: float, number: str) -> Text:
         return Text("·".rjust(SIGNED))
     size = min(1.0, abs(share))
     if out.color_system in (None, "standard"):
-        shade = SHADES[min(4, int(size * 4 + 0.999))]
+        shade = _shades(out)[min(4, int(size * 4 + 0.999))]
         return Text(" " + (shade + number.rjust(SIGNED - 2) if len(number) < SIGNED - 1 else number))
     return Text.assemble(" ", (number.rjust(SIGNED - 1), f"black on rgb({colour(size if share > 0 else -size)})"))
 
@@ -111,4 +120,4 @@ def write(path: Path, text: str) -> None:
         with unfinished.whole(path) as whole:
             whole.write_text(text + "\n", "utf-8")
     except OSError as error:
-        raise SheetGPTError(f"{path} can't be written: {error.strerror}.") from error
+        raise SheetGPTError(f"{path} can't be written: {system.refusal(error, path)}.") from error
