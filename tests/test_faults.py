@@ -219,7 +219,8 @@ def test_an_endless_template_ends_with_the_process_that_waits_for_it() -> None:
     children = Path(f"/proc/{waiting.pid}/task/{waiting.pid}/children")
     wait_for(children.read_text)
     [child] = map(int, children.read_text(encoding="utf-8").split())
-    wait_for(lambda: int(Path(f"/proc/{child}/stat").read_text(encoding="utf-8").split()[13]) >= 40)  # 0.4 s: it is in the loop
+    spent = Path(f"/proc/{child}/stat")
+    wait_for(lambda: int(spent.read_text(encoding="utf-8").split()[13]) >= 40)  # 0.4 s: it is in the loop
     waiting.kill()
     waiting.join()
     wait_for(lambda: ended(child), 5)
