@@ -46,19 +46,20 @@ def _map(out: Console, shares: pd.DataFrame, width: int, cell: Callable[[Console
     for first in range(0, shares.shape[1], room):
         band = shares.iloc[:, first : first + room]
         _line(out, "", "", [f"{t:>{width}}" for t in range(first, first + band.shape[1])])
-        _line(out, "", "", [" " + _fitted(str(name), width - 1) for name in band.columns])
+        _line(out, "", "", [" " + _fitted(out, str(name), width - 1) for name in band.columns])
         for k, (name, row) in enumerate(band.iterrows()):
             _line(out, str(k), str(name), [cell(out, share) for share in row])
 
 
 def _line(out: Console, number: str, name: str, cells: Sequence[str | Text]) -> None:
-    head = f"{number:>{CELL - 1}} {_fitted(name, NAME)}"
+    head = f"{number:>{CELL - 1}} {_fitted(out, name, NAME)}"
     out.print(Text.assemble(head, *cells), no_wrap=True, crop=False, overflow="ignore", soft_wrap=True)
 
 
-def _fitted(text: str, width: int) -> str:
-    """Cut or filled up to so many columns of the terminal."""
-    return set_cell_size(visible(text), width)
+def _fitted(out: Console, text: str, width: int) -> str:
+    """Cut or filled up to so many columns of the terminal, with escapes for what its encoding lacks."""
+    shown = visible(text).encode(out.encoding, "backslashreplace").decode(out.encoding)
+    return set_cell_size(shown, width)
 
 
 def _cell(out: Console, share: float) -> Text:
