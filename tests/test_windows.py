@@ -194,7 +194,7 @@ def test_nothing_that_is_printed_trips_over_an_encoding(
     screen = Screen(file=open(os.devnull, "w", encoding="cp1252"))  # noqa: SIM115
     assert printing._shades(screen) == printing.ASCII_SHADES
     assert len(printing.ASCII_SHADES) == len(printing.SHADES)
-    assert printing._fitted(screen, "␣king", 14) == "\\u2423king     "
+    assert printing._fitted(screen, "␣king", 14) == "\\u2423king    "
 
 
 TREES = {
