@@ -90,7 +90,7 @@ def measure_one(program: str, shape: str, dtype: str) -> dict[str, float]:
 def peak_mb() -> float:
     """This process's own: where there is /proc, not what the process that started it had taken."""
     status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s*(\d+)", status.read_text()) if status.exists() else None
+    found = re.search(r"VmHWM:\s*(\d+)", status.read_text(encoding="utf-8")) if status.exists() else None
     return (int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 
 

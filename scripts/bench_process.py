@@ -77,7 +77,7 @@ def machine() -> dict[str, str | int | float | None]:
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """The name that the system has for its processor."""
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE)
+        found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
         found = None
     return found[1].strip() if found else platform.processor() or platform.machine()

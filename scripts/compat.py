@@ -150,7 +150,7 @@ ENGINES |= {"Gnumeric": in_gnumeric, "HyperFormula": in_hyperformula, "formualiz
 def sofficees(named: Sequence[str]) -> list[str]:
     """Every LibreOffice that is named or stands in a usual place."""
     found = [os.environ.get(office.NAMED), *named, shutil.which("soffice")]
-    found += [path for place in office.USUAL_PLACES for path in sorted(glob.glob(place))]
+    found += [path for place in office.LINUX for path in sorted(glob.glob(place))]
     real = [str(Path(path).resolve()) for path in found if path and shutil.which(path)]
     return list(dict.fromkeys(real))
 
@@ -234,7 +234,7 @@ def one(engine: str, workbook: Path, inputs: Mapping[str, Any], timeout: float) 
 def apart(engine: str, workbook: Path, inputs: Mapping[str, Any], more: Mapping[str, str], limit: float) -> Any:
     """`one` in a process of its own: an engine may crash, or never come to an end."""
     command = [sys.executable, __file__, "--child", engine, str(workbook), json.dumps(inputs), str(limit)]
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         process = subprocess.Popen(command, stdout=out, stderr=said, env=os.environ | more, start_new_session=True)
         try:
             process.wait(limit)

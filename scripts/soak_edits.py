@@ -158,7 +158,7 @@ def resident_bytes(mark: str) -> int:
     """What soffice.bin holds."""
     for pid, name in marked(mark).items():
         if name == "soffice.bin":
-            return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+            return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGESIZE")
     return 0
 
 

@@ -136,7 +136,7 @@ def sockets(mark: str) -> list[Path]:
     for pid, name in marked(mark).items():
         if name == "soffice.bin":
             with contextlib.suppress(OSError):
-                command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+                command = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
                 profile = re.search("UserInstallation=([^ ]+)", command)
                 pipe = re.search("pipe,name=([^;]+)", command)
                 if profile and pipe:

@@ -12,7 +12,7 @@ import _signal as signal  # type: ignore[import-not-found]
 import os
 import time
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 PATIENCE = 3.0  # seconds
 _first: float | None = None  # when the signal came that is being obeyed
 

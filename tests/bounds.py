@@ -22,7 +22,7 @@ def bounded() -> Iterator[None]:
     def late(_signal: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"after {SECONDS} seconds")
 
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     before = signal.signal(signal.SIGALRM, late)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))

@@ -299,7 +299,7 @@ def test_a_range_that_is_none_is_refused(workbook: Path) -> None:
 
 def test_missing_programs_and_packages_are_named(workbook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(office, "USUAL_PLACES", ())
+    monkeypatch.setattr(office, "LINUX", ())
     for package in ("formulas", "ironcalc"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SheetGPTError, match="apt install libreoffice-calc"):

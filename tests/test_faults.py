@@ -61,7 +61,7 @@ def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ended(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
 
@@ -218,8 +218,9 @@ def test_an_endless_template_ends_with_the_process_that_waits_for_it() -> None:
     assert waiting.pid
     children = Path(f"/proc/{waiting.pid}/task/{waiting.pid}/children")
     wait_for(children.read_text)
-    [child] = map(int, children.read_text().split())
-    wait_for(lambda: int(Path(f"/proc/{child}/stat").read_text().split()[13]) >= 40)  # 0.4 s: it is in the loop
+    [child] = map(int, children.read_text(encoding="utf-8").split())
+    spent = Path(f"/proc/{child}/stat")
+    wait_for(lambda: int(spent.read_text(encoding="utf-8").split()[13]) >= 40)  # 0.4 s: it is in the loop
     waiting.kill()
     waiting.join()
     wait_for(lambda: ended(child), 5)

@@ -96,7 +96,7 @@ def alive(pids: set[int]) -> set[int]:
     found = set()
     for pid in pids:
         with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z":
                 found.add(pid)
     return found
 
@@ -122,7 +122,7 @@ def endless(request: pytest.FixtureRequest, workbook: Path) -> Iterator["subproc
 def test_a_killed_command_takes_libreoffice_with_it(endless: "subprocess.Popen[str]") -> None:
     pids = set(family(endless.pid))
     (soffice,) = (pid for pid, name in family(endless.pid).items() if name == "soffice.bin")
-    command = Path(f"/proc/{soffice}/cmdline").read_text().replace("\0", " ")
+    command = Path(f"/proc/{soffice}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
     [(profile, folder)] = re.findall("UserInstallation=(file://(/[^ ]*)/profile)", command)
     [pipe] = re.findall("name=(sheetgpt[0-9a-f]+)", command)
     traces = [*office.sockets(pipe, profile), folder]

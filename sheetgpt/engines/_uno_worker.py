@@ -56,7 +56,7 @@ def start(setup: dict[str, Any], folder: Path, state: dict[str, Any]) -> Any:
 
     command = [setup["soffice"], "--headless", "--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
     command += [f"--accept=pipe,name={setup['pipe']};urp;", f"-env:UserInstallation={setup['profile']}"]
-    environment = dict(os.environ, TMPDIR=str(folder))  # its scratch files go away with the folder
+    environment = dict(os.environ, TMPDIR=str(folder), TMP=str(folder), TEMP=str(folder))  # where its scratch files go
     for name in ("PYTHONPATH", "PYTHONHOME"):
         environment.pop(name, None)
     local = uno.getComponentContext()
@@ -216,6 +216,8 @@ def export(document: Any, pdf: dict[str, Any]) -> None:
 
 def memory() -> tuple[int | None, int]:
     """The most bytes that LibreOffice has held, and those that it holds now, where the system tells."""
+    if sys.platform == "win32":
+        return None, 0
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             group = int((status.parent / "stat").read_text().rpartition(")")[2].split()[2])
@@ -296,8 +298,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     setup = json.loads((folder / "setup.json").read_text("utf-8"))
     jobs: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=follow_parent, args=(folder, setup["sockets"], jobs), daemon=True).start()
     state: dict[str, Any] = {}
+    threading.Thread(target=follow_parent, args=(folder, setup["sockets"], jobs, state), daemon=True).start()
     while name := jobs.get():
         answer = attempt(setup, folder, folder / name, state)
         (folder / name / "answer.part").write_text(json.dumps(answer), "utf-8")
@@ -321,7 +323,7 @@ def attempt(setup: dict[str, Any], folder: Path, place: Path, state: dict[str, A
 
 
 def leave(state: dict[str, Any]) -> None:
-    """Asks LibreOffice to go, and does not insist: the process group is killed in a moment."""
+    """Asks LibreOffice to go; where that takes long, it is killed with the process group in a moment."""
     if "context" in state:
         try:
             state["context"].ServiceManager.createInstanceWithContext(DESKTOP, state["context"]).terminate()
@@ -329,20 +331,32 @@ def leave(state: dict[str, Any]) -> None:
         except Exception as error:
             print(error, file=sys.stderr)
     sys.stderr.flush()
+    if sys.platform == "win32":
+        end_office(state)
     os._exit(0)
 
 
-def follow_parent(folder: Path, sockets: list[str], jobs: queue.Queue[str]) -> None:
+def end_office(state: dict[str, Any]) -> None:
+    """For Windows, which has no process groups: only whoever has started the office knows it."""
+    office = state.get("office")
+    if office and office.poll() is None:
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(office.pid)], check=False, capture_output=True)
+
+
+def follow_parent(folder: Path, sockets: list[str], jobs: queue.Queue[str], state: dict[str, Any]) -> None:
     """Hands on the lines of standard input, and leaves no trace when it closes."""
     for line in sys.stdin.buffer:
         jobs.put(line.decode().strip())
     for path in sockets:
         with contextlib.suppress(OSError):
             os.unlink(path)
+    if sys.platform == "win32":
+        end_office(state)  # first, since what it has open can't be deleted
     shutil.rmtree(folder, ignore_errors=True)
-    if hasattr(os, "killpg"):
+    if sys.platform == "win32":
+        os._exit(1)
+    else:
         os.killpg(0, signal.SIGKILL)
-    subprocess.run(["taskkill", "/F", "/T", "/PID", str(os.getpid())], check=False)
 
 
 if __name__ == "__main__":

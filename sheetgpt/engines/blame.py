@@ -5,11 +5,6 @@ import re
 import shutil
 from pathlib import Path
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
 LEAST = 4 << 20  # bytes: a fresh profile takes half a megabyte, LibreOffice's scratch files and our numbers the rest
 KILLED = (-9, 137)  # exit statuses after SIGKILL, a process's and its shell's
 OUT_OF_MEMORY = re.compile("bad_alloc|MemoryError|[Oo]ut of memory|Cannot allocate memory")
@@ -40,14 +35,6 @@ def last_words(log: Path) -> str:
     line = (fatal or lines or [""])[-1]
     shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
     return (shown[:200] + ("…" if len(shown) > 200 else "")).rstrip(".")
-
-
-def memory_limit() -> int | None:
-    """The bytes of address space that every process started from this one is held to (ulimit -v), if to any."""
-    if resource is None:
-        return None
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def no_room(folder: Path) -> str | None:

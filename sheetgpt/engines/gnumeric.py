@@ -49,7 +49,7 @@ def recalculate(
             done = subprocess.run(
                 [program, "--recalc", source.as_uri(), target.as_uri()],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 timeout=min(timeout, 1e6),  # poll(2) counts milliseconds in 31 bits
             )

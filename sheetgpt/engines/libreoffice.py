@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.engines import Cells, Inputs, Step, blame, plain, require_workbook, seconds
+from sheetgpt import system
+from sheetgpt.engines import Cells, Inputs, Step, plain, require_workbook, seconds
 from sheetgpt.engines._uno_worker import CANT_LOAD
 from sheetgpt.engines.office import lent
 from sheetgpt.engines.office import resident as resident
@@ -157,7 +158,7 @@ def _explained(error: str, workbook: Path) -> str:
     size = workbook.stat().st_size
     if error == CANT_LOAD and size >= LARGEST:
         return f"{workbook.name} has {size / 1e9:.1f} GB, and {TOO_LARGE}."
-    if error == CANT_LOAD and (limit := blame.memory_limit()) is not None:
+    if error == CANT_LOAD and (limit := system.memory_limit()) is not None:
         return (
             f"LibreOffice can't load {workbook.name}: it may be damaged, or the {limit / 1e9:.1f} GB of memory that"
             " `ulimit -v` allows may be too little."

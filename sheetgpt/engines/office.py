@@ -7,12 +7,13 @@ workbook, or, inside `resident`, the same one to one workbook after the other.
 
 import contextlib
 import functools
+import glob
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sheetgpt import system
 from sheetgpt.engines import blame
 from sheetgpt.engines.closed import write_profile
 from sheetgpt.errors import SheetGPTError
@@ -31,13 +33,14 @@ INSTALL = (
     " libreoffice-calc libreoffice-pyuno; macOS: brew install --cask libreoffice; Windows: winget install"
     " TheDocumentFoundation.LibreOffice)"
 )
-USUAL_PLACES = (
+LINUX = (
     "/usr/lib/libreoffice/program/soffice",
     "/usr/lib64/libreoffice/program/soffice",
     "/opt/libreoffice*/program/soffice",
-    "/Applications/LibreOffice.app/Contents/MacOS/soffice",
-    "C:/Program Files/LibreOffice/program/soffice.exe",
-    "C:/Program Files (x86)/LibreOffice/program/soffice.exe",
+)
+MACOS = tuple(f"{home}/Applications/LibreOffice*.app/Contents/MacOS/soffice" for home in ("", "~"))
+WINDOWS = tuple(
+    f"%{folder}%/LibreOffice*/program/soffice.exe" for folder in ("ProgramW6432", "ProgramFiles", "ProgramFiles(x86)")
 )
 NAMED = "SHEETGPT_SOFFICE"  # an environment variable
 WORKER = Path(__file__).with_name("_uno_worker.py")
@@ -79,7 +82,7 @@ class Office:
                     stdout=log,
                     stderr=log,
                     env=_environment(),
-                    start_new_session=True,
+                    **system.APART,
                 )
         except OSError as error:
             self._place.close()
@@ -156,11 +159,7 @@ class Office:
             self._place.close()
 
     def _kill(self) -> None:
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.worker.pid, signal.SIGKILL)
-        else:
-            subprocess.run(["taskkill", "/F", "/T", "/PID", str(self.worker.pid)], check=False, capture_output=True)
+        system.end_with_children(self.worker)
         self.worker.wait()
         if self.worker.stdin:
             with contextlib.suppress(OSError):
@@ -233,8 +232,8 @@ def lent(alone: bool = False) -> Iterator[Office]:
 
 def sockets(pipe: str, profile: str) -> list[str]:
     """What a killed LibreOffice leaves behind: our pipe, and its own, named after the profile."""
-    if not hasattr(os, "getuid"):
-        return []
+    if sys.platform == "win32":
+        return []  # no files there
     digest = hashlib.md5(profile.encode("utf-16-le"), usedforsecurity=False).digest()
     names = (pipe, "SingleOfficeIPC_" + "".join(f"{byte:x}" for byte in digest))
     return [f"/tmp/OSL_PIPE_{os.getuid()}_{name}" for name in names]
@@ -264,26 +263,37 @@ def _named(soffice: str) -> Path:
 
 @functools.cache
 def _installed() -> Path:
-    for name in ("soffice", "libreoffice"):
-        if found := shutil.which(name):
-            return Path(found).resolve()
-    for place in map(Path, USUAL_PLACES):
-        if place.drive == Path.cwd().drive:
-            for candidate in sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))), reverse=True):
-                return candidate
+    on_path = [Path(place).resolve() for place in map(shutil.which, ("soffice", "libreoffice")) if place]
+    # On macOS, Homebrew's is a script without LibreOffice's own Python beside it.
+    usual = _in_usual_places()
+    for candidate in [*usual, *on_path] if sys.platform == "darwin" else [*on_path, *usual]:
+        return candidate
     raise SheetGPTError(f"LibreOffice is not on this computer: {INSTALL}, or use another engine.")
+
+
+def _in_usual_places() -> list[Path]:
+    """Those that are there, of several the newest first."""
+    places = {"darwin": MACOS, "win32": WINDOWS}.get(sys.platform, LINUX)
+    patterns = [os.path.expanduser(_expanded(place)) for place in places]
+    return [Path(found) for pattern in patterns for found in sorted(glob.glob(pattern), reverse=True)]
+
+
+def _expanded(place: str) -> str:
+    """With the environment's folders, as Windows writes them."""
+    return re.sub("%(.+?)%", lambda name: os.environ.get(name[1], "C:/Program Files"), place)
 
 
 @functools.cache
 def find_python(soffice: Path) -> Path:
     """A Python that can import uno: LibreOffice's own, else the system's."""
     names = ("python.exe", "python", "python3", "../Resources/python")
-    candidates = [soffice.parent / name for name in names if (soffice.parent / name).is_file()]
+    folders = [soffice.parent, *(place.parent for place in _in_usual_places())]
+    candidates = [folder / name for folder in folders for name in names if (folder / name).is_file()]
     candidates += [Path("/usr/bin/python3"), Path(shutil.which("python3") or sys.executable), Path(sys.executable)]
+    probe = ["-B", "-c", "import uno"]
+    settings: dict[str, Any] = {"capture_output": True, "env": _environment(), "timeout": 60, **system.APART}
     for candidate in candidates:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            if not subprocess.run(
-                [str(candidate), "-B", "-c", "import uno"], capture_output=True, env=_environment(), timeout=60
-            ).returncode:
+            if not subprocess.run([str(candidate), *probe], check=False, **settings).returncode:
                 return candidate
     raise SheetGPTError(f"LibreOffice is here ({soffice}), but there is no Python with its uno module: {INSTALL}.")

@@ -4,7 +4,8 @@ python-calamine makes a full rectangle of all cells between the outermost ones, 
 memory for that: one cell in each of two corners asks for 500 GB. Format: ECMA-376 part 1, section 18.3.1.
 """
 
-import os
+import contextlib
+import mmap
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from xml.parsers import expat
 
 import numpy as np
 
+from sheetgpt import system
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
 from sheetgpt.ooxml.unzip import chunks
@@ -159,16 +161,11 @@ def _place(reference: str) -> tuple[int, int]:
 def spare_memory() -> int:
     """Bytes that this process may still take, where the system tells."""
     spare = 1 << 40
-    try:
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit != resource.RLIM_INFINITY:
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            spare = limit - pages * os.sysconf("SC_PAGE_SIZE")
-        if sys.platform == "linux":
-            lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, KeyError, ValueError):
+            if (limit := system.memory_limit()) is not None:
+                pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+                spare = limit - pages * mmap.PAGESIZE
+            lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text("ascii").splitlines())
             spare = min(spare, int(lines["MemAvailable"].split()[0]) * 1024)
-    except (ImportError, OSError, KeyError, ValueError):
-        pass
     return max(spare, 0)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sheetgpt.system import give_back
+
 Array = NDArray[Any]
 
 
@@ -19,11 +21,11 @@ def release(tensor: Array) -> None:
     base: Any = tensor
     while isinstance(base, np.ndarray):
         base = base.base
-    if not isinstance(base, mmap.mmap) or not hasattr(base, "madvise") or tensor.flags.writeable:
+    if not isinstance(base, mmap.mmap) or tensor.flags.writeable:
         return
     start = tensor.__array_interface__["data"][0] - np.frombuffer(base, np.uint8).__array_interface__["data"][0]
     first = start // mmap.PAGESIZE * mmap.PAGESIZE
-    base.madvise(mmap.MADV_DONTNEED, first, start + tensor.nbytes - first)
+    give_back(base, first, start + tensor.nbytes - first)
 
 
 class OneAtATime(Mapping[str, Array]):

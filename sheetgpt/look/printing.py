@@ -8,6 +8,7 @@ from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from sheetgpt import system
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.ooxml import unfinished
 
@@ -17,7 +18,7 @@ NAME, CELL, SIGNED = (
     6,
 )  # columns of text: a row's name, a cell with the blank before it, one with room for a sign
 LEAST = 0.005  # below it there is nothing to see
-SHADES = " ░▒▓█"
+SHADES, ASCII_SHADES = " ░▒▓█", " .:*#"  # an escape for what an encoding lacks would push the columns aside
 WHITE, ORANGE, DEEP = (255, 255, 255), (249, 183, 107), (197, 90, 17)  # as on the sheets: at 0, 0.5 and 1
 SKY, BLUE = (142, 184, 229), (47, 117, 181)  # at -0.5 and -1
 MOST = 999  # percent, above and below 0, that a cell has room for
@@ -45,19 +46,20 @@ def _map(out: Console, shares: pd.DataFrame, width: int, cell: Callable[[Console
     for first in range(0, shares.shape[1], room):
         band = shares.iloc[:, first : first + room]
         _line(out, "", "", [f"{t:>{width}}" for t in range(first, first + band.shape[1])])
-        _line(out, "", "", [" " + _fitted(str(name), width - 1) for name in band.columns])
+        _line(out, "", "", [" " + _fitted(out, str(name), width - 1) for name in band.columns])
         for k, (name, row) in enumerate(band.iterrows()):
             _line(out, str(k), str(name), [cell(out, share) for share in row])
 
 
 def _line(out: Console, number: str, name: str, cells: Sequence[str | Text]) -> None:
-    head = f"{number:>{CELL - 1}} {_fitted(name, NAME)}"
+    head = f"{number:>{CELL - 1}} {_fitted(out, name, NAME)}"
     out.print(Text.assemble(head, *cells), no_wrap=True, crop=False, overflow="ignore", soft_wrap=True)
 
 
-def _fitted(text: str, width: int) -> str:
-    """Cut or filled up to so many columns of the terminal."""
-    return set_cell_size(visible(text), width)
+def _fitted(out: Console, text: str, width: int) -> str:
+    """Cut or filled up to so many columns of the terminal, with escapes for what its encoding lacks."""
+    shown = visible(text).encode(out.encoding, "backslashreplace").decode(out.encoding)
+    return set_cell_size(shown, width)
 
 
 def _cell(out: Console, share: float) -> Text:
@@ -68,9 +70,17 @@ def _cell(out: Console, share: float) -> Text:
         return Text("·".rjust(CELL))
     number = f"{100 * share:.0f}"
     if out.color_system in (None, "standard"):  # in 16 colours there is no shade of orange
-        shade = SHADES[min(4, int(share * 4 + 0.999))]
+        shade = _shades(out)[min(4, int(share * 4 + 0.999))]
         return Text(" " + (shade + number.rjust(2) if len(number) < 3 else number))
     return Text.assemble(" ", (number.rjust(CELL - 1), f"black on rgb({colour(share)})"))
+
+
+def _shades(out: Console) -> str:
+    try:
+        SHADES.encode(out.encoding)
+    except UnicodeEncodeError:
+        return ASCII_SHADES
+    return SHADES
 
 
 def _signed(value: float, percent: bool) -> str:
@@ -87,7 +97,7 @@ def _signed_cell(out: Console, share: float, number: str) -> Text:
         return Text("·".rjust(SIGNED))
     size = min(1.0, abs(share))
     if out.color_system in (None, "standard"):
-        shade = SHADES[min(4, int(size * 4 + 0.999))]
+        shade = _shades(out)[min(4, int(size * 4 + 0.999))]
         return Text(" " + (shade + number.rjust(SIGNED - 2) if len(number) < SIGNED - 1 else number))
     return Text.assemble(" ", (number.rjust(SIGNED - 1), f"black on rgb({colour(size if share > 0 else -size)})"))
 
@@ -111,4 +121,4 @@ def write(path: Path, text: str) -> None:
         with unfinished.whole(path) as whole:
             whole.write_text(text + "\n", "utf-8")
     except OSError as error:
-        raise SheetGPTError(f"{path} can't be written: {error.strerror}.") from error
+        raise SheetGPTError(f"{path} can't be written: {system.refusal(error, path)}.") from error

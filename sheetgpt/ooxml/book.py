@@ -24,6 +24,7 @@ from openpyxl.workbook.properties import CalcProperties
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
+from sheetgpt import system
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import archive, fonts, unfinished, workers
 from sheetgpt.ooxml.prefixes import DRAWN, prefixed
@@ -146,7 +147,7 @@ class Book:
                 with whole.open("wb") as out:
                     archive.assemble(parts, out)
         except OSError as error:
-            raise SheetGPTError(f"The workbook {target} can't be written: {error.strerror or error}.") from error
+            raise SheetGPTError(f"The workbook {target} can't be written: {system.refusal(error, target)}.") from error
 
     def _frame(self) -> io.BytesIO:
         """The package without rows. openpyxl puts each sheet into a temporary file on the way."""

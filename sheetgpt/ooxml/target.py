@@ -2,9 +2,11 @@
 
 import os
 import stat
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from sheetgpt import system
 from sheetgpt.errors import SheetGPTError
 
 LONGEST = 255  # bytes of a name, on every file system in use
@@ -16,6 +18,8 @@ def check(target: Path, option: str, keep: Mapping[str, Iterable[object]], makes
     `makes_folders`: those that lead there needn't be there yet.
     """
     name = f"give {option} another name"
+    if sys.platform == "win32" and (problem := system.no_file_of_windows(str(target))):
+        raise SheetGPTError(f"{target} can't be written: {problem}, so {name}.")
     try:
         found = _status(target)
     except (OSError, ValueError) as error:  # a name too long, a NUL, a folder that may not be entered
@@ -28,6 +32,8 @@ def check(target: Path, option: str, keep: Mapping[str, Iterable[object]], makes
     for what, files in keep.items():
         if found is not None and any(_same(found, str(file)) for file in files):
             raise SheetGPTError(f"{target} is {what}, which would be lost: {name}.")
+    if found is not None and system.in_use(target):
+        raise SheetGPTError(f"{target} can't be written: another program has it open, perhaps Excel: close it there.")
     try:
         parent = Path(os.path.abspath(target)).parent
     except OSError:

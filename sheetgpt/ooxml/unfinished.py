@@ -8,15 +8,12 @@ lock was left by a dead process, and the next one that writes beside it clears i
 import contextlib
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from sheetgpt import system
 from sheetgpt.errors import SheetGPTError
-
-if sys.platform != "win32":
-    import fcntl
 
 PREFIX, LOCK = ".sheetgpt-", "lock"
 
@@ -93,10 +90,7 @@ def _new(parent: Path) -> tuple[Path, int]:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         with contextlib.suppress(FileNotFoundError):
             lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-            if sys.platform == "win32":
-                return folder, lock
-            with contextlib.suppress(OSError):  # a file system without locks: nobody will know when this one is dead
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            system.hold(lock)
             if os.fstat(lock).st_nlink:
                 return folder, lock
             os.close(lock)
@@ -108,13 +102,5 @@ def _clear_if_dead(folder: Path) -> None:
     The lock is held until all is gone: whoever has just made the folder and is about to lock it waits, and then finds
     that it is gone (`_new`).
     """
-    if sys.platform == "win32":
-        (folder / LOCK).unlink(missing_ok=True)  # refused while it is open
+    with system.unheld(folder / LOCK):
         shutil.rmtree(folder, ignore_errors=True)
-        return
-    lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        os.close(lock)

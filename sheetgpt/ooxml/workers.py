@@ -34,7 +34,8 @@ class CannotStart(Exception):
 
 
 def available() -> bool:
-    return "fork" in multiprocessing.get_all_start_methods()
+    """Not on macOS, whose libraries may have threads that a fork cuts off (Python's documentation, multiprocessing)."""
+    return sys.platform not in ("win32", "darwin") and "fork" in multiprocessing.get_all_start_methods()
 
 
 def run(
@@ -74,6 +75,8 @@ def run(
 
 def _start(work: Work, n_workers: int, poll: float) -> dict[Connection, BaseProcess]:
     """As many as the system gives, each by the pipe to it."""
+    if sys.platform == "win32":
+        raise CannotStart
     fork = multiprocessing.get_context("fork")
     crew: dict[Connection, BaseProcess] = {}
     with _undisturbed() as mask:
@@ -99,6 +102,8 @@ def _start(work: Work, n_workers: int, poll: float) -> dict[Connection, BaseProc
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[set[signal.Signals]]:
     """Signals wait: a worker must not run its parent's handlers. Yields those that waited before, too."""
+    if sys.platform == "win32":
+        raise CannotStart
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield {signal.Signals(number) for number in mask}
@@ -129,6 +134,8 @@ def _ended(process: BaseProcess) -> str:
 
 def _serve(pipe: Connection, work: Work, poll: float, parent: int, mask: set[signal.Signals]) -> None:
     """A worker's life: jobs come, results go. Ctrl-C is for the parent, which then ends its workers."""
+    if sys.platform == "win32":
+        raise CannotStart
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -2,6 +2,7 @@
 output. It imports nothing of sheetgpt's, so that it starts at once. It ends with the process that started it.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -50,17 +51,19 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _bounds() -> None:
-    try:
+    """Windows has no such bounds."""
+    if sys.platform != "win32":
         import resource
-    except ImportError:  # not on Windows
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        with contextlib.suppress(ValueError):  # macOS gives every process more to begin with, and then refuses
+            resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
 
 
 def _end_with(parent: int) -> None:
     """A template may loop for ever, and the one who would stop it may have been killed. (Windows never tells.)"""
-    while os.getppid() == parent:
+    end = time.monotonic() + SECONDS
+    while os.getppid() == parent and time.monotonic() < end:
         time.sleep(0.1)
     os._exit(1)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt import sheets as registry
+from sheetgpt import system
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, bundled, load
@@ -182,15 +183,19 @@ def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:
 
 
 def _plain(name: str) -> str:
-    """A name for a file that a person can see and type."""
-    return "".join(character if visible(character) == character else "_" for character in name)
+    """A name for a file that a person can see and type, on every system."""
+    return system.portable("".join(character if visible(character) == character else "_" for character in name))
 
 
 def _relative(source: str, workbook: Path) -> str:
     """What the workbook remembers: a name as it is, a path as seen from the workbook's own folder."""
     if source in bundled() or not os.path.exists(source):
         return source
-    return visible(Path(os.path.relpath(source, workbook.parent)).as_posix())  # a cell takes no byte that is no UTF-8
+    try:
+        path = os.path.relpath(source, workbook.parent)
+    except ValueError:  # on another drive of Windows'
+        path = os.path.abspath(source)
+    return visible(Path(path).as_posix())  # a cell takes no byte that is no UTF-8
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
