@@ -24,7 +24,7 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.text.tokenizer import byte_to_unicode
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.reopen import MODELS
+from sheetgpt.workbook.checkpoints import MODELS
 
 Tensors = dict[str, np.ndarray]
 

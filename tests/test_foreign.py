@@ -20,7 +20,8 @@ from sheetgpt.engines import Step, formulas, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml import foreign
-from sheetgpt.workbook.reopen import MODELS, open_workbook
+from sheetgpt.workbook.checkpoints import MODELS
+from sheetgpt.workbook.reopen import open_workbook
 
 UNREAD = 1_000  # a moment in 1970: reading a file moves its access time on
 

@@ -1,6 +1,5 @@
 """From a checkpoint to a workbook: runs the evaluator for the cached values and lets each sheet write itself."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +15,8 @@ from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.generate import DEFAULT_PROMPT
-from sheetgpt.gpt2.mapped import OneAtATime, release
+from sheetgpt.gpt2.identity import fingerprint
+from sheetgpt.gpt2.mapped import OneAtATime
 from sheetgpt.gpt2.model import forward
 from sheetgpt.gpt2.quantize import EXACT
 from sheetgpt.gpt2.sampling import Sampling
@@ -192,17 +192,6 @@ def _relative(source: str, workbook: Path) -> str:
     if source in bundled() or not os.path.exists(source):
         return source
     return visible(Path(os.path.relpath(source, workbook.parent)).as_posix())  # a cell takes no byte that is no UTF-8
-
-
-def fingerprint(checkpoint: Checkpoint) -> str:
-    """SHA-256 over the config and every weight's name, shape and float32 bytes."""
-    digest = hashlib.sha256(repr(checkpoint.config).encode())
-    for name in sorted(checkpoint.params):
-        tensor = np.ascontiguousarray(checkpoint.params[name], np.float32)
-        digest.update(f"{name}{tensor.shape}".encode())
-        digest.update(tensor.data)
-        release(checkpoint.params[name])
-    return digest.hexdigest()
 
 
 def rounding_cost(
