@@ -380,7 +380,8 @@ def main() -> None:
     stopping.in_order()
     screen.as_it_can()
     try:
-        sys.exit(_status())
+        with screen.notes(err):
+            sys.exit(_status())
     finally:
         stopping.at_once()
         screen.let_go()

@@ -40,6 +40,12 @@ def one_libreoffice() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What builds remember on this computer; in every process that a test starts."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
 def checkpoints_beside_the_workbooks(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A workbook's path to its checkpoint is followed only where the user allows it: here in all temporary folders."""
     os.environ[MODELS] = str(tmp_path_factory.getbasetemp())

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.identity import fingerprint
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets import bpe_by_hand, sheets
@@ -133,10 +132,11 @@ def prepare(
             raise
         return Report(str(path), "", (), (f"The inputs in the workbook are not valid: {error}",))
     inputs = inputs if as_saved else replace(inputs, score_prompt=True)
-    checkpoint = find_checkpoint(book, model) if layout.reads_text or not weights_from_workbook else None
+    found = find_checkpoint(book, model) if layout.reads_text or not weights_from_workbook else None
+    checkpoint = None if found is None else found.checkpoint
     problems = [f"The input {name} is missing: was its sheet or its name deleted?" for name in book.missing]
-    if checkpoint is not None and fingerprint(checkpoint) != book.fingerprint:
-        problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was built from.")
+    if found is not None and found.problem:
+        problems.append(found.problem)
     if checkpoint is not None and checkpoint.config != layout.config:
         return Report(str(path), "", (), (*problems, "The Model sheet doesn't hold this checkpoint's config."))
     if checkpoint is not None and checkpoint.stop_ids != layout.end_of_text:

@@ -38,6 +38,7 @@ from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_promp
 from sheetgpt.workbook.lab import with_lane_b
 from sheetgpt.workbook.limits import check_limits, check_shapes, check_sheets
 from sheetgpt.workbook.optional import Names, choose
+from sheetgpt.workbook.remembered import remember
 from sheetgpt.workbook.state import state_of, write
 
 DEFAULT_CONTEXT = 32
@@ -111,8 +112,9 @@ def build(
     token_ids(inputs, checkpoint.tokenizer, layout)
     check_limits(layout, text)
     source = _relative(checkpoint.source or checkpoint.name, path)
-    book = make_book(checkpoint, layout, text, inputs, source)
-    book.save(path, progress)
+    identity = fingerprint(checkpoint)
+    make_book(checkpoint, layout, text, inputs, source, identity).save(path, progress)
+    remember(identity, checkpoint)
     return path
 
 
@@ -204,7 +206,9 @@ def rounding_cost(
     return quantize.cost(exact["logits"], logits)
 
 
-def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str) -> Book:
+def make_book(
+    checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str, identity: str
+) -> Book:
     """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
     params = quantize.stored(checkpoint.params, layout.weights)
     start = token_ids(inputs, checkpoint.tokenizer, layout)
@@ -214,7 +218,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     built = Built(inputs, start, writing.trace["logits"][:, -1], cost, inputs.text(layout))
     strings = token_strings(checkpoint.tokenizer, layout.config.n_vocab)
     n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
-    origin = Origin(source, fingerprint(checkpoint), built)
+    origin = Origin(source, identity, built)
     state = state_of(layout, text, inputs, params, writing, strings, n_given, origin)
     if layout.lanes == 2:
         lab = Lab(ids=inputs.ids, switches=untouched(layout))

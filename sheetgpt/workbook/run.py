@@ -14,14 +14,13 @@ from sheetgpt.gpt2.continuation import continue_ids
 from sheetgpt.gpt2.edit_words import EditWords, edits_of
 from sheetgpt.gpt2.edits import Edits
 from sheetgpt.gpt2.generate import with_text
-from sheetgpt.gpt2.identity import fingerprint
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.gpt2.sampling import Choice
 from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.lab_layout import Lab, with_edits
 from sheetgpt.sheets.lanes import LANE
-from sheetgpt.workbook.checkpoints import find_checkpoint
+from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.lab import write as write_changed
 from sheetgpt.workbook.reopen import Workbook, open_workbook
@@ -137,7 +136,7 @@ def lanes_of(
             f"{book.path.name} has one lane, in which nothing can be changed: build it with `sheetgpt build --lab`."
         )
     if isinstance(edits, EditWords):
-        edits = edits_of(edits, layout.config, find_checkpoint(book).tokenizer if edits.steer else None)
+        edits = edits_of(edits, layout.config, built_from(book).tokenizer if edits.steer else None)
     lab = with_edits(replace(book.lab, prompt="", user_says="", ids=inputs.ids, settings={}), edits or Edits(), layout)
     if patch_from is None:
         return inputs, lab
@@ -251,9 +250,7 @@ def evaluate(
     Settings as in `run`. Yields id, text and choice.
     """
     book = open_workbook(workbook)
-    checkpoint = find_checkpoint(book, model)
-    if fingerprint(checkpoint) != book.fingerprint:
-        raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was built from.")
+    checkpoint = built_from(book, model)
     inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids, chat), **settings)
     start = token_ids(inputs, checkpoint.tokenizer, book.layout)
     params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
@@ -275,7 +272,7 @@ def evaluate_changed(
 ) -> list[int]:
     """What the NumPy evaluator writes in lane B: the ids of the same prompt's continuation under the same edits."""
     book = open_workbook(workbook)
-    checkpoint = find_checkpoint(book, model)
+    checkpoint = built_from(book, model)
     inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids, chat), **settings)
     other, lab = lanes_of(book, inputs, edits, patch_from)
     params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
