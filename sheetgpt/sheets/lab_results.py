@@ -13,7 +13,7 @@ from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.choosers import typed_cell, whole_below
 from sheetgpt.sheets.formulas import sum_exp, text_at
-from sheetgpt.sheets.lab_layout import LabLayout
+from sheetgpt.sheets.lab_layout import LabLayout, below
 from sheetgpt.sheets.lanes import COPIED
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette
@@ -77,7 +77,8 @@ def result_rows(state: State, palette: Palette, lab: LabLayout, bar: Bar) -> Ite
 
 def chosen(typed: Value, otherwise: int, n_vocab: int) -> int:
     """The id that is typed, or the usual one where that is none."""
-    return int(typed) if not isinstance(typed, str) and typed == int(typed) and 0 <= typed < n_vocab else otherwise
+    id = below(typed, n_vocab)
+    return otherwise if id is None else id
 
 
 def _difference(state: State, palette: Palette, lab: LabLayout, bar: Bar) -> Iterator[Row]:

@@ -21,7 +21,7 @@ from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets import starts
 from sheetgpt.sheets.about import NO_TOKEN, Built
 from sheetgpt.sheets.bpe_by_hand import EXAMPLE, UTF8_EXAMPLE
-from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text
+from sheetgpt.sheets.inputs import DEFAULTS, Inputs, cell_text, whole_number
 from sheetgpt.sheets.lab_layout import SETTINGS, Lab, untouched
 from sheetgpt.sheets.lanes import LANE
 from sheetgpt.sheets.layout import CHAT, INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
@@ -73,7 +73,7 @@ class Workbook:
     @property
     def inputs(self) -> Inputs:
         """The yellow cells. Raises SheetGPTError for a setting out of its range."""
-        numbers: dict[str, Any] = {n: int(v) if v == v and v == int(v) else v for n, v in self.settings.items()}
+        numbers: dict[str, Any] = {name: whole_number(value) for name, value in self.settings.items()}
         sampling = Sampling(*(numbers[name] for name in ("temperature", "top_k", "top_p", "seed")))
         score = numbers["score_prompt"] == 1
         return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, score, self.user_says)
