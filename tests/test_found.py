@@ -146,8 +146,8 @@ def test_a_workbook_that_claims_another_ones_fingerprint_is_found_out(
     other = write_checkpoint("other", vocab=False)
     changed(other, hf_tensors)
     own = build(other, tmp_path / "out" / "other.xlsx", ids=[1], context=2, without="all")
-    keys = [open_workbook(path).fingerprint for path in (own, workbook)]
-    forged = patch(own, tmp_path / "out" / "forged.xlsx", {"Model": lambda sheet: sheet.replace(*keys)})
+    old, new = (open_workbook(path).fingerprint for path in (own, workbook))
+    forged = patch(own, tmp_path / "out" / "forged.xlsx", {"Model": lambda sheet: sheet.replace(old, new)})
     assert find_checkpoint(open_workbook(forged)).checkpoint.source == str(model)
     assert not sheetgpt.verify(forged, engine="cached").passed
 
@@ -224,7 +224,7 @@ def test_a_name_is_looked_for_in_the_folders_that_are_listed(
     elsewhere = tmp_path / "else" / "where"
     elsewhere.parent.mkdir()
     shutil.copytree(tmp_path / "models", elsewhere / "models")
-    moved = shutil.copy(workbook, tmp_path / "x.xlsx")
+    moved = Path(shutil.copy(workbook, tmp_path / "x.xlsx"))
     shutil.rmtree(tmp_path / "models")
     assert "is not in the workbook's own folder" in refusal(moved)
     monkeypatch.setenv(MODELS, os.pathsep.join((str(tmp_path / "nothing"), str(elsewhere / listed))))
