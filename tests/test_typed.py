@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from patching import cell_xml, in_order, patch
 
+from sheetgpt.engines import cached
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml.area import Area
@@ -50,6 +52,16 @@ def changes(areas: Sequence[Area], kind: str) -> dict[str, Change]:
     for area in areas:
         by_sheet.setdefault(area.sheet, []).append(typed(area, kind))
     return {sheet: in_order(*found) for sheet, found in by_sheet.items()}
+
+
+@pytest.mark.parametrize("kind", ["infinity", "an overflow", "below all"])
+def test_infinity_is_an_error_and_no_number(kind: str, book: Path, tmp_path: Path) -> None:
+    area = open_workbook(book).layout.home["temperature"]
+    path = patch(book, tmp_path / "w.xlsx", changes([area], kind))
+    found = cached.recalculate(path, {}, ["temperature"])["temperature"]
+    assert found is not None
+    assert found.texts == {(0, 0): "#NUM!"}
+    assert np.isnan(found.numbers).all()
 
 
 def refusal(call: Callable[[], object]) -> str:
