@@ -15,6 +15,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.text.tokenizer import Tokenizer
+from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.reopen import Workbook, open_workbook
 
 READ = ("n_tokens",)
@@ -53,7 +54,7 @@ def beginning(tokenizer: Tokenizer, text: str, n: int) -> str:
 
 
 def prompts(book: Workbook) -> Prompts:
-    return Prompts(book.layout, book.inputs, book.checkpoint().tokenizer)
+    return Prompts(book.layout, book.inputs, built_from(book).tokenizer)
 
 
 def edit(before: Inputs, after: Inputs, layout: Layout) -> Step:

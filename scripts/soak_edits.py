@@ -30,6 +30,7 @@ from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout, defined_name
+from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.inputs import token_ids, with_prompt, with_settings
 from sheetgpt.workbook.reopen import open_workbook
 from sheetgpt.workbook.state import Writing, write
@@ -118,7 +119,7 @@ def soak(workbook: Path, n_edits: int, seed: int) -> bool:
     mark = secrets.token_hex(8)
     os.environ[MARK] = mark
     book = open_workbook(workbook)
-    checkpoint = book.checkpoint(None)
+    checkpoint = built_from(book)
     assert checkpoint.tokenizer is not None
     decode = checkpoint.tokenizer.decode
     edits = Edits(checkpoint, book.layout, book.inputs, np.random.default_rng(seed))

@@ -42,8 +42,9 @@ from sheetgpt.progress import bar, spinner
 from sheetgpt.screen import LONG, Closed, Screen, printer
 from sheetgpt.verification.report import MOST
 from sheetgpt.workbook.build import load_fitting, planned
+from sheetgpt.workbook.checkpoints import own_files_of
 from sheetgpt.workbook.limits import file_bytes, forecast, in_browsers, memory_bytes
-from sheetgpt.workbook.reopen import open_workbook, own_files_of
+from sheetgpt.workbook.reopen import open_workbook
 from sheetgpt.workbook.run import evaluate_changed
 
 app = typer.Typer(
@@ -379,7 +380,8 @@ def main() -> None:
     stopping.in_order()
     screen.as_it_can()
     try:
-        sys.exit(_status())
+        with screen.notes(err):
+            sys.exit(_status())
     finally:
         stopping.at_once()
         screen.let_go()

@@ -6,6 +6,7 @@ quiet end.
 
 import contextlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -98,6 +99,34 @@ def printable_json(value: Any, encoding: str = "utf-8") -> str:
 def _escaped(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+
+
+class Notes(logging.Handler):
+    """What the package says in passing, as a line on standard error; the same thing only once."""
+
+    def __init__(self, err: Screen) -> None:
+        super().__init__(logging.INFO)
+        self._err, self._said = err, set[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = record.getMessage()
+        if said not in self._said:
+            self._said.add(said)
+            self._err.say(visible(said, LONG))
+
+
+@contextlib.contextmanager
+def notes(err: Screen) -> Iterator[None]:
+    """Prints them meanwhile."""
+    log, handler = logging.getLogger("sheetgpt"), Notes(err)
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 def as_it_can() -> None:

@@ -25,7 +25,7 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.text.tokenizer import byte_to_unicode
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.reopen import MODELS
+from sheetgpt.workbook.checkpoints import MODELS
 
 Tensors = dict[str, np.ndarray]
 
@@ -38,6 +38,12 @@ def one_libreoffice() -> Iterator[None]:
     """Starting LibreOffice takes 1.2 seconds of processor time, one more workbook in a resident one 0.07."""
     with libreoffice.resident():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What builds remember on this computer; in every process that a test starts."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -60,8 +60,10 @@ NOT_JSON: dict[str, tuple[bytes, str]] = {
     "half a pair as a key": (b'{"\\uDFFF": 1}', "half a surrogate pair"),
     "a key twice": (b'{"b": 1, "a": 1, "b": 1}', "'b' stands in one object twice"),
     "a key twice inside": (b'{"b": [{"a": 1, "a": 1}]}', "'a' stands in one object twice"),
-    "UTF-16": ('{"a": 1}'.encode("utf-16"), "is not JSON"),
-    "a byte order mark": (b'\xef\xbb\xbf{"a": 1}', "is not JSON"),
+    **{
+        name: ('{"a": 1}'.encode(name), "save it again as UTF-8 without a byte order mark")
+        for name in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+    },
     "Latin-1": (b'{"a": "\xe9"}', "not in UTF-8"),
     "a list": (b"[]", "must hold a JSON object, not a list"),
     "null": (b"null", "must hold a JSON object, not null"),
@@ -84,6 +86,15 @@ def put(folder: Path, file: str, data: bytes) -> None:
         (folder / "model.safetensors").unlink()
     (folder / file).unlink(missing_ok=True)
     (folder / file).write_bytes(data)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_merges_of_a_windows_editor_are_refused_with_what_to_do(write_checkpoint: Write, encoding: str) -> None:
+    folder = write_checkpoint()
+    text = (folder / "merges.txt").read_text(encoding="utf-8")
+    (folder / "merges.txt").write_text(text, encoding=encoding)
+    assert "merges.txt" in refused(folder)
+    assert "save it again as UTF-8 without a byte order mark" in refused(folder)
 
 
 @pytest.mark.parametrize("what", NOT_JSON)

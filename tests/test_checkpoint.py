@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import checkpoint
 from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.config import ALIASES
 
 Tensors = dict[str, np.ndarray]
 Write = Callable[..., Path]
@@ -293,6 +294,19 @@ def test_a_tensor_given_twice_is_named(write_checkpoint: Write, hf_tensors: Tens
 def test_another_architecture_is_refused_by_its_config(write_checkpoint: Write, hf_config: dict[str, Any]) -> None:
     sentence = refused(write_checkpoint(config=hf_config | {"model_type": "llama"}))
     assert "model_type 'llama'; sheetgpt builds 'gpt2'" in sentence
+
+
+@pytest.mark.parametrize("own", ["none", "others"])
+def test_the_names_that_other_models_have_for_the_shapes_are_read(
+    write_checkpoint: Write, hf_config: dict[str, Any], own: str
+) -> None:
+    """Where both stand there and differ, `transformers` takes the common name: it sets it after GPT-2's own."""
+    common = {alias: hf_config[name] for alias, name in ALIASES.items()}
+    rest = {key: value for key, value in hf_config.items() if key not in ALIASES.values()}
+    others = dict.fromkeys(ALIASES.values(), 1) if own == "others" else {}
+    plain = load(write_checkpoint("plain")).config
+    assert load(write_checkpoint("common", config=rest | others | common)).config == plain
+    assert load(write_checkpoint("first", config=common | others | rest)).config == plain
 
 
 def test_a_missing_or_broken_config_is_refused(write_checkpoint: Write) -> None:

@@ -20,7 +20,8 @@ from sheetgpt.engines import Step, formulas, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml import foreign
-from sheetgpt.workbook.reopen import MODELS, open_workbook
+from sheetgpt.workbook.checkpoints import MODELS
+from sheetgpt.workbook.reopen import open_workbook
 
 UNREAD = 1_000  # a moment in 1970: reading a file moves its access time on
 
@@ -181,6 +182,12 @@ def test_the_formulas_package_reads_no_other_workbook(tmp_path: Path) -> None:
     assert found.texts == {(0, 0): "#REF!"}
 
 
+@pytest.fixture
+def nothing_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another computer's workbook: no build here has left its fingerprint."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+
+
 def renamed(workbook: Path, target: Path, model: str) -> Path:
     """A copy whose Model sheet names another model, at the same place."""
     old = open_workbook(workbook).model
@@ -200,6 +207,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
         yield heard
 
 
+@pytest.mark.usefixtures("nothing_remembered")
 @pytest.mark.parametrize("name", ["gpt2", "someone/secret-model", "distilgpt2"])
 def test_nobody_is_asked_for_the_model_that_a_workbook_names(
     plain_workbook: Path, tmp_path: Path, name: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
@@ -224,6 +232,7 @@ def test_the_hub_is_asked_for_a_model_that_the_user_names(plain_workbook: Path, 
     assert "/someone/model/resolve/main/config.json" in asked
 
 
+@pytest.mark.usefixtures("nothing_remembered")
 def test_a_workbook_from_the_hub_s_model_is_verified_from_the_cache(
     micro: Checkpoint, tmp_path: Path, asked: list[str]
 ) -> None:
@@ -241,6 +250,7 @@ def test_a_workbook_from_the_hub_s_model_is_verified_from_the_cache(
     assert asked == []
 
 
+@pytest.mark.usefixtures("nothing_remembered")
 @pytest.mark.parametrize("way", ["../micro", "/absolute", "micro", "inside/../../micro", "~/micro"])
 def test_a_path_in_a_workbook_is_followed_only_beside_it(
     micro: Checkpoint, plain_workbook: Path, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
@@ -261,6 +271,7 @@ def test_a_path_in_a_workbook_is_followed_only_beside_it(
         assert sheetgpt.verify(workbook, engine="cached").passed
 
 
+@pytest.mark.usefixtures("nothing_remembered")
 def test_a_path_beside_the_workbook_is_followed(
     micro: Checkpoint, plain_workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,8 @@
 """The evaluator against golden files of Hugging Face's `transformers` (scripts/make_golden.py), and its small parts."""
 
+import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +51,18 @@ def test_a_model_of_odd_shapes_agrees_with_transformers(activation: str, prompt:
     assert (config.tied, config.layer_norm_epsilon, config.n_inner) == (False, 1e-6, 52)
     golden = dict(np.load(GOLDEN / "odd.npz"))
     assert_golden(replace(checkpoint, config=config), golden, f"{activation}.{prompt}")
+
+
+def test_a_config_with_other_models_names_for_the_shapes_agrees_with_transformers(tmp_path: Path) -> None:
+    config = json.loads((GOLDEN / "odd" / "config.json").read_text())
+    names = {"hidden_size": "n_embd", "num_hidden_layers": "n_layer"}
+    names |= {"num_attention_heads": "n_head", "max_position_embeddings": "n_positions"}
+    config |= {alias: config.pop(own) for alias, own in names.items()}
+    shutil.copy(GOLDEN / "odd" / "model.safetensors", tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    checkpoint = load(tmp_path)
+    activation = checkpoint.config.activation_function
+    assert_golden(checkpoint, dict(np.load(GOLDEN / "odd.npz")), f"{activation}.long")
 
 
 def test_activations_have_their_known_values() -> None:

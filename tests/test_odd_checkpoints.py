@@ -14,6 +14,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import load
 from sheetgpt.gpt2.generate import generate
 from sheetgpt.workbook.build import build
+from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.reopen import open_workbook
 
 UNQUANTISED = "build the model that it was made from, with --weights int8"
@@ -149,7 +150,7 @@ def test_another_kind_of_tokenizer_is_named_with_a_prompt_and_without(
         build(folder, target, ids=[1], context=3)
     assert not target.exists()
     built = open_workbook(build(folder, target, ids=[1], context=3, prompt_bytes=0))
-    assert built.checkpoint().notes == (f"The tokenizer is left out. {sentence}",)
+    assert built_from(built).notes == (f"The tokenizer is left out. {sentence}",)
     assert generate(folder, ids=[1], new_tokens=1).n_prompt == 1
 
 

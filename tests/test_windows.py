@@ -18,10 +18,11 @@ from sheetgpt import system
 from sheetgpt.engines import office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.identity import fingerprint
 from sheetgpt.look import printing
 from sheetgpt.ooxml import target, workers
 from sheetgpt.screen import Screen
-from sheetgpt.workbook.build import build, fingerprint
+from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells which files are open")

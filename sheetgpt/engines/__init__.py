@@ -6,7 +6,6 @@ name or by a range such as `Block 0 weights!C4:NP771` (quotes around the sheet a
 
 import datetime
 import math
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +22,18 @@ from openpyxl.cell.cell import MergedCell
 from sheetgpt.engines._uno_worker import Refused, grid
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.unzip import READ_ERRORS, open_zip, unreadable
+from sheetgpt.ooxml.unzip import READ_ERRORS, open_zip, require_file, unreadable
 
 Value = float | int | str | None  # None clears the cell
 Inputs = Mapping[str, Value | Sequence[Value]]
 
+# a part that only this kind has -> what the file is
+OTHER_PACKAGES = {
+    "xl/workbook.bin": "a binary workbook of Excel's (.xlsb)",
+    "content.xml": "a document of LibreOffice's (.ods or the like)",
+    "word/document.xml": "a document of Word's",
+    "ppt/presentation.xml": "a presentation of PowerPoint's",
+}
 _HALF = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime.datetime(1899, 12, 30)  # day 0 of Excel's calendar, right from March 1900 on
 
@@ -130,8 +136,7 @@ def edit(book: OpenpyxlWorkbook, inputs: Inputs, names: Mapping[str, Area | None
 
 def require_workbook(workbook: Path) -> None:
     """Refuses what no engine could open, before any program is started for it."""
-    if not os.path.isfile(workbook):  # of a name that no system takes Path.is_file says nothing
-        raise SheetGPTError(f"There is no file {workbook}: give the path of an .xlsx workbook.")
+    require_file(workbook)
     try:
         with open_zip(workbook) as package:
             names, problem = set(package.namelist()), unreadable(package)
@@ -141,6 +146,12 @@ def require_workbook(workbook: Path) -> None:
         ) from error
     if problem is not None:
         raise SheetGPTError(f"{workbook} can't be opened as an .xlsx workbook: {problem}.")
+    other = next((words for part, words in OTHER_PACKAGES.items() if part in names), None)
+    if other:
+        raise SheetGPTError(f"{workbook} is {other}: open it there and save it as an .xlsx workbook.")
+    packed = next((name for name in sorted(names) if name.lower().endswith(".xlsx")), None)
+    if packed and "xl/workbook.xml" not in names:
+        raise SheetGPTError(f"{workbook} is a zip file with a workbook inside, {packed}: unpack it first.")
     if "[Content_Types].xml" not in names:
         raise SheetGPTError(f"{workbook} is a zip file but not an .xlsx workbook ([Content_Types].xml is missing).")
 

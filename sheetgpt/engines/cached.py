@@ -126,6 +126,7 @@ def cells(workbook: Path, places: Mapping[str, Area | None]) -> dict[str, Cells 
                 title = parts[folded][0]
                 found_cells = _sheet(book.get_sheet_by_name(title), wanted)
                 _add_errors(surveys[title].errors, wanted, found_cells)
+                _no_infinity(found_cells)
                 results |= found_cells
     except (SheetGPTError, KeyboardInterrupt, SystemExit):
         raise
@@ -207,6 +208,13 @@ def _fill(target: Cells, row: int, offset: int, values: list[Any]) -> None:
                 target.texts[row, column] = value
         elif (single := number(value)) is not None:
             target.numbers[row, column] = single
+
+
+def _no_infinity(found: Mapping[str, Cells]) -> None:
+    """What a file has as `inf` or `1e999` is no number that a cell can hold: it counts as that error."""
+    for cells in found.values():
+        for i, j in np.argwhere(np.isinf(cells.numbers)).tolist():
+            cells.texts[i, j], cells.numbers[i, j] = "#NUM!", np.nan
 
 
 def _add_errors(errors: Mapping[tuple[int, int], str], wanted: Mapping[str, Area], found: Mapping[str, Cells]) -> None:

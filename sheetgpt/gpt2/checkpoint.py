@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.file_kinds import UNFINISHED
 from sheetgpt.gpt2 import foreign, hub
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.mapped import release
@@ -30,6 +31,8 @@ BUNDLED = Path(__file__).parent.parent / "models"
 HEAD = "lm_head.weight"
 CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
 OTHERS = (".gguf", ".ggml", ".onnx", ".npz")  # formats of other programs
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+MANY = 100  # folders that are looked into for what may have been meant
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 
 
@@ -142,6 +145,10 @@ def _checked_file(path: Path) -> Path:
     foreign.check_whole(path.parent, path)
     if path.suffix in PICKLES:
         raise SheetGPTError(f"{path} is a {path.suffix} file, which can run code when it is loaded: {CONVERT}")
+    if path.name.endswith(UNFINISHED):
+        raise SheetGPTError(f"{path} is still being downloaded, or its download broke off: fetch it again.")
+    if path.suffix.lower() in WORKBOOKS:
+        raise SheetGPTError(f"{path} is a workbook, and a model is wanted: give the folder that it was built from.")
     if path.suffix != ".safetensors" and path.name != INDEX:
         raise SheetGPTError(f"{path} is not a checkpoint: give a folder or a .safetensors file.")
     return path
@@ -158,8 +165,20 @@ def _weights_in(folder: Path) -> Path:
     pickles = [name for name in names if name.endswith((*PICKLES, *(OTHERS if not others else ())))]
     if pickles:
         raise SheetGPTError(f"{folder} has its weights only as {pickles[0]}: {CONVERT}")
+    part = next((name for name in names if name.endswith(UNFINISHED)), None)
+    if part and not others:
+        raise SheetGPTError(f"{folder} has no weights yet: {part} is still being downloaded, or broke off.")
+    inside = [folder / "snapshots" / name for name in listed(folder / "snapshots")]  # a model's folder in a hub's cache
+    inside += [folder / name for name in names if (folder / name).is_dir()]
+    whole = [place for place in inside[:MANY] if any((place / name).is_file() for name in (WEIGHTS, INDEX))]
+    if whole:
+        raise SheetGPTError(f"{folder} has its model in a folder inside: give {whole[0]}.")
     hint = f"; give the file itself, {folder / others[0]}" if others else ", beside config.json"
     raise SheetGPTError(f"{folder} has no weights: expected {WEIGHTS} or {INDEX}{hint}.")
+
+
+def listed(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) and os.access(folder, os.R_OK) else []
 
 
 def _from_hub(name: str, quiet: bool, check: Callable[[GPT2Config], None], ask: bool = True) -> Path:

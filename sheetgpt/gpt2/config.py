@@ -17,6 +17,15 @@ MAX_SIZE = 1_048_576
 MAX_HEADS = 10_000  # GPT-2 XL has 1,200
 MAX_PARAMS = 5_000_000_000
 
+# The names that other models of `transformers` have for the same: GPT2Config.attribute_map there. It reads GPT-2's own
+# names first and these after them, so that of two that differ these hold.
+ALIASES = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+}
+
 LOOKED_UP = ("wte", "wpe", "lm_head")  # matrices of which a row is a token or a position, not a column a neuron
 
 
@@ -112,6 +121,7 @@ class GPT2Config:
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> "GPT2Config":
         """From Hugging Face's `config.json`; refuses what would compute something other than GPT-2."""
+        config = {**config, **{own: config[alias] for alias, own in ALIASES.items() if alias in config}}
         kind = config.get("model_type", "gpt2")
         if kind != "gpt2":
             raise SheetGPTError(f"config.json says model_type {kind!r:.80}; sheetgpt builds 'gpt2' models only.")

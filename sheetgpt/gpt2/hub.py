@@ -60,7 +60,7 @@ def is_hub_name(name: str) -> bool:
 def open_model(name: str, ask: bool = True) -> HubModel:
     """The model's newest commit; without a network, or where nobody is to be asked, the newest in the cache."""
     repo = ALIASES.get(name, name)
-    if not ask and _cached_commit(repo) is None:
+    if not ask and _cached_commit(repo) is None and not _snapshots(repo):
         raise SheetGPTError(
             f"{repo} isn't in the cache {constants.HF_HUB_CACHE}, and the hub is asked only for a model that you name."
         )
@@ -184,6 +184,12 @@ def _not_found(repo: str) -> SheetGPTError:
 
 def _cached(repo: str, reason: str) -> HubModel:
     commit = _cached_commit(repo)
+    whole = _snapshots(repo) if commit is None else []
+    if whole:
+        raise SheetGPTError(
+            f"{repo} is in the cache, but its refs/main names no commit that is there: "
+            f"give the folder {whole[0]} as the model."
+        )
     if commit is None:
         raise SheetGPTError(by_hand(repo, f"{repo} isn't in the cache {constants.HF_HUB_CACHE} and {reason}"))
     return HubModel(repo, commit, offline=reason)
@@ -191,8 +197,22 @@ def _cached(repo: str, reason: str) -> HubModel:
 
 def cached_folder(name: str) -> Path | None:
     """Where the cache has a model's files."""
-    config = try_to_load_from_cache(ALIASES.get(name, name), "config.json", cache_dir=constants.HF_HUB_CACHE)
-    return Path(config).parent if isinstance(config, str) else None
+    repo = ALIASES.get(name, name)
+    try:
+        commit = (_folder(repo) / "refs" / "main").read_text("ascii").strip()  # a line end: it was written by hand
+    except (OSError, ValueError):
+        return None
+    config = _folder(repo) / "snapshots" / commit / "config.json"
+    return config.parent if re.fullmatch(r"\w[\w.-]*", commit) and config.is_file() else None
+
+
+def _folder(repo: str) -> Path:
+    return Path(constants.HF_HUB_CACHE).expanduser() / repo_folder_name(repo_id=repo, repo_type="model")
+
+
+def _snapshots(repo: str) -> list[Path]:
+    """Commits in the cache that have a config.json."""
+    return sorted(path.parent for path in (_folder(repo) / "snapshots").glob("*/config.json"))
 
 
 def _cached_commit(repo: str) -> str | None:

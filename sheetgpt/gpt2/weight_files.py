@@ -15,6 +15,7 @@ import safetensors
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.file_kinds import kind_of
 from sheetgpt.gpt2 import foreign
 from sheetgpt.text.json_file import is_file, parse_object, read_json, refuse_pointer
 
@@ -99,10 +100,14 @@ def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
         data = np.asarray(np.memmap(path, np.uint8, mode="r"))
     except OSError as error:
         raise SheetGPTError(f"{path} can't be read: {error.strerror or error}.") from None
-    except ValueError:  # an empty file
-        raise SheetGPTError(broken) from None
+    except ValueError:
+        raise SheetGPTError(f"{path} is empty (0 bytes): fetch it again.") from None
     refuse_pointer(data[:80].tobytes(), str(path))
     length = int.from_bytes(data[:8].tobytes(), "little")
+    if data[8:9].tobytes() != b"{" and (found := kind_of(path)):
+        raise SheetGPTError(f"{path} {found[0]}; it should hold weights (safetensors): fetch the file itself.")
+    if data[:4].tobytes() == b"PK\3\4":
+        raise SheetGPTError(f"{path} is a zip file, as PyTorch's .bin files are: convert it, a new name won't do.")
     if len(data) < 8 + length or data[8:9].tobytes() != b"{":
         raise SheetGPTError(broken)
     if length > MAX_HEADER:

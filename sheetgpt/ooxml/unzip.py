@@ -17,6 +17,7 @@ from typing import IO, cast
 from zlib_ng import zlib_ng
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.file_kinds import kind_of, unfinished_beside
 
 # whatever reading a damaged or hostile part may raise
 READ_ERRORS: tuple[type[Exception], ...] = (
@@ -42,7 +43,12 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         _check_directory(file)
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError):
+    except zipfile.BadZipFile:
+        found = kind_of(path)
+        if found:
+            raise SheetGPTError(f"{path} {found[0]}; no .xlsx workbook can be read from it: {found[1]}.") from None
+        raise
+    except OSError:
         raise
     except READ_ERRORS as error:
         raise zipfile.BadZipFile(str(error) or type(error).__name__) from None
@@ -53,10 +59,15 @@ def require_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):
+        part = unfinished_beside(path)
+        if part:
+            raise SheetGPTError(f"{path} is still being downloaded: there is only {part.name} so far.") from None
         raise SheetGPTError(f"There is no file {path}: give the path of an .xlsx workbook.") from None
     except OSError as error:
         raise SheetGPTError(f"{path} can't be read: {error.strerror or error}.") from None
     if not stat.S_ISREG(mode):
+        if (path / "config.json").is_file():
+            raise SheetGPTError(f"{path} is a folder with a model: `sheetgpt build {path}` makes a workbook of it.")
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a device or a socket"
         raise SheetGPTError(f"{path} is {kind}: give the path of an .xlsx workbook.")
 

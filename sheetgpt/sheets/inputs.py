@@ -5,6 +5,7 @@ from typing import Any
 
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.tensor import Value
 from sheetgpt.sheets.text.tokenizer_layout import LINE_BREAK
 
 EXAMPLE, UTF8_EXAMPLE = "aaabdaaabac", "Me我"  # the texts on the sheet BPE by hand, at first
@@ -34,6 +35,11 @@ class Inputs:
         if layout.chat is None or not self.user_says:
             return self.prompt
         return cell_text(layout.chat.wrap(self.user_says))
+
+
+def whole_number(typed: Value) -> Value:
+    """What is typed into a cell, as an int where it is a whole number; infinity, NaN and texts stay what they are."""
+    return int(typed) if isinstance(typed, float) and typed.is_integer() else typed
 
 
 def cell_text(prompt: str) -> str:

@@ -23,6 +23,12 @@ MAX_DEPTH = 64
 MAX_DIGITS = 400  # 1e308 written out has 309; transformers writes 1e30 so, as the length of a text
 _KINDS = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "a boolean", type(None): "null"}
 POINTER = b"version https://git-lfs.github.com/spec/"
+_UTF_16 = "is in UTF-16, as PowerShell's `>` writes it"
+_ENCODINGS = {
+    "utf-8-sig": "begins with a byte order mark, as Windows' editors write it",
+    **dict.fromkeys(("utf-16", "utf-16-le", "utf-16-be"), _UTF_16),
+    **dict.fromkeys(("utf-32", "utf-32-le", "utf-32-be"), "is in UTF-32"),
+}
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -59,8 +65,10 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
 
 def read_text(path: Path) -> str:
     """The file in UTF-8."""
+    data = read_bytes(path)
+    refuse_marks(data, str(path))
     try:
-        return read_bytes(path).decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise SheetGPTError(f"{path} can't be read: it is not in UTF-8 ({error.reason} at {error.start}).") from None
 
@@ -81,6 +89,7 @@ def parse_object(data: bytes, name: str) -> dict[str, Any]:
 def parse(data: bytes, name: str) -> Any:
     """Any value in JSON, or SheetGPTError."""
     refuse_pointer(data, name)
+    refuse_marks(data, name)
     if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise SheetGPTError(f"{name} holds more than {MAX_VALUES:,} values, which no file of a GPT-2 model needs.")
     try:
@@ -103,6 +112,16 @@ def refuse_pointer(begin: bytes, name: str) -> None:
     """What a clone without Git LFS has in a large file's place."""
     if begin.startswith(POINTER):
         raise SheetGPTError(f"{name} is only a Git LFS pointer, not the file itself: run `git lfs pull` in its folder.")
+
+
+def refuse_marks(data: bytes, name: str) -> None:
+    """What editors and shells on Windows write: `transformers` and the libraries in Rust refuse all of it, too.
+
+    RFC 8259, section 8.1: a byte order mark must not be added, and a reader may ignore it or not.
+    """
+    found = _ENCODINGS.get(json.detect_encoding(data[:4])) if data else None
+    if found:
+        raise SheetGPTError(f"{name} {found}: save it again as UTF-8 without a byte order mark.")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

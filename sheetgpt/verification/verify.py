@@ -37,7 +37,8 @@ from sheetgpt.verification.built import built_problems
 from sheetgpt.verification.compare import compare, missing, part, results
 from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
 from sheetgpt.verification.report import MOST, Report, SheetCells, TensorResult
-from sheetgpt.workbook.build import fingerprint, text_sheets
+from sheetgpt.workbook.build import text_sheets
+from sheetgpt.workbook.checkpoints import find_checkpoint
 from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.lab import with_lane_b
 from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
@@ -134,10 +135,11 @@ def prepare(
             raise
         return Report(str(path), "", (), (f"The inputs in the workbook are not valid: {error}",))
     inputs = inputs if as_saved else replace(inputs, score_prompt=True)
-    checkpoint = book.checkpoint(model) if layout.reads_text or not weights_from_workbook else None
+    found = find_checkpoint(book, model) if layout.reads_text or not weights_from_workbook else None
+    checkpoint = None if found is None else found.checkpoint
     problems = [f"The input {name} is missing: was its sheet or its name deleted?" for name in book.missing]
-    if checkpoint is not None and fingerprint(checkpoint) != book.fingerprint:
-        problems.append(f"The checkpoint {checkpoint.name} is not the one that the workbook was built from.")
+    if found is not None and found.problem:
+        problems.append(found.problem)
     if checkpoint is not None and checkpoint.config != layout.config:
         return Report(str(path), "", (), (*problems, "The Model sheet doesn't hold this checkpoint's config."))
     if checkpoint is not None and checkpoint.stop_ids != layout.end_of_text:

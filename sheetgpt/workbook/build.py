@@ -1,6 +1,5 @@
 """From a checkpoint to a workbook: runs the evaluator for the cached values and lets each sheet write itself."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +16,8 @@ from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.generate import DEFAULT_PROMPT
-from sheetgpt.gpt2.mapped import OneAtATime, release
+from sheetgpt.gpt2.identity import fingerprint
+from sheetgpt.gpt2.mapped import OneAtATime
 from sheetgpt.gpt2.model import forward
 from sheetgpt.gpt2.quantize import EXACT
 from sheetgpt.gpt2.sampling import Sampling
@@ -38,6 +38,7 @@ from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_promp
 from sheetgpt.workbook.lab import with_lane_b
 from sheetgpt.workbook.limits import check_limits, check_shapes, check_sheets
 from sheetgpt.workbook.optional import Names, choose
+from sheetgpt.workbook.remembered import remember
 from sheetgpt.workbook.state import state_of, write
 
 DEFAULT_CONTEXT = 32
@@ -111,8 +112,9 @@ def build(
     token_ids(inputs, checkpoint.tokenizer, layout)
     check_limits(layout, text)
     source = _relative(checkpoint.source or checkpoint.name, path)
-    book = make_book(checkpoint, layout, text, inputs, source)
-    book.save(path, progress)
+    identity = fingerprint(checkpoint)
+    make_book(checkpoint, layout, text, inputs, source, identity).save(path, progress)
+    remember(identity, checkpoint)
     return path
 
 
@@ -198,17 +200,6 @@ def _relative(source: str, workbook: Path) -> str:
     return visible(Path(path).as_posix())  # a cell takes no byte that is no UTF-8
 
 
-def fingerprint(checkpoint: Checkpoint) -> str:
-    """SHA-256 over the config and every weight's name, shape and float32 bytes."""
-    digest = hashlib.sha256(repr(checkpoint.config).encode())
-    for name in sorted(checkpoint.params):
-        tensor = np.ascontiguousarray(checkpoint.params[name], np.float32)
-        digest.update(f"{name}{tensor.shape}".encode())
-        digest.update(tensor.data)
-        release(checkpoint.params[name])
-    return digest.hexdigest()
-
-
 def rounding_cost(
     checkpoint: Checkpoint, layout: Layout, ids: Sequence[int], logits: NDArray[Any]
 ) -> quantize.Cost | None:
@@ -219,7 +210,9 @@ def rounding_cost(
     return quantize.cost(exact["logits"], logits)
 
 
-def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str) -> Book:
+def make_book(
+    checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str, identity: str
+) -> Book:
     """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
     params = quantize.stored(checkpoint.params, layout.weights)
     start = token_ids(inputs, checkpoint.tokenizer, layout)
@@ -229,7 +222,7 @@ def make_book(checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs:
     built = Built(inputs, start, writing.trace["logits"][:, -1], cost, inputs.text(layout))
     strings = token_strings(checkpoint.tokenizer, layout.config.n_vocab)
     n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
-    origin = Origin(source, fingerprint(checkpoint), built)
+    origin = Origin(source, identity, built)
     state = state_of(layout, text, inputs, params, writing, strings, n_given, origin)
     if layout.lanes == 2:
         lab = Lab(ids=inputs.ids, switches=untouched(layout))

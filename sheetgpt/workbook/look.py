@@ -3,12 +3,11 @@
 import os
 from collections.abc import Sequence
 
-from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.inspection.subject import Subject
 from sheetgpt.text.shown import token_strings
-from sheetgpt.workbook.build import fingerprint
+from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.inputs import token_ids, with_prompt, with_settings
 from sheetgpt.workbook.reopen import Workbook, open_workbook
 from sheetgpt.workbook.state import write
@@ -19,10 +18,7 @@ def checkpoint_of(
 ) -> tuple[Workbook, Checkpoint]:
     """A workbook and the checkpoint that it was built from, wherever that lies now."""
     book = open_workbook(path)
-    checkpoint = book.checkpoint(model)
-    if fingerprint(checkpoint) != book.fingerprint:
-        raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was built from.")
-    return book, checkpoint
+    return book, built_from(book, model)
 
 
 def subject_of(

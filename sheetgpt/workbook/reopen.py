@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, found_files, load, load_cached
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.edits import ZERO
-from sheetgpt.gpt2.hub import is_hub_name
 from sheetgpt.gpt2.quantize import EXACT, Cost
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets import lay_out, starts
 from sheetgpt.sheets.grid import LANE
 from sheetgpt.sheets.home.about import NO_TOKEN
-from sheetgpt.sheets.inputs import DEFAULTS, EXAMPLE, UTF8_EXAMPLE, Inputs, cell_text
+from sheetgpt.sheets.inputs import DEFAULTS, EXAMPLE, UTF8_EXAMPLE, Inputs, cell_text, whole_number
 from sheetgpt.sheets.lab.screws import SETTINGS, Lab, untouched
 from sheetgpt.sheets.layout import CHAT, INPUTS, NO_SHEETS, ROUNDING, Layout, defined_name
 from sheetgpt.sheets.optional import Value
@@ -34,7 +32,6 @@ from sheetgpt.workbook.optional import named, ordered
 
 _INPUTS = ("prompt_ids", *INPUTS)
 
-MODELS = "SHEETGPT_MODELS"  # an environment variable: folders, written as in PATH
 BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
 _SIZES = ("context", "prompt_bytes", "merge_rounds")
 _SHEETS = "optional_sheets"
@@ -75,63 +72,10 @@ class Workbook:
     @property
     def inputs(self) -> Inputs:
         """The yellow cells. Raises SheetGPTError for a setting out of its range."""
-        numbers: dict[str, Any] = {n: int(v) if v == v and v == int(v) else v for n, v in self.settings.items()}
+        numbers: dict[str, Any] = {name: whole_number(value) for name, value in self.settings.items()}
         sampling = Sampling(*(numbers[name] for name in ("temperature", "top_k", "top_p", "seed")))
         score = numbers["score_prompt"] == 1
         return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, score, self.user_says)
-
-    def checkpoint(self, model: str | os.PathLike[str] | None = None) -> Checkpoint:
-        """The checkpoint it was made from: `model`, or what its Model sheet names, and `named` takes for harmless."""
-        if model is not None:
-            return load(model, quiet=True, needs_text=self.layout.reads_text)
-        try:
-            named, text = self.named(), self.layout.reads_text
-            if is_hub_name(str(named)):
-                return load_cached(str(named), needs_text=text)
-            return load(named, quiet=True, needs_text=text)
-        except SheetGPTError as error:
-            raise SheetGPTError(
-                f"The checkpoint that {self.path.name} was built from can't be loaded; name it with --model. ({error})"
-            ) from error
-
-    def named(self) -> str | Path:
-        """The model that its Model sheet names; nobody knows who wrote that.
-
-        A path starts at the workbook's folder and is followed only in there, or where SHEETGPT_MODELS allows it:
-        anywhere else not even looked for. Any other name must be a bundled model's or have the hub's form.
-        """
-        if self.model in bundled():
-            return self.model
-        folder = os.path.abspath(self.path.parent)
-        place = os.path.normpath(os.path.join(folder, self.model))
-        allowed = (os.path.expanduser(each) for each in os.environ.get(MODELS, "").split(os.pathsep) if each)
-        roots = [folder, *map(os.path.abspath, allowed)]
-        reals = [os.path.realpath(root) for root in roots]
-        if _lies_in(place, *roots, *reals) and os.path.exists(place) and _lies_in(os.path.realpath(place), *reals):
-            return Path(place)
-        if is_hub_name(self.model):
-            return self.model
-        raise SheetGPTError(
-            f"It is named {self.model!r}, which is not in the workbook's own folder, and a workbook's paths are"
-            f" followed only there and in the folders that the variable {MODELS} lists."
-        )
-
-
-def _lies_in(place: str, *folders: str) -> bool:
-    place = os.path.normcase(place)
-    return any(place == folder or place.startswith(folder.rstrip(os.sep) + os.sep) for folder in map(_plain, folders))
-
-
-def _plain(folder: str) -> str:
-    return os.path.normcase(os.path.normpath(folder))
-
-
-def own_files_of(path: str | os.PathLike[str], model: str | os.PathLike[str] | None) -> tuple[str, ...]:
-    """Files of the checkpoint of a workbook, or of the one that is named instead, as far as they can be found."""
-    try:
-        return found_files(model if model is not None else open_workbook(path).named())
-    except SheetGPTError:
-        return ()
 
 
 def open_workbook(path: str | os.PathLike[str]) -> Workbook:

@@ -20,7 +20,7 @@ from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets.grid import LANE
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.lab.screws import Lab, with_edits
-from sheetgpt.workbook.build import fingerprint
+from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.lab import write as write_changed
 from sheetgpt.workbook.reopen import Workbook, open_workbook
@@ -136,7 +136,7 @@ def lanes_of(
             f"{book.path.name} has one lane, in which nothing can be changed: build it with `sheetgpt build --lab`."
         )
     if isinstance(edits, EditWords):
-        edits = edits_of(edits, layout.config, book.checkpoint().tokenizer if edits.steer else None)
+        edits = edits_of(edits, layout.config, built_from(book).tokenizer if edits.steer else None)
     lab = with_edits(replace(book.lab, prompt="", user_says="", ids=inputs.ids, settings={}), edits or Edits(), layout)
     if patch_from is None:
         return inputs, lab
@@ -250,9 +250,7 @@ def evaluate(
     Settings as in `run`. Yields id, text and choice.
     """
     book = open_workbook(workbook)
-    checkpoint = book.checkpoint(model)
-    if fingerprint(checkpoint) != book.fingerprint:
-        raise SheetGPTError(f"{checkpoint.name} is not the checkpoint that {book.path.name} was built from.")
+    checkpoint = built_from(book, model)
     inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids, chat), **settings)
     start = token_ids(inputs, checkpoint.tokenizer, book.layout)
     params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}
@@ -274,7 +272,7 @@ def evaluate_changed(
 ) -> list[int]:
     """What the NumPy evaluator writes in lane B: the ids of the same prompt's continuation under the same edits."""
     book = open_workbook(workbook)
-    checkpoint = book.checkpoint(model)
+    checkpoint = built_from(book, model)
     inputs = with_settings(with_prompt(book.inputs, book.layout, prompt, ids, chat), **settings)
     other, lab = lanes_of(book, inputs, edits, patch_from)
     params = {name: as_cells(tensor) for name, tensor in checkpoint.params.items()}

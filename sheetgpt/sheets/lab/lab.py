@@ -26,6 +26,7 @@ from sheetgpt.sheets.lab.screws import (
     SETTINGS,
     STEERING,
     Lab,
+    below,
     patch_key,
     patch_of,
     settings_of,
@@ -287,9 +288,9 @@ def _steering(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
 def _token(state: State, palette: Palette, column: int, cell: Area, typed: Value) -> Cells:
     """The token with the id that is typed."""
     n, strings = state.layout.config.n_vocab, state.layout["vocab_shown"].reference
-    known = not isinstance(typed, str) and typed == int(typed) and 0 <= typed < n
+    id = below(typed, n)
     source = f'IF({whole_below(cell.local, n)},{text_at(strings, f"{cell.local}+1")},"")'
-    return rows.formula(column, source, state.shown[int(typed)] if known else "", palette["token"])
+    return rows.formula(column, source, "" if id is None else state.shown[id], palette["token"])
 
 
 def _patches(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
@@ -311,10 +312,9 @@ def _patches(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
         on = patch is not None and not state.lab.lab.restored
         cells = [rows.joined(typed_cell(line.column + c, value, palette) for c, value in enumerate(typed))]
         for c, lane, shown in ((7, strip, texts[0]), (8, lab.move.area(strip), texts[1])):
-            t = typed[2]
-            known = not isinstance(t, str) and t == int(t) and 0 <= t < len(shown)
+            at = below(typed[2], len(shown))
             source = f'IF({whole_below(position, layout.context)},{text_at(lane.reference, f"1,{position}+1")},"")'
-            cells.append(rows.formula(c, source, shown[int(t)] if known else "", palette["token"]))
+            cells.append(rows.formula(c, source, "" if at is None else shown[at], palette["token"]))
         now = patch_key(patch, layout) if patch is not None and on else -1
         cells.append(rows.formula(9, f"IF({lab.restore.local}=1,-1,IF({sound},{key},-1))", now, palette["id"]))
         left_out = f"IF(COUNTA({line.local})=0,0,IF({sound},0,1))"

@@ -15,6 +15,7 @@ from sheetgpt.sheets.choosers import typed_cell, whole_below
 from sheetgpt.sheets.formulas import sum_exp, text_at
 from sheetgpt.sheets.lab.lab_layout import LabLayout
 from sheetgpt.sheets.lab.lanes import COPIED
+from sheetgpt.sheets.lab.screws import below
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.state import State
@@ -77,7 +78,8 @@ def result_rows(state: State, palette: Palette, lab: LabLayout, bar: Bar) -> Ite
 
 def chosen(typed: Value, otherwise: int, n_vocab: int) -> int:
     """The id that is typed, or the usual one where that is none."""
-    return int(typed) if not isinstance(typed, str) and typed == int(typed) and 0 <= typed < n_vocab else otherwise
+    id = below(typed, n_vocab)
+    return otherwise if id is None else id
 
 
 def _difference(state: State, palette: Palette, lab: LabLayout, bar: Bar) -> Iterator[Row]:

@@ -3,7 +3,6 @@
 A `Lab` is lane B's part of the inputs: its text and settings where they are not lane A's, and what is changed in it.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.edits import MEAN, ZERO, Edits, Part, Patch, Steering
 from sheetgpt.sheets.grid import LANE
-from sheetgpt.sheets.inputs import Inputs, prompt_cell
+from sheetgpt.sheets.inputs import Inputs, prompt_cell, whole_number
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
 
@@ -57,7 +56,7 @@ class Lab:
     def inputs(self, other: Inputs, layout: Layout) -> Inputs:
         """Lane B's, where `other` are lane A's. Raises SheetGPTError for a setting out of its range."""
         numbers = {name: self.settings.get(name, "") for name in SETTINGS}
-        given: dict[str, Any] = {name: _whole(value) for name, value in numbers.items() if value != ""}
+        given: dict[str, Any] = {name: whole_number(value) for name, value in numbers.items() if value != ""}
         sampling = replace(other.sampling, **{name: value for name, value in given.items() if name != "new_tokens"})
         says = self.user_says or ("" if self.prompt else other.user_says)
         return replace(
@@ -99,10 +98,6 @@ def _put(value: Value) -> Value | None:
     return None if value == "" else value
 
 
-def _whole(value: Value) -> Value:
-    return int(value) if isinstance(value, float) and value == int(value) else value
-
-
 def untouched(layout: Layout) -> Lines:
     """All switches at 1."""
     return ((1,) * (layout.config.n_head + 1),) * layout.config.n_layer
@@ -140,7 +135,8 @@ def is_mean(mode: Value) -> bool:
 
 def below(value: Value, limit: int) -> int | None:
     """A whole number from 0 on and below the limit; None for anything else."""
-    if isinstance(value, str) or not math.isfinite(value) or value != int(value) or not 0 <= value < limit:
+    value = whole_number(value)
+    if not isinstance(value, int) or not 0 <= value < limit:
         return None
     return int(value)
 
