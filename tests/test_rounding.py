@@ -96,7 +96,7 @@ def test_the_doubts_cover_what_rounding_does(name: str, t: int, change: str) -> 
 
 @pytest.mark.parametrize(("name", "t"), CASES)
 def test_only_noise_is_in_doubt(name: str, t: int) -> None:
-    """Every new weight is known to 1e-9, key biases, whose gradient is noise, among them; all others to 1e-12 after some steps."""
+    """Every new weight is known to 1e-9, all but the key biases to 1e-12 once some steps were made."""
     config, before = MODELS[name], state(name, t)
     keys = key_biases(config)
     for word in SPELT:

@@ -17,8 +17,10 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import hugging_face_name
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import Array
+from sheetgpt.gpt2.stopping import GENERATION
 from sheetgpt.gpt2.weight_files import INDEX, WEIGHTS
 from sheetgpt.text import tokenizer
+from sheetgpt.text.chat import TEMPLATE_FILE
 
 CONFIG = "config.json"
 
@@ -69,18 +71,22 @@ def save_checkpoint(
 ) -> Path:
     """Writes the folder and returns it. `files`: the tokenizer's; `more`: what config.json says beside that.
 
-    A checkpoint of the same shapes' files there is replaced, each file at once and the weights last; a folder with
-    tokenizer files that would be left beside the new ones, and speak for the model, is refused.
+    Files of the same names are replaced, each whole, the weights last. A folder with other files of a model, which a
+    reader would take for this one's, is refused.
     """
     whole = Path(os.path.abspath(os.path.expanduser(folder)))
     contents = {CONFIG: json_bytes({**config_json(config, end), **(more or {})}), **files}
     contents[WEIGHTS] = weights_bytes(params)
     try:
         whole.mkdir(parents=True, exist_ok=True)
-        left = [name for name in (*tokenizer.FILES, INDEX) if name not in contents and (whole / name).exists()]
+        left = [
+            name
+            for name in (*tokenizer.FILES, INDEX, GENERATION, TEMPLATE_FILE)
+            if name not in contents and (whole / name).exists()
+        ]
         if left:
             raise SheetGPTError(
-                f"{whole} has {left[0]} of another model, which a reader would take for this one's: "
+                f"{whole} has a {left[0]} of another model, which a reader would take for this one's: "
                 f"give another folder."
             )
         for name, data in contents.items():
