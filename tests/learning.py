@@ -53,4 +53,4 @@ def word(name: str) -> Example:
 def settings(decay: float = 0.0) -> Settings:
     adam = ABOUT["adam"]
     beta1, beta2 = adam["betas"]
-    return Settings(learning_rate=adam["lr"], beta1=beta1, beta2=beta2, epsilon=adam["eps"], decay=decay)
+    return Settings(adam["lr"], beta1, beta2, adam["eps"], decay, warm_up=0, schedule="constant")

@@ -69,11 +69,13 @@ def test_a_wrong_step_is_seen(what: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_decay_takes_its_share_of_the_weight_and_not_of_the_gradient() -> None:
     w, nothing = np.full((1, 2), 8.0), np.zeros((1, 2))
-    assert adam.moved(w, nothing, nothing, 1, Settings(learning_rate=0.5, decay=0.25)).tolist() == [[7.0, 7.0]]
+    assert adam.moved(w, nothing, nothing, 1, Settings(learning_rate=0.5, decay=0.25, warm_up=0)).tolist() == [
+        [7.0, 7.0]
+    ]
 
 
 def test_epsilon_stands_outside_of_the_root() -> None:
-    one = Settings(learning_rate=1.0, beta1=0.0, beta2=0.0, epsilon=3.0)
+    one = Settings(learning_rate=1.0, beta1=0.0, beta2=0.0, epsilon=3.0, warm_up=0)
     g = np.array([1.0, -1.0])
     assert adam.moved(np.zeros(2), g, g * g, 1, one).tolist() == [-0.25, 0.25]
 
@@ -105,7 +107,7 @@ def test_the_rate_rises_and_falls() -> None:
     assert rates["linear"][4:] == [1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0, 0.0]
     expected = [(1 + math.cos(math.pi * n / 8)) / 2 for n in range(9)]
     assert rates["cosine"][4:] == pytest.approx([*expected, 0.0], abs=1e-16)
-    assert adam.learning_rate(1, Settings(schedule="linear", steps=1)) == 0.01  # not 0 / 0
+    assert adam.learning_rate(1, Settings(0.01, warm_up=0, schedule="linear", steps=1)) == 0.01  # not 0 / 0
     assert adam.learning_rate(5, Settings(schedule="cosine", warm_up=3, steps=3)) == 0.0
 
 

@@ -21,7 +21,7 @@ MODELS = {
 }
 SPELT = [[7, 18, 5, 20, 1], [16, 18, 9, 25, 1], [1, 4, 1], [15, 12, 9, 22, 9, 1], [13, 1, 24, 9, 13, 9, 12, 9, 1, 14]]
 AT = (0, 1, 10, 200, 300)  # steps; the last hundred are on one word, which is then known nearly by heart
-HOW = Settings()
+HOW = Settings(learning_rate=0.01, beta2=0.999, warm_up=0, schedule="constant")
 CASES = [(name, t) for name in MODELS for t in AT]
 
 

@@ -23,16 +23,18 @@ class Settings:
     """How far a step goes. Raises SheetGPTError for a value that makes no step.
 
     `warm_up`: steps over which the learning rate rises. With `schedule` "linear" or "cosine" it falls after them, to 0
-    behind step number `steps`.
+    behind step number `steps`. The defaults are for the 4,000 parameters that learn names: after 1,000 steps two
+    programs' losses differ by 1e-13. At a constant rate of 0.01 a step sets rounding growing: 1e-8 after 400, 0.3 after
+    1,000, and no two programs agree.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: float = 0.005
     beta1: float = 0.9
-    beta2: float = 0.999
+    beta2: float = 0.99
     epsilon: float = 1e-8
     decay: float = 0.0
-    warm_up: int = 0
-    schedule: str = "constant"
+    warm_up: int = 50
+    schedule: str = "linear"
     steps: int = 1000
 
     def __post_init__(self) -> None:
