@@ -79,7 +79,15 @@ def test_the_names_that_come_with_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"anna\nbo\n", b"anna\r\nbo", b"\xef\xbb\xbfAnna\r\nBO\r\n", b"\n anna \n\n\tbo\t\r\r", b"anna\nbo"]
+    "data",
+    [
+        b"anna\nbo\n",
+        b"anna\r\nbo",
+        b"anna\rbo\r",
+        b"\xef\xbb\xbfAnna\r\nBO\r\n",
+        b"\n anna \n\n\tbo\t\r\r",
+        b"anna\nbo",
+    ],
 )
 def test_words_are_read(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
