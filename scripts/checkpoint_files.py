@@ -3,11 +3,13 @@
 A conversation is written in ChatML, a gap in the order prefix, suffix, middle; both end with `<|im_end|>`.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+
+from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.save import config_json, json_bytes
 
 END = "<|endoftext|>"
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"
@@ -32,26 +34,11 @@ def gap_prompt(prefix: str, suffix: str) -> str:
 
 def config_of(vocab_size: int, n_positions: int, n_embd: int, n_layer: int, n_head: int) -> dict[str, Any]:
     """config.json of a GPT-2 whose end is `<|endoftext|>`."""
-    return {
-        "architectures": ["GPT2LMHeadModel"],
-        "model_type": "gpt2",
-        "vocab_size": vocab_size,
-        "n_positions": n_positions,
-        "n_ctx": n_positions,
-        "n_embd": n_embd,
-        "n_layer": n_layer,
-        "n_head": n_head,
-        "n_inner": None,
-        "activation_function": "gelu_new",
-        "layer_norm_epsilon": 1e-5,
-        "tie_word_embeddings": True,
-        "bos_token_id": 0,
-        "eos_token_id": 0,
-    }
+    return config_json(GPT2Config(vocab_size, n_positions, n_embd, n_layer, n_head, 4 * n_embd))
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    path.write_bytes(json_bytes(content))
 
 
 def open_tokenizer(folder: Path) -> Tokenizer:

@@ -263,7 +263,7 @@ def _params(
     if HEAD in tensors:
         config = replace(config, tied=False)
     shapes = config.parameter_shapes()
-    names = {_hugging_face_name(name): name for name in shapes}
+    names = {hugging_face_name(name): name for name in shapes}
     missing = [name for name in names if name not in tensors]
     if missing:
         more = f" (and {len(missing) - 1} more)" if missing[1:] else ""
@@ -284,7 +284,7 @@ def _params(
     return params, config
 
 
-def _hugging_face_name(name: str) -> str:
+def hugging_face_name(name: str) -> str:
     """'h0.attn.c_attn.w' -> 'h.0.attn.c_attn.weight'."""
     name = re.sub(r"^h(\d+)\.", r"h.\1.", name)
     for ending, theirs in ((".w", ".weight"), (".g", ".weight"), (".b", ".bias")):

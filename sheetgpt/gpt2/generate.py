@@ -135,12 +135,21 @@ def prompt_ids(
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as ids.")
     if not isinstance(prompt, str | None):
         raise SheetGPTError(f"The prompt is a {type(prompt).__name__}: give a text, or token ids as ids=[1, 2, 3].")
-    found = tokenizer.encode(DEFAULT_PROMPT if prompt is None else prompt) or list(tokenizer.empty)
+    found = tokenizer.encode(default_prompt(tokenizer) if prompt is None else prompt) or list(tokenizer.empty)
     if not found:
         raise SheetGPTError(
             f"The prompt is empty, and {checkpoint.name} has no {END_OF_TEXT} to begin a text with: give a prompt."
         )
     return found
+
+
+def default_prompt(tokenizer: Tokenizer) -> str:
+    """What a model continues where nothing is given: no text, if its vocabulary can't spell the usual one."""
+    try:
+        tokenizer.encode(DEFAULT_PROMPT)
+    except SheetGPTError:
+        return "" if tokenizer.empty else DEFAULT_PROMPT
+    return DEFAULT_PROMPT
 
 
 def with_text(

@@ -23,7 +23,7 @@ Change = Callable[[str, Array], Array]  # name and value of an activation -> wha
 
 SLICE = 1 << 18  # numbers turned to text and back at a time: as Python floats they take five times their place
 
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def gelu_tanh(x: Array) -> Array:
@@ -35,7 +35,7 @@ def gelu_tanh(x: Array) -> Array:
 
 def gelu_erf(x: Array) -> Array:
     """x times the normal distribution's cumulative probability of x."""
-    y: Array = x * 0.5 * _erfc(-x / math.sqrt(2)).astype(x.dtype)
+    y: Array = x * 0.5 * erfc(-x / math.sqrt(2)).astype(x.dtype)
     return y
 
 

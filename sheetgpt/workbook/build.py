@@ -15,7 +15,7 @@ from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.gpt2 import quantize
 from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, bundled, load
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.generate import DEFAULT_PROMPT
+from sheetgpt.gpt2.generate import default_prompt
 from sheetgpt.gpt2.identity import fingerprint
 from sheetgpt.gpt2.mapped import OneAtATime
 from sheetgpt.gpt2.model import forward
@@ -98,7 +98,8 @@ def build(
     if prompt is not None and checkpoint.tokenizer is None:
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
     score = checkpoint.config.n_params < MANY_PARAMS if score_prompt is None else score_prompt
-    default = Inputs(DEFAULT_PROMPT) if layout.reads_text else Inputs(ids=(0,))
+    reads = checkpoint.tokenizer if layout.reads_text else None
+    default = Inputs(ids=(0,)) if reads is None else Inputs(default_prompt(reads))
     sampling = Sampling(temperature, top_k, top_p, seed)
     given = replace(default, new_tokens=new_tokens or 0, sampling=sampling, score_prompt=score)
     if ids is not None:

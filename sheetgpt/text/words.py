@@ -1,0 +1,58 @@
+"""Words to learn from, one a line, and the smallest tokenizer that can spell them: the end of a text, and a to z.
+
+Its files are a byte-level BPE without merges, such as any reader of GPT-2's tokenizer takes: vocab.json has a letter's
+id, merges.txt has no line but its version. A text with another character has no token in it, and is refused.
+"""
+
+import json
+import re
+from pathlib import Path
+from string import ascii_lowercase
+
+from sheetgpt.errors import SheetGPTError, visible
+from sheetgpt.text.hugging_face import END_OF_TEXT
+from sheetgpt.text.json_file import read_text
+
+END = 0  # the id of END_OF_TEXT
+LETTERS = {letter: i for i, letter in enumerate(ascii_lowercase, END + 1)}
+N_VOCAB = len(LETTERS) + 1
+NAMES = Path(__file__).parent.parent / "models" / "names" / "names.txt"
+BOM = "\ufeff"
+
+
+def tokenizer_files() -> dict[str, bytes]:
+    """Their names and contents."""
+    vocab = {END_OF_TEXT: END, **LETTERS}
+    return {"vocab.json": (json.dumps(vocab, indent=0) + "\n").encode(), "merges.txt": b"#version: 0.2\n"}
+
+
+def spell(word: str) -> list[int]:
+    """The ids of a word's letters."""
+    return [LETTERS[letter] for letter in word]
+
+
+def read_words(path: Path, most: int) -> list[str]:
+    """The words of a file, one a line, in lower case, in the file's order. Blank lines don't count.
+
+    Refuses a word of more than `most` letters, anything but the letters a to z, and a file without a word.
+    """
+    words = []
+    for n, line in enumerate(re.split("\r\n?|\n", read_text(path).removeprefix(BOM)), 1):
+        word = line.strip().lower()
+        if not word:
+            continue
+        other = next((letter for letter in word if letter not in LETTERS), None)
+        if other is not None:
+            raise SheetGPTError(
+                f"{path}, line {n}: {visible(line.strip(), 40)!r} has {visible(other)!r} in it; a word has the letters "
+                f"a to z only."
+            )
+        if len(word) > most:
+            raise SheetGPTError(
+                f"{path}, line {n}: {visible(word, 40)!r} has {len(word)} letters; the model's positions have room "
+                f"for {most}."
+            )
+        words.append(word)
+    if not words:
+        raise SheetGPTError(f"{path} has no word in it: write one a line.")
+    return words
