@@ -384,13 +384,25 @@ class Page:
             self.words,
             lambda: self.rows(state, palette),
             self.last_row,
-            max(self.last_column, *(area.last_column for area in self.areas.values())),
+            self._widest(),
             names=names,
             positions=self._positions(),
             sections=self.sections,
             links=self.links,
             dress=self.dressed,
         )
+
+    def _widest(self) -> int:
+        """The last column that has a cell."""
+        found = [self.last_column, *(area.last_column for area in self.areas.values())]
+        for _, part in self.placed:
+            if isinstance(part, Bar):
+                found.append(part.last or self.bar_end)
+            elif isinstance(part, Texts):
+                found += part.texts
+            elif isinstance(part, Block):
+                found.append((part.column or self.first) + (part.n_columns or self.width) - 1)
+        return max(found)
 
     def _positions(self) -> Area | None:
         found = self.positions
