@@ -1,7 +1,7 @@
 """The single rows of the Sample sheet, from the random number to what is left out; see `sample_records.py`."""
 
 from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER
-from sheetgpt.sheets.formulas import sum_exp, text_at
+from sheetgpt.sheets.formulas import is_among, sum_exp, text_at
 from sheetgpt.sheets.grid import ID_ROW, POSITION_ROW
 from sheetgpt.sheets.sample_records import Here, Line
 
@@ -9,8 +9,7 @@ from sheetgpt.sheets.sample_records import Here, Line
 def choosing(here: Here) -> str:
     """1 from the prompt's last token on, unless this token was written and ends the text."""
     position, n_prompt, token = here.header(POSITION_ROW), here.home("n_prompt"), here.header(ID_ROW)
-    ends = here.layout.model_cells["end_of_text"]
-    same = f"{token}={ends.reference}" if ends.n_rows == 1 else f"COUNTIF({ends.reference},{token})>0"
+    same = is_among(token, here.layout.model_cells["end_of_text"])
     written = f"AND({position}>={n_prompt},{same})"
     return f"IF({here.home('settings_ok')}=1,IF({position}<{n_prompt}-1,0,IF({written},0,1)),0)"
 
