@@ -4,6 +4,8 @@ They take references and give a formula without `=`. Inside SUMPRODUCT Gnumeric 
 no functions: neither EXP nor IF nor ABS.
 """
 
+from sheetgpt.ooxml.area import Area
+
 SMALLEST = -700  # LibreOffice's EXP(1)^x is #NUM! from -708.4 on; exp(-700) = 1e-304 adds nothing to a sum that has a 1
 
 
@@ -38,6 +40,11 @@ def rank_id(value: str, logits: str, ids: str, n_vocab: int, above: tuple[str, s
     tied = f"{n_vocab}-SUMPRODUCT(MAX(({logits}={value})*({ids}>{id_above})*({n_vocab}-{ids})))"
     same = f"IF({value}={logit_above},IF({place}=MATCH({logit_above},{logits},0),1,0),0)"
     return f"IF({same},{tied},{place}-1)"
+
+
+def is_among(value: str, numbers: Area) -> str:
+    """Whether a number stands in a range. Of a single cell IronCalc's COUNTIF is #VALUE!."""
+    return f"{value}={numbers.reference}" if numbers.n_cells == 1 else f"COUNTIF({numbers.reference},{value})>0"
 
 
 def text_at(texts: str, place: str) -> str:

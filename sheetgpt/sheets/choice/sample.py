@@ -12,7 +12,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, WARM_UP
 from sheetgpt.sheets.choice.candidates import tables
 from sheetgpt.sheets.choice.choosing import IN_USE, Chosen, Columns
-from sheetgpt.sheets.formulas import sum_exp, text_at
+from sheetgpt.sheets.formulas import is_among, sum_exp, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, ID_ROW, INDEX, POSITION_ROW, SAMPLE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import letter, token_page
@@ -49,9 +49,7 @@ def where(it: Columns) -> list[Part]:
     def choosing() -> str:
         """1 from the prompt's last token on, unless this token was written and ends the text."""
         position, n_prompt, token = it.header(POSITION_ROW), it.home("n_prompt"), it.header(ID_ROW)
-        ends = it.layout["end_of_text"]
-        same = f"{token}={ends.reference}" if ends.n_rows == 1 else f"COUNTIF({ends.reference},{token})>0"
-        written = f"AND({position}>={n_prompt},{same})"
+        written = f"AND({position}>={n_prompt},{is_among(token, it.layout['end_of_text'])})"
         return f"IF({it.home('settings_ok')}=1,IF({position}<{n_prompt}-1,0,IF({written},0,1)),0)"
 
     words = "yes where the next token is chosen: from the prompt's last token on."

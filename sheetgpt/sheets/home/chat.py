@@ -5,6 +5,7 @@ Twins: `Inputs.text`, and `n_shown` for `decoding.split_text`.
 
 from collections.abc import Sequence
 
+from sheetgpt.sheets.formulas import is_among
 from sheetgpt.sheets.layout import CHAT, Layout
 from sheetgpt.sheets.text.decoding import MORE
 from sheetgpt.sheets.text.text_layout import Text
@@ -23,8 +24,9 @@ def answered(layout: Layout, text: Text) -> str:
     The strip shows that token.
     """
     home, decoding = layout, text.decoding
-    n, n_prompt, ends = home["n_tokens"].local, home["n_prompt"].local, layout["end_of_text"].reference
-    stopped = f"IF({n}>{n_prompt},COUNTIF({ends},INDEX({home['token_ids'].local},1,{n}))>0,FALSE)"
+    n, n_prompt = home["n_tokens"].local, home["n_prompt"].local
+    last = f"INDEX({home['token_ids'].local},1,{n})"
+    stopped = f"IF({n}>{n_prompt},{is_among(last, layout['end_of_text'])},FALSE)"
     n_bytes = f"INDEX({decoding.column('end').reference},{n}-1)"
     seen = f"INDEX({decoding.column('text').reference},MIN({n_bytes},{decoding.capacity}))"
     before = f'IF({n_bytes}=0,"",{seen}&IF({n_bytes}>{decoding.capacity},"{MORE}",""))'

@@ -10,7 +10,7 @@ import numpy as np
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.formulas import text_at
+from sheetgpt.sheets.formulas import is_among, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
 from sheetgpt.sheets.home.prompt import bar
 from sheetgpt.sheets.layout import Layout
@@ -77,7 +77,7 @@ def _special(layout: Layout, text: Text) -> str:
         layout["active"].at(0),
         layout["token_ids"].at(0),
     )
-    return "0" if added is None else f"IF({active}=1,IF(COUNTIF({added.reference},{id})>0,1,0),0)"
+    return "0" if added is None else f"IF({active}=1,IF({is_among(id, added)},1,0),0)"
 
 
 def _typed(layout: Layout) -> str:
