@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sheetgpt.engines import blame
+from sheetgpt.engines import blame, surroundings
 from sheetgpt.engines.closed import write_profile
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import unfinished
@@ -64,6 +64,7 @@ class Office:
             "profile": profile,
             "sockets": self.sockets,
             "shared": shared,
+            "environment": surroundings.variables(),
         }
         try:
             if (tight := blame.no_room(self.folder)) is not None:
@@ -78,7 +79,7 @@ class Office:
                     stdin=subprocess.PIPE,  # brings the jobs; the worker ends itself when this closes
                     stdout=log,
                     stderr=log,
-                    env=_environment(),
+                    env=setup["environment"],
                     start_new_session=True,
                 )
         except OSError as error:
@@ -240,13 +241,6 @@ def sockets(pipe: str, profile: str) -> list[str]:
     return [f"/tmp/OSL_PIPE_{os.getuid()}_{name}" for name in names]
 
 
-def _environment() -> dict[str, str]:
-    """This process's, without what would lead another Python to this one's packages."""
-    return {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-    }
-
-
 def find_soffice() -> Path:
     """The soffice that SHEETGPT_SOFFICE names, a program or its path; else the one on the path, or in a usual place."""
     named = os.environ.get(NAMED)
@@ -283,7 +277,11 @@ def find_python(soffice: Path) -> Path:
     for candidate in candidates:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             if not subprocess.run(
-                [str(candidate), "-B", "-c", "import uno"], capture_output=True, env=_environment(), timeout=60
+                [str(candidate), "-B", "-c", "import uno"],
+                capture_output=True,
+                cwd=soffice.parent,  # Python would import a uno.py from the folder that it is started in
+                env=surroundings.variables(),
+                timeout=60,
             ).returncode:
                 return candidate
     raise SheetGPTError(f"LibreOffice is here ({soffice}), but there is no Python with its uno module: {INSTALL}.")
