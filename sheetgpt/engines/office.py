@@ -39,6 +39,7 @@ USUAL_PLACES = (
     "C:/Program Files/LibreOffice/program/soffice.exe",
     "C:/Program Files (x86)/LibreOffice/program/soffice.exe",
 )
+SNAP = "snap"  # what a snap's commands are links to; each snap has a /tmp, and so pipes and profiles, of its own
 NAMED = "SHEETGPT_SOFFICE"  # an environment variable
 WORKER = Path(__file__).with_name("_uno_worker.py")
 JOBS = 200  # a resident LibreOffice that has opened so many workbooks makes room for a fresh one
@@ -259,13 +260,16 @@ def _named(soffice: str) -> Path:
 @functools.cache
 def _installed() -> Path:
     for name in ("soffice", "libreoffice"):
-        if found := shutil.which(name):
+        if (found := shutil.which(name)) and Path(found).resolve().name != SNAP:
             return Path(found).resolve()
     for place in map(Path, USUAL_PLACES):
         if place.drive == Path.cwd().drive:
             for candidate in sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))), reverse=True):
                 return candidate
-    raise SheetGPTError(f"LibreOffice is not on this computer: {INSTALL}, or use another engine.")
+    raise SheetGPTError(
+        "LibreOffice is not on this computer, or only as a snap or Flatpak, which no other program can drive:"
+        f" {INSTALL}, or use another engine."
+    )
 
 
 @functools.cache
