@@ -1,13 +1,14 @@
 """What a terminal shows while work goes on; a file or a pipe gets nothing."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskProgressColumn,
     TextColumn,
@@ -22,8 +23,7 @@ def bar(console: Console, quiet: bool = False) -> Iterator[Callable[[Written], N
     """A progress bar over all cells: the sheet, megabytes so far, the time left."""
     words, size = (TextColumn(field, markup=False) for field in ("{task.description}", "{task.fields[size]}"))
     columns = (words, BarColumn(), TaskProgressColumn(), size)
-    silent = quiet or not console.is_terminal
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=silent, transient=True) as progress:
+    with _shown(console, quiet, *columns, TimeRemainingColumn()) as progress:
         task = progress.add_task("building", total=None, size="")
 
         def advance(written: Written) -> None:
@@ -38,8 +38,7 @@ def bar(console: Console, quiet: bool = False) -> Iterator[Callable[[Written], N
 def counter(console: Console, quiet: bool, words: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar over runs: how many of how many, the time left."""
     columns = (TextColumn(words, markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    silent = quiet or not console.is_terminal
-    with Progress(*columns, console=console, disable=silent, transient=True) as progress:
+    with _shown(console, quiet, *columns) as progress:
         task = progress.add_task(words, total=None)
 
         def advance(done: int, total: int) -> None:
@@ -51,6 +50,15 @@ def counter(console: Console, quiet: bool, words: str) -> Iterator[Callable[[int
 @contextmanager
 def spinner(console: Console, quiet: bool, words: str) -> Iterator[None]:
     columns = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s", markup=False))
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+    with _shown(console, quiet, *columns) as progress:
         progress.add_task(words, total=None)
         yield
+
+
+@contextmanager
+def _shown(console: Console, quiet: bool, *columns: ProgressColumn) -> Iterator[Progress]:
+    """Started only where there is somebody to see it: up to version 14, rich ends a disabled one with an empty line."""
+    silent = quiet or not console.is_terminal
+    progress = Progress(*columns, console=console, disable=silent, transient=True)
+    with nullcontext() if silent else progress:
+        yield progress

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +21,10 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.workbook.properties import CalcProperties
 from test_engines import STEPS, rewrite, same, save
 
-from sheetgpt.engines import Step, libreoffice, office
+import sheetgpt
+from sheetgpt.engines import Step, libreoffice, office, surroundings
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.own_libreoffice
 
@@ -369,3 +372,55 @@ def test_peak_memory_is_told_of_a_workbook_alone(resident: Resident, workbook: P
     assert libreoffice.session(workbook, steps).peak_bytes is None
     alone = libreoffice.session(workbook, steps, alone=True).peak_bytes
     assert alone is None or alone > 10_000_000
+
+
+HOSTILE = {  # each alone kept LibreOffice 7.4 from recalculating, but for the last
+    "SAL_USE_VCLPLUGIN": "gen",
+    "UNO_TYPES": "file:///nowhere",
+    "UNO_SERVICES": "file:///nowhere",
+    "URE_BOOTSTRAP": "file:///nowhere",
+    "BRAND_BASE_DIR": "file:///nowhere",
+    "CONFIGURATION_LAYERS": "none",
+    "SC_FORCE_CALCULATION": "opencl",
+    "VALGRIND": "nothing",
+    "RR": "1",
+    "LC_ALL": "C",
+}
+
+
+def test_no_variable_keeps_a_workbook_from_being_verified(
+    plain_workbook: Path, micro: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in HOSTILE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setattr(office, "find_python", office.find_python.__wrapped__)  # not what was found before
+    workbook = shutil.copy(plain_workbook, tmp_path / "Büchlein №1.xlsx")
+    assert sheetgpt.verify(workbook, model=micro.source).passed
+
+
+def test_nothing_in_the_working_folder_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "uno.py").write_text("open('run', 'w')")
+    monkeypatch.chdir(tmp_path)
+    office.find_python.__wrapped__(office.find_soffice())
+    assert not (tmp_path / "run").exists()
+
+
+def test_few_variables_reach_libreoffice() -> None:
+    given = {"PATH": "/my/bin", "HOME": "/home/me", "LD_LIBRARY_PATH": "/conda/lib", "SHEETGPT_SOAK": "7"}
+    found = surroundings.variables(given | HOSTILE)
+    assert not found.keys() & (HOSTILE.keys() - surroundings.SET.keys() - {"LC_ALL"})
+    assert "LD_LIBRARY_PATH" not in found
+    assert (found["HOME"], found["SHEETGPT_SOAK"]) == ("/home/me", "7")
+    assert found["PATH"].startswith("/my/bin:")
+    assert found["SAL_USE_VCLPLUGIN"] == "svp"
+
+
+def test_a_snap_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "snap").write_text("#!/bin/sh\n")
+    (tmp_path / "snap").chmod(0o755)
+    (tmp_path / "libreoffice").symlink_to("snap")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(office, "USUAL_PLACES", ())
+    with pytest.raises(SheetGPTError, match="only as a snap"):
+        office._installed.__wrapped__()

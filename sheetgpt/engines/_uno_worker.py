@@ -56,9 +56,11 @@ def start(setup: dict[str, Any], folder: Path, state: dict[str, Any]) -> Any:
 
     command = [setup["soffice"], "--headless", "--norestore", "--nologo", "--nodefault", "--nofirststartwizard"]
     command += [f"--accept=pipe,name={setup['pipe']};urp;", f"-env:UserInstallation={setup['profile']}"]
-    environment = dict(os.environ, TMPDIR=str(folder), TMP=str(folder), TEMP=str(folder))  # where its scratch files go
-    for name in ("PYTHONPATH", "PYTHONHOME"):
-        environment.pop(name, None)
+    # Not this process's own: LibreOffice's Python is a script that sets variables for itself.
+    environment = {
+        **setup["environment"],
+        **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(folder)),
+    }  # its scratch files go away with the folder
     local = uno.getComponentContext()
     resolver = local.ServiceManager.createInstanceWithContext("com.sun.star.bridge.UnoUrlResolver", local)
     with (folder / "office.log").open("wb") as log:

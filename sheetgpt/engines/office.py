@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from sheetgpt import system
-from sheetgpt.engines import blame
+from sheetgpt.engines import blame, surroundings
 from sheetgpt.engines.closed import write_profile
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import unfinished
@@ -42,6 +42,7 @@ MACOS = tuple(f"{home}/Applications/LibreOffice*.app/Contents/MacOS/soffice" for
 WINDOWS = tuple(
     f"%{folder}%/LibreOffice*/program/soffice.exe" for folder in ("ProgramW6432", "ProgramFiles", "ProgramFiles(x86)")
 )
+SNAP = "snap"  # what a snap's commands are links to; each snap has a /tmp, and so pipes and profiles, of its own
 NAMED = "SHEETGPT_SOFFICE"  # an environment variable
 WORKER = Path(__file__).with_name("_uno_worker.py")
 JOBS = 200  # a resident LibreOffice that has opened so many workbooks makes room for a fresh one
@@ -67,6 +68,7 @@ class Office:
             "profile": profile,
             "sockets": self.sockets,
             "shared": shared,
+            "environment": surroundings.variables(),
         }
         try:
             if (tight := blame.no_room(self.folder)) is not None:
@@ -81,7 +83,7 @@ class Office:
                     stdin=subprocess.PIPE,  # brings the jobs; the worker ends itself when this closes
                     stdout=log,
                     stderr=log,
-                    env=_environment(),
+                    env=setup["environment"],
                     **system.APART,
                 )
         except OSError as error:
@@ -239,13 +241,6 @@ def sockets(pipe: str, profile: str) -> list[str]:
     return [f"/tmp/OSL_PIPE_{os.getuid()}_{name}" for name in names]
 
 
-def _environment() -> dict[str, str]:
-    """This process's, without what would lead another Python to this one's packages."""
-    return {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-    }
-
-
 def find_soffice() -> Path:
     """The soffice that SHEETGPT_SOFFICE names, a program or its path; else the one on the path, or in a usual place."""
     named = os.environ.get(NAMED)
@@ -263,12 +258,16 @@ def _named(soffice: str) -> Path:
 
 @functools.cache
 def _installed() -> Path:
-    on_path = [Path(place).resolve() for place in map(shutil.which, ("soffice", "libreoffice")) if place]
+    names = (shutil.which(name) for name in ("soffice", "libreoffice"))
+    on_path = [place for found in names if found and (place := Path(found).resolve()).name != SNAP]
     # On macOS, Homebrew's is a script without LibreOffice's own Python beside it.
     usual = _in_usual_places()
     for candidate in [*usual, *on_path] if sys.platform == "darwin" else [*on_path, *usual]:
         return candidate
-    raise SheetGPTError(f"LibreOffice is not on this computer: {INSTALL}, or use another engine.")
+    raise SheetGPTError(
+        "LibreOffice is not on this computer, or only as a snap or Flatpak, which no other program can drive:"
+        f" {INSTALL}, or use another engine."
+    )
 
 
 def _in_usual_places() -> list[Path]:
@@ -291,9 +290,10 @@ def find_python(soffice: Path) -> Path:
     candidates = [folder / name for folder in folders for name in names if (folder / name).is_file()]
     candidates += [Path("/usr/bin/python3"), Path(shutil.which("python3") or sys.executable), Path(sys.executable)]
     probe = ["-B", "-c", "import uno"]
-    settings: dict[str, Any] = {"capture_output": True, "env": _environment(), "timeout": 60, **system.APART}
+    settings: dict[str, Any] = {"capture_output": True, "env": surroundings.variables(), "timeout": 60, **system.APART}
     for candidate in candidates:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            if not subprocess.run([str(candidate), *probe], check=False, **settings).returncode:
+            # Python would import a uno.py from the folder that it is started in
+            if not subprocess.run([str(candidate), *probe], check=False, cwd=soffice.parent, **settings).returncode:
                 return candidate
     raise SheetGPTError(f"LibreOffice is here ({soffice}), but there is no Python with its uno module: {INSTALL}.")
