@@ -9,7 +9,9 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from openpyxl.utils import get_column_letter
 
@@ -73,7 +75,7 @@ def sheets(parts: Parts, n: int) -> None:
     """Empty ones, each with its part."""
     content = f'<worksheet xmlns="{MAIN}"><sheetData/></worksheet>'.encode()
     parts |= {f"xl/worksheets/more{i}.xml": content for i in range(n)}
-    line = '<sheet name="More {0}" sheetId="{1}" r:id="more{0}"/>'
+    line = '<sheet xmlns:r="' + OFFICE + '" name="More {0}" sheetId="{1}" r:id="more{0}"/>'
     before(parts, BOOK, "</sheets>", each(n, lambda i: line.format(i, i + 1000)))
     link = '<Relationship Id="more{0}" Type="' + OFFICE + '/worksheet" Target="/xl/worksheets/more{0}.xml"/>'
     before(parts, BOOK_RELS, "</Relationships>", each(n, link.format))
@@ -82,7 +84,7 @@ def sheets(parts: Parts, n: int) -> None:
 
 
 def sheets_without_a_part(parts: Parts, n: int) -> None:
-    line = '<sheet name="More {0}" sheetId="{1}" r:id="more{0}"/>'
+    line = '<sheet xmlns:r="' + OFFICE + '" name="More {0}" sheetId="{1}" r:id="more{0}"/>'
     before(parts, BOOK, "</sheets>", each(n, lambda i: line.format(i, i + 1000)))
 
 
@@ -179,7 +181,7 @@ def zigzag(parts: Parts, n: int) -> None:
     start = first[1].partition(":")[0].replace("$", "")
     row = '<row r="{0}"><c r="A{0}"><f>{1}</f><v>0</v></c></row>'
     order = [i // 2 if i % 2 == 0 else n - 1 - i // 2 for i in range(n)]  # 0, n-1, 1, n-2 ...
-    reads = {order[0]: start} | {b: f"A{a + 2000}" for a, b in zip(order, order[1:], strict=False)}
+    reads = {order[0]: start} | {b: f"A{a + 2000}" for a, b in pairwise(order)}
     before(parts, SHEET, "</sheetData>", each(n, lambda i: row.format(i + 2000, reads[i])))
 
 
@@ -364,7 +366,7 @@ WORKBOOKS: dict[str, tuple[Callable[[Parts, int], None], int]] = {  # kind -> wh
 # Checkpoints: functions of a folder
 
 
-def change_json(folder: Path, file: str, change: Callable[[dict], object]) -> None:
+def change_json(folder: Path, file: str, change: Callable[[dict[str, Any]], object]) -> None:
     path = folder / file
     content = json.loads(path.read_text()) if path.exists() else {}
     change(content)
@@ -429,7 +431,7 @@ def merge_list(folder: Path, n: int) -> None:
     vocab = {token: 260 + i for i, token in enumerate(dict.fromkeys([*pairs, *wide]))}
     lines = [f"{p[0]} {p[1]}" for p in pairs] + [f"{w[:2]} {w[2:]}" for w in wide]
 
-    def change(content: dict) -> None:
+    def change(content: dict[str, Any]) -> None:
         del content["model"]["vocab"]["th"], content["model"]["vocab"]["the"], content["model"]["vocab"]["Ġthe"]
         content["model"]["vocab"].update(vocab)
         content["model"]["merges"] = lines
@@ -442,7 +444,7 @@ def merges_of_long_tokens(folder: Path, n: int) -> None:
     steps = int((2 * n) ** 0.5)
     tokens = ["a" * (k + 2) for k in range(steps)]
 
-    def change(content: dict) -> None:
+    def change(content: dict[str, Any]) -> None:
         content["model"]["vocab"].update({token: 260 + i for i, token in enumerate(tokens)})
         content["model"]["merges"] = [f"{token[:-1]} a" for token in tokens]
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.elements import XMLError
 from sheetgpt.ooxml.unzip import READ_ERRORS, chunks, is_sheet, open_zip
 
 PATIENT = 600  # seconds: who allows more than the default wants to wait
@@ -40,7 +39,7 @@ def refuse_slow(workbook: Path, titles: Mapping[str, str]) -> None:
             for name in archive.namelist():
                 if is_sheet(name):
                     _refuse(workbook, titles.get(name, name), _counted(archive, name))
-    except (XMLError, *READ_ERRORS):
+    except READ_ERRORS:
         return  # what is wrong with it is told elsewhere
 
 

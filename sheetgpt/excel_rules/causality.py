@@ -140,7 +140,9 @@ class Causality:
                     reported[e.title] += 1
                     yield found
         if self.reach.gave_up:
-            rule = "Cells outside the positions depend on one another in too many ways to follow, so it can't be checked"
+            rule = (
+                "Cells outside the positions depend on one another in too many ways to follow, so it can't be checked"
+            )
             yield Problem("", "", f"{rule} that no token sees a later one.")
 
     def _later(self, e: Elsewhere) -> Problem | None:

@@ -74,7 +74,9 @@ class SheetScan:
         for block in thinned(stream, self.book.n_styles, self.runs):
             self.held += block.count(b"<") - block.count(b"</")
             if self.held > MAX_HELD:
-                self._report("", f"The sheet has more than {MAX_HELD:,} elements outside of its rows, or in one of them.")
+                self._report(
+                    "", f"The sheet has more than {MAX_HELD:,} elements outside of its rows, or in one of them."
+                )
                 return
             try:
                 parser.feed(block)

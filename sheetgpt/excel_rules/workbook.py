@@ -63,7 +63,7 @@ def _led_to(name: str, readings: Mapping[str, Reading]) -> list[Reference]:
         waiting += [other for other in sorted(others, reverse=True) if other not in way]
         way |= others
         if len(way) > MAX_LED_TO or len(found) > MAX_LED_TO:
-            return [*found, *[_NOWHERE] * MAX_LED_TO][: MAX_LED_TO + 1]
+            return [*found, *[_NOWHERE] * (MAX_LED_TO + 1)][: MAX_LED_TO + 1]
     return found
 
 

@@ -247,7 +247,9 @@ def _harmless(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     kept = [each for each in _relations(package, info) or () if not (_active(each) or _outside(each))]
     lines = (" ".join(f"{key}={quoteattr(each[key])}" for key in _KEYS if key in each) for each in kept)
     inner = "".join(f"<Relationship {line}/>" for line in lines)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Relationships xmlns="{_NAMESPACE}">{inner}</Relationships>'.encode()
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Relationships xmlns="{_NAMESPACE}">{inner}</Relationships>'.encode()
+    )
 
 
 def _drawn(package: zipfile.ZipFile) -> frozenset[str]:

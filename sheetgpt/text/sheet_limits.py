@@ -3,7 +3,6 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import count
-from os.path import commonprefix
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.text.tokenizer import Tokenizer
@@ -84,7 +83,7 @@ def _beginnings(text: str, words: Sequence[str]) -> Iterator[str]:
         word = words[at - 1]
         if text.startswith(word):
             yield word
-        same = len(commonprefix((text, word)))
+        same = next((n for n, (a, b) in enumerate(zip(text, word, strict=False)) if a != b), len(word))
         text = text[: same if same < len(word) else len(word) - 1]
         at = bisect_right(words, text, 0, at - 1)
 

@@ -192,7 +192,9 @@ def _written_out(content: Mapping[str, Any]) -> Mapping[str, Any]:
     found = {"version": "1.0", **content}
     if isinstance(found.get("added_tokens"), list):
         unsaid = {**dict.fromkeys(FLAGS, False), "special": False}
-        found["added_tokens"] = [unsaid | entry if isinstance(entry, dict) else entry for entry in found["added_tokens"]]
+        found["added_tokens"] = [
+            unsaid | entry if isinstance(entry, dict) else entry for entry in found["added_tokens"]
+        ]
     for key in ("pre_tokenizer", "decoder", "post_processor"):
         if isinstance(part := found.get(key), dict) and part.get("type") == "ByteLevel":
             found[key] = {"add_prefix_space": False, "trim_offsets": True, **part}
