@@ -15,12 +15,15 @@ from typing import Any
 
 import large
 import pytest
+from lxml import etree
 
 from sheetgpt.engines import Step, cached, libreoffice, slow
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import causality, check, furniture, reach, runs, uses
 from sheetgpt.excel_rules.references import Box
+from sheetgpt.excel_rules.siblings import Positions
 from sheetgpt.excel_rules.workbook import MAX_LED_TO
+from sheetgpt.excel_rules.xmlns import parse
 from sheetgpt.gpt2.checkpoint import load
 from sheetgpt.ooxml import foreign
 from sheetgpt.ooxml.elements import elements
@@ -109,6 +112,19 @@ def changed(workbook: Path, target: Path, change: Callable[[large.Parts, int], N
     return target
 
 
+def test_the_validator_counts_siblings_once(plain_workbook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = etree.fromstring("<x>" + "<a/><b/>" * 500 + "<a><a/></a>" + "</x>")
+    ours, everything = Positions(), list(tree.iter())
+    for _ in range(2):  # it walks by twice
+        for element in everything:
+            assert ours.of(element) == 1 + len(list(element.itersiblings(element.tag, preceding=True)))
+    assert ours.steps < 5 * len(everything)
+    asked, by_ours = count(), Positions.of
+    monkeypatch.setattr(Positions, "of", lambda self, element: next(asked) * 0 + by_ours(self, element))
+    assert not check(plain_workbook)
+    assert next(asked) > 1_000  # the package asks by the name that it has in this version
+
+
 @pytest.mark.parametrize("kind", [large.names_in_a_lattice, large.names_in_a_chain])
 def test_names_that_lead_to_names_without_end_are_named(
     kind: Callable[[large.Parts, int], None], plain_workbook: Path, tmp_path: Path
@@ -155,6 +171,13 @@ def test_a_formula_cannot_fill_more_cells_than_the_sheet_has(plain_workbook: Pat
 
     said = [str(problem) for problem in check(changed(plain_workbook, tmp_path / "liars.xlsx", liars, 40))]
     assert any("16,384 cells, more than the sheet has" in words for words in said)
+
+
+def test_no_element_has_thousands_of_attributes(plain_workbook: Path, tmp_path: Path) -> None:
+    said = [str(p) for p in check(changed(plain_workbook, tmp_path / "attributes.xlsx", large.attributes, 3_000))]
+    assert any("an element has more than 2,000 attributes" in words for words in said)
+    with pytest.raises(ValueError, match="attributes"):
+        parse(b"<a " + large.each(3_000, lambda i: f"a{i}=\n'1' ") + b"/>")
 
 
 def before_then(token: str, early: set[str]) -> set[str]:

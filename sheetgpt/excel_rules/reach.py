@@ -18,9 +18,9 @@ from sheetgpt.excel_rules.uses import uses
 Cell = tuple[int, int]  # column, row
 Reached = dict[str, dict[Cell, int]]  # title in lower case -> cells that have a reach, and which columns it is
 
-# steps: a cell looked at for a range, a formula gone through. Ours take at most some dozens a formula; chains that run
+# steps: a cell looked at for a range, a formula gone through; the stories' workbook takes 7 a formula. Chains that run
 # to and fro, and ranges over one another, may take as many a formula as there are formulas.
-ANY_STEPS, STEPS_A_FORMULA = 20_000_000, 1_000
+ANY_STEPS, STEPS_A_FORMULA = 5_000_000, 200
 
 _ABROAD = re.compile(
     r"(?:(?<!')'(?:[^']|'')++'|(?<![\w.])[^\W\d][\w.]*+)!\$?[A-Za-z]{1,3}\$?\d+(?::\$?[A-Za-z]{1,3}\$?\d+)?",

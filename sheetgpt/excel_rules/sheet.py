@@ -20,7 +20,7 @@ from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.references import Box, box
 from sheetgpt.excel_rules.runs import COLUMNS, thinned
 from sheetgpt.excel_rules.texts import loses_space, text_problems
-from sheetgpt.excel_rules.xmlns import MAIN, SPACE, Element, local, number
+from sheetgpt.excel_rules.xmlns import MAIN, SPACE, Element, check_attributes, local, number
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
 
 KEPT_ROWS, KEPT_CELLS = 60, 40  # what the skeleton keeps for the schema check
@@ -78,6 +78,7 @@ class SheetScan:
                     "", f"The sheet has more than {MAX_HELD:,} elements outside of its rows, or in one of them."
                 )
                 return
+            check_attributes(block)
             try:
                 parser.feed(block)
             finally:  # of a sheet that breaks off, too, the rows before are read
