@@ -21,7 +21,7 @@ _ATTRIBUTE = re.compile(rb"""=\s*+["']""")
 
 
 def parse(data: bytes) -> Element:
-    """The root element; raises XMLSyntaxError or ValueError. Entities stay unread: a part has no business with a DTD."""
+    """The root element; raises XMLSyntaxError or ValueError. Entities stay unread: no part has a DTD."""
     check_attributes(data)
     return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
 
