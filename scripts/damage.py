@@ -147,13 +147,63 @@ def json_value(content: Any, rng: Random) -> bytes:
 
 
 def json_file(path: Path, rng: Random) -> str:
-    path.write_bytes(json_value(json.loads(path.read_bytes()), rng))
+    content = json.loads(path.read_bytes())
+    if path.name == "tokenizer.json" and rng.random() < 0.4:
+        return wrong_type(path, content, rng)
+    if path.name == "config.json" and rng.random() < 0.3:
+        return alias(path, content, rng)
+    path.write_bytes(json_value(content, rng))
     return "JSON"
+
+
+# what a tokenizer.json may say beside what sheetgpt reads of it
+UNREAD = (
+    "truncation",
+    "padding",
+    "version",
+    "normalizer",
+    "decoder",
+    "post_processor",
+    "added_tokens",
+    "pre_tokenizer",
+)
+IN_MODEL = ("unk_token", "fuse_unk", "byte_fallback", "dropout", "ignore_merges", "continuing_subword_prefix")
+IN_TOKEN = ("special", "lstrip", "rstrip", "single_word", "normalized", "id", "content")
+IN_PART = ("add_prefix_space", "trim_offsets", "use_regex", "type")
+
+
+def wrong_type(path: Path, content: dict[str, Any], rng: Random) -> str:
+    """A value of another type somewhere in tokenizer.json."""
+    part = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    content.setdefault("decoder", part)
+    content.setdefault("post_processor", dict(part))
+    places = [(content, UNREAD), (content["model"], IN_MODEL), (content["added_tokens"][0], IN_TOKEN)]
+    places += [(content[key], IN_PART) for key in ("pre_tokenizer", "decoder", "post_processor")]
+    holder, keys = rng.choice(places)
+    key, value = rng.choice(keys), rng.choice(VALUES)
+    holder[key] = value
+    path.write_bytes(json.dumps(content).encode("utf-8", "surrogatepass"))
+    return f"{key} {value!r:.20}"
+
+
+ALIASES = {"n_embd": "hidden_size", "n_positions": "max_position_embeddings", "n_layer": "num_hidden_layers"}
+ALIASES |= {"n_head": "num_attention_heads"}
+
+
+def alias(path: Path, content: dict[str, Any], rng: Random) -> str:
+    """A size under the name that other models have for it: instead of GPT-2's, or beside it with a value of its own."""
+    for own in rng.sample(sorted(ALIASES), rng.randint(1, len(ALIASES))):
+        value = content.get(own)
+        if rng.random() < 0.6:
+            content.pop(own, None)
+        content[ALIASES[own]] = value if rng.random() < 0.6 else rng.choice(VALUES)
+    path.write_bytes(json.dumps(content).encode("utf-8", "surrogatepass"))
+    return "aliases"
 
 
 def merges(path: Path, rng: Random) -> str:
     lines = path.read_text("utf-8").split("\n")
-    at, kind = rng.randrange(len(lines)), rng.randrange(6)
+    at, kind = rng.randrange(len(lines)), rng.randrange(7)
     if kind == 0:
         lines[at] = rng.choice(["", " ", "a", "a b c", "\x00 \x00", "#version", "Ġ  t", "\ufeff", "é é"])
     elif kind == 1 and at:
@@ -164,6 +214,8 @@ def merges(path: Path, rng: Random) -> str:
         rng.shuffle(lines)
     elif kind == 4:
         lines[0] += lines.pop(1)
+    elif kind == 6:
+        lines[0] = "\ufeff" + lines[0]
     path.write_bytes("\r\n".join(lines).encode() if kind == 5 else "\n".join(lines).encode())
     return f"merges {kind}"
 
@@ -231,6 +283,7 @@ XML_VALUES = [
     "²",
 ]
 XML_VALUES += ["&#0;", "&lol;", "../../x", "rId99", "NaN", "s", "e", "str", "shared", "0x10", "1_0", " 1 "]
+XML_VALUES += ["inf", "-Infinity", "1e999", "\ufeff1"]
 WHOLE = "$A$1:$XFD$1048576"
 Parts = dict[str, bytes]
 
@@ -286,7 +339,7 @@ def name(parts: Parts, rng: Random) -> str:
 def xml(parts: Parts, rng: Random) -> str:
     """A tag or an attribute anywhere."""
     part = rng.choice([rng.choice(sorted(parts)), "xl/workbook.xml", sheet_of(parts, rng)])
-    data, kind = parts[part], rng.randrange(7)
+    data, kind = parts[part], rng.randrange(8)
     tags = list(re.finditer(rb"<[^>]*>", data))
     tag = rng.choice(tags)
     if kind == 0:
@@ -309,10 +362,18 @@ def xml(parts: Parts, rng: Random) -> str:
             + b"]>"
         )
         data = data.replace(b"?>", b"?>" + laugh, 1)[: rng.choice([None, -9])] + b"&i;"
-    else:
+    elif kind == 6:
         data = data.decode("utf-8", "replace").encode(rng.choice(["utf-16", "utf-8-sig", "latin-1"]), "replace")
+    else:
+        data = prefixed(data)
     parts[part] = data
     return f"{part} XML {kind}"
+
+
+def prefixed(data: bytes) -> bytes:
+    """The same with a prefix for the namespace that has none, as some programs write it."""
+    data = re.sub(rb"<(/?)([A-Za-z]\w*)(?=[\s/>])", rb"<\1p:\2", data)
+    return data.replace(b' xmlns="', b' xmlns:p="', 1)
 
 
 def package(parts: Parts, rng: Random) -> str:

@@ -5,8 +5,8 @@
 Mutation n is made by `damage` with the seed n; two thirds are checkpoints, for `sheetgpt build`, and one third
 workbooks, for `check`, `info`, `read` and `verify`. Each runs in a process of its own, forked, whose address space and
 processor time are bounded. What it may do: end with status 0 or 1, or with 2 and one line; leave no half-written file;
-and take no file of weights that the library safetensors refuses. Prints a count by outcome, and each failure with its
-number, which `--first N --mutations 1` repeats. Linux only.
+and take no file of weights or tokenizer.json that the library for it refuses. Prints a count by outcome, and each
+failure with its number, which `--first N --mutations 1` repeats. Linux only.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from random import Random
 import damage
 import numpy as np
 import safetensors
+import tokenizers
 from safetensors.numpy import save_file
 
 import sheetgpt
@@ -75,6 +76,7 @@ def make(folder: Path, form: str) -> None:
     vocab = {token: i for i, token in enumerate(["<|endoftext|>", *letters, "th", "the", "Ġthe"])}
     pairs = ["t h", "th e", "Ġ the"]
     special = {"id": 0, "content": "<|endoftext|>", "special": True, "lstrip": False, "rstrip": False}
+    special |= {"single_word": False, "normalized": False}
     if form == "shards":
         (folder / "vocab.json").write_text(json.dumps(vocab))
         (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(pairs) + "\n")
@@ -82,7 +84,7 @@ def make(folder: Path, form: str) -> None:
         (folder / "special_tokens_map.json").write_text(json.dumps({"eos_token": "<|endoftext|>"}))
     else:
         model = {"type": "BPE", "vocab": vocab, "merges": pairs, "dropout": None}
-        splitter = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+        splitter = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
         whole = {"version": "1.0", "added_tokens": [special], "pre_tokenizer": splitter, "model": model}
         (folder / "tokenizer.json").write_text(json.dumps(whole))
         decoder = {"0": {key: value for key, value in special.items() if key != "id"}}
@@ -90,14 +92,23 @@ def make(folder: Path, form: str) -> None:
         (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
-def refused_by_the_library(folder: Path) -> str | None:
-    """What safetensors says of the folder's weights, where it refuses them."""
+def refused_by_the_library(folder: Path, text: bool) -> str | None:
+    """What safetensors says of the folder's weights, and tokenizers of its tokenizer.json, where they refuse them.
+
+    A flag that a tokenizer.json leaves out counts as its usual value; the library asks for it.
+    """
     for path in folder.glob("*.safetensors"):
         try:
             with safetensors.safe_open(path, "numpy"):
                 pass
         except Exception as error:
             return f"{path.name}: {error}"
+    for path in folder.glob("tokenizer.json") if text else ():
+        try:
+            tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:
+            if "missing field" not in str(error):
+                return f"{path.name}: {error}"
     return None
 
 
@@ -168,7 +179,8 @@ class Soak:
         status, output = forked(words, place)
         lines = output.strip().splitlines()
         left = {path.name for path in place.iterdir()} - before - {"said"}
-        refusal = refused_by_the_library(place / "model") if words[0] == "build" and status == 0 else None
+        built, text = words[0] == "build" and status == 0, "--prompt" in words
+        refusal = refused_by_the_library(place / "model", text) if built else None
         if status not in (0, 1, 2):
             outcome = f"FAILED: ended by {status}"
         elif "Traceback" in output or "panicked" in output:
@@ -180,7 +192,7 @@ class Soak:
         elif left != ({"out.xlsx"} if words[0] == "build" and status == 0 else set()):
             outcome = f"FAILED: left {sorted(left)}"
         elif refusal:
-            outcome = f"FAILED: taken, though safetensors refuses {refusal}"
+            outcome = f"FAILED: taken, though the library refuses {refusal}"
         elif words[0] == "build" and status == 1:
             outcome = "FAILED: status 1"
         else:

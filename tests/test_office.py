@@ -417,10 +417,10 @@ def test_few_variables_reach_libreoffice() -> None:
 
 
 def test_a_snap_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "snap").write_text("#!/bin/sh\n")
+    (tmp_path / "snap").write_text("#!/bin/sh\n", "utf-8")
     (tmp_path / "snap").chmod(0o755)
     (tmp_path / "libreoffice").symlink_to("snap")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(office, "USUAL_PLACES", ())
+    monkeypatch.setattr(office, "LINUX", ())
     with pytest.raises(SheetGPTError, match="only as a snap"):
         office._installed.__wrapped__()

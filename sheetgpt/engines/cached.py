@@ -7,11 +7,11 @@ package's XML give these (ECMA-376, part 1, sections 18.2 and 18.3).
 import io
 import posixpath
 import zipfile
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import python_calamine
@@ -20,10 +20,11 @@ from sheetgpt.engines import Cells, Inputs, number, require_workbook
 from sheetgpt.engines.survey import Survey, spare_memory, survey
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.unzip import READ_ERRORS, is_sheet, is_xml, open_zip, read
+from sheetgpt.ooxml.elements import Element, XMLError, elements
+from sheetgpt.ooxml.unzip import READ_ERRORS, chunks, is_sheet, is_xml, open_zip, read
 
 ANY_CELLS = 1 << 22  # that names may cover beyond twice the cells that their sheets have
-_UNREADABLE: tuple[type[Exception], ...] = (ElementTree.ParseError, *READ_ERRORS)
+_UNREADABLE: tuple[type[Exception], ...] = (XMLError, *READ_ERRORS)
 _DOCUMENT = "/officeDocument"  # how the relationship's type ends, in the transitional and the strict namespace
 
 
@@ -67,18 +68,20 @@ def package(workbook: Path) -> Package:
             if not documents:
                 raise ValueError("it names no workbook part")
             related = _relationships(archive, documents[0])
-            root = ElementTree.fromstring(read(archive, documents[0]))
-            sheets, size = _sheets(root, related), sum(entry.file_size for entry in archive.infolist())
+            wanted = ("sheets/sheet", "definedNames/definedName")
+            found = list(elements(chunks(archive, documents[0]), wanted))
+            sheets = _sheets([item for item in found if item.path == wanted[0]], related)
+            size = sum(entry.file_size for entry in archive.infolist())
     except _UNREADABLE as error:
         raise _damaged(workbook, error) from error
     titles = {title.casefold() for title in sheets}
     names: dict[str, Area | None] = {}
     references: dict[str, str] = {}
-    for name in root.iterfind("./{*}definedNames/{*}definedName"):
-        if name.get("localSheetId") is None:
-            key, reference = name.get("name", ""), (name.text or "").strip().removeprefix("=")
-            references[key], found = reference, Area.parse(reference)
-            names[key.upper()] = found if found and found.sheet.casefold() in titles else None
+    for item in found:
+        if item.path == wanted[1] and "localSheetId" not in item.attributes:
+            key, reference = item.attributes.get("name", ""), item.text.strip().removeprefix("=")
+            references[key], place = reference, Area.parse(reference)
+            names[key.upper()] = place if place and place.sheet.casefold() in titles else None
     return Package(sheets, names, references, size)
 
 
@@ -86,13 +89,16 @@ def _damaged(workbook: Path, error: BaseException) -> SheetGPTError:
     return SheetGPTError(f"{workbook} can't be read as an .xlsx workbook ({error}): build or copy it again.")
 
 
-def _sheets(root: ElementTree.Element, related: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+def _sheets(listed: Sequence[Element], related: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     """Title -> part. No two readers would agree on a title that stands there twice."""
     found: dict[str, str] = {}
-    for sheet in root.iterfind("./{*}sheets/{*}sheet"):
-        title, ids = sheet.get("name", ""), [value for name, value in sheet.attrib.items() if name.endswith("}id")]
-        if title.casefold() in map(str.casefold, found) or len(ids) > 1:
-            raise ValueError(f"the sheet {title!r} stands there twice")
+    seen: set[str] = set()
+    for sheet in listed:
+        title = sheet.attributes.get("name", "")
+        ids = [value for name, value in sheet.attributes.items() if name.endswith("}id")]
+        if title.casefold() in seen or len(ids) > 1:
+            raise ValueError(f"the sheet {title!r:.80} stands there twice")
+        seen.add(title.casefold())
         found[title] = related.get(ids[0], ("", ""))[1] if ids else ""
     return found
 
@@ -100,14 +106,13 @@ def _sheets(root: ElementTree.Element, related: Mapping[str, tuple[str, str]]) -
 def _relationships(archive: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:
     """A part's relationships: id -> type, target part."""
     folder, name = posixpath.split(part)
-    root = ElementTree.fromstring(read(archive, posixpath.join(folder, "_rels", f"{name}.rels")))
-    ids = [item.get("Id", "") for item in root]
-    if len({*ids}) < len(ids):
-        raise ValueError(f"two relationships of {name or 'the package'} have one id")
-    return {
-        item.get("Id", ""): (item.get("Type", ""), posixpath.join("/", folder, item.get("Target", "")).lstrip("/"))
-        for item in root
-    }
+    found: dict[str, tuple[str, str]] = {}
+    for item in elements(chunks(archive, posixpath.join(folder, "_rels", f"{name}.rels")), ["*"]):
+        identity, kind, target = (item.attributes.get(key, "") for key in ("Id", "Type", "Target"))
+        if identity in found:
+            raise ValueError(f"two relationships of {name or 'the package'} have one id")
+        found[identity] = kind, posixpath.join("/", folder, target).lstrip("/")
+    return found
 
 
 def cells(workbook: Path, places: Mapping[str, Area | None]) -> dict[str, Cells | None]:
@@ -218,9 +223,11 @@ def _no_infinity(found: Mapping[str, Cells]) -> None:
 
 
 def _add_errors(errors: Mapping[tuple[int, int], str], wanted: Mapping[str, Area], found: Mapping[str, Cells]) -> None:
+    places = sorted(errors)
     for key, area in wanted.items() if errors else ():
-        for (row, column), text in errors.items():
+        first = bisect_left(places, (area.row - 1, 0))
+        for row, column in places[first : bisect_left(places, (area.last_row, 0))]:
             i, j = row + 1 - area.row, column + 1 - area.column
-            if 0 <= i < area.n_rows and 0 <= j < area.n_columns:
-                found[key].texts[i, j] = text
+            if 0 <= j < area.n_columns:
+                found[key].texts[i, j] = errors[row, column]
                 found[key].numbers[i, j] = np.nan

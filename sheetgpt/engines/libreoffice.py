@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sheetgpt import system
-from sheetgpt.engines import Cells, Inputs, Step, plain, require_workbook, seconds
+from sheetgpt.engines import Cells, Inputs, Step, cached, plain, require_workbook, seconds, slow
 from sheetgpt.engines._uno_worker import CANT_LOAD
 from sheetgpt.engines.office import lent
 from sheetgpt.engines.office import resident as resident
@@ -90,6 +90,8 @@ def _converse(
 ) -> Session:
     timeout = seconds(timeout)
     require_workbook(workbook)
+    if timeout <= slow.PATIENT:
+        slow.refuse_slow(workbook, _titles(workbook))
     job: dict[str, Any] = {
         "steps": [
             {
@@ -125,6 +127,14 @@ def _converse(
         ]
     peak = None if office.shared else answer["peak_bytes"]
     return Session(results, answer["load_seconds"], answer["step_seconds"], peak)
+
+
+def _titles(workbook: Path) -> dict[str, str]:
+    """Of the sheets, by part; none of a workbook that only LibreOffice can read."""
+    try:
+        return {part: title for title, part in cached.package(workbook).sheets.items()}
+    except SheetGPTError:
+        return {}
 
 
 @contextlib.contextmanager

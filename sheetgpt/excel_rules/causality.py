@@ -27,7 +27,7 @@ MAX_PROBLEMS = 50  # a sheet
 MAX_ARRAY = 10_000  # cells of an array formula that are looked at; the workbook has none such
 
 _RELATIVE = re.compile(
-    r"""("[^"]*"|'(?:[^']|'')*'!)|(?<![\w.$\\])([A-Za-z]{1,3}+)(?=\$?[1-9]\d*+(?![\w.(!]))""",
+    r"""("[^"]*"|(?<!')'(?:[^']|'')*+'!)|(?<![\w.$\\])([A-Za-z]{1,3}+)(?=\$?[1-9]\d*+(?![\w.(!]))""",
 )
 
 
@@ -135,16 +135,24 @@ class Causality:
         self.reach.spread()
         reported: Counter[str] = Counter()
         for sheet in self.reach.cells:
-            for e in self.elsewhere[sheet]:
+            for e in self.elsewhere[sheet] if not self.reach.gave_up else ():
                 if reported[e.title] < MAX_PROBLEMS and (found := self._later(e)):
                     reported[e.title] += 1
                     yield found
+        if self.reach.gave_up:
+            rule = (
+                "Cells outside the positions depend on one another in too many ways to follow, so it can't be checked"
+            )
+            yield Problem("", "", f"{rule} that no token sees a later one.")
 
     def _later(self, e: Elsewhere) -> Problem | None:
         positions, title = self.book.positions, e.title.lower()
         moves = e.use.left_moves or e.use.right_moves
         # what doesn't move is nearest to the first column
         for i in range(e.width) if moves else {0, e.width - 1}:
+            if self.reach.gave_up:
+                return None
+            self.reach.steps += 1
             box = e.use.moved(i)
             wrong = self.reach.of(e.use.sheet, box) & ~positions.allowed(e.lane, title, e.column + i)
             if wrong:

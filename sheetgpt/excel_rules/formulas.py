@@ -50,8 +50,11 @@ class FormulaCheck:
 
     def problems(self, text: str, n_columns: int = 1, place: Place = Place.CELL) -> Iterator[str]:
         """`n_columns`: how far the formula fills to the right."""
+        if len(text) > MAX_FORMULA:
+            yield from _text_problems(text[: MAX_FORMULA + 1], len(text))
+            return
         key = _ROWS.sub(r"\1\2#", text), n_columns, place
-        if key in self.sound and len(text) <= MAX_FORMULA:
+        if key in self.sound:
             return
         found = list(self._problems(text, n_columns, place))
         if not found:
@@ -59,7 +62,7 @@ class FormulaCheck:
         yield from found
 
     def _problems(self, text: str, n_columns: int, place: Place) -> Iterator[str]:
-        yield from _text_problems(text)
+        yield from _text_problems(text, len(text))
         reading = read(text, self.book.names, place.takes_unions)
         if reading.fault:
             yield f"The formula is not valid: {reading.fault}"
@@ -149,11 +152,11 @@ def _what(kind: str, text: str) -> str:
     return "the result of " + text.rstrip("(") if kind in ("function", "mark") else text
 
 
-def _text_problems(text: str) -> Iterator[str]:
+def _text_problems(text: str, length: int) -> Iterator[str]:
     if text.startswith("="):
         yield "The formula begins with =, which the file leaves out."
-    if len(text) > MAX_FORMULA:
-        yield f"The formula has {len(text):,} characters; Excel allows {MAX_FORMULA:,}."
+    if length > MAX_FORMULA:
+        yield f"The formula has {length:,} characters; Excel allows {MAX_FORMULA:,}."
     yield from escape_problems(text)
 
 

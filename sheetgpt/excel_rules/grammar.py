@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sheetgpt.excel_rules.references import begins_like_r1c1, column_number
-from sheetgpt.ooxml.limits import MAX_COLUMN
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -76,6 +76,9 @@ class _Open:
 def read(text: str, names: Container[str] = (), union: bool = False) -> Reading:
     """`names` (lower case) decides what `xyz1` is, a name or a cell beyond XFD; `union` allows `A1,B2` at the top."""
     reading = Reading()
+    if len(text) > MAX_FORMULA:
+        reading.fault = f"It has {len(text):,} characters; Excel allows {MAX_FORMULA:,}."
+        return reading
     state = _State(reading, union)
     position = 0
     while position < len(text) and not reading.fault:

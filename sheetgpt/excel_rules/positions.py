@@ -47,6 +47,16 @@ class Positions:
         """The column in which a lane begins: on most sheets, where they differ."""
         return {lane: _usual(area.left for area in self.of(lane).values()) for lane in (A, B)}
 
+    @cached_property
+    def last_of_a(self) -> int:
+        """The column in which lane A ends, on the sheet where it ends last."""
+        return max((area.right for area in self.a.values()), default=0)
+
+    @cached_property
+    def width_of_b(self) -> int:
+        """One less than the positions of lane B, on most sheets."""
+        return _usual(area.right - area.left for area in self.b.values())
+
     @property
     def step(self) -> int:
         return self.first[B] - self.first[A]
@@ -114,8 +124,8 @@ def positions_problems(names: Names, titles: Collection[str]) -> Iterator[tuple[
 def _beside(title: str, declared: Positions) -> str | None:
     """What is wrong with lane B on a sheet, beside lane A."""
     a, b = declared.a.get(title), declared.b[title]
-    width, usual = b.right - b.left, _usual(area.right - area.left for area in declared.b.values())
-    if b.left <= max((area.right for area in declared.a.values()), default=0):
+    width, usual = b.right - b.left, declared.width_of_b
+    if b.left <= declared.last_of_a:
         return f"Lane B's positions begin in column {get_column_letter(b.left)}, which is one of lane A's."
     if a is not None and b != a._replace(left=a.left + declared.step, right=a.right + declared.step):
         return f"Lane B's positions, {_cells(b)}, must be lane A's, {_cells(a)}, moved to the right."

@@ -18,8 +18,12 @@ from sheetgpt.excel_rules.uses import uses
 Cell = tuple[int, int]  # column, row
 Reached = dict[str, dict[Cell, int]]  # title in lower case -> cells that have a reach, and which columns it is
 
+# steps: a cell looked at for a range, a formula gone through; the stories' workbook takes 7 a formula. Chains that run
+# to and fro, and ranges over one another, may take as many a formula as there are formulas.
+ANY_STEPS, STEPS_A_FORMULA = 5_000_000, 200
+
 _ABROAD = re.compile(
-    r"(?:'(?:[^']|'')+'|[^\W\d][\w.]*+)!\$?[A-Za-z]{1,3}\$?\d+(?::\$?[A-Za-z]{1,3}\$?\d+)?",
+    r"(?:(?<!')'(?:[^']|'')++'|(?<![\w.])[^\W\d][\w.]*+)!\$?[A-Za-z]{1,3}\$?\d+(?::\$?[A-Za-z]{1,3}\$?\d+)?",
 )
 _WORD = re.compile(r"[^\W\d][\w.\\]*+|\\[\w.\\]+")
 
@@ -37,15 +41,22 @@ class Reach:
         self.formulas: list[tuple[str, Cell, list[tuple[str, Box]]]] = []
         self.cells: Reached = defaultdict(dict)
         self._ranges: dict[tuple[str, Box], int] = {}
+        self.steps, self.n_formulas = 0, 0
+
+    @property
+    def gave_up(self) -> bool:
+        """What the cells depend on took too many steps to find out: what is known of it is not all."""
+        return self.steps > ANY_STEPS + STEPS_A_FORMULA * self.n_formulas
 
     def take(self, sheet: str, column: int, row: int, width: int, text: str) -> None:
         """A formula outside the positions, which fills `width` columns from `column` on."""
         self.unread[sheet].append((column, row, width, text))
+        self.n_formulas += width
 
     def spread(self) -> None:
         """Finds every cell's reach."""
         abroad = {sheet: self._abroad(sheet) for sheet in self.unread}
-        while due := [sheet for sheet in self.unread if self._matters(sheet, abroad[sheet])]:
+        while not self.gave_up and (due := [sheet for sheet in self.unread if self._matters(sheet, abroad[sheet])]):
             for sheet in due:
                 for formula in self.unread.pop(sheet):
                     self._read(sheet, *formula)
@@ -64,6 +75,7 @@ class Reach:
     def _matters(self, sheet: str, abroad: list[tuple[str, Box]] | None) -> bool:
         if abroad is None or self.positions.on(sheet):
             return True
+        self.steps += 1 + len(abroad)
         return any(self._direct(title, box) or self.of(title, box) for title, box in abroad)
 
     def _direct(self, title: str, box: Box) -> int:
@@ -92,10 +104,13 @@ class Reach:
         """Every reach goes on to the cells that read it, until nothing changes; to and fro, since chains of cells run
         down a sheet as well as up."""
         changed = bool(self.cells)
-        while changed:
+        while changed and not self.gave_up:
             changed = False
             self._ranges.clear()
             for sheet, cell, reads in self.formulas:
+                self.steps += len(reads)
+                if self.gave_up:
+                    break
                 before = self.cells.get(sheet, {}).get(cell, 0)
                 after = reduce(or_, (self.of(title, box) for title, box in reads), before)
                 if after != before:
@@ -124,6 +139,8 @@ class Reach:
     def _held(self, title: str, box: Box) -> list[Cell]:
         """The cells of a range that have a reach."""
         (left, top, right, bottom), cells = box, self.cells[title]
-        if (right - left + 1) * (bottom - top + 1) < len(cells):
+        area = (right - left + 1) * (bottom - top + 1)
+        self.steps += min(area, len(cells))
+        if area < len(cells):
             return [(c, r) for r in range(top, bottom + 1) for c in range(left, right + 1) if (c, r) in cells]
         return [(c, r) for c, r in cells if left <= c <= right and top <= r <= bottom]

@@ -37,7 +37,7 @@ _FORMULA = re.compile(rb"<f>([^<]+)</f>")
 _ENTITY = re.compile(rb"&(?!amp;|lt;|gt;)")  # anything else might hide a quote
 # a text or a sheet's name, to be passed over; or the relative column of a reference
 _COLUMN = re.compile(
-    rb"""(?:"[^"]*"|'(?:[^']|'')*'!|(?<![A-Za-z0-9_.$\\\x80-\xff])([A-Z]{1,3})(?=\$?[0-9]+(?![A-Za-z0-9_.(!\x80-\xff])))"""
+    rb"""(?:"[^"]*"|(?<!')'(?:[^']|'')*+'!|(?<![A-Za-z0-9_.$\\\x80-\xff])([A-Z]{1,3})(?=\$?[0-9]+(?![A-Za-z0-9_.(!\x80-\xff])))"""
 )
 
 

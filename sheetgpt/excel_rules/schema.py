@@ -16,6 +16,7 @@ from openxml_audit import OpenXmlValidator
 from openxml_audit.errors import ValidationSeverity
 
 from sheetgpt.excel_rules.problem import Problem
+from sheetgpt.excel_rules.siblings import count_once
 from sheetgpt.excel_rules.xmlns import Element
 from sheetgpt.ooxml.unzip import READ_ERRORS, is_sheet, is_xml, read
 
@@ -30,11 +31,14 @@ def schema_problems(archive: zipfile.ZipFile, skeletons: Mapping[str, Element]) 
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "skeleton.xlsx"
         _write(archive, skeletons, copy)
+        positions = count_once()
         try:
             errors = _validator().validate(copy).errors
         except Exception as crash:  # a validator's crash is a finding about the file, not a traceback for the user
             yield Problem("", "", f"openxml-audit fails on the workbook: {type(crash).__name__}: {crash}.")
             return
+        finally:
+            positions.known.clear()
     for error in errors:
         if error.severity is not ValidationSeverity.ERROR:
             continue

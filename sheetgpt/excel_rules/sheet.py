@@ -20,11 +20,13 @@ from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.references import Box, box
 from sheetgpt.excel_rules.runs import COLUMNS, thinned
 from sheetgpt.excel_rules.texts import loses_space, text_problems
-from sheetgpt.excel_rules.xmlns import MAIN, SPACE, Element, local, number
-from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
+from sheetgpt.excel_rules.xmlns import MAIN, SPACE, Element, check_attributes, local, number
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
 
 KEPT_ROWS, KEPT_CELLS = 60, 40  # what the skeleton keeps for the schema check
 MAX_PROBLEMS = 50  # a sheet; the first ones show what is wrong with all
+CELL_BYTES, ANY_BYTES = 16, 1 << 22  # a cell of a shared formula takes 30 bytes; the first stands before the others
+MAX_HELD = 3_000_000  # elements outside of rows, or in one; lxml takes some 150 bytes for each
 MAX_NUMBER, MIN_NUMBER = 1.7976931348623157e308, 2.2250738585072014e-308  # Excel reads smaller ones as 0
 
 ERRORS = frozenset(("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A"))
@@ -34,6 +36,7 @@ _FORMULA = "t aca ref dt2D dtr del1 del2 r1 r2 ca si bx"
 _PLACES = {"shared": Place.SHARED, "array": Place.ARRAY}
 ROW_KEYS, FORMULA_KEYS = frozenset(_ROW.split()), frozenset(_FORMULA.split())
 
+_ELEMENTS = etree.XPath("count(descendant-or-self::*)")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
 
@@ -49,6 +52,8 @@ class SheetScan:
         self.masters: dict[str, Box] = {}
         self.runs: dict[str, int] = {}  # first cell of a run of one formula -> how many cells it has
         self.run_end = 0
+        self.claimed = self.held = 0
+        self.stream = stream
         try:
             self._read(stream)
         except etree.XMLSyntaxError as error:
@@ -67,10 +72,18 @@ class SheetScan:
         )
         kept = 0
         for block in thinned(stream, self.book.n_styles, self.runs):
+            self.held += block.count(b"<") - block.count(b"</")
+            if self.held > MAX_HELD:
+                self._report(
+                    "", f"The sheet has more than {MAX_HELD:,} elements outside of its rows, or in one of them."
+                )
+                return
+            check_attributes(block)
             try:
                 parser.feed(block)
             finally:  # of a sheet that breaks off, too, the rows before are read
                 for _, row in parser.read_events():
+                    self.held -= int(_ELEMENTS(row))
                     self._row(row)
                     kept += 1
                     if kept <= KEPT_ROWS:
@@ -196,6 +209,9 @@ class SheetScan:
                 width = area.right - area.left + 1 if kind == "shared" else 1
                 if kind == "shared":
                     self._master(where, attributes, area)
+                n_cells = width if kind == "shared" else (area.right - area.left + 1) * (area.bottom - area.top + 1)
+                if not self._has_room(where, n_cells):
+                    return
         elif kind != "normal":
             self._report(where, f"The formula type {kind!r} is not one that these workbooks use.")
         if not text:
@@ -204,6 +220,8 @@ class SheetScan:
         place = _PLACES.get(kind, Place.CELL)
         for rule in self.formulas.problems(text, width, place):
             self._report(where, rule)
+        if len(text) > MAX_FORMULA:
+            return
         if kind == "array" and area is not None:
             found = self.causality.array(self.title, area, text)
         elif column == self.run_end:
@@ -214,6 +232,15 @@ class SheetScan:
             found = self.causality.take(self.title, column, self.row, max(width, n), text)
         for rule in found:
             self._report(where, rule)
+
+    def _has_room(self, where: str, n_cells: int) -> bool:
+        """Whether the sheet can have as many cells as its formulas say that they fill: each takes some bytes."""
+        self.claimed += n_cells
+        if self.claimed * CELL_BYTES > self.stream.tell() + ANY_BYTES:
+            self._report(where, f"The formula fills {n_cells:,} cells, more than the sheet has.")
+            self.claimed -= n_cells
+            return False
+        return True
 
     def _master(self, where: str, attributes: dict[str, str], area: Box) -> None:
         index = attributes.get("si", "")

@@ -22,24 +22,25 @@ def size(tree: Element | None, table: str) -> int:
 def style_problems(tree: Element) -> Iterator[tuple[str, str]]:
     """(where, rule) for each broken rule."""
     formats = tree.findall(f"{MAIN}numFmts/{MAIN}numFmt")
-    ids = [number(f.get("numFmtId")) for f in formats]
+    ids = Counter(number(f.get("numFmtId")) for f in formats)
     yield from _id_problems(formats, ids)
     for entry in tree.iter(MAIN + "numFmt"):  # those of the differential formats, too
         if fault := number_format_fault(code := entry.get("formatCode") or ""):
             yield f"numFmt {entry.get('numFmtId')}", f"The number format {code!r} is not valid: {fault}."
     tables = {"fontId": "fonts", "fillId": "fills", "borderId": "borders", "xfId": "cellStyleXfs"}
+    sizes = {table: size(tree, table) for table in tables.values()}  # lxml counts them each time
     for table in ("cellStyleXfs", "cellXfs"):
         for i, xf in enumerate(tree.iterfind(f"{MAIN}{table}/{MAIN}xf")):
             where = f"{table} {i}"
             for key, target in tables.items():
                 given = xf.get(key)
-                if given is not None and not _is_index(given, size(tree, target)):
-                    yield where, f"The style's {key} {given} is not among the {size(tree, target)} {target}."
+                if given is not None and not _is_index(given, sizes[target]):
+                    yield where, f"The style's {key} {given} is not among the {sizes[target]} {target}."
             custom = number(xf.get("numFmtId", "0"))
             if custom is None or (custom >= FIRST_CUSTOM_FORMAT and custom not in ids):
                 yield where, f"The style's number format {xf.get('numFmtId')} is not defined."
     for i, style in enumerate(tree.iterfind(f"{MAIN}cellStyles/{MAIN}cellStyle")):
-        if not _is_index(style.get("xfId"), size(tree, "cellStyleXfs")):
+        if not _is_index(style.get("xfId"), sizes["cellStyleXfs"]):
             yield f"cellStyles {i}", f"The named style's xfId {style.get('xfId')} is not among the cellStyleXfs."
     yield from _font_problems(tree)
     if not 1 <= size(tree, "cellXfs") <= MAX_STYLES:
@@ -47,10 +48,10 @@ def style_problems(tree: Element) -> Iterator[tuple[str, str]]:
     yield from _count_problems(tree)
 
 
-def _id_problems(formats: list[Element], ids: list[int | None]) -> Iterator[tuple[str, str]]:
-    for entry, i in zip(formats, ids, strict=True):
-        where = f"numFmt {entry.get('numFmtId')}"
-        if i is None or i < FIRST_CUSTOM_FORMAT or ids.count(i) > 1:
+def _id_problems(formats: list[Element], ids: Counter[int | None]) -> Iterator[tuple[str, str]]:
+    for entry in formats:
+        i, where = number(entry.get("numFmtId")), f"numFmt {entry.get('numFmtId')}"
+        if i is None or i < FIRST_CUSTOM_FORMAT or ids[i] > 1:
             yield where, f"A custom number format needs an id of its own, {FIRST_CUSTOM_FORMAT} or higher."
 
 

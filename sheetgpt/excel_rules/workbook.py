@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.formulas import FormulaCheck
-from sheetgpt.excel_rules.grammar import Reference, read
+from sheetgpt.excel_rules.grammar import Reading, Reference, read
 from sheetgpt.excel_rules.package import WORKSHEET
 from sheetgpt.excel_rules.places import Place
 from sheetgpt.excel_rules.positions import positions
@@ -15,6 +15,8 @@ from sheetgpt.excel_rules.styles import size
 from sheetgpt.excel_rules.xmlns import MAIN, RELATION, Element, is_true, local, number
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_NAME, MAX_ROW, MAX_SHEETS, MAX_TITLE
 
+MAX_LED_TO = 64  # ranges of a name, or names on the way there; ours have six bands of a vocabulary at most
+_NOWHERE = Reference(None, 0, 0, 0, 0, False, False, False, True, "")
 CURRENT_CALC_ID = 191_029  # Excel 2019 and later; an older number makes Excel calculate everything on opening
 
 _R1C1_OR_TRUTH = re.compile(r"R|C|RC|TRUE|FALSE", re.IGNORECASE)
@@ -43,17 +45,26 @@ def read_book(titles: dict[str, str], tree: Element, styles: Element | None, str
 
 
 def _names(tree: Element) -> dict[str, list[Reference]]:
-    """Every name in lower case -> what it refers to, by way of other names, too."""
+    """Every name in lower case -> what it refers to, by way of other names, too; of too many the first."""
     entries = tree.iterfind(f"{MAIN}definedNames/{MAIN}definedName")
     readings = {(entry.get("name") or "").lower(): read(entry.text or "", union=True) for entry in entries}
+    return {name: _led_to(name, readings)[:MAX_LED_TO] for name in readings}
 
-    def references(name: str, above: frozenset[str] = frozenset()) -> list[Reference]:
-        if name in above or name not in readings:
-            return []
-        others = {other.lower() for other in readings[name].names}
-        return readings[name].references + [r for other in sorted(others) for r in references(other, above | {name})]
 
-    return {name: references(name) for name in readings}
+def _led_to(name: str, readings: Mapping[str, Reading]) -> list[Reference]:
+    """More than `MAX_LED_TO` of them, or where the way leads through more names than that, one more of none."""
+    found: list[Reference] = []
+    way = {name: None}
+    waiting = [name]
+    while waiting:
+        reading = readings[waiting.pop()]
+        found += reading.references
+        others = dict.fromkeys(other.lower() for other in reading.names if other.lower() in readings)
+        waiting += [other for other in sorted(others, reverse=True) if other not in way]
+        way |= others
+        if len(way) > MAX_LED_TO or len(found) > MAX_LED_TO:
+            return [*found, *[_NOWHERE] * (MAX_LED_TO + 1)][: MAX_LED_TO + 1]
+    return found
 
 
 def workbook_problems(
@@ -150,15 +161,18 @@ def _circle_problems(tree: Element) -> Found:
     """A name that leads back to itself is a circular reference."""
     entries = {entry.get("name") or "": entry for entry in tree.iterfind(f"{MAIN}definedNames/{MAIN}definedName")}
     written = {name.lower(): name for name in entries}
-    uses = {
-        name: {written.get(used.lower(), used) for used in read(entry.text or "", union=True).names}
-        for name, entry in entries.items()
-    }
+    readings = {name: read(entry.text or "", union=True) for name, entry in entries.items()}
+    uses = {name: {written.get(used.lower(), used) for used in reading.names} for name, reading in readings.items()}
+    by_lower = {name.lower(): reading for name, reading in readings.items()}
+    for name in by_lower:
+        if len(_led_to(name, by_lower)) > MAX_LED_TO:
+            yield written[name], f"The name leads to more than {MAX_LED_TO} ranges or other names."
     try:
         TopologicalSorter(uses).prepare()
     except CycleError as circle:
         names = circle.args[1]
-        yield names[0], f"The name refers to itself: {' -> '.join(names)}."
+        shown = names if len(names) <= 12 else [*names[:10], "…", names[-1]]
+        yield names[0], f"The name refers to itself: {' -> '.join(shown)}."
 
 
 def _calculation_problems(settings: list[Element]) -> Found:

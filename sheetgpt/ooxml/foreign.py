@@ -15,15 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
-from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
 
 from sheetgpt.ooxml import archive
+from sheetgpt.ooxml.elements import XMLError, elements
 from sheetgpt.ooxml.unzip import READ_ERRORS
 
 CHUNK = 1 << 20
 LISTED = 20
 MOST = 1 << 24  # bytes of a part that is read whole
 _NAMESPACE = "http://schemas.openxmlformats.org/package/2006/relationships"
+_KEYS = ("Id", "Type", "Target", "TargetMode")
+
+Relation = Mapping[str, str]  # its attributes
 
 # how a relationship's type ends, in small letters -> what it leads to; anything else is harmless inside the package
 ACTIVE = {
@@ -55,12 +59,15 @@ ACTIVE = {
 INSIDE = frozenset(("image",))  # active only where they lead out of the package
 FETCHING = ("WEBSERVICE", "RTD", "DDE", "IMAGE", "CALL", "REGISTER.ID", "STOCKHISTORY", "SQL.REQUEST")
 
-_FORMULA = re.compile(rb"<(?:\w+:)?(?:f|formula[12]?|definedName|calculatedColumnFormula)\b[^>]*>([^<]+)", re.I)
+# `[^<>]*`: no tag holds a `<`, so that `<f <f <f …` isn't gone through to its end from each
+_FORMULA = re.compile(rb"<(?:\w+:)?(?:f|formula[12]?|definedName|calculatedColumnFormula)\b[^<>]*>([^<]+)", re.I)
 _CALL = re.compile(rf"(?<![\w.])(?:_xlfn\.)?({'|'.join(map(re.escape, FETCHING))}|CUBE[A-Z]+)\s*\(", re.I)
 # a call as it may stand in the file, so that nothing else (`sudden`, bytes in hexadecimal) has its formulas read
-_PERHAPS = re.compile(rf"(?:{'|'.join(map(re.escape, FETCHING))}|CUBE[A-Z]+)[\s\x80-\xff]*[(&]".encode("latin-1"))
+_PERHAPS = re.compile(
+    rf"(?:{'|'.join(map(re.escape, FETCHING))}|(?<![A-Z0-9_])CUBE[A-Z]++)[\s\x80-\xff]*+[(&]".encode("latin-1")
+)
 _VML = re.compile(rb"""\b(?:src|href|althref)\s*=\s*["'][^"'#]""", re.I)
-_CLICK = re.compile(rb"<(?:\w+:)?(?:hlink\w+|hyperlink)\b[^>]*>")
+_CLICK = re.compile(rb"<(?:\w+:)?(?:hlink\w+|hyperlink)\b[^<>]*>")
 _USED = re.compile(rb"""\b(?:embed|link|pict|relid|id|href)\s*=\s*["']([^"']{1,200})["']""")
 _BLANKS = re.compile(r"[\x00-\x20]")  # which programs leave out of an address
 _UNPIXELLED = re.compile(rb"<(?:\w+:)?svg\b|\A(?:\x1f\x8b|%!|%PDF|\xc5\xd0\xd3\xc6)")  # SVG, also packed; EPS; PDF
@@ -156,10 +163,13 @@ def _of_parts(package: zipfile.ZipFile) -> Iterator[Foreign]:
             if relations is None:
                 yield Foreign("relationships that can't be read", name)
             fetched = _ids_fetched(package, names.get(source.lower())) if relations is not None else set()
+            linked: dict[str, Foreign] = {}  # a part may be named by any number
             for relation in relations if relations is not None else ():
                 words, target = _active(relation, relation.get("Id") in fetched), relation.get("Target") or ""
                 if words and _kind(relation) == "externallink" and not _outside(relation):
-                    yield _linked(package, names, source, _resolved(source, target))
+                    part = _resolved(source, target)
+                    linked[part] = linked.get(part) or _linked(package, names, source, part)
+                    yield linked[part]
                 elif words and not source.lower().startswith("xl/externallinks/"):
                     yield Foreign(words, source or "the package", target if _outside(relation) else "")
         elif name.lower().endswith(".vml"):
@@ -189,10 +199,11 @@ def _resolved(source: str, target: str) -> str:
     return posixpath.normpath(posixpath.join("/", posixpath.dirname(source), unquote(target))).lstrip("/")
 
 
-def _relations(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> ElementTree.Element | None:
+def _relations(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> list[Relation] | None:
+    """The attributes of each, whatever its name; None where no reader can read them."""
     try:
-        return ElementTree.fromstring(_whole(package, info))
-    except ElementTree.ParseError:
+        return [each.attributes for each in elements([_whole(package, info)], ["*"])]
+    except (XMLError, ValueError):
         return None
 
 
@@ -201,13 +212,13 @@ def _whole(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         return stream.read(MOST)
 
 
-def _outside(relation: ElementTree.Element) -> bool:
+def _outside(relation: Relation) -> bool:
     """Whether the target lies outside the package, by what it says or by its looks."""
     target = _BLANKS.sub("", relation.get("Target") or "")
     return relation.get("TargetMode", "").strip().lower() == "external" or bool(re.match(r"[\w+.-]+:|//|\\", target))
 
 
-def _kind(relation: ElementTree.Element) -> str:
+def _kind(relation: Relation) -> str:
     """How its type ends, which is the same in the transitional and the strict namespace."""
     return (relation.get("Type") or "").rstrip("/").rpartition("/")[2].lower()
 
@@ -220,7 +231,7 @@ def _ids_fetched(package: zipfile.ZipFile, part: str | None) -> set[str]:
     return {identity.decode("utf-8", "replace") for identity in _USED.findall(text)}
 
 
-def _active(relation: ElementTree.Element, fetched: bool = False) -> str:
+def _active(relation: Relation, fetched: bool = False) -> str:
     """What the relationship leads to, where a program would load or run it."""
     kind = _kind(relation)
     if kind == "hyperlink" and not fetched:  # followed when it is clicked
@@ -233,14 +244,12 @@ def _active(relation: ElementTree.Element, fetched: bool = False) -> str:
 
 def _harmless(package: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     """The relationships that are not active and stay inside. Nobody clicks here, so hyperlinks go too."""
-    ElementTree.register_namespace("", _NAMESPACE)
-    root = _relations(package, info)
-    if root is None:
-        root = ElementTree.Element(f"{{{_NAMESPACE}}}Relationships")
-    for relation in list(root):
-        if _active(relation) or _outside(relation):
-            root.remove(relation)
-    return bytes(ElementTree.tostring(root, "utf-8", xml_declaration=True))
+    kept = [each for each in _relations(package, info) or () if not (_active(each) or _outside(each))]
+    lines = (" ".join(f"{key}={quoteattr(each[key])}" for key in _KEYS if key in each) for each in kept)
+    inner = "".join(f"<Relationship {line}/>" for line in lines)
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Relationships xmlns="{_NAMESPACE}">{inner}</Relationships>'.encode()
+    )
 
 
 def _drawn(package: zipfile.ZipFile) -> frozenset[str]:

@@ -15,6 +15,7 @@ from sheetgpt.errors import SheetGPTError
 
 END_OF_TEXT = "<|endoftext|>"
 MAX_ID = 2**31
+MAX_ADDED = 300_000  # in one file; at 10 µs each. The largest vocabularies have some hundreds, or thousands
 ADVICE = (
     "sheetgpt reads byte-level BPE, such as GPT-2's and RoBERTa's. --prompt-bytes 0 builds a workbook whose prompts "
     "are token ids."
@@ -138,6 +139,7 @@ def roles(config: Mapping[str, Any], kind: Kind, path: Path) -> dict[str, Added]
 def added_tokens(contents: Contents, config: Mapping[str, Any], kind: Kind, folder: Path) -> list[Added]:
     """Every added token, in the order in which they get their ids; a later one of the same text changes its flags."""
     path = folder / "tokenizer_config.json"
+    _check_number(contents, config, folder)
     named = roles(config, kind, path)
     listed = list(_listed(contents.get("tokenizer.json", {}), folder))
     older = list(_older(contents, config, folder))
@@ -155,7 +157,21 @@ def added_tokens(contents: Contents, config: Mapping[str, Any], kind: Kind, fold
         if token.content not in known:
             known.add(token.content)
             found.append(token)
-    return [replace(token, special=token.special or token.content in names) for token in found]
+    return [token if token.special or token.content not in names else replace(token, special=True) for token in found]
+
+
+def _check_number(contents: Contents, config: Mapping[str, Any], folder: Path) -> None:
+    """Before anything is made of each."""
+    listed = {
+        "added_tokens.json": contents.get("added_tokens.json"),
+        "tokenizer.json": contents.get("tokenizer.json", {}).get("added_tokens"),
+        "tokenizer_config.json": config.get("added_tokens_decoder"),
+        "special_tokens_map.json": config.get("extra_special_tokens"),
+    }
+    for file, tokens in listed.items():
+        if isinstance(tokens, list | dict) and len(tokens) > MAX_ADDED:
+            said = f"{len(tokens):,} added tokens; no GPT-2 model needs more than {MAX_ADDED:,}"
+            raise SheetGPTError(f"{folder / file} has {said}.")
 
 
 def _newer(config: Mapping[str, Any], folder: Path) -> Iterator[Added]:
@@ -172,8 +188,9 @@ def _older(contents: Contents, config: Mapping[str, Any], folder: Path) -> Itera
     """The tokens of added_tokens.json, which has no flags: those with a role are special."""
     entries = [config.get(role) for role in ROLES] + _list(config.get("extra_special_tokens"))
     special = {_content(entry) for entry in entries if isinstance(_content(entry), str)}
+    path = folder / "added_tokens.json"
     for token, i in contents.get("added_tokens.json", {}).items():
-        yield described({"content": token, "special": token in special}, folder / "added_tokens.json", id=i)
+        yield described({"content": token, "special": token in special}, path, id=i)
 
 
 def _listed(content: Mapping[str, Any], folder: Path) -> Iterator[Added]:
@@ -242,7 +259,8 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
     package `tokenizers`.
     """
     found: dict[str, Added] = {}
-    notes, owner, top = [], {i: token for token, i in vocab.items()}, -1
+    first, moved = "", 0
+    owner, top = {i: token for token, i in vocab.items()}, -1
     for token in tokens:
         if token.content in found:
             i = found[token.content].id
@@ -256,14 +274,15 @@ def with_ids(tokens: Sequence[Added], vocab: Mapping[str, int], folder: Path) ->
                 raise SheetGPTError(f"Id {token.id} belongs to two tokens, {owner[token.id]!r} and {token.content!r}.")
         assert i is not None
         if token.id not in (None, i) and token.content not in found:
-            notes.append(
+            moved += 1
+            first = first or (
                 f"{folder / token.file} gives the token {token.content!r:.80} the id {token.id}; as in transformers, "
                 f"it gets the next free one, {i}."
             )
-        found[token.content], top = replace(token, id=i), max(top, i)
-    more = len(notes) - 1
+        found[token.content], top = token if token.id == i else replace(token, id=i), max(top, i)
+    more = moved - 1
     others = "" if not more else " So does one more token." if more == 1 else f" So do {more:,} more tokens."
-    return found, [notes[0] + others] if notes else []
+    return found, [first + others] if first else []
 
 
 def around(

@@ -1,11 +1,15 @@
 """What a tokenizer may ask for and the Tokenizer sheet can't do: refused by its name, rather than read differently."""
 
-from collections.abc import Iterator, Sequence, Set
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import count
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.text.tokenizer import Tokenizer
 
 # Read as a line feed; stands for one in the prompt's cell; not to be had in XML, or in no cell.
+MAX_TOKEN = 256  # characters of an added token that is compared with others
+MAX_STEPS = 1_000_000  # of comparing them
 UNKEPT = "\r↵\0\ufffe\uffff"
 
 
@@ -34,10 +38,16 @@ def check_flags(tokenizer: Tokenizer) -> None:
             raise SheetGPTError(
                 f"The added token {token!r} is marked {wanted[0]}, which the Tokenizer sheet doesn't support."
             )
-    early = {token for token, flags in tokenizer.flags.items() if not flags["normalized"]}
-    begins = {token[:n] for token in early for n in range(1, len(token) + 1)}
-    for token in (token for token, flags in tokenizer.flags.items() if flags["normalized"]):
-        first = next(_found_before(token, early, begins), None)
+    early = sorted(token for token, flags in tokenizer.flags.items() if not flags["normalized"])
+    late = [token for token, flags in tokenizer.flags.items() if flags["normalized"]] if early else []
+    steps = count()
+    for token in late:
+        if len(token) > MAX_TOKEN:
+            raise SheetGPTError(
+                f"An added token marked normalized, {token!r:.40}, has {len(token):,} characters; the Tokenizer sheet "
+                f"supports {MAX_TOKEN:,}."
+            )
+        first = next(_found_before(token, early, steps), None)
         if first is not None:
             raise SheetGPTError(
                 f"The added tokens {token!r} (marked normalized) and {first!r} (not normalized) can overlap in a text, "
@@ -45,17 +55,37 @@ def check_flags(tokenizer: Tokenizer) -> None:
             )
 
 
-def _found_before(token: str, early: Set[str], begins: Set[str]) -> Iterator[str]:
-    """The `early` tokens that begin inside `token` in some text, which the sheet would read as `token` first.
+def _found_before(token: str, early: Sequence[str], steps: Iterator[int]) -> Iterator[str]:
+    """The `early` tokens (sorted) that begin inside `token` in some text, which the sheet would read as `token` first.
 
     Not so where a longer early token always begins with `token` there: aaa in aaaa, if `token` is aa.
     """
-    yield from sorted({token[i:j] for i in range(len(token)) for j in range(i + 1, len(token) + 1)} & early)
-    longer = tuple(other for other in early if len(other) > len(token))
-    for n in (n for n in range(1, len(token)) if token[n:] in begins):
-        for other in sorted(early):
-            if other.startswith(token[n:]) and not (token[:n] + other).startswith(longer):
-                yield other
+    for i in range(len(token)):
+        inside = token[i:]
+        yield from _beginnings(inside, early)
+        for k in range(bisect_left(early, inside), len(early)) if i else ():
+            if not early[k].startswith(inside):
+                break
+            if next(steps) > MAX_STEPS:
+                raise SheetGPTError(
+                    "The added tokens, of which some are marked normalized, can overlap one another in too many ways; "
+                    "the Tokenizer sheet doesn't support that."
+                )
+            whole = token[:i] + early[k]
+            if early[k] != inside and not any(len(other) > len(token) for other in _beginnings(whole, early)):
+                yield early[k]
+
+
+def _beginnings(text: str, words: Sequence[str]) -> Iterator[str]:
+    """Those of the sorted words with which the text begins, the longest first."""
+    at = bisect_right(words, text)
+    while at and words[at - 1][:1] == text[:1]:
+        word = words[at - 1]
+        if text.startswith(word):
+            yield word
+        same = next((n for n, (a, b) in enumerate(zip(text, word, strict=False)) if a != b), len(word))
+        text = text[: same if same < len(word) else len(word) - 1]
+        at = bisect_right(words, text, 0, at - 1)
 
 
 def check_characters(tokenizer: Tokenizer) -> None:

@@ -5,6 +5,7 @@ Reads what Hugging Face writes beside a checkpoint: tokenizer.json, or vocab.jso
 pre-token) is from github.com/openai/gpt-2, `src/encoder.py`.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.text import hugging_face
 from sheetgpt.text.hugging_face import ADVICE, END_OF_TEXT, MAX_ID
-from sheetgpt.text.json_file import is_file, read_json, read_text
+from sheetgpt.text.json_file import is_file, read_bytes, read_json, read_text
 
 FILES = (
     "tokenizer.json",
@@ -108,8 +109,9 @@ class Tokenizer:
                 f"it is not a Unicode character, so leave it out."
             ) from None
         ids: list[int] = self._rust.encode(text, add_special_tokens=False).ids
+        used = {*ids}
         for token, i in self.beyond.items() if self.beyond and max(ids, default=0) >= min(self.beyond.values()) else ():
-            if i in ids:
+            if i in used:
                 raise SheetGPTError(
                     f"The text holds {token!r}, token {i}, and the model has no such row: leave it out of the text."
                 )
@@ -160,9 +162,43 @@ class Tokenizer:
             ids = {token: described.id for token, described in added.items() if described.id is not None}
             flags = {token: {flag: getattr(described, flag) for flag in FLAGS} for token, described in added.items()}
             around = hugging_face.around(contents, config, kind, ids, folder)
-            return cls(vocab, merges, ids, flags=flags, around=around, limit=limit, notes=notes)
+            tokenizer = cls(vocab, merges, ids, flags=flags, around=around, limit=limit, notes=notes)
         except SheetGPTError as error:
             raise SheetGPTError(f"The tokenizer in {folder} is broken: {error}") from None
+        if "tokenizer.json" in found:
+            _ask_the_library(folder / "tokenizer.json", contents["tokenizer.json"])
+        return tokenizer
+
+
+def _ask_the_library(path: Path, content: Mapping[str, Any]) -> None:
+    """Refuses a tokenizer.json that the library refuses: a value of the wrong type where nothing here looks.
+
+    It wants every flag written out. Files made by hand leave some out, which are read as their usual values here.
+    """
+    whole = _written_out(content)
+    try:
+        tokenizers.Tokenizer.from_buffer(read_bytes(path) if whole == content else json.dumps(whole).encode())
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic in Rust is no Exception
+        said = str(error).removeprefix("Cannot instantiate Tokenizer from buffer: ") or type(error).__name__
+        raise SheetGPTError(
+            f"{path} is damaged: the tokenizers library, which transformers reads it with, says {said!r:.300}. "
+            "Fetch it again."
+        ) from None
+
+
+def _written_out(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = {"version": "1.0", **content}
+    if isinstance(found.get("added_tokens"), list):
+        unsaid = {**dict.fromkeys(FLAGS, False), "special": False}
+        found["added_tokens"] = [
+            unsaid | entry if isinstance(entry, dict) else entry for entry in found["added_tokens"]
+        ]
+    for key in ("pre_tokenizer", "decoder", "post_processor"):
+        if isinstance(part := found.get(key), dict) and part.get("type") == "ByteLevel":
+            found[key] = {"add_prefix_space": False, "trim_offsets": True, **part}
+    return found
 
 
 def _rust_tokenizer(

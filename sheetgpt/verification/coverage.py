@@ -14,7 +14,8 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.unzip import READ_ERRORS, chunks, open_zip
 
 MAX_REST = 1 << 26
-_FORMULA = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"[^>]*>\s*<f[\s/>]')
+# each tag is gone through once: no tag holds a `<`, and none is tried again from the second `r="A1"` in it
+_FORMULA = re.compile(rb'<c\b(?>[^<>]*?\br="([A-Z]{1,3})([0-9]{1,7})")[^<>]*+>\s*+<f[\s/>]')
 
 Places = NDArray[np.int64]  # [n, 2]: row and column, from 0
 
