@@ -89,9 +89,7 @@ REGISTRY: list[Maker] = [
     ),
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),
-    Placed(
-        lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)], about.places
-    ),
+    Pages(lambda layout: [about.page(layout)]),
     Pages(lambda layout: [vocabulary.page(layout)]),
     of_text(lambda s, p: tokenizer_tables.sheets(s.text.tokenizer, p, s.shown, s.read.unit)),
     Pages(lambda layout: [weights.embedding(layout), weights.positions(layout)]),

@@ -8,7 +8,7 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX
-from sheetgpt.sheets.home.about import cells_of, parameter_parts
+from sheetgpt.sheets.home.about import SHAPES, parameter_parts
 from sheetgpt.sheets.home.guide_assistant import N_ROWS, assistant_rows
 from sheetgpt.sheets.home.guide_experiments import experiment_rows, link, offered
 from sheetgpt.sheets.layout import Layout
@@ -137,7 +137,7 @@ def guide_rows(layout: Layout, palette: Palette) -> Iterator[Row]:
 def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[Row]:
     """Counted by formulas from the shapes on the Model sheet."""
     config = layout.config
-    where = {name: area.reference for name, area in cells_of(layout).items()}
+    where = {name: layout[name].reference for name in SHAPES}
     parts = parameter_parts(config)
     total = f"$C${n + len(parts) + 1}"
     heads = ("", "Parameters", "how many", "share", "calculated from the shapes on the sheet Model")
