@@ -17,7 +17,6 @@ from sheetgpt.gpt2.sampling import doubt
 from sheetgpt.sheets.choice import sample, softmax
 from sheetgpt.sheets.choice.places import places as choice_places
 from sheetgpt.sheets.home import about, guide, home
-from sheetgpt.sheets.home.places import places as home_places
 from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_layout
 from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
@@ -100,7 +99,7 @@ REGISTRY: list[Maker] = [
 
 def declared(layout: Layout) -> Iterator[Tensor]:
     """Everything that has a name whatever the text and the optional sheets are."""
-    yield from home_places(layout)
+    yield from home.page(layout).tensors
     for entry in REGISTRY:
         if isinstance(entry, Pages | Placed):
             yield from entry.tensors(layout)
@@ -134,7 +133,7 @@ def sheets(state: State, palette: Palette = PLAIN) -> list[Sheet]:
     """Every sheet; Home is the first and lists the others."""
     others = [sheet for make in REGISTRY for sheet in make(state, palette)]
     if state.lab is None:
-        return [home.sheet(state.layout, palette, state.text, state.prompt, state.now, others), *others]
+        return [home.sheet(state, palette, others), *others]
     return with_lane_b(state, state.lab, palette, others)
 
 
@@ -155,7 +154,7 @@ def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]
             found.append(copied(mine[sheet.title], move))
         if sheet.title == state.layout.block_sheet(state.layout.config.n_layer - 1):
             found.append(edits.sheet(state, palette))
-    own = home.sheet(state.layout, palette, state.text, state.prompt, state.now, found)
-    theirs = home.sheet(b.layout, palette, b.text, b.prompt, b.now, found)
+    own = home.sheet(state, palette, found)
+    theirs = home.sheet(b, palette, found)
     last = state.layout["top_ids"].last_row + 1
     return [beside(own, theirs, move, lambda row, cells: on_home(state, palette, here, row, cells), last), *found]
