@@ -24,7 +24,8 @@ from sheetgpt.engines import Cells, Step, libreoffice, office
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.model import as_cells
-from sheetgpt.sheets.home.prompt import FINE, OTHER_INPUTS, SLID
+from sheetgpt.sheets.home.prompt import FINE, SLID
+from sheetgpt.sheets.home.self_check import OTHER_INPUTS
 from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet

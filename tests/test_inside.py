@@ -17,7 +17,7 @@ from sheetgpt.gpt2.model import forward
 from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import lens as seen
 from sheetgpt.inspection.subject import Subject, subject
-from sheetgpt.sheets.home.home import ASIDE_ROW
+from sheetgpt.sheets.home import home as home_sheet
 from sheetgpt.sheets.home.prompt import FINE, NOTE
 from sheetgpt.sheets.inside import contributions as contributions_sheet
 from sheetgpt.sheets.inside import lens as lens_sheet
@@ -211,32 +211,38 @@ def test_what_is_chosen_is_read_back(inside: Path, odd: Checkpoint, tmp_path: Pa
     assert verify(changed, model=odd.source).passed
 
 
+def aside_row(workbook: Path) -> int:
+    """Where another sheet's line stands on Home: below the table."""
+    return home_sheet.page(open_workbook(workbook).layout).row
+
+
 def test_a_broken_formula_is_named(inside: Path, odd: Checkpoint, tmp_path: Path) -> None:
     """A part's number in the table, a rank, a link on Home: nothing else depends on these."""
     layout = contributions_sheet.layout_of(open_workbook(inside).layout)
+    aside = f"C{aside_row(inside)}"
     heat, rank = layout.heat.line(1).stripe(2).cells, lens_sheet.page(open_workbook(inside).layout)["rank"]
     changes = {
         "Contributions": set_formula(heat, lambda formula: f"{formula}*1.00001"),
         "Lens": set_formula(rank.stripe(1).cells, lambda formula: f"1+{formula}"),
-        "Home": set_formula(f"C{ASIDE_ROW}", lambda formula: f"-{formula}"),
+        "Home": set_formula(aside, lambda formula: f"-{formula}"),
     }
     broken = patch(inside, tmp_path / "broken.xlsx", changes)
     assert verify(broken, engine="cached", model=odd.source).passed
     wrong = verify(broken, model=odd.source).wrong_cells
-    assert {f"Contributions!{heat}", f"Lens!{rank.stripe(1).cells}", f"Home!C{ASIDE_ROW}"} <= set(wrong)
+    assert {f"Contributions!{heat}", f"Lens!{rank.stripe(1).cells}", f"Home!{aside}"} <= set(wrong)
 
 
 def test_home_says_which_parts_decided(inside: Path, odd: Checkpoint, tmp_path: Path) -> None:
     """The three strongest, with a link; nothing where the sheet is left out."""
     home = openpyxl.load_workbook(inside, data_only=True)["Home"]
-    line = [cell.value for cell in home[ASIDE_ROW]]
+    line = [cell.value for cell in home[aside_row(inside)]]
     frame = sheetgpt.contributions(odd, ids=open_workbook(inside).ids)
     strongest = frame["adds"].reindex(frame["adds"].abs().sort_values(ascending=False).index)[:3]
     assert [line[c] for c in (2, 5, 9)] == pytest.approx(strongest.tolist())
     assert [line[c] for c in (3, 6, 10)] == [" ".join(name) for name in strongest.index]
-    link = home.cell(ASIDE_ROW, 1).hyperlink
+    link = home.cell(aside_row(inside), 1).hyperlink
     assert link is not None
     assert str(link.location).startswith("'Contributions'!A")
     bare = build(odd, tmp_path / "bare.xlsx", ids=[36], context=4, without="lens,contributions,attention")
-    assert not any(cell.value for cell in openpyxl.load_workbook(bare)["Home"][ASIDE_ROW])
+    assert not any(cell.value for cell in openpyxl.load_workbook(bare)["Home"][aside_row(bare)])
     assert sheetgpt.check(inside) == []

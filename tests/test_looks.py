@@ -23,8 +23,7 @@ from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import NO_HINTS, Book
-from sheetgpt.sheets.home.home import LINKS_ROW
-from sheetgpt.sheets.home.prompt import AGREES
+from sheetgpt.sheets.home.self_check import AGREES
 
 DIGIT = 7  # pixels: the widest digit of Calibri 11
 EMU = 9525  # a pixel
@@ -92,6 +91,13 @@ def chart_boxes(workbook: Path, sheet: str, plain_row: int = 20) -> tuple[list[B
 COLUMN = r'<col width="([\d.]+)" customWidth="1" min="(\d+)" max="(\d+)"'
 
 
+def list_row(workbook: Path) -> int:
+    """Where Home's list of the sheets begins."""
+    area = Area.parse(openpyxl.load_workbook(workbook).defined_names["sheet_list"].attr_text)
+    assert area is not None
+    return area.row
+
+
 @pytest.mark.parametrize("plain_row", [17, 20])  # LibreOffice's and Excel's
 def test_no_chart_covers_another_or_the_next_section(
     micro_workbook: Path, numbers_workbook: Path, plain_row: int
@@ -102,7 +108,7 @@ def test_no_chart_covers_another_or_the_next_section(
         for box in boxes:
             assert box.right - box.left > 300
             assert box.bottom - box.top > 150
-            assert box.bottom <= top(LINKS_ROW - 1)
+            assert box.bottom <= top(list_row(workbook) - 1)
         for a, b in combinations(boxes, 2):
             assert a.right <= b.left or b.right <= a.left, f"{a} and {b} overlap"
 
@@ -232,7 +238,7 @@ def test_no_sheet_is_named_like_a_cell(numbers_workbook: Path, odd_workbook: Pat
 
 def test_home_links_to_the_sections_of_a_block(micro_workbook: Path) -> None:
     home = openpyxl.load_workbook(micro_workbook)["Home"]
-    (row,) = (row for row in home.iter_rows(min_row=LINKS_ROW) if row[0].value == "Block 1")
+    (row,) = (row for row in home.iter_rows(min_row=list_row(micro_workbook)) if row[0].value == "Block 1")
     names = [cell.value for cell in row[5:] if cell.value]
     places = [cell.hyperlink.location for cell in row if cell.hyperlink is not None]
     assert names[:4] == ["ln_1", "attn.qkv", "head 0", "head 1"]

@@ -12,7 +12,6 @@ from functools import partial
 
 from sheetgpt.sheets.choice import sample, softmax
 from sheetgpt.sheets.home import about, guide, home
-from sheetgpt.sheets.home.places import places as home_places
 from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_layout
 from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
@@ -62,7 +61,7 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 
 
 REGISTRY: list[Maker] = [
-    lambda s, p: [guide.sheet(s.layout, p)],
+    lambda s, p: [guide.page(s.layout).sheet(s, p)],
     of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.text(s.layout), s.read, s.shown)]),
     Pages(lambda layout: [embed.page(layout)]),
     Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),
@@ -80,9 +79,7 @@ REGISTRY: list[Maker] = [
     ),
     of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
     of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),
-    Placed(
-        lambda s, p: [about.sheet(s.layout, p, s.origin.source, s.origin.fingerprint, s.origin.built)], about.places
-    ),
+    Pages(lambda layout: [about.page(layout)]),
     Pages(lambda layout: [vocabulary.page(layout)]),
     of_text(lambda s, p: tokenizer_tables.sheets(s.text.tokenizer, p, s.shown, s.read.unit)),
     Pages(lambda layout: [weights.embedding(layout), weights.positions(layout)]),
@@ -93,7 +90,7 @@ REGISTRY: list[Maker] = [
 
 def declared(layout: Layout) -> Iterator[Tensor]:
     """Everything that has a name whatever the text and the optional sheets are."""
-    yield from home_places(layout)
+    yield from home.page(layout).tensors
     for entry in REGISTRY:
         if isinstance(entry, Pages | Placed):
             yield from entry.tensors(layout)
@@ -122,7 +119,7 @@ def sheets(state: State, palette: Palette = PLAIN) -> list[Sheet]:
     """Every sheet; Home is the first and lists the others."""
     others = [sheet for make in REGISTRY for sheet in make(state, palette)]
     if state.lab is None:
-        return [home.sheet(state.layout, palette, state.text, state.prompt, state.now, others), *others]
+        return [home.sheet(state, palette, others), *others]
     return with_lane_b(state, state.lab, palette, others)
 
 
@@ -143,7 +140,7 @@ def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]
             found.append(copied(mine[sheet.title], move))
         if sheet.title == state.layout.block_sheet(state.layout.config.n_layer - 1):
             found.append(edits.sheet(state, palette))
-    own = home.sheet(state.layout, palette, state.text, state.prompt, state.now, found)
-    theirs = home.sheet(b.layout, palette, b.text, b.prompt, b.now, found)
+    own = home.sheet(state, palette, found)
+    theirs = home.sheet(b, palette, found)
     last = state.layout["top_ids"].last_row + 1
     return [beside(own, theirs, move, lambda row, cells: on_home(state, palette, here, row, cells), last), *found]

@@ -198,7 +198,7 @@ def constants(first: int, values: Any, style: int) -> Cells:
 class Bar:
     """A section's coloured title, with a few words from the first column on; `link`: how Home's list calls it."""
 
-    title: str | tuple[str, Callable[[State], str]]  # or a formula and its twin
+    title: str | tuple[Callable[[], str], Callable[[State], str]]  # or a formula and its twin
     words: str = ""
     link: str = ""
     last: int = 0  # its last column; 0: the page's
@@ -252,7 +252,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Stack:
-    """Parts one below the other, as one part: what has something else beside it."""
+    """Parts one below the other, as one that stands beside others."""
 
     parts: tuple[Part, ...]
 
@@ -295,15 +295,24 @@ class Page:
     row: int = 1  # the cursor: where the next part goes
     placed: list[tuple[int, Part]] = field(default_factory=list)
     areas: dict[str, Area] = field(default_factory=dict)
+    also: list[Tensor] = field(default_factory=list)  # names of a part of a block, or of several side by side
     links: list[tuple[str, str]] = field(default_factory=list)
     sections: list[tuple[str, int]] = field(default_factory=list)
 
-    def head(self, note: str, column: int = 3, beside: Mapping[int, str] | None = None) -> None:
+    def head(
+        self,
+        note: str = "",
+        column: int = 3,
+        title: str = "",
+        height: float = AT_TOP,
+        beside: Mapping[int, str] | None = None,
+    ) -> None:
         """The title, what the sheet is in one sentence, and the way back to Home: the first two rows.
 
         `beside`: labels in the second row, by their columns.
         """
-        self.add(Texts({LABEL: self.title, column: note}, styles={LABEL: "title", column: "note"}, height=AT_TOP))
+        words = {LABEL: title or self.title} | ({column: note} if note else {})
+        self.add(Texts(words, styles={LABEL: "title", column: "note"}, height=height))
         self.links.append((f"A{self.row}", f"{quoted(HOME)}!A1"))
         self.add(Texts({LABEL: "← Home", **(beside or {})}, "label", {LABEL: "link"}))
 
@@ -315,15 +324,14 @@ class Page:
             self.row += part.n_rows
 
     def _put(self, part: Part, row: int) -> None:
-        if isinstance(part, Beside):
+        if isinstance(part, Beside | Stack):
             for each in part.parts:
                 self._put(each, row)
-        elif isinstance(part, Stack):
-            for each in part.parts:
-                self._put(each, row)
-                row += each.n_rows
-        elif not isinstance(part, Space):
-            self.placed.append((row, part))
+                row += each.n_rows if isinstance(part, Stack) else 0
+            return
+        if isinstance(part, Space):
+            return
+        self.placed.append((row, part))
         if isinstance(part, Bar) and part.link:
             self.sections.append((part.link, row))
         if isinstance(part, Block) and part.name:
@@ -351,7 +359,7 @@ class Page:
                 before = found[name].areas if name in found else ()
                 rest = (block.kind, block.axes, block.traced, block.turned, block.scales)
                 found[name] = Tensor(name, (*before, area), *rest)
-        return [*found.values()]
+        return [*found.values(), *self.also]
 
     @property
     def last_row(self) -> int:

@@ -22,7 +22,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets import sheets
 from sheetgpt.sheets.grid import HOME, LAB
-from sheetgpt.sheets.home.prompt import DIFFERS, OTHER_INPUTS
+from sheetgpt.sheets.home.self_check import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.lab.lab_layout import LabLayout
 from sheetgpt.sheets.lab.screws import Lab

@@ -9,7 +9,7 @@ from sheetgpt.gpt2.model import Array, Trace, forward
 from sheetgpt.gpt2.sampling import Choice, choose, doubt, surprisal, uniforms
 from sheetgpt.sheets import starts
 from sheetgpt.sheets.home.chat import n_shown
-from sheetgpt.sheets.home.prompt import OTHER_INPUTS, self_check_now
+from sheetgpt.sheets.home.self_check import OTHER_INPUTS, self_check_now
 from sheetgpt.sheets.inputs import EXAMPLE, UTF8_EXAMPLE, Inputs
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import Value

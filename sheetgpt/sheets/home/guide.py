@@ -1,23 +1,22 @@
 """The Guide sheet: a tour in ten stops, where the parameters are, experiments, and from base model to assistant."""
 
-from collections.abc import Iterator
+from typing import Any
 
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX
-from sheetgpt.sheets.home.about import cells_of, parameter_parts
-from sheetgpt.sheets.home.guide_assistant import N_ROWS, assistant_rows
-from sheetgpt.sheets.home.guide_experiments import experiment_rows, link, offered
+from sheetgpt.sheets.home import guide_assistant, guide_experiments
+from sheetgpt.sheets.home.about import counted, parameter_parts
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.page import Beside, Block, Page, Part, Space, Stack, Texts, cell
+from sheetgpt.sheets.state import State
 from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 
+WORDS = "a tour in ten stops, where the parameters are, experiments, and how a model becomes an assistant"
+NUMBER, NAME, SAID, SHARE, LAST = range(1, 6)  # columns; what is said runs on up to the last
+
 Stop = tuple[str, str, str]  # where the link goes, its text, what there is to see
-FIRST = 4
 
 
 def stops(layout: Layout) -> list[Stop]:
@@ -78,76 +77,69 @@ def stops(layout: Layout) -> list[Stop]:
     ]
 
 
-def sheet(layout: Layout, palette: Palette) -> Sheet:
-    first = experiments(layout)
-    links = enumerate(offered(layout), first + 1)
-    return Sheet(
-        GUIDE,
-        "a tour in ten stops, where the parameters are, experiments, and how a model becomes an assistant",
-        lambda: guide_rows(layout, palette),
-        *(assistant(layout) + N_ROWS - 1, 5),
-        links=[
-            ("A2", f"{quoted(HOME)}!A1"),
-            *((f"B{FIRST + i}", place) for i, (place, *_) in enumerate(stops(layout))),
-            *((f"B{n}", link(experiment)) for n, experiment in links),
-        ],
-        dress=lambda frame: _dress(frame, layout),
-    )
+def page(layout: Layout) -> Page:
+    here = Page(GUIDE, WORDS, 1)
+    here.last_column = LAST
+    here.head(title="A tour in ten stops", height=28)
+    here.add(Space())
+    for number, (place, name, words) in enumerate(stops(layout), 1):
+        add_paragraph(here, name, words, 32, number, place)
+    here.add(Space(), *parameters(here, layout), Space())
+    found = guide_experiments.offered(layout)
+    if found:
+        here.add(heading(guide_experiments.TITLE, guide_experiments.NOTE))
+        for number, one in enumerate(found, 1):
+            add_paragraph(here, one.question, one.words, 48, number, f"{quoted(one.sheet)}!A1")
+        here.add(Space())
+    here.add(heading(guide_assistant.TITLE, guide_assistant.NOTE))
+    for name, words in guide_assistant.LINES:
+        add_paragraph(here, name, words, 48 if len(words) > 220 else 32)
+    here.dresses.append(dress)
+    return here
 
 
-def experiments(layout: Layout) -> int:
-    """The row of their title."""
-    return FIRST + 14 + len(parameter_parts(layout.config))
-
-
-def assistant(layout: Layout) -> int:
-    """The row of the last section's title."""
-    found = offered(layout)
-    return experiments(layout) + (len(found) + 2 if found else 0)
-
-
-def _dress(frame: Worksheet, layout: Layout) -> None:
+def dress(frame: Worksheet) -> None:
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
     for column, width in zip("ABCDE", (6, 30, 14, 10, 86), strict=True):
         frame.column_dimensions[column].width = width
-    parts = (
-        (FIRST, len(stops(layout))),
-        (experiments(layout) + 1, len(offered(layout))),
-        (assistant(layout) + 1, N_ROWS - 1),
-    )
-    for n in (n for first, count in parts for n in range(first, first + count)):
-        frame.merged_cells.add(f"C{n}:E{n}")
 
 
-def guide_rows(layout: Layout, palette: Palette) -> Iterator[Row]:
-    title = rows.text(1, "A tour in ten stops", palette["title"])
-    yield rows.row(1, title, height=28)
-    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
-    for i, (_, name, words) in enumerate(stops(layout)):
-        n = FIRST + i
-        cells = rows.number(1, i + 1, palette["id"]), rows.text(2, name, palette["link"])
-        rest = (rows.blank(column, palette["paragraph"]) for column in (4, 5))
-        yield rows.row(n, *cells, rows.text(3, words, palette["paragraph"]), *rest, height=32)
-    yield from _parameters(layout, palette, FIRST + 11)
-    yield from experiment_rows(layout, palette, experiments(layout))
-    yield from assistant_rows(palette, assistant(layout))
+def add_paragraph(here: Page, name: str, words: str, height: float, number: int = 0, place: str = "") -> None:
+    """A name, with a link where there is a place to go to, and a few sentences. `number`: 0 for none."""
+    n = here.row
+    texts = {NAME: name, SAID: words} | dict.fromkeys(range(SAID + 1, LAST + 1), "")
+    parts: list[Part] = [Texts(texts, "paragraph", {NAME: "link" if place else "name"}, height=height)]
+    if number:
+        parts.append(cell(NUMBER, None, lambda state: number, "id"))
+    if place:
+        here.links.append((f"B{n}", place))
+    here.add(Beside(*parts))
+    here.dresses.append(lambda frame: frame.merged_cells.add(f"C{n}:E{n}"))
 
 
-def _parameters(layout: Layout, palette: Palette, n: int) -> Iterator[Row]:
+def heading(title: str, note: str) -> Part:
+    texts = dict.fromkeys(range(NUMBER, LAST + 1), "") | {NAME: title, SAID: note}
+    return Texts(texts, "section", {SAID: "maths"})
+
+
+def parameters(here: Page, layout: Layout) -> list[Part]:
     """Counted by formulas from the shapes on the Model sheet."""
-    config = layout.config
-    where = {name: area.reference for name, area in cells_of(layout).items()}
-    parts = parameter_parts(config)
-    total = f"$C${n + len(parts) + 1}"
     heads = ("", "Parameters", "how many", "share", "calculated from the shapes on the sheet Model")
-    yield rows.row(n, *(rows.text(c, head, palette["section"]) for c, head in enumerate(heads, 1)))
-    for i, (part, expression, number) in enumerate(parts, 1):
-        name = rows.text(2, part, palette["label"])
-        count = rows.formula(3, expression.format(**where), number(config), palette["count"])
-        share = number(config) / config.n_params
-        yield rows.row(n + i, name, count, rows.formula(4, f"$C${n + i}/{total}", share, palette["prob"]))
-    end = n + len(parts) + 1
-    whole = rows.formula(3, f"SUM($C${n + 1}:$C${end - 1})", config.n_params, palette["total"])
-    words = rows.text(5, "the number of weights in this workbook", palette["label"])
-    yield rows.row(end, rows.text(2, "all parameters", palette["name"]), whole, words)
+    parts = parameter_parts(layout.config)
+    counts, total = counted(here, layout, SAID)
+
+    def share(i: int, j: int) -> str:
+        return f"{here['counts'].line(i).local}/{here['n_params'].local}"
+
+    def shares(state: State) -> list[float]:
+        return [number(layout.config) / layout.config.n_params for *_, number in parts]
+
+    looks: dict[str, Any] = {"n_columns": 1, "column": SHARE, "label": None, "style": "prob"}
+    names = Stack(*(Texts({NAME: part}, "label") for part, *_ in parts))
+    whole = Texts({NAME: "all parameters", LAST: "the number of weights in this workbook"}, "label", {NAME: "name"})
+    return [
+        Texts(dict(enumerate(heads, 1)), "section"),
+        Beside(names, counts, Block(n_rows=len(parts), formula=share, twin=shares, **looks)),
+        Beside(whole, total),
+    ]

@@ -3,12 +3,6 @@
 Everything quoted was written at temperature 0; tests/test_guide.py has the two models write it anew.
 """
 
-from collections.abc import Iterator
-
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.rows import Row
-from sheetgpt.sheets.palette import Palette
-
 TITLE = "From base to assistant"
 NOTE = (
     "The bundled models stories and stories-chat: the same cells with other numbers in them. Quoted at temperature 0."
@@ -81,16 +75,3 @@ LINES: tuple[tuple[str, str], ...] = (
         "wrapped; the special tokens are blue in the row of tokens.",
     ),
 )
-N_ROWS = 1 + len(LINES)
-
-
-def assistant_rows(palette: Palette, n: int) -> Iterator[Row]:
-    """From row n on: the title, and a line a row."""
-    filler = rows.joined(rows.blank(column, palette["section"]) for column in (4, 5))
-    title = rows.text(1, "", palette["section"]), rows.text(2, TITLE, palette["section"])
-    yield rows.row(n, *title, rows.text(3, NOTE, palette["maths"]), filler)
-    for i, (name, words) in enumerate(LINES, 1):
-        rest = (rows.blank(column, palette["paragraph"]) for column in (4, 5))
-        height = 48 if len(words) > 220 else 32
-        cells = rows.text(2, name, palette["name"]), rows.text(3, words, palette["paragraph"])
-        yield rows.row(n + i, *cells, *rest, height=height)

@@ -3,15 +3,10 @@
 tests/test_guide.py finds every figure of theirs anew.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.grid import LAB
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.palette import Palette
 
 TITLE = "Experiments"
 NOTE = "What comes out is said of the bundled model, stories, with 0 new tokens; another model answers in its own way."
@@ -102,21 +97,3 @@ EXPERIMENTS = (
 def offered(layout: Layout) -> list[Experiment]:
     """Those whose sheets are in the workbook."""
     return [one for one in EXPERIMENTS if {*one.needs} <= {*layout.optional} and one.lanes <= layout.lanes]
-
-
-def link(experiment: Experiment) -> str:
-    return f"{quoted(experiment.sheet)}!A1"
-
-
-def experiment_rows(layout: Layout, palette: Palette, n: int) -> Iterator[Row]:
-    """From row n on: the title, and an experiment a row."""
-    found = offered(layout)
-    if not found:
-        return
-    filler = rows.joined(rows.blank(column, palette["section"]) for column in (1, 4, 5))
-    title, note = rows.text(2, TITLE, palette["section"]), rows.text(3, NOTE, palette["maths"])
-    yield rows.row(n, filler[:1], title, note, filler[1:])
-    for i, one in enumerate(found, 1):
-        cells = rows.number(1, i, palette["id"]), rows.text(2, one.question, palette["link"])
-        rest = (rows.blank(column, palette["paragraph"]) for column in (4, 5))
-        yield rows.row(n + i, *cells, rows.text(3, one.words, palette["paragraph"]), *rest, height=48)

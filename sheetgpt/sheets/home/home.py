@@ -1,91 +1,119 @@
-"""The Home sheet: the inputs, the prompt a token a column, the ten most likely next tokens, and where everything is.
-
-Twin of the table: `sampling.top` and `sampling.probabilities`.
-"""
+"""The Home sheet: the inputs, the prompt a token a column, the ten most likely next tokens, and where everything is."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from openpyxl.formatting.rule import CellIsRule, ColorScaleRule, FormulaRule
-from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
-from sheetgpt.sheets.home.places import home_row
-from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES, WIDE, bar, inputs_rows, ranges
-from sheetgpt.sheets.home.strip import last_line, strip_rows
-from sheetgpt.sheets.home.table import add_charts, table_rows
+from sheetgpt.ooxml.rows import Cells, letters
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
+from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status
+from sheetgpt.sheets.home.strip import strip
+from sheetgpt.sheets.home.table import add_charts, table
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import letter
+from sheetgpt.sheets.page import Bar, Block, Drawing, Line, Page, Part, Space, Texts
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.state import Now, Prompt
+from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Kind, Tensor
 from sheetgpt.sheets.text.text_layout import Text
 
-LINKS_ROW = 44
-ASIDE_ROW = LINKS_ROW - 3  # a line that another sheet has for Home
 WORDS = "the prompt, the settings, the ten likeliest next tokens"
+LIST = "The sheets, in the order of their tabs"
 
 
-def sheet(
-    layout: Layout, palette: Palette, text: Text | None, prompt: Prompt, now: Now, others: Sequence[Sheet]
-) -> Sheet:
+def page(layout: Layout, text: Text | None = None) -> Page:
+    """What every Home has, down to the table. `text`: only the formulas ask for it, and who declares has none."""
+    here = Page(HOME, WORDS, layout.context)
+    here.last_column = FIRST_TOKEN - 1 + max(layout.context, 18)
+    here.add(*title(layout), *boxes(layout, text), *status(layout, text), *settings(layout, text))
+    here.add(*strip(layout, text))
+    first = here["token_ids"]
+    here.positions = Area(HOME, first.row, FIRST_TOKEN, here.row - first.row, layout.context)
+    here.add(*table(here, layout))
+    here.also.append(Tensor("next_token", (here["top_tokens"].line(0),), Kind.TEXTS))
+    here.dresses += [lambda frame: dress(frame, layout), lambda frame: add_charts(frame, here)]
+    return here
+
+
+def sheet(state: State, palette: Palette, others: Sequence[Sheet]) -> Sheet:
     """`others`: the sheets that stand behind it, in the order of their tabs."""
-    strip, first = (layout["token_ids"], layout[last_line(layout)]), home_row(layout, LINKS_ROW)
-    sections = max((len(other.sections) for other in others), default=0)
-    links = [(f"A{first + i}", f"{quoted(other.title)}!A1") for i, other in enumerate(others)]
-    for i, other in enumerate(others):
-        places = enumerate(f"{quoted(other.title)}!A{row}" for _, row in other.sections)
-        links += [(f"{letter(k)}{first + i}", place) for k, place in places]
-    links += [(f"A{home_row(layout, ASIDE_ROW)}", place) for place, _ in asides(others)]
-    return Sheet(
-        HOME,
-        WORDS,
-        lambda: home_rows(layout, text, palette, prompt, now, others),
-        *(first + len(others) - 1, FIRST_TOKEN - 1 + max(layout.context, 18, sections)),
-        names=layout.names_on(HOME) | {"sheet_list": [Area(HOME, first, 1, len(others), 2)]},
-        positions=Area(HOME, strip[0].row, FIRST_TOKEN, strip[1].row - strip[0].row + 1, layout.context),
-        links=links,
-        dress=lambda frame: _dress(frame, layout, text),
+    here = page(state.layout, state.text)
+    aside = next((other.on_home for other in others if other.on_home is not None), None)  # there is room for one
+    if aside is None:
+        here.add(Space())
+    else:
+        here.links.append((f"A{here.row}", aside[0]))
+        here.add(Aside(aside[1]))
+    here.add(Bar(LIST))
+    here.also.append(Tensor("sheet_list", (Area(HOME, here.row, LABEL, len(others), 2),), Kind.CONSTANT))
+    for other in others:
+        add_entry(here, other)
+    return here.sheet(state, palette)
+
+
+def add_entry(here: Page, other: Sheet) -> None:
+    """A sheet's line in the list, with links to it and to each of its sections."""
+    top, columns = f"{quoted(other.title)}!A", range(FIRST_TOKEN, FIRST_TOKEN + len(other.sections))
+    here.links.append((f"A{here.row}", f"{top}1"))
+    here.links += [
+        (f"{letters(c)}{here.row}", f"{top}{row}") for c, (_, row) in zip(columns, other.sections, strict=True)
+    ]
+    sections = {c: name for c, (name, _) in zip(columns, other.sections, strict=True)}
+    here.add(Texts({LABEL: other.title, 2: other.words} | sections, "link", {2: "label"}))
+    here.last_column = max(here.last_column, *sections, 0)
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A line that another sheet has for Home."""
+
+    cells: Callable[[], Cells]
+    n_rows = 1
+
+    def lines(self, on: Drawing, row: int) -> Iterator[Line]:
+        yield Line(self.cells())
+
+
+def title(layout: Layout) -> list[Part]:
+    does = "continues your text" if layout.chat is None else "answers you"
+    words = (
+        f"Change a yellow cell: the whole network recalculates and {does}. Every weight is a cell, every "
+        "step a formula, every token a column. If nothing happens, press F9 (in LibreOffice Ctrl+Shift+F9)."
     )
 
+    def name(state: State) -> str:
+        return f"GPT-2 in a spreadsheet: {state.now.model}"
 
-def asides(others: Sequence[Sheet]) -> list[tuple[str, Callable[[], Cells]]]:
-    """The line that a sheet has for Home: there is room for one."""
-    return [other.on_home for other in others if other.on_home is not None][:1]
+    return [
+        Block(n_columns=1, column=LABEL, label=None, twin=name, style="title", height=28),
+        Texts({LABEL: words}, "note"),
+    ]
 
 
-def _dress(frame: Worksheet, layout: Layout, text: Text | None) -> None:
-    for column, width in zip("ABCDE", (26, 10, 16, 11, 13), strict=True):
-        frame.column_dimensions[column].width = width
-    for t in range(layout.context):
-        frame.column_dimensions[letter(t)].width = 9.5
+def dress(frame: Worksheet, layout: Layout) -> None:
+    for column, width in enumerate((26, 10, 16, 11, 13), LABEL):
+        frame.column_dimensions[letters(column)].width = width
+    for column in range(FIRST_TOKEN, FIRST_TOKEN + layout.context):
+        frame.column_dimensions[letters(column)].width = 9.5
     frame.sheet_view.showGridLines = False
     frame.sheet_format.outlineLevelRow = 1  # flags that only formulas need are folded
     frame.sheet_properties.tabColor = "C55A11"
-    _validate(frame, layout)
-    _colour(frame, layout)
-    add_charts(frame, layout)
-    message = layout["message"]
-    fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
-    note = FormulaRule([f'LEFT({message.local},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
-    for rule in (fine, note):
-        frame.conditional_formatting.add(message.cells, rule)
+    validate(frame, layout)
     box = "user_says" if layout.chat else "prompt"
     start = layout[box] if layout.reads_text else layout["prompt_ids"].line(0).stripe(0)
     selected = frame.sheet_view.selection[0]  # where typing begins
     selected.activeCell = start.cells
-    selected.sqref = start.cells if text is None else f"{start.cells}:{letter(WIDE - FIRST_TOKEN)}{start.row}"
-    if text is not None:
-        for row in (layout[name].row for name in ("user_says", "prompt", "completion") if name in layout):
-            frame.merged_cells.add(f"C{row}:{letter(WIDE - FIRST_TOKEN)}{row}")
+    selected.sqref = f"{start.cells}:{letters(WIDE)}{start.row}" if layout.reads_text else start.cells
+    for name in ("user_says", "prompt", "completion"):
+        if name in layout:
+            frame.merged_cells.add(Area(HOME, layout[name].row, TYPED, 1, WIDE - TYPED + 1).cells)
 
 
-def _validate(frame: Worksheet, layout: Layout) -> None:
+def validate(frame: Worksheet, layout: Layout) -> None:
     """What the input cells take."""
     last = layout.config.n_vocab - 1
     ids = (0, last, True, f"A token id is a whole number from 0 to {last}.")
@@ -97,38 +125,3 @@ def _validate(frame: Worksheet, layout: Layout) -> None:
         rule.showErrorMessage = rule.showInputMessage = True
         rule.add(layout[name].cells)
         frame.add_data_validation(rule)
-
-
-def _colour(frame: Worksheet, layout: Layout) -> None:
-    """The strip: what the model wrote in orange, special tokens in blue, and the redder the more of a surprise."""
-    home = layout
-    strings, written = home["token_text"], f"{letter(0)}${home['positions'].row}>={home['n_prompt'].local}"
-    blank = FormulaRule([f'{letter(0)}${strings.row}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
-    orange = FormulaRule([written], font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="C55A11"))
-    special = [] if layout.chat is None else [f"{home['special_token'].at(0)}=1"]
-    blue = (
-        [FormulaRule(special, font=Font(bold=True, color="1F4E78"), fill=PatternFill(bgColor="BDD7EE"))]
-        if special
-        else []
-    )
-    for rule in (blank, *blue, orange):
-        frame.conditional_formatting.add(strings.cells, rule)
-    heat = ColorScaleRule("num", 0, "FFFFFF", "num", 4, "FCE4D6", "num", 12, "E06666")
-    frame.conditional_formatting.add(home["surprisal"].cells, heat)
-
-
-def home_rows(
-    layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now, others: Sequence[Sheet]
-) -> Iterator[Row]:
-    yield from inputs_rows(layout, text, palette, prompt, now)
-    yield from strip_rows(layout, text, palette, prompt, now)
-    yield from table_rows(layout, palette, prompt, now)
-    for _, line in asides(others):
-        yield rows.row(home_row(layout, ASIDE_ROW), line())
-    n = home_row(layout, LINKS_ROW) - 1
-    yield rows.row(n, rows.text(1, "The sheets, in the order of their tabs", palette["section"]), bar(n, palette))
-    for i, other in enumerate(others):
-        cells = [rows.text(1, other.title, palette["link"]), rows.text(2, other.words, palette["label"])]
-        for k, (section, _) in enumerate(other.sections):
-            cells.append(rows.text(FIRST_TOKEN + k, section, palette["link"]))
-        yield rows.row(n + 1 + i, *cells)

@@ -1,109 +1,141 @@
 """The strip of the Home sheet: every token a column, with its id, its string and how much of a surprise it was.
 
-Twin: `token_ids` in `workbook/inputs.py`, `all_ids` in `workbook/state.py`. The id in column t is the prompt's, or the
-one that column t - 1 chose.
+The id in column t is the prompt's, or the one that column t - 1 chose. Arithmetic: `token_ids` in `workbook/inputs.py`,
+`all_ids` in `workbook/state.py`, `surprisal` in `gpt2/sampling.py`.
 """
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
+from openpyxl.styles import Font, PatternFill
+from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.formulas import is_among, text_at
-from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
-from sheetgpt.sheets.home.prompt import bar
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.formulas import text_at
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
+from sheetgpt.sheets.home.chat import special_line
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.state import Now, Prompt
+from sheetgpt.sheets.page import Bar, Beside, Block, Part, Texts, cell
+from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.text.text_layout import Text
 
+HINT, BEFORE = 2, FIRST_TOKEN - 1  # columns: a few words; what stands left of the first token
 
-def strip_rows(layout: Layout, text: Text | None, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
+
+def line(name: str, title: str, hint: str = "", before: Part | None = None, **looks: Any) -> Part:
+    """A row of the strip."""
+    words = Texts({LABEL: title, HINT: hint}, "name", {HINT: "note"})
+    cells = Block(name, label=None, axes=("token",), **looks)
+    return Beside(words, cells) if before is None else Beside(words, before, cells)
+
+
+def strip(layout: Layout, text: Text | None) -> list[Part]:
     """Position, ids typed, id, string, active flag and surprisal."""
-    home, idle = layout, layout.context - prompt.n
-    n = home["positions"].row
-    title = "The text, one token per column: the prompt, then what the model writes"
-    yield rows.row(n - 1, rows.text(1, title, palette["section"]), bar(n - 1, palette))
-
-    def line(name: str, title: str, hint: str, cells: Cells, folded: bool = False) -> Row:
-        words = rows.text(1, title, palette["name"]), rows.text(2, hint, palette["note"])
-        return rows.row(home[name].row, *words, cells, folded=folded)
-
-    def formulas(name: str, source: str, values: rows.Values, style: str, doubt: float = 0.0) -> Cells:
-        return rows.fill_right(FIRST_TOKEN, source, values, palette[style], doubt)
-
-    yield line("positions", "position", "", rows.numbers(FIRST_TOKEN, np.arange(layout.context), palette["id"]))
-    n, typed = home["prompt_ids"].row, now.inputs.ids
-    cells = rows.formula(5, f"COUNTA({home['prompt_ids'].local})", len(typed), palette["index"])
-    if typed:
-        cells += rows.numbers(FIRST_TOKEN, np.array(typed), palette["input"])
-    cells += rows.joined(rows.blank(FIRST_TOKEN + t, palette["input"]) for t in range(len(typed), layout.context))
-    yield line("prompt_ids", "type token ids" if text is None else "or type token ids", "instead of a prompt →", cells)
-    n = home["ids_typed"].row
-    flags = np.array([1.0] * len(typed) + [0.0] * (layout.context - len(typed)))
-    start = rows.number(5, 1, palette["flag"])
-    yield line(
-        "ids_typed", "valid id typed?", "", start + formulas("ids_typed", _typed(layout), flags, "flag"), folded=True
-    )
-    ids = np.array([*prompt.ids, *[np.nan] * idle], float)
-    yield line("token_ids", "token id", "", formulas("token_ids", _token_id(layout, text), ids, "id"))
-    vocabulary = layout["vocab_shown"].reference
-    token = text_at(vocabulary, f"{home['token_ids'].at(0)}+1")
-    source = f'IF({home["active"].at(0)},{token},"")'
-    shown = [*prompt.shown, *[""] * idle]
-    yield line("token_text", "token", "· is a space", formulas("token_text", source, shown, "token"))
-    flags = np.array([1.0] * prompt.n + [0.0] * idle)
-    source = f"IF(ISNUMBER({home['token_ids'].at(0)}),1,0)"
-    yield line("active", "in use?", "", formulas("active", source, flags, "flag"), folded=True)
-    bits = np.concatenate([now.surprisal, np.full(idle, np.nan)])
-    yield line("surprisal", "surprise, bits", "", formulas("surprisal", _surprisal(layout), bits, "bits", now.doubt))
-    if text is not None and layout.chat is not None:
-        special = {id for _, id in text.tokenizer.tables.added}
-        flags = np.array([float(id in special) for id in prompt.ids] + [0.0] * idle)
-        cells = formulas("special_token", _special(layout, text), flags, "flag")
-        yield line("special_token", "special token?", "", cells, folded=True)
+    rows = [
+        Bar("The text, one token per column: the prompt, then what the model writes", space=0),
+        line("positions", "position", kind=Kind.CONSTANT, style="id", twin=lambda state: np.arange(layout.context)),
+        *typed_ids(layout),
+        *tokens(layout, text),
+        *surprise(layout),
+    ]
+    return rows if layout.chat is None else [*rows, special_line(layout, text, line)]
 
 
-def last_line(layout: Layout) -> str:
-    """The name of the strip's last row."""
-    return "surprisal" if layout.chat is None else "special_token"
+def typed_ids(layout: Layout) -> list[Part]:
+    """Ids in the place of a text."""
+
+    def n_typed() -> str:
+        return f"COUNTA({layout['prompt_ids'].local})"
+
+    def valid(i: int, t: int) -> str:
+        """1 while every column so far holds a typed token id: a whole number below n_vocab."""
+        token, before = layout["prompt_ids"].at(0, t), layout["ids_typed"].at(0, t - 1)
+        valid = f"AND({token}>=0,{token}<{layout.config.n_vocab},INT({token})={token})"
+        return f"IF(ISNUMBER({token}),IF({valid},{before},0),0)"
+
+    title = "or type token ids" if layout.reads_text else "type token ids"
+    hint, ids = "instead of a prompt →", cell(BEFORE, n_typed, lambda s: len(s.inputs.ids), "index", "n_ids")
+    flags: dict[str, Any] = {"style": "flag", "folded": True, "idle": 0}
+    start = cell(BEFORE, None, lambda state: 1, "flag")
+    return [
+        line("prompt_ids", title, hint, ids, kind=Kind.INPUT, style="input", twin=lambda s: [*s.inputs.ids]),
+        line(
+            *("ids_typed", "valid id typed?", "", start),
+            formula=valid,
+            twin=lambda s: np.ones(len(s.inputs.ids)),
+            **flags,
+        ),
+    ]
 
 
-def _special(layout: Layout, text: Text) -> str:
-    """1 where the id is an added token's."""
-    added, active, id = (
-        text.tokenizer.lookups.get("added_ids"),
-        layout["active"].at(0),
-        layout["token_ids"].at(0),
-    )
-    return "0" if added is None else f"IF({active}=1,IF({is_among(id, added)},1,0),0)"
+def tokens(layout: Layout, text: Text | None) -> list[Part]:
+    """What stands in each column, and whether anything does."""
+
+    def token_id(i: int, t: int) -> str:
+        """The prompt's ids, from the first that is not dropped; then what the column before has chosen."""
+        position, n_prompt = layout["positions"].at(0, t), layout["n_prompt"].local
+        place = f"{position}+1+{layout['n_dropped'].local}"
+        source = f"INDEX({layout['prompt_ids'].local},1,{place})"
+        if text is not None:
+            read = f"INDEX({text.tokenizer.column('id').reference},{place})"
+            source = f"IF({layout['n_ids'].local}>0,{source},{read})"
+        chosen, new_tokens = layout["sample_chosen_id"].at(0, t - 1, HOME), layout["new_tokens"].local
+        written = f"IF({n_prompt}*{layout['settings_ok'].local}>0,{position}-{n_prompt}<{new_tokens},FALSE)"
+        return f'IF({position}<{n_prompt},{source},IF({written},{chosen},""))'
+
+    def shown(i: int, t: int) -> str:
+        token = text_at(layout["vocab_shown"].reference, f"{layout['token_ids'].at(0, t)}+1")
+        return f'IF({layout["active"].at(0, t)},{token},"")'
+
+    def active(i: int, t: int) -> str:
+        return f"IF(ISNUMBER({layout['token_ids'].at(0, t)}),1,0)"
+
+    def ids_now(state: State) -> Any:
+        return np.array(state.prompt.ids, float)
+
+    def active_now(state: State) -> Any:
+        return np.ones(state.prompt.n)
+
+    def colour(frame: Worksheet, area: Area) -> None:
+        colour_tokens(frame, area, layout)
+
+    looks: dict[str, Any] = {"kind": Kind.TEXTS, "style": "token", "colours": [colour]}
+    flags: dict[str, Any] = {"style": "flag", "folded": True, "idle": 0}
+    return [
+        line("token_ids", "token id", formula=token_id, twin=ids_now, style="id", traced=True),
+        line("token_text", "token", "· is a space", formula=shown, twin=lambda s: [*s.prompt.shown], **looks),
+        line("active", "in use?", formula=active, twin=active_now, **flags),
+    ]
 
 
-def _typed(layout: Layout) -> str:
-    """1 while every column so far holds a typed token id: a whole number below n_vocab."""
-    token, before = layout["prompt_ids"].at(0), layout["ids_typed"].at(0, -1)
-    valid = f"AND({token}>=0,{token}<{layout.config.n_vocab},INT({token})={token})"
-    return f"IF(ISNUMBER({token}),IF({valid},{before},0),0)"
+def surprise(layout: Layout) -> list[Part]:
+    def bits(i: int, t: int) -> str:
+        """-log2 of the probability that the model gave this token, at temperature 1, where its logits are computed."""
+        logits = layout["logits"].down(t - 1, HOME)
+        wanted, log_sum = (layout[name].at(0, t - 1, HOME) for name in ("logits_wanted", "logits_lse"))
+        bits = f"({log_sum}-INDEX({logits},{layout['token_ids'].at(0, t)}+1))/LN(2)"
+        known = f'IF({layout["active"].at(0, t)},IF({wanted}=1,{bits},""),"")'
+        return f'IF({layout["positions"].at(0, t)}=0,"",{known})'
+
+    def heat(frame: Worksheet, area: Area) -> None:
+        rule = ColorScaleRule("num", 0, "FFFFFF", "num", 4, "FCE4D6", "num", 12, "E06666")
+        frame.conditional_formatting.add(area.cells, rule)
+
+    looks: dict[str, Any] = {"style": "bits", "doubt": lambda state: state.now.doubt, "colours": [heat]}
+    return [line("surprisal", "surprise, bits", formula=bits, twin=lambda state: state.now.surprisal, **looks)]
 
 
-def _token_id(layout: Layout, text: Text | None) -> str:
-    """The prompt's ids, from the first that is not dropped; then what the column before has chosen."""
-    home = layout
-    position, n_prompt = home["positions"].at(0), home["n_prompt"].local
-    place = f"{position}+1+{home['n_dropped'].local}"
-    source = f"INDEX({home['prompt_ids'].local},1,{place})"
-    if text is not None:
-        source = f"IF({home['n_ids'].local}>0,{source},INDEX({text.tokenizer.column('id').reference},{place}))"
-    chosen = layout["sample_chosen_id"].at(0, -1, HOME)
-    written = f"IF({n_prompt}*{home['settings_ok'].local}>0,{position}-{n_prompt}<{home['new_tokens'].local},FALSE)"
-    return f'IF({position}<{n_prompt},{source},IF({written},{chosen},""))'
-
-
-def _surprisal(layout: Layout) -> str:
-    """-log2 of the probability that the model gave this token, at temperature 1, where its logits are computed."""
-    home, logits = layout, layout["logits"]
-    wanted, log_sum = (layout[name].at(0, -1, HOME) for name in ("logits_wanted", "logits_lse"))
-    bits = f"({log_sum}-INDEX({logits.down(-1, HOME)},{home['token_ids'].at(0)}+1))/LN(2)"
-    known = f'IF({home["active"].at(0)},IF({wanted}=1,{bits},""),"")'
-    return f'IF({home["positions"].at(0)}=0,"",{known})'
+def colour_tokens(frame: Worksheet, area: Area, layout: Layout) -> None:
+    """What the model wrote in orange, special tokens in blue."""
+    blank = FormulaRule([f'{area.at(0)}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
+    written = [f"{layout['positions'].at(0)}>={layout['n_prompt'].local}"]
+    orange = FormulaRule(written, font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="C55A11"))
+    rules = [blank, orange]
+    if layout.chat is not None:
+        special = [f"{layout['special_token'].at(0)}=1"]
+        blue = FormulaRule(special, font=Font(bold=True, color="1F4E78"), fill=PatternFill(bgColor="BDD7EE"))
+        rules.insert(1, blue)
+    for rule in rules:
+        frame.conditional_formatting.add(area.cells, rule)

@@ -1,97 +1,157 @@
 """The table of the Home sheet: the ten most likely next tokens, and how the temperature reshapes their odds.
 
-Twin: `sampling.top` and `sampling.probabilities`.
+Arithmetic: `top` and `probabilities` in `gpt2/sampling.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from openpyxl.chart import Reference
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
-from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.rows import Row
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, SOFTMAX
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import letter
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.state import Now, Prompt
+from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, Texts
+from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Kind
 
 TALL = 15  # points: of a row beside the charts
+RANKS = 10
 TEMPERATURES = (0.2, 0.5, 1, 1.5, 2)
+RANK, ID, TOKEN, LOGIT, PROB = range(1, FIRST_TOKEN)  # columns
 
 
-def table_rows(layout: Layout, palette: Palette, prompt: Prompt, now: Now) -> Iterator[Row]:
-    """The k-th largest logit, and its token: the lowest id that has it and is not in the table yet."""
-    home, soft = layout, layout
-    first, n_vocab = home["top_ids"].row, layout.config.n_vocab
-    some = f"{home['n_tokens'].local}*{home['settings_ok'].local}>0"
-    last = f"INDEX({home['token_text'].local},1,{home['n_tokens'].local})"
-    title = f'"What comes next? The ten likeliest tokens"&IF({some}," after “"&{last}&"”","")'
-    heading = rows.formula(1, title, heading_now(prompt), palette["section"])
-    over = f"Their probabilities at other temperatures T: softmax(logit / T) over all {n_vocab:,} tokens"
-    words = rows.text(FIRST_TOKEN, over, palette["maths"])
-    filler = [rows.blank(c, palette["maths"]) for c in (*range(2, FIRST_TOKEN), *range(7, 18))]
-    yield rows.row(first - 2, heading, *filler[:4], words, *filler[4:])
-    heads = ("rank", "id", "token", "logit", "probability")
-    heats = rows.joined(rows.number(FIRST_TOKEN + i, t, palette["heat"]) for i, t in enumerate(TEMPERATURES))
-    yield rows.row(first - 1, *(rows.text(c, h, palette["header"]) for c, h in enumerate(heads, 1)), heats, height=TALL)
-    heat = now.inputs.sampling.temperature
-    best, probs = sampling.top(now.logits, 10), sampling.probabilities(now.logits, heat)
-    reshaped = [sampling.probabilities(now.logits, t) for t in TEMPERATURES]
-    for k in range(10):
-        n, known = first + k, k < len(best)
-        id = best[k] if known else 0
-        guard = f'IF(AND({some},$A${n}<={n_vocab}),{{}},"")'
-        sources: tuple[tuple[int, str, float | str, str], ...] = (
-            (2, _found(layout, n, k), id, "id"),
-            (3, text_at(layout["vocab_shown"].reference, f"$B${n}+1"), now.shown[id], "token"),
-            (4, f"LARGE({soft['next_logits'].reference},$A${n})", float(now.logits[id]), "number"),
-            (5, f"INDEX({soft['next_probs'].reference},$B${n}+1)", float(probs[id]), "prob"),
-        )
-        cells = [rows.number(1, k + 1, palette["index"])]
-        for column, formula, found, style in sources:
-            doubt = float(sampling.doubt(now.logits, heat)) if style == "prob" else 0.0
-            cells.append(rows.formula(column, guard.format(formula), found if known else "", palette[style], doubt))
-        for i, p in enumerate(reshaped):
-            c = letter(i)
-            source = f"EXP(($D${n}-{soft['next_max'].reference})/{c}${first - 1})/{c}${first + 10}"
-            cell = guard.format(source), float(p[id]) if known else "", palette["prob"]
-            cells.append(rows.formula(FIRST_TOKEN + i, *cell, float(sampling.doubt(now.logits, TEMPERATURES[i]))))
-        yield rows.row(n, *cells, height=TALL)
-    yield _sums(layout, palette, now, first + 10, some)
+Find = Callable[[State, Any], Any]  # of the likeliest tokens' ids, what a column says of them
 
 
-def heading_now(prompt: Prompt) -> str:
-    return f"What comes next? The ten likeliest tokens after “{prompt.shown[-1]}”"
+def table(here: Page, layout: Layout) -> list[Part]:
+    heads = Texts(dict(enumerate(("rank", "id", "token", "logit", "probability"), 1)), height=TALL)
+    over = f"Their probabilities at other temperatures T: softmax(logit / T) over all {layout.config.n_vocab:,} tokens"
+    heats, reshaped, sums = at_temperatures(here, layout)
+    return [
+        Bar(heading(layout), over, space=0 if layout.chat else 1),
+        Beside(heads, heats),
+        Beside(*likeliest(here, layout), reshaped),
+        Beside(Texts({PROB: "sum of exp"}, "label", height=TALL), sums),
+    ]
 
 
-def _found(layout: Layout, n: int, k: int) -> str:
-    """The id of rank k: where its logit stands, or on a tie with the rank above the next id that has it."""
-    logits, n_vocab = layout["next_logits"].reference, layout.config.n_vocab
-    ids = Area(SOFTMAX, layout["next_logits"].row, 1, n_vocab).reference
-    return rank_id(f"$D${n}", logits, ids, n_vocab, (f"$D${n - 1}", f"$B${n - 1}") if k else None)
+def some(layout: Layout) -> str:
+    """Whether there is a text to go on with."""
+    return f"{layout['n_tokens'].local}*{layout['settings_ok'].local}>0"
 
 
-def _sums(layout: Layout, palette: Palette, now: Now, n: int, some: str) -> Row:
-    """Below each temperature: what its exponentials add up to, over the whole vocabulary."""
-    soft, cells = layout, [rows.text(5, "sum of exp", palette["label"])]
-    for i, t in enumerate(TEMPERATURES):
-        c = letter(i)
-        source = sum_exp(soft["next_logits"].reference, soft["next_max"].reference, f"{c}${n - 11}")
-        total = float(np.exp((now.logits - now.logits.max()) / t).sum())
-        doubt = float(sampling.doubt(now.logits, t))
-        cells.append(rows.formula(FIRST_TOKEN + i, f'IF({some},{source},"")', total, palette["share"], doubt))
-    return rows.row(n, *cells, height=TALL)
+def known(here: Page, layout: Layout, i: int, source: str) -> str:
+    """Nothing is shown where there is no text, or no token of this rank."""
+    rank = here["ranks"].line(i).local
+    return f'IF(AND({some(layout)},{rank}<={layout.config.n_vocab}),{source},"")'
 
 
-def add_charts(frame: Worksheet, layout: Layout) -> None:
+def best(state: State) -> Any:
+    """The likeliest tokens' ids, as many as there are."""
+    return sampling.top(state.now.logits, RANKS)
+
+
+def heading(layout: Layout) -> tuple[Callable[[], str], Callable[[State], str]]:
+    def formula() -> str:
+        last = f"INDEX({layout['token_text'].local},1,{layout['n_tokens'].local})"
+        return f'"What comes next? The ten likeliest tokens"&IF({some(layout)}," after “"&{last}&"”","")'
+
+    def twin(state: State) -> str:
+        return f"What comes next? The ten likeliest tokens after “{state.prompt.shown[-1]}”"
+
+    return formula, twin
+
+
+def likeliest(here: Page, layout: Layout) -> list[Block]:
+    """A rank a row: the k-th largest logit, and its token."""
+    n_vocab = layout.config.n_vocab
+
+    def at(name: str, i: int) -> str:
+        return here[name].line(i).local
+
+    def id(i: int) -> str:
+        """Where the logit stands, or on a tie with the rank above the next id that has it."""
+        soft = layout["next_logits"]
+        every, above = Area(SOFTMAX, soft.row, 1, n_vocab), (at("top_logits", i - 1), at("top_ids", i - 1))
+        return rank_id(at("top_logits", i), soft.reference, every.reference, n_vocab, above if i else None)
+
+    def token(i: int) -> str:
+        return text_at(layout["vocab_shown"].reference, f"{at('top_ids', i)}+1")
+
+    def logit(i: int) -> str:
+        return f"LARGE({layout['next_logits'].reference},{at('ranks', i)})"
+
+    def prob(i: int) -> str:
+        return f"INDEX({layout['next_probs'].reference},{at('top_ids', i)}+1)"
+
+    def prob_now(state: State, ids: Any) -> Any:
+        return sampling.probabilities(state.now.logits, state.inputs.sampling.temperature)[ids].tolist()
+
+    def doubt(state: State) -> float:
+        return float(sampling.doubt(state.now.logits, state.inputs.sampling.temperature))
+
+    sizes: dict[str, Any] = {"n_rows": RANKS, "n_columns": 1, "label": None, "height": TALL}
+
+    def column(name: str, number: int, style: str, source: Callable[[int], str], find: Find, **looks: Any) -> Block:
+        def twin(state: State) -> list[Any]:
+            found = find(state, state.ask(best))
+            return [*found, *[""] * (RANKS - len(found))]
+
+        own = {"column": number, "style": style, "axes": ("rank",), **looks}
+        return Block(name, formula=lambda i, j: known(here, layout, i, source(i)), twin=twin, **own, **sizes)
+
+    return [
+        Block("ranks", column=RANK, twin=lambda state: np.arange(1, RANKS + 1), style="index", named=False, **sizes),
+        column("top_ids", ID, "id", id, lambda state, ids: ids),
+        column("top_tokens", TOKEN, "token", token, lambda s, ids: [s.shown[k] for k in ids], kind=Kind.TEXTS),
+        column("top_logits", LOGIT, "number", logit, lambda state, ids: state.now.logits[ids].tolist()),
+        column("top_probs", PROB, "prob", prob, prob_now, doubt=doubt),
+    ]
+
+
+def at_temperatures(here: Page, layout: Layout) -> tuple[Block, Block, Block]:
+    """A temperature a column: the temperature, the ten probabilities, and what the exponentials add up to."""
+
+    def prob(i: int, j: int) -> str:
+        """exp((logit - largest) / T) / sum of exp"""
+        logit, heat = here["top_logits"].line(i).local, here["heats"].at(0, j)
+        source = f"EXP(({logit}-{layout['next_max'].reference})/{heat})/{here['sums'].at(0, j)}"
+        return known(here, layout, i, source)
+
+    def probs_now(state: State) -> Any:
+        found = [sampling.probabilities(state.now.logits, heat)[state.ask(best)] for heat in TEMPERATURES]
+        return np.array(found).T
+
+    def total(i: int, j: int) -> str:
+        """Over the whole vocabulary."""
+        source = sum_exp(layout["next_logits"].reference, layout["next_max"].reference, here["heats"].at(0, j))
+        return f'IF({some(layout)},{source},"")'
+
+    def totals_now(state: State) -> list[float]:
+        logits = state.now.logits
+        return [float(np.exp((logits - logits.max()) / heat).sum()) for heat in TEMPERATURES]
+
+    def doubts(state: State) -> Any:
+        return np.array([sampling.doubt(state.now.logits, heat) for heat in TEMPERATURES], float)
+
+    looks: dict[str, Any] = {"label": None, "named": False, "fills": False, "height": TALL}
+    looks["n_columns"] = len(TEMPERATURES)
+    return (
+        Block("heats", twin=lambda state: TEMPERATURES, style="heat", **looks),
+        Block("reshaped", RANKS, formula=prob, twin=probs_now, doubt=doubts, style="prob", **looks),
+        Block("sums", formula=total, twin=totals_now, doubt=doubts, style="share", **looks),
+    )
+
+
+def add_charts(frame: Worksheet, here: Page) -> None:
     """The ten probabilities at the temperature that is set, and at five others side by side."""
-    probs, tokens = layout["top_probs"], layout["top_tokens"]
+    probs, tokens = here["top_probs"], here["top_tokens"]
     names = Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row)
     top, tall = probs.row - 1, probs.n_rows + 2  # from the table's heads to its sums
     now = bars("bar", "Next token at the chosen temperature")
