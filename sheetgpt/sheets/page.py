@@ -191,7 +191,7 @@ def constants(first: int, values: Any, style: int) -> Cells:
 class Bar:
     """A section's coloured title, with a few words from the first column on; `link`: how Home's list calls it."""
 
-    title: str | tuple[str, Callable[[State], str]]  # or a formula and its twin
+    title: str | tuple[Callable[[], str], Callable[[State], str]]  # or a formula and its twin
     words: str = ""
     link: str = ""
     last: int = 0  # its last column; 0: the page's
@@ -244,6 +244,23 @@ class Beside:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Parts one below the other, as one that stands beside others."""
+
+    parts: tuple[Part, ...]
+
+    def __init__(self, *parts: Part) -> None:
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(part.n_rows for part in self.parts)
+
+    def lines(self, on: Drawing, row: int) -> Iterator[Line]:
+        raise NotImplementedError  # its parts are placed one by one
+
+
+@dataclass(frozen=True)
 class Space:
     """Blank rows."""
 
@@ -271,12 +288,14 @@ class Page:
     row: int = 1  # the cursor: where the next part goes
     placed: list[tuple[int, Part]] = field(default_factory=list)
     areas: dict[str, Area] = field(default_factory=dict)
+    also: list[Tensor] = field(default_factory=list)  # names of a part of a block, or of several side by side
     links: list[tuple[str, str]] = field(default_factory=list)
     sections: list[tuple[str, int]] = field(default_factory=list)
 
-    def head(self, note: str, column: int = 3) -> None:
+    def head(self, note: str = "", column: int = 3, title: str = "", height: float = AT_TOP) -> None:
         """The title, what the sheet is in one sentence, and the way back to Home: the first two rows."""
-        self.add(Texts({LABEL: self.title, column: note}, styles={LABEL: "title", column: "note"}, height=AT_TOP))
+        words = {LABEL: title or self.title} | ({column: note} if note else {})
+        self.add(Texts(words, styles={LABEL: "title", column: "note"}, height=height))
         self.links.append((f"A{self.row}", f"{quoted(HOME)}!A1"))
         self.add(Texts({LABEL: "← Home"}, "link"))
 
@@ -289,14 +308,20 @@ class Page:
                 self.row += part.space
                 if part.link:
                     self.sections.append((part.link, self.row))
-            for each in part.parts if isinstance(part, Beside) else (part,):
-                self._put(each)
+            self._put(part, self.row)
             self.row += part.n_rows
 
-    def _put(self, part: Part) -> None:
-        self.placed.append((self.row, part))
+    def _put(self, part: Part, row: int) -> None:
+        if isinstance(part, Beside | Stack):
+            for each in part.parts:
+                self._put(each, row)
+                row += each.n_rows if isinstance(part, Stack) else 0
+            return
+        if isinstance(part, Space):
+            return
+        self.placed.append((row, part))
         if isinstance(part, Block) and part.name:
-            area = Area(self.title, self.row, part.column or self.first, part.n_rows, part.n_columns or self.width)
+            area = Area(self.title, row, part.column or self.first, part.n_rows, part.n_columns or self.width)
             assert part.name not in self.areas, part.name
             self.areas[part.name] = area
 
@@ -320,7 +345,7 @@ class Page:
                 before = found[name].areas if name in found else ()
                 rest = (block.kind, block.axes, block.traced, block.turned, block.scales)
                 found[name] = Tensor(name, (*before, area), *rest)
-        return [*found.values()]
+        return [*found.values(), *self.also]
 
     @property
     def last_row(self) -> int:
