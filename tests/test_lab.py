@@ -20,7 +20,7 @@ from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.edit_words import EditWords
 from sheetgpt.gpt2.edits import Edits, Patch, Steering
 from sheetgpt.sheets.grid import EDITS
-from sheetgpt.sheets.lab.lab_layout import LabLayout
+from sheetgpt.sheets.lab.lab import page
 from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
@@ -240,7 +240,7 @@ def test_lane_b_that_cannot_be_run_is_a_report(lab_workbook: Path, model: Checkp
     """As it is of lane A: no error, and nothing is compared."""
     path = tmp_path / "w.xlsx"
     book = openpyxl.load_workbook(lab_workbook)
-    area = LabLayout(open_workbook(lab_workbook).layout).typed("temperature")
+    area = page(open_workbook(lab_workbook).layout)["temperature"]
     book["Lab"].cell(area.row, area.column).value = -1
     book.save(path)
     report = sheetgpt.verify(path, model=model.source)
