@@ -62,6 +62,11 @@ def column(at: int, formula: Formula, twin: Twin, style: str, name: str = "", ro
     return Block(name, rows, column=at, formula=formula, twin=twin, style=style, **looks)
 
 
+def notes(at: int, style: str, *words: str) -> Block:
+    """A column of constant texts."""
+    return Block(n_rows=len(words), n_columns=1, column=at, label=None, style=style, twin=lambda state: words)
+
+
 def takes(title: str, words: str, least: float, most: float, whole: bool = True) -> Colour:
     """What cells take, and what is said of it when one is selected."""
     limits = f"{least:g}", f"{most:.0f}"

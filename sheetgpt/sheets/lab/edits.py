@@ -20,7 +20,7 @@ from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.grid import BIAS, EDITS, FIRST_TOKEN, GAIN, HOME, INDEX, LABEL, LANE, POSITION_ROW
 from sheetgpt.sheets.lab.lanes import Move, Redirect
-from sheetgpt.sheets.lab.screws import MLP, N_STEERING, RESID, STEERING, patch_key
+from sheetgpt.sheets.lab.screws import MLP, N_STEERING, RESID, START, STEERING, patch_key
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.embed import looked_up
 from sheetgpt.sheets.network.token_page import guarded, header, letter, signed
@@ -62,7 +62,7 @@ def move(layout: Layout, edits: Page) -> Move:
 
 
 def edited(i: int, name: str) -> str:
-    """What is called so of what goes on of a part of block i."""
+    """The name of what goes on of a part of block i."""
     return f"{LANE}h{i}.{name}.edited"
 
 
@@ -210,13 +210,13 @@ def steered(it: Edited, i: int, name: str) -> Block:
     """Whether a line of steering reaches this block's column: from its position on."""
 
     def formula(k: int, t: int) -> str:
-        on, block, start = it.screws["steering_on"].line(k).reference, it.steering(k, "block"), "from position"
-        return f"IF({on}=1,IF({block}={i},IF({it.position(t)}>={it.steering(k, start)},1,0),0),0)"
+        on, block, start = it.screws["steering_on"].line(k).reference, it.steering(k, "block"), it.steering(k, START)
+        return f"IF({on}=1,IF({block}={i},IF({it.position(t)}>={start},1,0),0),0)"
 
     def twin(state: State) -> Floats:
         columns = range(state.lane_b.other.prompt.n)
-        lines = [(line.start if line is not None and line.block == i else len(columns)) for line in lines_now(state)]
-        return np.array([[t >= start for t in columns] for start in lines], float)
+        starts = [line.start if line is not None and line.block == i else len(columns) for line in lines_now(state)]
+        return np.array([[t >= start for t in columns] for start in starts], float)
 
     return it.flags(name, lambda k: f"steering {k + 1} here?", formula, twin, N_STEERING)
 
@@ -241,11 +241,13 @@ def by_lanes(it: Edited, i: int, here: str, name: str) -> Block:
 
 
 def heads(it: Edited, i: int) -> list[Part]:
+    """What each head has made of the values, its factor and flag above.  [n_embd, T]"""
     words = "Each head's mixture of values: × its factor, or around its mean; or lane A's.  [n_embd, T]"
     return switched(it, i, "attn.z", range(it.config.n_head), Bar(f"block {i}: heads", words, column=GAIN), "z")
 
 
 def mlp(it: Edited, i: int) -> list[Part]:
+    """What the MLP adds to the stream.  [n_embd, T]"""
     words = "What the MLP writes: × its factor, or around its mean; or lane A's.  [n_embd, T]"
     return switched(it, i, "mlp.out", [MLP], Bar(f"block {i}: MLP", words, column=GAIN), "mlp.out")
 
@@ -262,12 +264,12 @@ def switched(it: Edited, i: int, name: str, parts: Sequence[Changed], bar: Bar, 
         by = f'IF({it.screws["mode"].reference}="{MEAN}",{mean}+{factor}*({x}-{mean}),{factor}*{x})'
         return f"IF({it.at(flags, r // size, t)}=1,{theirs.at(r, t, EDITS)},IF({factor}=1,{x},{by}))"
 
-    in_column_c = Beside(factors_in_effect(it, factors, i, parts), it.patched(flags, i, parts))
-    return [bar, in_column_c, it.goes_on(i, name, label, formula)]
+    screws = Beside(factors_in_effect(it, factors, i, parts), it.patched(flags, i, parts))
+    return [bar, screws, it.goes_on(i, name, label, formula)]
 
 
 def factors_in_effect(it: Edited, name: str, i: int, parts: Sequence[Changed]) -> Block:
-    """The switches; one that holds no number counts as 1."""
+    """The switches, in column C; one that holds no number counts as 1."""
     columns = [part if isinstance(part, int) else it.config.n_head for part in parts]
 
     def formula(j: int, _: int) -> str:

@@ -16,7 +16,7 @@ from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.choosers import whole_below
 from sheetgpt.sheets.formulas import sum_exp, text_at
 from sheetgpt.sheets.grid import LABEL
-from sheetgpt.sheets.lab.bench import Bench, column, takes_index, yellow
+from sheetgpt.sheets.lab.bench import Bench, column, notes, takes_index, yellow
 from sheetgpt.sheets.page import Bar, Beside, Block, Formula, Part, Space, Texts, Values
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor, Value
@@ -40,9 +40,13 @@ class Both:
     logits: Sequence[Floats]
     probs: Sequence[Floats]  # at its temperature
     doubts: Sequence[float]  # how well its probabilities can be known, relative
-    apart: float  # and a difference of logits
+    apart: float  # and a difference of logits, relative, too
     strings: Sequence[str]  # of the vocabulary
     compared: tuple[int, int]  # the ids of the two tokens that are compared
+
+    def pair(self, lane: int) -> Floats:
+        """The logits of the two tokens."""
+        return self.logits[lane][[*self.compared]]
 
     def top(self, lane: int, n: int) -> list[int]:
         """The ids of the likeliest."""
@@ -137,6 +141,9 @@ def add_likeliest(it: Bench) -> None:
     def prob_less(found: Both) -> Floats:
         return probs(1)(found) - probs(0)(found)
 
+    def worst(found: Both) -> float:
+        return max(found.doubts)
+
     def logit_less(found: Both) -> Floats:
         return logits(1)(found) - logits(0)(found)
 
@@ -147,9 +154,7 @@ def add_likeliest(it: Bench) -> None:
             block(1, "token_a", "token", home("top_tokens", 0), tokens(0)),
             block(2, "prob_a", "prob", softmax("next_probs", 0), probs(0), doubt=doubt(0)),
             block(3, "prob_b", "prob", softmax("next_probs", 1), probs(1), doubt=doubt(1)),
-            block(
-                4, "prob_less", "share", less("prob"), prob_less, doubt=lambda found: max(found.doubts), colours=[scale]
-            ),
+            block(4, "prob_less", "share", less("prob"), prob_less, doubt=worst, colours=[scale]),
             block(5, "logit_a", "number", softmax("next_logits", 0), logits(0)),
             block(6, "logit_b", "number", softmax("next_logits", 1), logits(1)),
             block(7, "", "signed", less("logit"), logit_less, doubt=lambda found: found.apart),
@@ -180,7 +185,7 @@ def add_chart(frame: Worksheet, table: Area) -> None:
 
 
 def compared(it: Bench) -> list[Part]:
-    """The logit of one token less that of another, in both lanes."""
+    """The logits of two tokens in both lanes."""
     n_vocab = it.config.n_vocab
 
     def id(k: int, _: int) -> str:
@@ -190,22 +195,14 @@ def compared(it: Bench) -> list[Part]:
     def logit(lane: int) -> Formula:
         return lambda k, _: f"INDEX({it.lanes('next_logits')[lane].reference},{it.cell('compared', k)}+1)"
 
-    def logits(found: Both, lane: int) -> Floats:
-        return found.logits[lane][[*found.compared]]
-
     def less(k: int, _: int) -> str:
         return f"{it.cell('compared_b', k)}-{it.cell('compared_a', k)}"
 
+    def less_now(found: Both) -> Floats:
+        return found.pair(1) - found.pair(0)
+
     def token(k: int, _: int) -> str:
         return text_at(it.layout["vocab_shown"].reference, f"{it.cell('compared', k)}+1")
-
-    def difference(k: int, j: int) -> str:
-        of = ("compared_a", "compared_b", "compared_less")[j]
-        return f"{it.cell(of, 0)}-{it.cell(of, 1)}"
-
-    def difference_now(found: Both) -> list[float]:
-        a, b = (float(one[0] - one[1]) for one in (logits(found, 0), logits(found, 1)))
-        return [a, b, b - a]
 
     def typed_now(state: State) -> Sequence[Value]:
         return state.lane_b.lab.tokens
@@ -217,26 +214,31 @@ def compared(it: Bench) -> list[Part]:
         Bar("Two tokens compared", COMPARED_WORDS),
         Texts({2: "id", 3: "in use", 4: "lane A", 5: "lane B", 6: "B − A"}),
         Beside(
-            Block(
-                n_rows=2, n_columns=1, column=LABEL, label=None, style="name", twin=lambda s: ["token", "less token"]
-            ),
+            notes(LABEL, "name", "token", "less token"),
             yellow("tokens", typed_now, 2, takes_index("Token id", n_vocab), rows=2),
             block(3, "compared", "id", id, lambda found: [*found.compared]),
-            block(4, "compared_a", "number", logit(0), lambda found: logits(found, 0)),
-            block(5, "compared_b", "number", logit(1), lambda found: logits(found, 1)),
-            block(6, "compared_less", "signed", less, lambda f: logits(f, 1) - logits(f, 0), doubt=lambda f: f.apart),
+            block(4, "compared_a", "number", logit(0), lambda found: found.pair(0)),
+            block(5, "compared_b", "number", logit(1), lambda found: found.pair(1)),
+            block(6, "compared_less", "signed", less, less_now, doubt=lambda found: found.apart),
             block(7, "", "token", token, lambda found: [found.strings[id] for id in found.compared]),
         ),
-        Beside(
-            Texts({LABEL: "logit difference"}, "name"),
-            shown(
-                *(it, 4, "signed", difference, difference_now, lambda found: found.apart),
-                name="difference",
-                n_columns=3,
-                named=True,
-            ),
-        ),
+        Beside(Texts({LABEL: "logit difference"}, "name"), difference(it)),
     ]
+
+
+def difference(it: Bench) -> Block:
+    """The logit of one token less that of the other: in lane A, in lane B, and B's less A's."""
+
+    def formula(_: int, j: int) -> str:
+        column = ("compared_a", "compared_b", "compared_less")[j]
+        return f"{it.cell(column, 0)}-{it.cell(column, 1)}"
+
+    def twin(found: Both) -> list[float]:
+        a, b = (float(one[0] - one[1]) for one in (found.pair(0), found.pair(1)))
+        return [a, b, b - a]
+
+    more: dict[str, Any] = {"n_columns": 3, "named": True}
+    return shown(it, 4, "signed", formula, twin, lambda found: found.apart, name="difference", **more)
 
 
 def divergences(it: Bench) -> list[Part]:
@@ -259,9 +261,7 @@ def divergences(it: Bench) -> list[Part]:
         Texts({LABEL: "How far apart are the lanes?"}),
         Beside(
             shown(it, 4, "number", formula, twin, lambda found: found.apart, name="divergence", rows=2, **more),
-            Block(
-                n_rows=2, n_columns=1, column=5, label=None, style="note", twin=lambda s: [words for _, words in SAID]
-            ),
+            notes(5, "note", *(words for _, words in SAID)),
         ),
     ]
 

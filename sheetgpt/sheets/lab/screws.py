@@ -16,7 +16,8 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
 
 N_STEERING, N_PATCHES = 2, 8
-STEERING = ("block", "plus", "minus", "factor", "from position", "at")
+START = "from position"
+STEERING = ("block", "plus", "minus", "factor", START, "at")
 PATCH = ("block", "part", "position")
 SETTINGS = ("new_tokens", "temperature", "top_k", "top_p", "seed")
 MLP, RESID = "mlp", "resid"
