@@ -7,7 +7,7 @@ from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.lab.lanes import Fill, Move
 from sheetgpt.sheets.lab.screws import SETTINGS, settings_of
-from sheetgpt.sheets.layout import INPUTS, Layout
+from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.state import State
@@ -40,17 +40,20 @@ def on_home(other: State, palette: Palette, screws: Page) -> Fill:
 
 def taken(layout: Layout, screws: Page) -> dict[str, str]:
     """The formula in the place of each typed value; the row of typed ids is yellow in lane B, too."""
-    typed = {name: screws[name].reference for name in ("prompt", "user_says", *SETTINGS) if name in screws.areas}
-    theirs = {name: layout[name].local for name in (*INPUTS, *typed)}
-    found = {
-        name: theirs[name] if name not in typed else f'IF({typed[name]}="",{theirs[name]},{typed[name]})'
-        for name in INPUTS
-    }
-    if "prompt" in typed:
-        found["prompt"] = f'IF({typed["prompt"]}="",{theirs["prompt"]}&"",{typed["prompt"]}&"")'
-    if "user_says" in typed:
-        otherwise = f'IF({typed["prompt"]}="",{theirs["user_says"]}&"","")'
-        found["user_says"] = f'IF({typed["user_says"]}="",{otherwise},{typed["user_says"]}&"")'
+
+    def typed(name: str) -> str:
+        return screws[name].reference
+
+    def theirs(name: str) -> str:
+        return layout[name].local
+
+    found = {name: f'IF({typed(name)}="",{theirs(name)},{typed(name)})' for name in SETTINGS}
+    found["score_prompt"] = theirs("score_prompt")
+    if layout.reads_text:
+        found["prompt"] = f'IF({typed("prompt")}="",{theirs("prompt")}&"",{typed("prompt")}&"")'
+    if layout.chat is not None:
+        otherwise = f'IF({typed("prompt")}="",{theirs("user_says")}&"","")'
+        found["user_says"] = f'IF({typed("user_says")}="",{otherwise},{typed("user_says")}&"")'
     return found
 
 
