@@ -19,11 +19,13 @@ from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.edit_words import EditWords
 from sheetgpt.gpt2.edits import Edits, Patch, Steering
-from sheetgpt.sheets.grid import EDITS
-from sheetgpt.sheets.lab.lab_layout import LabLayout
+from sheetgpt.sheets import lay_out
+from sheetgpt.sheets.grid import EDITS, LANE
+from sheetgpt.sheets.lab import edits as edits_sheet
+from sheetgpt.sheets.lab import lab as lab_sheet
 from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.tensor import Value
+from sheetgpt.sheets.tensor import Kind, Value
 from sheetgpt.text.chat import Chat
 from sheetgpt.verification.verify import Case, judge, prepare
 from sheetgpt.workbook.build import build
@@ -240,13 +242,34 @@ def test_lane_b_that_cannot_be_run_is_a_report(lab_workbook: Path, model: Checkp
     """As it is of lane A: no error, and nothing is compared."""
     path = tmp_path / "w.xlsx"
     book = openpyxl.load_workbook(lab_workbook)
-    area = LabLayout(open_workbook(lab_workbook).layout).typed("temperature")
+    area = lab_sheet.page(open_workbook(lab_workbook).layout)["temperature"]
     book["Lab"].cell(area.row, area.column).value = -1
     book.save(path)
     report = sheetgpt.verify(path, model=model.source)
     assert not report.passed
     said = "The inputs of lane B in the workbook are not valid: The temperature must be 0 or between 0.001 and 100, "
     assert report.problems == (f"{said}not -1.",)
+
+
+@pytest.mark.parametrize("chat", [None, Chat("the ", " a")])
+@pytest.mark.parametrize("prompt_bytes", [0, 24])
+def test_all_that_is_typed_has_its_place(chat: Chat | None, prompt_bytes: int) -> None:
+    """What `Lab.cells` puts into the workbook, and what lane B's blocks read in place of their own parts."""
+    config = GPT2Config(n_vocab=37, n_positions=9, n_embd=15, n_layer=3, n_head=5, n_inner=22, tied=False)
+    layout = lay_out(config, 7, prompt_bytes, 4, chat=chat if prompt_bytes else None, lanes=2)
+    here = lab_sheet.page(layout)
+    sizes = {tensor.name: tensor.area.n_cells for tensor in here.tensors if tensor.kind is Kind.INPUT}
+    cells = Lab(switches=untouched(layout)).cells(layout)
+    ids = cells.pop(f"{LANE}prompt_ids")  # on Home
+    assert ids == []
+    assert sizes == {name: len(value) if isinstance(value, list) else 1 for name, value in cells.items()}
+    changed = edits_sheet.page(layout, here)
+    redirects, columns = edits_sheet.move(layout, changed).redirects, changed.second
+    assert [(each.rows.n_rows, each.rows.n_columns) for each in redirects] == [(15, 7)] * 9
+    assert columns is not None
+    assert {(each.instead.sheet, each.instead.column) for each in redirects} == {(EDITS, columns.column)}
+    assert [(each.instead.n_rows, each.instead.n_columns) for each in redirects] == [(15, 7)] * 9
+    assert len({each.instead for each in redirects}) == 9
 
 
 def test_edits_of_a_part_that_is_none_are_refused(model: Checkpoint) -> None:

@@ -13,7 +13,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs
-from sheetgpt.sheets.lab.lab_layout import LabLayout
+from sheetgpt.sheets.lab import lab
 from sheetgpt.sheets.lab.screws import SETTINGS, Lab
 from sheetgpt.sheets.tensor import Value
 from sheetgpt.workbook.build import build
@@ -93,9 +93,9 @@ def test_a_setting_of_lane_b_with_nonsense_is_a_sentence_or_an_answer(name: str,
 @pytest.mark.parametrize("kind", NONSENSE)
 def test_no_command_falls_over_nonsense(kind: str, book: Path, tmp_path: Path, sheetgpt_command: Any) -> None:
     """In the cells that refuse nothing: Lab's switches, lines, tokens and mode."""
-    names = LabLayout(open_workbook(book).layout).names
+    here = lab.page(open_workbook(book).layout)
     cells = ("restore", "mode", "switches", "steering", "patches", "tokens")
-    path = patch(book, tmp_path / "w.xlsx", changes([names[f"lab_{name}"][0] for name in cells], kind))
+    path = patch(book, tmp_path / "w.xlsx", changes([here[name] for name in cells], kind))
     for words in (("verify", path, "--engine", "cached"), ("info", path)):
         code, out, err = sheetgpt_command(*words)
         assert code in (0, 1), (words, err)

@@ -15,7 +15,6 @@ from sheetgpt.sheets.home import about, guide, home
 from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_layout
 from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
-from sheetgpt.sheets.lab.lab_layout import LabLayout
 from sheetgpt.sheets.lab.lanes import COPIED, beside, copied
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network import block, embed, output, weights
@@ -125,12 +124,13 @@ def sheets(state: State, palette: Palette = PLAIN) -> list[Sheet]:
 
 def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]) -> list[Sheet]:
     """The sheets of both lanes: each text's own beside the other's, and Lab and Edits, which turn lane B's screws."""
-    here, b = LabLayout(state.layout), lane.other
-    move = here.move
+    b, screws = lane.other, lab.page(state.layout)
+    changed = edits.page(state.layout, screws)
+    move = edits.move(state.layout, changed)
     mine = {
         sheet.title: sheet for make in REGISTRY if not isinstance(make, OptionalSheet) for sheet in make(b, palette)
     }
-    found = [lab.sheet(state, palette)]
+    found = [screws.sheet(state, palette)]
     for sheet in others:
         if move.moves(sheet.title):
             found.append(beside(sheet, mine[sheet.title], move))
@@ -139,8 +139,8 @@ def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]
         if sheet.title in COPIED:
             found.append(copied(mine[sheet.title], move))
         if sheet.title == state.layout.block_sheet(state.layout.config.n_layer - 1):
-            found.append(edits.sheet(state, palette))
+            found.append(changed.sheet(state, palette))
     own = home.sheet(state, palette, found)
     theirs = home.sheet(b, palette, found)
     last = state.layout["top_ids"].last_row + 1
-    return [beside(own, theirs, move, lambda row, cells: on_home(state, palette, here, row, cells), last), *found]
+    return [beside(own, theirs, move, on_home(b, palette, screws), last), *found]

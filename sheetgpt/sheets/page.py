@@ -196,17 +196,18 @@ def constants(first: int, values: Any, style: int) -> Cells:
 
 @dataclass(frozen=True)
 class Bar:
-    """A section's coloured title, with a few words from the first column on; `link`: how Home's list calls it."""
+    """A section's coloured title, with a few words; `link`: how Home's list calls it."""
 
     title: str | tuple[Callable[[], str], Callable[[State], str]]  # or a formula and its twin
     words: str = ""
     link: str = ""
+    column: int = 0  # where the words stand; 0: in the page's first
     last: int = 0  # its last column; 0: the page's
     space: int = 1  # blank rows above it
     n_rows = 1
 
     def lines(self, on: Drawing, row: int) -> Iterator[Line]:
-        palette, first = on.palette, on.page.first
+        palette, first = on.palette, self.column or on.page.first
         if isinstance(self.title, str):
             title = rows.text(LABEL, self.title, palette["section"])
         else:
@@ -291,7 +292,8 @@ class Page:
     bar_end: int = FIRST_TOKEN + 11  # the last column of its bars
     last_column: int = 0  # at least
     dresses: list[Callable[[Worksheet], None]] = field(default_factory=list)  # widths, charts, what cells take
-    positions: Area | None = None  # see `Sheet`; of 0 rows: down to the last
+    positions: Area | None = None  # these two: see `Sheet`; of 0 rows: down to the last
+    second: Area | None = None
     row: int = 1  # the cursor: where the next part goes
     placed: list[tuple[int, Part]] = field(default_factory=list)
     areas: dict[str, Area] = field(default_factory=dict)
@@ -394,7 +396,8 @@ class Page:
             self.last_row,
             self._widest(),
             names=names,
-            positions=self._positions(),
+            positions=self._down(self.positions),
+            second=self._down(self.second),
             sections=self.sections,
             links=self.links,
             dress=self.dressed,
@@ -412,9 +415,8 @@ class Page:
                 found.append((part.column or self.first) + (part.n_columns or self.width) - 1)
         return max(found)
 
-    def _positions(self) -> Area | None:
-        found = self.positions
-        return found if found is None or found.n_rows else replace(found, n_rows=self.last_row - found.row + 1)
+    def _down(self, area: Area | None) -> Area | None:
+        return area if area is None or area.n_rows else replace(area, n_rows=self.last_row - area.row + 1)
 
     def dressed(self, frame: Worksheet) -> None:
         """What the page as a whole wants, and each block's colours."""

@@ -115,6 +115,13 @@ class State:
     # the centre and the directions of the sheet Embedding's map, data of the build; found where there are none yet
     axes: NDArray[Any] | None = None  # [n_embd, 3]
 
+    @property
+    def lane_b(self) -> LaneB:
+        """For the sheets that only a workbook with two lanes has."""
+        if self.lab is None:
+            raise LookupError("This workbook has one lane.")
+        return self.lab
+
     def ask(self, find: Callable[["State"], Found]) -> Found:
         """What a function finds out about this state; asked again, it isn't computed again."""
         if find not in self._found:

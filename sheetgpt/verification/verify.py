@@ -24,7 +24,7 @@ from sheetgpt.sheets import sheets
 from sheetgpt.sheets.grid import HOME, LAB
 from sheetgpt.sheets.home.self_check import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
-from sheetgpt.sheets.lab.lab_layout import LabLayout
+from sheetgpt.sheets.lab.lab import page as lab_page
 from sheetgpt.sheets.lab.screws import Lab
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.sheet import Sheet
@@ -47,7 +47,7 @@ from sheetgpt.workbook.state import state_of, write
 Array = NDArray[Any]
 Found = Mapping[str, Cells | None]  # title of a sheet -> its cells from A1 on
 
-LAB_TEXTS = ("lab_prompt", "lab_user_says")
+TEXTS = ("prompt", "user_says")  # yellow cells on Home, and on Lab
 Recalculate = Callable[[Path, Mapping[str, Any], Sequence[str], float], Found]
 
 ENGINES: dict[str, Recalculate] = {
@@ -225,9 +225,10 @@ def as_typed(state: State, found: Found) -> Found:
     if state.text is None:
         return found
     cells = dict(found)
-    typed_in = [state.layout[name] for name in ("prompt", "user_says", "full_prompt") if name in state.layout]
+    typed_in = [state.layout[name] for name in (*TEXTS, "full_prompt") if name in state.layout]
     if state.lab is not None:
-        typed_in += [area for name, (area, *_) in LabLayout(state.layout).names.items() if name in LAB_TEXTS]
+        screws = lab_page(state.layout)
+        typed_in += [screws[name] for name in TEXTS if name in screws.areas]
     for area in (*typed_in, bpe_by_hand.INPUT, bpe_by_hand.UTF8_INPUT):
         got, at = cells.get(area.sheet), (area.row - 1, area.column - 1)
         if got is None:

@@ -22,7 +22,7 @@ from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.home.prompt import FINE, NOTE
 from sheetgpt.sheets.inside.attention_layout import LAST
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import letter
+from sheetgpt.sheets.network.token_page import letter
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.state import Prompt

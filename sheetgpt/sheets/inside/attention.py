@@ -41,7 +41,7 @@ from sheetgpt.sheets.inside.attention_layout import (
 )
 from sheetgpt.sheets.inside.attention_words import Seen, sentences
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_sheet import colour_probability, guarded, letter
+from sheetgpt.sheets.network.token_page import guarded, letter, probability
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
@@ -104,7 +104,7 @@ def _colour(frame: Worksheet, at: Places) -> None:
     """The maps; and what is chosen stands out."""
     formats, heads = frame.conditional_formatting, range(at.layout.config.n_head)
     for area in (at.pattern, at.beside(SHARE), *map(at.small_map, heads)):
-        colour_probability(frame, area)
+        probability(frame, area)
     formats.add(at.copies.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 1, "2F5597"))
     formats.add(at.distance.cells, ColorScaleRule("num", 0, "7F7F7F", "num", 8, "FFFFFF"))
     font, fill = Font(bold=True, color="FFFFFF"), PatternFill(bgColor="C55A11")

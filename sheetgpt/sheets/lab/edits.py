@@ -6,8 +6,7 @@ far), the stream plus what steers it, or lane A's value where a line of Lab patc
 as it is, to the last bit.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,44 +14,33 @@ from numpy.typing import NDArray
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.edits import Part, Steering
-from sheetgpt.ooxml import rows
+from sheetgpt.gpt2.edits import MEAN, Patch, Steering
+from sheetgpt.gpt2.edits import Part as Changed
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.grid import BIAS, EDITS, FIRST_TOKEN, GAIN, HOME, INDEX, LABEL, LANE, POSITION_ROW, TITLE_ROW
-from sheetgpt.sheets.lab.lab_layout import Bands, LabLayout
-from sheetgpt.sheets.lab.screws import MLP, N_STEERING, RESID, part_number, patch_key, patch_of, steering_of
+from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.grid import BIAS, EDITS, FIRST_TOKEN, GAIN, HOME, INDEX, LABEL, LANE, POSITION_ROW
+from sheetgpt.sheets.lab.lanes import Move, Redirect
+from sheetgpt.sheets.lab.screws import MLP, N_STEERING, RESID, START, STEERING, patch_key
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.embed import looked_up
-from sheetgpt.sheets.network.token_sheet import colour_signed, header
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.network.token_page import guarded, header, letter, signed
+from sheetgpt.sheets.page import Bar, Beside, Block, Formula, Page, Part, unguarded
 from sheetgpt.sheets.state import State
 
 Floats = NDArray[Any]
+WORDS = "lane B: what the switches, steering and patches of Lab make of each block's parts"
 NOTE = "Lane B. What the screws on Lab make of it: the stream into a block, the heads' mixtures, the MLP's output."
+PARTS: dict[Changed, str] = {MLP: "MLP", RESID: "stream"}  # as their flags call them
+HEADS = {INDEX: "row", GAIN: "steering 1", BIAS: "steering 2"}
 
 
-def sheet(state: State, palette: Palette) -> Sheet:
-    lab = LabLayout(state.layout)
-    bands, first = lab.blocks, lab.move.first
-    last = bands[-1].mlp.last_row
-    names: dict[str, list[Area]] = {"lab_directions": [lab.directions]}
-    for i, band in enumerate(bands):
-        for name, area in (("resid_pre", band.resid), ("attn.z", band.z), ("mlp.out", band.mlp)):
-            names[f"{LANE}h{i}.{name}.edited"] = [area]
-    columns = state.layout.context
-    return Sheet(
-        EDITS,
-        "lane B: what the switches, steering and patches of Lab make of each block's parts",
-        lambda: _rows(state, palette, lab),
-        *(last, first + columns - 1),
-        names=names,
-        second=Area(EDITS, POSITION_ROW, first, last - POSITION_ROW + 1, columns),
-        sections=[(f"block {i}", band.steered[0].row - 1) for i, band in enumerate(bands)],
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=lambda frame: _dress(frame, lab),
-    )
+def page(layout: Layout, screws: Page) -> Page:
+    """`screws`: the sheet Lab."""
+    it = Edited(layout, screws)
+    it.page.add(*directions(it))
+    for i in range(layout.config.n_layer):
+        it.page.add(*stream(it, i), *heads(it, i), *mlp(it, i))
+    return it.page
 
 
 def n_formulas(layout: Layout) -> int:
@@ -61,240 +49,237 @@ def n_formulas(layout: Layout) -> int:
     return (3 * config.n_layer * layout.context + N_STEERING) * config.n_embd
 
 
-def _dress(frame: Worksheet, lab: LabLayout) -> None:
-    frame.sheet_properties.tabColor = "7030A0"
-    frame.freeze_panes = f"{rows.letters(FIRST_TOKEN)}6"
-    for column, width in ((LABEL, 26), (INDEX, 7), (GAIN, 11), (BIAS, 11)):
-        frame.column_dimensions[rows.letters(column)].width = width
-    for column in range(FIRST_TOKEN, lab.move.first):  # where lane A has its columns on other sheets
-        frame.column_dimensions[rows.letters(column)].width = 1
-    for bands in lab.blocks:
-        for area in (bands.resid, bands.z, bands.mlp):
-            colour_signed(frame, area, 2)
+def move(layout: Layout, edits: Page) -> Move:
+    """To lane B, whose blocks read what the sheet Edits has made of a part's output."""
+
+    def redirects() -> Iterator[Redirect]:
+        for i in range(layout.config.n_layer):
+            parts = {"resid_pre": into(layout, i), **{name: layout[f"h{i}.{name}"] for name in ("attn.z", "mlp.out")}}
+            for name, area in parts.items():
+                yield Redirect(layout.block_sheet(i), area, edits[edited(i, name)])
+
+    return Move(layout, tuple(redirects()))
 
 
-def guarded(source: str, area: Area) -> str:
-    """Nothing where lane B's column is not in use; area: whose first column the formula stands in."""
-    return f'IF({Area("", 5, area.column).at(0)},{source},"")'
+def edited(i: int, name: str) -> str:
+    """The name of what goes on of a part of block i."""
+    return f"{LANE}h{i}.{name}.edited"
 
 
-def _rows(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
-    assert state.lab is not None
-    move, prompt = lab.move, state.lab.other.prompt
-    for row in header(
-        state.layout, palette, prompt, EDITS, NOTE, {INDEX: "row", GAIN: "steering 1", BIAS: "steering 2"}
-    ):
-        left = [piece for piece in row.pieces if piece.column < FIRST_TOKEN]
-        right = [piece for piece in row.pieces if piece.column >= FIRST_TOKEN]
-        if row.number == TITLE_ROW:
-            yield row
-            continue
-        moved = tuple(move.piece(piece, EDITS) for piece in right)
-        yield replace(row, pieces=(*left, *moved))
-    yield from _directions(state, palette, lab)
-    for i, bands in enumerate(lab.blocks):
-        yield from _stream(state, palette, lab, i, bands)
-        yield from _heads(state, palette, lab, i, bands)
-        yield from _mlp(state, palette, lab, i, bands)
+def into(layout: Layout, i: int) -> Area:
+    """The stream that enters block i."""
+    return layout["embed" if i == 0 else f"h{i - 1}.resid_post"]
 
 
-def _bar(palette: Palette, number: int, title: str, words: str, last: int) -> Row:
-    filler = rows.joined(rows.blank(c, palette["maths"]) for c in range(INDEX, last + 1) if c != GAIN)
-    said = rows.text(GAIN, words, palette["maths"])
-    cells = sorted((*filler, *said), key=lambda piece: piece.column)
-    return rows.row(number, rows.text(LABEL, title, palette["section"]), tuple(cells))
+class Edited:
+    """What the blocks have in common: they stand in lane B's columns, and read the screws."""
+
+    def __init__(self, layout: Layout, screws: Page) -> None:
+        self.layout, self.config, self.screws, self.move = layout, layout.config, screws, Move(layout)
+        first, context = self.move.first, layout.context
+        self.page = Page(EDITS, WORDS, context, first=first, guard=self.guard, bar_end=first + context - 1)
+        self.page.second = Area(EDITS, POSITION_ROW, first, 0, context)
+        self.page.links.append(("A2", f"{quoted(HOME)}!A1"))
+        self.page.dresses.append(self.dress)
+        self.page.add(*header(layout, EDITS, NOTE, HEADS, self.move.area, lambda state: state.lane_b.other.prompt))
+
+    def guard(self, source: str, t: int) -> str:
+        """Nothing where lane B's column is not in use."""
+        return guarded(source, self.move.step + t)
+
+    def position(self, t: int) -> str:
+        return f"{letter(self.move.step + t)}${POSITION_ROW}"
+
+    def at(self, name: str, i: int, t: int) -> str:
+        return self.page[name].at(i, t)
+
+    def steering(self, k: int, name: str) -> str:
+        """A yellow cell of a line of steering."""
+        return self.screws["steering"].line(k).stripe(STEERING.index(name)).reference
+
+    def flags(self, name: str, label: Callable[[int], str], formula: Formula, twin: Any, n: int, **looks: Any) -> Block:
+        looks = {"style": "flag", **looks}
+        return Block(name, n, label=label, formula=formula, twin=twin, numbered=False, named=False, **looks)
+
+    def patched(self, name: str, i: int, parts: Sequence[Changed]) -> Block:
+        """Whether a line of Lab takes a part from lane A at the column's position, where lane A has one."""
+        firsts = [patch_key(Patch(i, part, 0), self.layout) for part in parts]
+
+        def formula(j: int, t: int) -> str:
+            keys, active = self.screws["patch_keys"].reference, self.layout["active"].at(0, t, "")
+            return f"IF({active}=1,IF(COUNTIF({keys},{firsts[j]}+{self.position(t)})>0,1,0),0)"
+
+        def twin(state: State) -> Floats:
+            lane, n = state.lane_b, state.prompt.n
+            known = {patch_key(p, state.layout) for p in lane.lab.patched(state.layout) if p is not None}
+            columns = range(lane.other.prompt.n)
+            return np.array([[t < n and first + t in known for t in columns] for first in firsts], float)
+
+        def label(j: int) -> str:
+            return f"{PARTS.get(parts[j], f'head {parts[j]}')}: lane A's?"
+
+        return self.flags(name, label, formula, twin, len(parts))
+
+    def goes_on(self, i: int, name: str, label: str, formula: Formula) -> Block:
+        """What becomes of a part.  [n_embd, T]"""
+
+        def twin(state: State) -> Floats:
+            return state.lane_b.made[f"h{i}.{name}"]
+
+        looks: dict[str, Any] = {"label": label, "numbered": True, "colours": [signed(2)]}
+        return Block(edited(i, name), self.config.n_embd, formula=formula, twin=twin, **looks)
+
+    def dress(self, frame: Worksheet) -> None:
+        frame.sheet_properties.tabColor = "7030A0"
+        frame.freeze_panes = f"{letters(FIRST_TOKEN)}6"
+        for column, width in ((LABEL, 26), (INDEX, 7), (GAIN, 11), (BIAS, 11)):
+            frame.column_dimensions[letters(column)].width = width
+        for column in range(FIRST_TOKEN, self.move.first):  # where lane A has its columns on other sheets
+            frame.column_dimensions[letters(column)].width = 1
 
 
-def _directions(state: State, palette: Palette, lab: LabLayout) -> Iterator[Row]:
-    """factor × (wte[plus] − wte[minus]), a column for each line of steering; 0 where the line is not in use."""
-    assert state.lab is not None
-    layout, area = state.layout, lab.directions
-    wte, scales = layout.tensor("wte"), layout.tensor("wte").scales
-    found = directions(state)
-    words = "factor × (the embedding of one token − that of the other): added to the stream of lane B"
-    yield _bar(palette, area.row - 1, "steering", words, lab.move.first + layout.context - 1)
-    for r in range(area.n_rows):
-        cells: Cells = ()
-        for k in range(N_STEERING):
-            line = lab.steering.line(k)
-            plus, minus, factor = (line.stripe(c).reference for c in (1, 2, 3))
-            looked = [looked_up(wte.areas, r, cell) for cell in (plus, minus)]
-            if scales:
-                looked = [
-                    f"{one}*INDEX({layout.tensor(scales).area.reference},{cell}+1)"
-                    for one, cell in zip(looked, (plus, minus), strict=True)
-                ]
-            less = f"IF(ISNUMBER({minus}),{looked[1]},0)"
-            on = f"IF({lab.steering_on.line(k).reference}=1,ISNUMBER({plus}),FALSE)"
-            source = f"IF({on},{factor}*({looked[0]}-{less}),0)"
-            cells += rows.formula(GAIN + k, source, float(found[r, k]), palette["number"])
-        label = rows.text(LABEL, "what is added", palette["label"]) + rows.number(INDEX, r, palette["index"])
-        yield rows.row(area.row + r, label, cells)
-
-
-def directions(state: State) -> Floats:
-    """[n_embd, lines of steering]"""
-    assert state.lab is not None
-    names = [name for name in ("wte", quantize.scale_name("wte")) if name in state.params]
-    wte = quantize.evaluated({name: state.params[name] for name in names})["wte"]
-    found = np.zeros((state.layout.config.n_embd, N_STEERING))
-    for k, line in enumerate(state.lab.lab.steering):
-        steer = None if state.lab.lab.restored else steering_of(line, state.layout)
-        if steer is not None and steer.plus is not None:
-            minus = 0 if steer.minus is None else wte[steer.minus].astype(float)
-            found[:, k] = steer.factor * (wte[steer.plus].astype(float) - minus)
-    return found
-
-
-def _flags(
-    palette: Palette, area: Area, title: str, source: str, values: Floats, beside: Cells = (), style: str = "flag"
-) -> Row:
-    cells = rows.fill_right(area.column, guarded(source, area), values, palette[style])
-    return rows.row(area.row, rows.text(LABEL, title, palette["label"]), beside, cells)
-
-
-def _padded(values: Floats, context: int) -> Floats:
-    return np.pad(values.astype(float), (0, context - len(values)), constant_values=np.nan)
-
-
-def _patched(state: State, palette: Palette, lab: LabLayout, i: int, part: Part, area: Area, beside: Cells = ()) -> Row:
-    """Whether a line of Lab takes this part from lane A at the column's position, where lane A has one."""
-    assert state.lab is not None
-    layout, config, other = state.layout, state.layout.config, state.lab.other.prompt
-    number = part_number(part, config.n_head)
-    assert number is not None
-    base = (i * (config.n_head + 2) + number) * config.n_positions
-    position = Area(EDITS, POSITION_ROW, area.column).at(0)
-    theirs = layout["active"].at(0, 0, "")
-    source = f"IF({theirs}=1,IF(COUNTIF({lab.patch_keys.reference},{base}+{position})>0,1,0),0)"
-    keys = {patch_key(p, layout) for p in _patches(state)}
-    now = [float(base + t in keys and t < state.prompt.n) for t in range(other.n)]
-    title = f"{_name(part)}: lane A's?"
-    return _flags(palette, area, title, source, _padded(np.array(now), layout.context), beside)
-
-
-def _patches(state: State) -> list[Any]:
-    assert state.lab is not None
-    lab = state.lab.lab
-    return [] if lab.restored else [p for line in lab.patches if (p := patch_of(line, state.layout)) is not None]
-
-
-def _name(part: Part) -> str:
-    return {MLP: "MLP", RESID: "stream"}[part] if isinstance(part, str) else f"head {part}"
-
-
-def _stream(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands) -> Iterator[Row]:
-    """The stream that enters the block: as the block before left it, plus what steers it, or lane A's."""
-    assert state.lab is not None
-    layout, move, other = state.layout, lab.move, state.lab.other.prompt
-    last = bands.resid.last_column
-    words = "The stream that enters the block, plus what steers it; or lane A's, where it is patched.  [n_embd, T]"
-    yield _bar(palette, bands.steered[0].row - 1, f"block {i}: stream", words, last)
-    later: list[Row] = []
-    for k, area in enumerate(bands.steered):
-        line, on = lab.steering.line(k), lab.steering_on.line(k).reference
-        block, start = (line.stripe(c).reference for c in (0, 4))
-        position = Area(EDITS, POSITION_ROW, area.column).at(0)
-        source = f"IF({on}=1,IF({block}={i},IF({position}>={start},1,0),0),0)"
-        steer = None if state.lab.lab.restored else steering_of(state.lab.lab.steering[k], layout)
-        here = steer if steer is not None and steer.block == i else None
-        now = [float(here is not None and t >= here.start) for t in range(other.n)]
-        yield _flags(palette, area, f"steering {k + 1} here?", source, _padded(np.array(now), layout.context))
-        later.append(_apart(state, palette, lab, k, bands, here))
-    yield from later
-    yield _patched(state, palette, lab, i, RESID, bands.resid_patched)
-    x = layout["embed" if i == 0 else f"h{i - 1}.resid_post"]
-    own = move.area(x)
-
-    def source_of(r: int) -> str:
-        plus = "".join(
-            f"+{area.at(0)}*${rows.letters(GAIN + k)}${lab.directions.row + r}" for k, area in enumerate(bands.steered)
-        )
-        raw, lanes = own.at(r, 0, EDITS), ""
-        for k, area in enumerate(bands.apart):
-            at = lab.steering.line(k).stripe(5).reference
-            theirs, ours = (f"INDEX({so_far(one, r)},1,{at}+1)" for one in (x, own))
-            lanes += f"+IF({area.at(0)}=0,0,{area.at(0)}*({theirs}-{ours}))"
-        return f"IF({bands.resid_patched.at(0)}=1,{x.at(r, 0, EDITS)},{raw}{plus}{lanes})"
-
-    yield from _numbers(state, palette, bands.resid, f"h{i}.resid_pre", "stream", source_of)
-
-
-def so_far(area: Area, r: int) -> str:
+def so_far(area: Area, r: int, t: int) -> str:
     """Row r from the first position to the formula's own: the range grows as it fills right."""
-    first, number = rows.letters(area.column), area.row + r
-    return f"{quoted(area.sheet)}!${first}${number}:{first}${number}"
+    return f"{quoted(area.sheet)}!${area.at(r)}:{area.at(r, t)}"
 
 
-def _apart(state: State, palette: Palette, lab: LabLayout, k: int, bands: Bands, here: Steering | None) -> Row:
+def lines_now(state: State) -> list[Steering | None]:
+    """What each line of steering comes to."""
+    return state.lane_b.lab.steered(state.layout)
+
+
+def directions(it: Edited) -> list[Part]:
+    """factor × (wte[plus] − wte[minus]), a column for each line of steering; 0 where the line is not in use."""
+    wte = it.layout.tensor("wte")
+
+    def embedding(r: int, id: str) -> str:
+        scale = f"*INDEX({it.layout[wte.scales].reference},{id}+1)" if wte.scales else ""
+        return looked_up(wte.areas, r, id) + scale
+
+    def formula(r: int, k: int) -> str:
+        plus, minus, factor = (it.steering(k, name) for name in ("plus", "minus", "factor"))
+        less = f"IF(ISNUMBER({minus}),{embedding(r, minus)},0)"
+        on = f"IF({it.screws['steering_on'].line(k).reference}=1,ISNUMBER({plus}),FALSE)"
+        return f"IF({on},{factor}*({embedding(r, plus)}-{less}),0)"
+
+    def twin(state: State) -> Floats:
+        names = [name for name in ("wte", quantize.scale_name("wte")) if name in state.params]
+        rows = quantize.evaluated({name: state.params[name] for name in names})["wte"]
+        found = np.zeros((it.config.n_embd, N_STEERING))
+        for k, line in enumerate(lines_now(state)):
+            if line is not None and line.plus is not None:
+                minus = 0 if line.minus is None else rows[line.minus].astype(float)
+                found[:, k] = line.factor * (rows[line.plus].astype(float) - minus)
+        return found
+
+    words = "factor × (the embedding of one token − that of the other): added to the stream of lane B"
+    place: dict[str, Any] = {"n_columns": N_STEERING, "column": GAIN, "guard": unguarded, "fills": False}
+    looks: dict[str, Any] = {"label": "what is added", "numbered": True}
+    return [
+        Bar("steering", words, column=GAIN),
+        Block("lab_directions", it.config.n_embd, formula=formula, twin=twin, **place, **looks),
+    ]
+
+
+def stream(it: Edited, i: int) -> list[Part]:
+    """The stream that enters the block: as the block before left it, plus what steers it, or lane A's."""
+    here, apart, patched = (f"h{i}.{name}" for name in ("steered", "apart", "stream_patched"))
+    x = into(it.layout, i)
+    own = it.move.area(x)
+
+    def formula(r: int, t: int) -> str:
+        """x + sum over lines of here * direction + apart * (lane A's x at a position - lane B's x there)"""
+        words, lanes = "", ""
+        for k in range(N_STEERING):
+            words += f"+{it.at(here, k, t)}*{it.page['lab_directions'].line(r).stripe(k).local}"
+            theirs, ours = (f"INDEX({so_far(one, r, t)},1,{it.steering(k, 'at')}+1)" for one in (x, own))
+            lanes += f"+IF({it.at(apart, k, t)}=0,0,{it.at(apart, k, t)}*({theirs}-{ours}))"
+        return f"IF({it.at(patched, 0, t)}=1,{x.at(r, t, EDITS)},{own.at(r, t, EDITS)}{words}{lanes})"
+
+    words = "The stream that enters the block, plus what steers it; or lane A's, where it is patched.  [n_embd, T]"
+    return [
+        Bar(f"block {i}: stream", words, link=f"block {i}", column=GAIN),
+        steered(it, i, here),
+        by_lanes(it, i, here, apart),
+        it.patched(patched, i, [RESID]),
+        it.goes_on(i, "resid_pre", "stream", formula),
+    ]
+
+
+def steered(it: Edited, i: int, name: str) -> Block:
+    """Whether a line of steering reaches this block's column: from its position on."""
+
+    def formula(k: int, t: int) -> str:
+        on, block, start = it.screws["steering_on"].line(k).reference, it.steering(k, "block"), it.steering(k, START)
+        return f"IF({on}=1,IF({block}={i},IF({it.position(t)}>={start},1,0),0),0)"
+
+    def twin(state: State) -> Floats:
+        columns = range(state.lane_b.other.prompt.n)
+        starts = [line.start if line is not None and line.block == i else len(columns) for line in lines_now(state)]
+        return np.array([[t >= start for t in columns] for start in starts], float)
+
+    return it.flags(name, lambda k: f"steering {k + 1} here?", formula, twin, N_STEERING)
+
+
+def by_lanes(it: Edited, i: int, here: str, name: str) -> Block:
     """The factor of a line that adds what lane A has at a position more than lane B, in the columns that it reaches."""
-    assert state.lab is not None
-    layout, area, line = state.layout, bands.apart[k], lab.steering.line(k)
-    factor, at = (line.stripe(c).reference for c in (3, 5))
-    position, there = Area(EDITS, POSITION_ROW, area.column).at(0), so_far(layout["active"], 0)
-    reached = f"IF({position}>={at},IF(INDEX({there},1,{at}+1)=1,{factor},0),0)"
-    source = f"IF({bands.steered[k].at(0)}=1,IF(ISNUMBER({at}),{reached},0),0)"
-    known = here is not None and here.at is not None and here.at < state.prompt.n
-    n = state.lab.other.prompt.n
-    now = [here.factor if here is not None and known and t >= here.first else 0.0 for t in range(n)]
-    title = f"{k + 1}: × (A − B)"
-    return _flags(palette, area, title, source, _padded(np.array(now), layout.context), style="share")
+
+    def formula(k: int, t: int) -> str:
+        factor, at = it.steering(k, "factor"), it.steering(k, "at")
+        there = f"INDEX({so_far(it.layout['active'], 0, t)},1,{at}+1)=1"
+        reached = f"IF({it.position(t)}>={at},IF({there},{factor},0),0)"
+        return f"IF({it.at(here, k, t)}=1,IF(ISNUMBER({at}),{reached},0),0)"
+
+    def twin(state: State) -> Floats:
+        found = np.zeros((N_STEERING, state.lane_b.other.prompt.n))
+        for k, line in enumerate(lines_now(state)):
+            if line is not None and line.block == i and line.at is not None and line.at < state.prompt.n:
+                found[k, line.first :] = line.factor
+        return found
+
+    return it.flags(name, lambda k: f"{k + 1}: × (A − B)", formula, twin, N_STEERING, style="share")
 
 
-def _numbers(
-    state: State, palette: Palette, area: Area, name: str, label: str, source: Callable[[int], str]
-) -> Iterator[Row]:
-    """The rows of one activation."""
-    assert state.lab is not None
-    made = state.lab.other.prompt.padded(state.lab.made[name], area.n_rows)
-    for r in range(area.n_rows):
-        head = rows.text(LABEL, label, palette["label"]) + rows.number(INDEX, r, palette["index"])
-        cells = rows.fill_right(area.column, guarded(source(r), area), made[r], palette["number"])
-        yield rows.row(area.row + r, head, cells)
-
-
-def _factor(state: State, palette: Palette, lab: LabLayout, i: int, j: int) -> Cells:
-    """The switch in effect, in column C."""
-    assert state.lab is not None
-    cell, typed = lab.switches.line(i).stripe(j).reference, state.lab.lab.switches[i][j]
-    now = 1.0 if state.lab.lab.restored or isinstance(typed, str) else float(typed)
-    source = f"IF({lab.restore.reference}=1,1,IF(ISNUMBER({cell}),{cell},1))"
-    return rows.formula(GAIN, source, now, palette["share"])
-
-
-def switched(state: State, lab: LabLayout, raw: Area, r: int, flag: Area, theirs: str) -> str:
-    """Lane A's value, or the part's own as its factor leaves it."""
-    factor, own = f"$C${flag.row}", raw.at(r, 0, EDITS)
-    mean = f"AVERAGE({so_far(raw, r)})"
-    by = f'IF({lab.mode.reference}="mean",{mean}+{factor}*({own}-{mean}),{factor}*{own})'
-    return f"IF({flag.at(0)}=1,{theirs},IF({factor}=1,{own},{by}))"
-
-
-def _heads(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands) -> Iterator[Row]:
-    layout, size = state.layout, state.layout.config.head_size
-    z = layout[f"h{i}.attn.z"]
-    raw = lab.move.area(z)
+def heads(it: Edited, i: int) -> list[Part]:
+    """What each head has made of the values, its factor and flag above.  [n_embd, T]"""
     words = "Each head's mixture of values: × its factor, or around its mean; or lane A's.  [n_embd, T]"
-    yield _bar(palette, bands.head_patched[0].row - 1, f"block {i}: heads", words, bands.z.last_column)
-    for j, area in enumerate(bands.head_patched):
-        yield _patched(state, palette, lab, i, j, area, _factor(state, palette, lab, i, j))
-
-    def source_of(r: int) -> str:
-        return switched(state, lab, raw, r, bands.head_patched[r // size], z.at(r, 0, EDITS))
-
-    yield from _numbers(state, palette, bands.z, f"h{i}.attn.z", "z", source_of)
+    return switched(it, i, "attn.z", range(it.config.n_head), Bar(f"block {i}: heads", words, column=GAIN), "z")
 
 
-def _mlp(state: State, palette: Palette, lab: LabLayout, i: int, bands: Bands) -> Iterator[Row]:
-    layout = state.layout
-    out = layout[f"h{i}.mlp.out"]
-    raw = lab.move.area(out)
+def mlp(it: Edited, i: int) -> list[Part]:
+    """What the MLP adds to the stream.  [n_embd, T]"""
     words = "What the MLP writes: × its factor, or around its mean; or lane A's.  [n_embd, T]"
-    yield _bar(palette, bands.mlp_patched.row - 1, f"block {i}: MLP", words, bands.mlp.last_column)
-    beside = _factor(state, palette, lab, i, layout.config.n_head)
-    yield _patched(state, palette, lab, i, MLP, bands.mlp_patched, beside)
+    return switched(it, i, "mlp.out", [MLP], Bar(f"block {i}: MLP", words, column=GAIN), "mlp.out")
 
-    def source_of(r: int) -> str:
-        return switched(state, lab, raw, r, bands.mlp_patched, out.at(r, 0, EDITS))
 
-    yield from _numbers(state, palette, bands.mlp, f"h{i}.mlp.out", "mlp.out", source_of)
+def switched(it: Edited, i: int, name: str, parts: Sequence[Changed], bar: Bar, label: str) -> list[Part]:
+    """y = factor × x, or mean + factor × (x − mean), or lane A's x. The parts stand below one another.  [n_embd, T]"""
+    flags, factors, size = f"h{i}.{name}.patched", f"h{i}.{name}.factors", it.config.n_embd // len(parts)
+    theirs = it.layout[f"h{i}.{name}"]
+    own = it.move.area(theirs)
+
+    def formula(r: int, t: int) -> str:
+        factor, x = it.page[factors].line(r // size).local, own.at(r, t, EDITS)
+        mean = f"AVERAGE({so_far(own, r, t)})"
+        by = f'IF({it.screws["mode"].reference}="{MEAN}",{mean}+{factor}*({x}-{mean}),{factor}*{x})'
+        return f"IF({it.at(flags, r // size, t)}=1,{theirs.at(r, t, EDITS)},IF({factor}=1,{x},{by}))"
+
+    screws = Beside(factors_in_effect(it, factors, i, parts), it.patched(flags, i, parts))
+    return [bar, screws, it.goes_on(i, name, label, formula)]
+
+
+def factors_in_effect(it: Edited, name: str, i: int, parts: Sequence[Changed]) -> Block:
+    """The switches, in column C; one that holds no number counts as 1."""
+    columns = [part if isinstance(part, int) else it.config.n_head for part in parts]
+
+    def formula(j: int, _: int) -> str:
+        typed = it.screws["switches"].line(i).stripe(columns[j]).reference
+        return f"IF({it.screws['restore'].reference}=1,1,IF(ISNUMBER({typed}),{typed},1))"
+
+    def twin(state: State) -> Floats:
+        lab = state.lane_b.lab
+        typed = [lab.switches[i][column] for column in columns]
+        return np.array([1 if lab.restored or isinstance(one, str) else one for one in typed], float)
+
+    own: dict[str, Any] = {"n_columns": 1, "column": GAIN, "label": None, "numbered": False, "named": False}
+    return Block(name, len(parts), formula=formula, twin=twin, guard=unguarded, style="share", **own)

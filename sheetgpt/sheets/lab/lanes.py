@@ -21,7 +21,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Formulas, Piece, Row, Sources, Text
-from sheetgpt.sheets.grid import EDITS, EMBED, FIRST_TOKEN, HOME, LABEL, LANE, OUTPUT, SAMPLE, SOFTMAX, TITLE_ROW
+from sheetgpt.sheets.grid import EMBED, FIRST_TOKEN, HOME, LABEL, LANE, OUTPUT, SAMPLE, SOFTMAX, TITLE_ROW
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.text.text_layout import DECODING
@@ -64,7 +64,7 @@ class Move:
 
     def moves(self, sheet: str) -> bool:
         """Whether it has cells of both lanes."""
-        return sheet in (HOME, SAMPLE, EMBED, OUTPUT, EDITS) or sheet in self._blocks
+        return sheet in (HOME, SAMPLE, EMBED, OUTPUT) or sheet in self._blocks
 
     @property
     def _blocks(self) -> set[str]:

@@ -15,7 +15,8 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
 
 N_STEERING, N_PATCHES = 2, 8
-STEERING = ("block", "plus", "minus", "factor", "from position", "at")
+START = "from position"
+STEERING = ("block", "plus", "minus", "factor", START, "at")
 PATCH = ("block", "part", "position")
 SETTINGS = ("new_tokens", "temperature", "top_k", "top_p", "seed")
 MLP, RESID = "mlp", "resid"
@@ -78,9 +79,17 @@ class Lab:
             for j, factor in enumerate(line):
                 if isinstance(factor, int | float) and factor != 1:
                     switches[i, j if j < config.n_head else MLP] = float(factor)
-        steering = tuple(s for line in self.steering if (s := steering_of(line, layout)) is not None)
-        patches = tuple(p for line in self.patches if (p := patch_of(line, layout)) is not None)
+        steering = tuple(line for line in self.steered(layout) if line is not None)
+        patches = tuple(line for line in self.patched(layout) if line is not None)
         return Edits(switches, MEAN if is_mean(self.mode) else ZERO, steering, patches)
+
+    def steered(self, layout: Layout) -> list[Steering | None]:
+        """What each line of steering comes to; None for one that is empty or left out."""
+        return [None if self.restored else steering_of(line, layout) for line in self.steering]
+
+    def patched(self, layout: Layout) -> list[Patch | None]:
+        """And each line of patching."""
+        return [None if self.restored else patch_of(line, layout) for line in self.patches]
 
     def cells(self, layout: Layout) -> dict[str, Any]:
         """Defined names, and the values to put into them, row by row."""

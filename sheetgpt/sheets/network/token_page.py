@@ -5,7 +5,7 @@ fills right; it is guarded by its column's `active` flag. What a row has of its 
 left.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from sheetgpt.sheets.grid import (
 )
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import AT_TOP, Beside, Block, Page, Part, Texts, unguarded
-from sheetgpt.sheets.state import State
+from sheetgpt.sheets.state import Prompt, State
 from sheetgpt.sheets.tensor import Kind
 
 BLUE = "2F5597"
@@ -75,8 +75,18 @@ def _dress(frame: Worksheet, layout: Layout, tab: str) -> None:
         frame.column_dimensions[letter(t)].width = 9.5
 
 
-def header(layout: Layout, heading: str, note: str, heads: Mapping[int, str] | None) -> list[Part]:
-    """The five rows above every token page: title, position, id, string, active."""
+def header(
+    layout: Layout,
+    heading: str,
+    note: str,
+    heads: Mapping[int, str] | None = None,
+    lane: Callable[[Area], Area] = lambda area: area,
+    prompt: Callable[[State], Prompt] = lambda state: state.prompt,
+) -> list[Part]:
+    """The five rows above every token page: title, position, id, string, active.
+
+    `lane`: where what Home has of a text lies, and `prompt` the text; without them the first lane's.
+    """
     own = {INDEX: "row", GAIN: "gain", BIAS: "bias"} | ({SCALE: "scale"} if layout.scaled else {})
     strip: dict[str, Any] = {"label": None, "numbered": False}
     back = {LABEL: "← Home", INDEX: "position"}
@@ -85,24 +95,24 @@ def header(layout: Layout, heading: str, note: str, heads: Mapping[int, str] | N
         return np.arange(layout.context)
 
     def of_home(name: str) -> Any:
-        return lambda i, t: layout[name].down(t, "")
+        return lambda i, t: lane(layout[name]).down(t, "")
 
     return [
         Texts({LABEL: heading, FIRST_TOKEN: note}, styles={LABEL: "title", FIRST_TOKEN: "note"}, height=AT_TOP),
         Beside(Texts(back, "label", {LABEL: "link"}), Block(twin=positions, style="id", **strip)),
         Beside(
             Texts({INDEX: "token id"}, "label"),
-            Block(formula=of_home("token_ids"), twin=lambda s: np.array(s.prompt.ids, float), style="id", **strip),
+            Block(formula=of_home("token_ids"), twin=lambda s: np.array(prompt(s).ids, float), style="id", **strip),
         ),
         Beside(
             Texts({INDEX: "token"}, "label"),
-            Block(formula=of_home("token_text"), twin=lambda s: [*s.prompt.shown], style="token", **strip),
+            Block(formula=of_home("token_text"), twin=lambda s: [*prompt(s).shown], style="token", **strip),
         ),
         Beside(
             Texts({LABEL: "tensor", **(heads or own)}),
             Block(
                 formula=of_home("active"),
-                twin=lambda s: np.ones(s.prompt.n),
+                twin=lambda s: np.ones(prompt(s).n),
                 style="flag",
                 guard=unguarded,
                 idle=0,

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -113,18 +112,3 @@ def header(
 def guarded(source: str, t: int, flag_row: int = ACTIVE_ROW, idle: str = '""') -> str:
     """Nothing is computed, and an empty cell shown, where the column's flag is 0."""
     return f"IF({letter(t)}${flag_row},{source},{idle})"
-
-
-def colour_signed(sheet: Worksheet, area: Area, limit: float) -> None:
-    """Blue below zero, white at zero, red above."""
-    sheet.conditional_formatting.add(
-        area.cells,
-        ColorScaleRule("num", -limit, "6FA8DC", "num", 0, "FFFFFF", "num", limit, "E06666"),
-    )
-
-
-def colour_probability(sheet: Worksheet, area: Area) -> None:
-    """White at 0, deep orange at 1."""
-    sheet.conditional_formatting.add(
-        area.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 0.5, "F9B76B", "num", 1, "C55A11")
-    )

@@ -1,0 +1,100 @@
+"""What the parts of the sheet Lab have in common: the page, yellow cells, and what a cell takes.
+
+A yellow cell's place has its name, `bench.page["steering"]`; the workbook knows it as `lab_steering`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from openpyxl.styles import Font, PatternFill
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.grid import LAB, LABEL
+from sheetgpt.sheets.lab.lanes import Move
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.page import Beside, Block, Colour, Formula, Page, Texts, Values
+from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Kind
+
+WORDS = "two texts side by side, and screws to turn in the second"
+TYPED = 3  # column C
+WIDE = 14  # column N: where bars and boxes end
+TURNED, WHITE = PatternFill(bgColor="C55A11"), Font(bold=True, color="FFFFFF")  # a screw that is turned
+
+Twin = Callable[[State], Values]
+
+
+class Bench:
+    """The page, and where what a formula reads lies in each lane."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.config, self.move = layout, layout.config, Move(layout)
+        self.page = Page(LAB, WORDS, width=1, first=TYPED, prefix="lab_", bar_end=WIDE)
+        self.page.last_column = 22  # the chart's
+
+    def lanes(self, name: str) -> tuple[Area, Area]:
+        """The cells of a name: lane A's, and lane B's."""
+        return self.layout[name], self.move.area(self.layout[name])
+
+    def cell(self, name: str, i: int = 0, j: int = 0) -> str:
+        """One cell of a block."""
+        return self.page[name].line(i).stripe(j).local
+
+    def box(self, title: str, block: Block, height: float = 32) -> None:
+        """A row for a text: merged cells as wide as the bars."""
+        cells = Area(LAB, self.page.row, TYPED, 1, WIDE - TYPED + 1).cells
+        rest = Texts(dict.fromkeys(range(TYPED + 1, WIDE + 1), ""), block.style)
+        self.page.add(Beside(Texts({LABEL: title}, "name", height=height), block, rest))
+        self.page.dresses.append(lambda frame: frame.merged_cells.add(cells))
+
+
+def yellow(name: str, twin: Twin, column: int, *takes: Colour, rows: int = 1, columns: int = 1, **looks: Any) -> Block:
+    """Cells in which something is typed, with whatever was put there."""
+    looks = {"label": None, "numbered": False, "style": "input"} | looks
+    return Block(name, rows, columns, twin=twin, column=column, kind=Kind.INPUT, colours=takes, **looks)
+
+
+def column(at: int, formula: Formula, twin: Twin, style: str, name: str = "", rows: int = 1, **looks: Any) -> Block:
+    """A column of formulas, without labels; its name is the page's own."""
+    looks = {"label": None, "numbered": False, "named": False, "n_columns": 1, "fills": False} | looks
+    return Block(name, rows, column=at, formula=formula, twin=twin, style=style, **looks)
+
+
+def notes(at: int, style: str, *words: str) -> Block:
+    """A column of constant texts."""
+    return Block(n_rows=len(words), n_columns=1, column=at, label=None, style=style, twin=lambda state: words)
+
+
+def takes(title: str, words: str, least: float, most: float, whole: bool = True) -> Colour:
+    """What cells take, and what is said of it when one is selected."""
+    limits = f"{least:g}", f"{most:.0f}"
+
+    def add(frame: Worksheet, area: Area) -> None:
+        rule = DataValidation("whole" if whole else "decimal", operator="between", allow_blank=True)
+        rule.formula1, rule.formula2 = limits
+        say(frame, area, rule, title, words)
+
+    return add
+
+
+def takes_index(title: str, limit: int, at: int = 0) -> Colour:
+    """A whole number below the limit, in column `at` of a block."""
+    of_block = takes(title, f"A whole number from 0 to {limit - 1}.", 0, limit - 1)
+    return lambda frame, area: of_block(frame, area.stripe(at))
+
+
+def takes_one_of(title: str, words: str, *offered: str) -> Colour:
+    def add(frame: Worksheet, area: Area) -> None:
+        say(frame, area, DataValidation("list", formula1=f'"{",".join(offered)}"', allow_blank=True), title, words)
+
+    return add
+
+
+def say(frame: Worksheet, area: Area, rule: DataValidation, title: str, words: str) -> None:
+    rule.errorTitle = rule.promptTitle = title[:32]
+    rule.error = rule.prompt = words
+    rule.showErrorMessage = rule.showInputMessage = True
+    rule.add(area.cells)
+    frame.add_data_validation(rule)

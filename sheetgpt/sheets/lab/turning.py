@@ -1,0 +1,210 @@
+"""The screws on the sheet Lab: switches, steering and patching; and beside each line what it comes to.
+
+A line that is empty, or names something that the model doesn't have, is left out; the status says so.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.choosers import whole_below
+from sheetgpt.sheets.formulas import text_at
+from sheetgpt.sheets.lab.bench import TURNED, WHITE, Bench, column, takes_index, yellow
+from sheetgpt.sheets.lab.screws import (
+    MLP,
+    N_PATCHES,
+    N_STEERING,
+    PATCH,
+    RESID,
+    STEERING,
+    below,
+    patch_key,
+    patch_of,
+    steering_of,
+)
+from sheetgpt.sheets.page import Bar, Beside, Block, Colour, Formula, Part, Texts
+from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Value
+
+SWITCH_WORDS = "1: as it is.  0: off.  Any other factor turns a part up or down, or, below 0, around."
+STEER_WORDS = (
+    "factor × (a token's embedding − another's), or factor × (lane A's stream − lane B's at a position), is added to "
+    "the stream that enters a block, from a position on"
+)
+PATCH_WORDS = "take a part's output from lane A at one position: part is a head's number, mlp, or resid (the stream)"
+
+
+def heads(*words: str) -> Texts:
+    """A header row, from the first column on; a column without a word has no head."""
+    return Texts({at: word for at, word in enumerate(words, 1) if word})
+
+
+def screws(name: str, title: str, find: Callable[[State], Any], size: tuple[int, int], *takes: Colour) -> Block:
+    """Lines of yellow cells, each with its title."""
+    rows, columns = size
+    looks: dict[str, Any] = {"label": lambda i: f"{title} {i + 1}", "label_style": "name"}
+    return yellow(name, find, 2, *takes, rows=rows, columns=columns, **looks)
+
+
+def marked(it: Bench, in_use: str, off: int) -> Colour:
+    """A line that changes something, marked."""
+
+    def add(frame: Worksheet, area: Area) -> None:
+        flag = it.page[in_use]
+        on = FormulaRule([f"${letters(flag.column)}{flag.row}<>{off}"], font=WHITE, fill=TURNED)
+        frame.conditional_formatting.add(area.cells, on)
+
+    return add
+
+
+def if_restored(it: Bench, value: int, otherwise: str) -> str:
+    return f"IF({it.cell('restore')}=1,{value},{otherwise})"
+
+
+def left_out(it: Bench, name: str, sound: Callable[[int], str]) -> Formula:
+    """1 for a line that says something and is left out."""
+    return lambda k, _: f"IF(COUNTA({it.page[name].line(k).local})=0,0,IF({sound(k)},0,1))"
+
+
+def switches(it: Bench) -> list[Part]:
+    """A factor for each head and for the MLP of each block."""
+    config = it.config
+
+    def mark(frame: Worksheet, area: Area) -> None:
+        first = area.line(0).stripe(0).cells
+        turned = FormulaRule([f"IF(ISNUMBER({first}),{first}<>1,FALSE)"], font=WHITE, fill=TURNED)
+        frame.conditional_formatting.add(area.cells, turned)
+
+    looks: dict[str, Any] = {"label": lambda i: f"block {i}", "label_style": "name"}
+    size: dict[str, int] = {"rows": config.n_layer, "columns": config.n_head + 1}
+    return [
+        Bar("Switches", SWITCH_WORDS, link="switches"),
+        heads("block", *(f"head {j}" for j in range(config.n_head)), "MLP"),
+        yellow("switches", lambda state: state.lane_b.lab.switches, 2, mark, **size, **looks),
+    ]
+
+
+def steering(it: Bench) -> list[Part]:
+    """Each line with the two tokens, whether it is in use, and whether it is left out."""
+    config = it.config
+
+    def sound(k: int) -> str:
+        block, plus, minus, factor, start, at = (it.cell("steering", k, c) for c in range(len(STEERING)))
+        words = f'AND({whole_below(plus, config.n_vocab)},OR({minus}="",{whole_below(minus, config.n_vocab)}))'
+        lanes = f'AND({plus}="",{minus}="",{whole_below(at, config.n_positions)})'
+        return (
+            f"AND({whole_below(block, config.n_layer)},ISNUMBER({factor}),"
+            f'OR({start}="",{whole_below(start, config.n_positions)}),IF({at}="",{words},{lanes}))'
+        )
+
+    def on(k: int, _: int) -> str:
+        return if_restored(it, 0, f"IF({sound(k)},1,0)")
+
+    def on_now(state: State) -> list[float]:
+        return [float(line is not None) for line in state.lane_b.lab.steered(state.layout)]
+
+    def token(at: int, name: str) -> Block:
+        """The token with the id that is typed."""
+        c, strings = STEERING.index(name), it.layout["vocab_shown"].reference
+
+        def formula(k: int, _: int) -> str:
+            typed = it.cell("steering", k, c)
+            return f'IF({whole_below(typed, config.n_vocab)},{text_at(strings, f"{typed}+1")},"")'
+
+        def twin(state: State) -> list[str]:
+            return [shown_at(state.shown, line[c]) for line in state.lane_b.lab.steering]
+
+        return column(at, formula, twin, "token", rows=N_STEERING)
+
+    limits = (
+        takes_index("Block", config.n_layer, 0),
+        takes_index("The token to steer to", config.n_vocab, 1),
+        takes_index("The token to steer from, or nothing", config.n_vocab, 2),
+        takes_index("From position", config.n_positions, 4),
+        takes_index("Or lane A less lane B at this position", config.n_positions, 5),
+    )
+    size, mark = (N_STEERING, len(STEERING)), marked(it, "steering_on", 0)
+    words = ("", "block", "plus: id", "minus: id", "factor", "from position", "or A − B at", "plus", "minus", "in use")
+    return [
+        Bar("Steering", STEER_WORDS, link="steering"),
+        heads(*words, "left out"),
+        Beside(
+            screws("steering", "steering", lambda state: state.lane_b.lab.steering, size, *limits, mark),
+            token(8, "plus"),
+            token(9, "minus"),
+            column(10, on, on_now, "flag", "steering_on", N_STEERING),
+            column(11, left_out(it, "steering", sound), odd_steering, "flag", "steering_odd", N_STEERING),
+        ),
+    ]
+
+
+def patching(it: Bench) -> list[Part]:
+    """Each line with both lanes' token at its position, the number that it comes to, and whether it is left out."""
+    config = it.config
+
+    def number(part: str) -> str:
+        named = f'IF({part}="{MLP}",{config.n_head},IF({part}="{RESID}",{config.n_head + 1},-1))'
+        return f"IF(ISNUMBER({part}),IF({whole_below(part, config.n_head)},{part},-1),{named})"
+
+    def sound(k: int) -> str:
+        block, part, position = (it.cell("patches", k, c) for c in range(len(PATCH)))
+        inside = f"{whole_below(block, config.n_layer)},{whole_below(position, config.n_positions)}"
+        return f"AND({inside},{number(part)}>=0)"
+
+    def key(k: int, _: int) -> str:
+        """(block (n_head + 2) + part) n_positions + position; -1 where the line is left out"""
+        block, part, position = (it.cell("patches", k, c) for c in range(len(PATCH)))
+        found = f"({block}*{config.n_head + 2}+{number(part)})*{config.n_positions}+{position}"
+        return if_restored(it, -1, f"IF({sound(k)},{found},-1)")
+
+    def key_now(state: State) -> list[int]:
+        found = state.lane_b.lab.patched(state.layout)
+        return [-1 if patch is None else patch_key(patch, state.layout) for patch in found]
+
+    def token(at: int, lane: int) -> Block:
+        """What a lane has at the position."""
+
+        def formula(k: int, _: int) -> str:
+            position, strings = it.cell("patches", k, PATCH.index("position")), it.lanes("token_text")[lane].reference
+            return f'IF({whole_below(position, it.layout.context)},{text_at(strings, f"1,{position}+1")},"")'
+
+        def twin(state: State) -> list[str]:
+            shown = (state, state.lane_b.other)[lane].prompt.shown
+            return [shown_at(shown, line[PATCH.index("position")]) for line in state.lane_b.lab.patches]
+
+        return column(at, formula, twin, "token", rows=N_PATCHES)
+
+    limits = takes_index("Block", config.n_layer, 0), takes_index("Position", config.n_positions, 2)
+    size, mark = (N_PATCHES, len(PATCH)), marked(it, "patch_keys", -1)
+    return [
+        Bar("Patching", PATCH_WORDS, link="patching"),
+        heads("", *PATCH, "", "", "A's token", "B's token", "key", "left out"),
+        Beside(
+            screws("patches", "patch", lambda state: state.lane_b.lab.patches, size, *limits, mark),
+            token(7, 0),
+            token(8, 1),
+            column(9, key, key_now, "id", "patch_keys", N_PATCHES),
+            column(10, left_out(it, "patches", sound), odd_patches, "flag", "patches_odd", N_PATCHES),
+        ),
+    ]
+
+
+def shown_at(shown: Sequence[str], typed: Value) -> str:
+    """The entry that is typed; nothing where there is none."""
+    at = below(typed, len(shown))
+    return "" if at is None else shown[at]
+
+
+def odd_steering(state: State) -> list[float]:
+    """The twin of `left_out`."""
+    lines = state.lane_b.lab.steering
+    return [float(any(v != "" for v in line) and steering_of(line, state.layout) is None) for line in lines]
+
+
+def odd_patches(state: State) -> list[float]:
+    lines = state.lane_b.lab.patches
+    return [float(any(v != "" for v in line) and patch_of(line, state.layout) is None) for line in lines]
