@@ -20,8 +20,8 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import embedding, neuron
 from sheetgpt.inspection.subject import subject
-from sheetgpt.sheets.inside.embedding_layout import EMBEDDING, EmbeddingLayout
-from sheetgpt.sheets.inside.embedding_rows import SEVERAL
+from sheetgpt.sheets.inside.embedding import alike
+from sheetgpt.sheets.inside.embedding_words import EMBEDDING, SEVERAL
 from sheetgpt.sheets.inside.neuron_layout import ACTIVATION, NEURON, PROMOTED, SUPPRESSED, TOKENS_PART, NeuronLayout
 from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.verify import Case, verify
@@ -193,13 +193,13 @@ def test_a_word_of_several_tokens_says_so(inside: Path) -> None:
 
 def test_a_broken_formula_is_named(inside: Path, tmp_path: Path) -> None:
     state = case_of(inside, {}).state
-    at, beside = NeuronLayout(state.layout), EmbeddingLayout(state.layout, len(embedding.common(state.hexes)))
+    at, beside = NeuronLayout(state.layout), alike(state.layout, [*embedding.common(state.hexes)]).page
     changed = {
         NEURON: [
             *(at.strip(ACTIVATION).stripe(1), at.active.line(1).stripe(1), at.effects.line(9), at.direction.line(0)),
             *(at.extremes(first).line(0).stripe(1) for first in (PROMOTED, SUPPRESSED)),
         ],
-        EMBEDDING: [beside.common.line(2).stripe(0), beside.every.line(7).stripe(0), beside.spelled.line(1).stripe(5)],
+        EMBEDDING: [beside["map"].line(2).stripe(0), beside["lengths"].line(7), beside["place 1"].line(1)],
     }
     changes = {
         title: in_order(*(set_formula(area.cells, lambda f: f"IF(1,({f})*1.0000001+1E-9)") for area in areas))

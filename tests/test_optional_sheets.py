@@ -19,7 +19,9 @@ from sheetgpt import sheets as registry
 from sheetgpt.engines import Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.sheets.inside.attention_layout import ATTENTION, LAST, Places
+from sheetgpt.sheets.inside import attention
+from sheetgpt.sheets.inside.attention_words import ATTENTION
+from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.optional import OptionalSheet
 from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.verification.verify import Case, verify
@@ -77,7 +79,8 @@ def typed(cell: str, xml: str) -> Any:
 
 
 def test_a_choice_left_in_the_file_is_read_back(micro_workbook: Path, tmp_path: Path) -> None:
-    block, head, token = (chooser.cell.cells for chooser in Places(open_workbook(micro_workbook).layout).choosers)
+    page = attention.page(open_workbook(micro_workbook).layout)
+    block, head, token = (page[name].cells for name in ("block", "head", "token"))
     change = in_order(
         typed(block, "><v>1</v>"),
         typed(head, ' t="str"><v>none</v>'),
@@ -96,13 +99,13 @@ def test_a_choice_left_in_the_file_is_read_back(micro_workbook: Path, tmp_path: 
 
 def test_a_broken_formula_of_the_sheet_is_named(micro_workbook: Path, tmp_path: Path) -> None:
     """Small changes to one number of each kind, and to a word."""
-    at = Places(open_workbook(micro_workbook).layout)
+    page = attention.page(open_workbook(micro_workbook).layout)
     cells = [
-        *(area.line(0).stripe(2).cells for area in (at.pattern, at.small_map(1), at.entropies)),
-        *(at.table.line(1).stripe(m).cells for m in range(6)),
+        *(page[name].line(0).stripe(2).cells for name in ("pattern", "map 1", "entropies")),
+        *(page["heads"].line(1).stripe(m).cells for m in range(6)),
     ]
     more = [set_formula(cell, lambda f: f"IF(1,({f})*1.0000001)") for cell in cells]
-    words = [*(at.said.line(i).cells for i in range(4)), at.most.line(0).cells]
+    words = [*(page["said"].line(i).cells for i in range(4)), page["most"].line(0).cells]
     more += [set_formula(cell, lambda f: f'{f}&" "') for cell in words]
     broken = patch(micro_workbook, tmp_path / "broken.xlsx", {ATTENTION: in_order(*more)})
     named = {*verify(broken, wrong_cells=None).wrong_cells}

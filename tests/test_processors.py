@@ -29,7 +29,8 @@ import sheetgpt
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.inspection.embedding import Map, map_of, map_problems
 from sheetgpt.inspection.rounded import rounding_doubt
-from sheetgpt.sheets.inside.embedding_layout import EMBEDDING, EmbeddingLayout
+from sheetgpt.sheets.inside.embedding import alike
+from sheetgpt.sheets.inside.embedding_words import EMBEDDING
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.compare import SAVED
 from sheetgpt.workbook.reopen import open_workbook
@@ -115,7 +116,7 @@ def test_a_workbook_that_was_built_on_another_processor_verifies_here(tmp_path: 
 def test_an_axis_that_is_a_millionth_off_is_named(axis: int, tmp_path: Path) -> None:
     book = open_workbook(SMALL[0])
     assert book.axes is not None
-    area = EmbeddingLayout(book.layout, 0).axes.stripe(axis).line(3)
+    area = alike(book.layout, [0]).page["axes"].stripe(axis).line(3)
     changed = patch(
         SMALL[0], tmp_path / "w.xlsx", {EMBEDDING: set_number(area.cells, float(book.axes[3, axis]) * (1 + 1e-6))}
     )
@@ -128,7 +129,7 @@ def test_an_axis_that_is_a_millionth_off_is_named(axis: int, tmp_path: Path) -> 
 
 def axes_cells(layout: Layout) -> set[str]:
     """Embedding!H50 and all others that hold the centre and the directions."""
-    axes = EmbeddingLayout(layout, 0).axes
+    axes = alike(layout, [0]).page["axes"]
     return {f"{EMBEDDING}!{axes.line(f).stripe(i).cells}" for f in range(axes.n_rows) for i in range(3)}
 
 
@@ -201,7 +202,7 @@ def test_every_wrong_map_is_found_wrong(kind: str) -> None:
 def test_edited_weights_leave_the_axes_alone(tmp_path: Path) -> None:
     """Where the weights come from the workbook, so do the axes; a map that was edited with them is drawn as it is."""
     book = open_workbook(SMALL[0])
-    area = EmbeddingLayout(book.layout, 0).axes.line(0).stripe(0)
+    area = alike(book.layout, [0]).page["axes"].line(0).stripe(0)
     changed = patch(SMALL[0], tmp_path / "w.xlsx", {EMBEDDING: set_number(area.cells, 0.5)})
     report = sheetgpt.verify(changed, engine="cached", model=GOLDEN / "model", weights_from_workbook=True)
     assert report.wrong_cells  # what was computed from the axes before

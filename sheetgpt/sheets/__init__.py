@@ -66,7 +66,7 @@ REGISTRY: list[Maker] = [
     Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),
     Pages(lambda layout: [output.page(layout)]),
     Pages(lambda layout: [softmax.page(layout), sample.page(layout)]),
-    OptionalSheet("attention", lambda s, p: [attention.sheet(s, p)], attention.n_formulas, attention.starts),
+    OptionalSheet("attention", Pages(lambda layout: [attention.page(layout)]), attention.n_formulas, attention.starts),
     OptionalSheet("lens", Pages(lambda layout: [lens.page(layout)]), lens.n_formulas, lens.starts, expensive=True),
     OptionalSheet(
         "contributions", lambda s, p: [contributions.sheet(s, p)], contributions.n_formulas, contributions.starts

@@ -11,6 +11,7 @@ A page is declared from sizes alone, before there is a model or a text. Formulas
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,7 +74,8 @@ class Block:
 
     `formula(i, j)` is that of row i and column j, without its `=`; with `fills` only column 0 is asked for (in a
     triangle column i), and it fills right. Without a formula the cells are constants. `twin(state)`: what they hold;
-    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`).
+    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`), in
+    every row alike, or [rows, columns].
     """
 
     name: str = ""  # by which formulas find it, `page["logits"]`; the defined name is the page's prefix and this
@@ -90,6 +92,7 @@ class Block:
     column: int = 0  # 0: the page's first
     fills: bool = True
     triangle: bool = False  # row i begins in column i
+    strict: bool = False  # a triangle without its diagonal: row i begins in column i + 1
     guard: Guard | None = None  # None: the page's
     idle: Value = np.nan
     doubt: Callable[[State], Floats | float] | None = None
@@ -111,7 +114,8 @@ class Block:
         values = laid_out(self.twin(on.state), self.n_rows, n, self.idle)
         doubt: Floats | float = 0.0 if self.doubt is None else self.doubt(on.state)
         if isinstance(doubt, np.ndarray):
-            doubt = np.pad(doubt, (0, n - len(doubt)))
+            sizes = (n,) if doubt.ndim == 1 else (self.n_rows, n)
+            doubt = np.pad(doubt, [(0, all - own) for all, own in zip(sizes, doubt.shape, strict=True)])
         names = None if self.labels is None else self.labels(on.state)
         guard = self.guard or page.guard
         usual = self.label is not None and (page.numbered or self.n_rows > 1)
@@ -123,15 +127,18 @@ class Block:
                 cells = rows.text(LABEL, name, palette[self.label_style])
             if numbered:
                 cells += rows.number(INDEX, self.number_from + i, palette["index"])
-            start = i if self.triangle else 0
+            start = min(i + self.strict, n) if self.triangle else 0
             own, at, style = values[i][start:], first + start, palette[self.style] if self.style else 0
-            if self.formula is None:
+            if start == n:
+                pass  # the last row of a triangle without its diagonal
+            elif self.formula is None:
                 cells += (
                     rows.compact_numbers(at, np.ascontiguousarray(own)) if self.compact else constants(at, own, style)
                 )
             else:
                 columns = range(start, start + 1 if self.fills else n)
-                cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, doubt),)
+                known = doubt[i] if isinstance(doubt, np.ndarray) and doubt.ndim == 2 else doubt
+                cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, known),)
             yield Line(cells, self.height, self.folded)
 
     def _sources(self, guard: Guard, i: int, columns: range) -> str | list[str]:
@@ -213,8 +220,9 @@ class Bar:
         else:
             title = rows.formula(LABEL, self.title[0], self.title[1](on.state), palette["section"])
         left = rows.joined(rows.blank(column, palette["maths"]) for column in range(LABEL + 1, first))
-        said = rows.text(first, self.words, palette["maths"])
-        rest = range(first + 1, (self.last or on.page.bar_end) + 1)
+        last = self.last or on.page.bar_end
+        said = rows.text(first, self.words, palette["maths"]) if last >= first else ()
+        rest = range(first + 1, last + 1)
         yield Line(title + left + said + rows.joined(rows.blank(column, palette["maths"]) for column in rest))
 
 
@@ -273,9 +281,10 @@ class Space:
     """Blank rows."""
 
     n_rows: int = 1
+    height: float | None = None
 
     def lines(self, on: Drawing, row: int) -> Iterator[Line]:
-        raise NotImplementedError  # only the cursor moves
+        return repeat(Line((), self.height), self.n_rows)
 
 
 @dataclass
@@ -308,15 +317,16 @@ class Page:
         title: str = "",
         height: float = AT_TOP,
         beside: Mapping[int, str] | None = None,
+        style: str = "label",
     ) -> None:
         """The title, what the sheet is in one sentence, and the way back to Home: the first two rows.
 
-        `beside`: labels in the second row, by their columns.
+        `beside`: more words in the second row, by their columns, and their `style`.
         """
         words = {LABEL: title or self.title} | ({column: note} if note else {})
         self.add(Texts(words, styles={LABEL: "title", column: "note"}, height=height))
         self.links.append((f"A{self.row}", f"{quoted(HOME)}!A1"))
-        self.add(Texts({LABEL: "← Home", **(beside or {})}, "label", {LABEL: "link"}))
+        self.add(Texts({LABEL: "← Home", **(beside or {})}, style, {LABEL: "link"}))
 
     def add(self, *parts: Part) -> None:
         for part in parts:
@@ -331,7 +341,7 @@ class Page:
                 self._put(each, row)
                 row += each.n_rows if isinstance(part, Stack) else 0
             return
-        if isinstance(part, Space):
+        if isinstance(part, Space) and part.height is None:
             return
         self.placed.append((row, part))
         if isinstance(part, Bar) and part.link:
@@ -340,6 +350,14 @@ class Page:
             area = Area(self.title, row, part.column or self.first, part.n_rows, part.n_columns or self.width)
             assert part.name not in self.areas, part.name
             self.areas[part.name] = area
+
+    def join(self, name: str, *blocks: str, kind: Kind = Kind.NUMBERS) -> None:
+        """One name for blocks that stand together: for the rectangle around them."""
+        found = [self.areas[block] for block in blocks]
+        row, column = min(area.row for area in found), min(area.column for area in found)
+        last_row, last_column = max(area.last_row for area in found), max(area.last_column for area in found)
+        self.areas[name] = Area(self.title, row, column, last_row - row + 1, last_column - column + 1)
+        self.also.append(Tensor(self.prefix + name, (self.areas[name],), kind))
 
     def __getitem__(self, name: str) -> Area:
         return self.areas[name]
@@ -380,7 +398,7 @@ class Page:
             found = [next(lines) for lines in open_parts]
             pieces = sorted(rows.joined(line.cells for line in found), key=lambda piece: piece.column)
             height = max((line.height for line in found if line.height is not None), default=None)
-            if pieces:
+            if pieces or height is not None:
                 yield Row(number, tuple(pieces), height, any(line.folded for line in found))
             if number + 1 in ends:
                 open_parts = [lines for lines, end in zip(open_parts, ends, strict=True) if end > number + 1]

@@ -20,7 +20,7 @@ from sheetgpt.sheets.choosers import Chooser, typed_cell, whole, whole_now
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.home.prompt import FINE, NOTE
-from sheetgpt.sheets.inside.attention_layout import LAST
+from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import letter
 from sheetgpt.sheets.optional import Value

@@ -5,7 +5,7 @@ columns past the text and the keys that come later.
 """
 
 import math
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,128 +13,138 @@ from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
 from openpyxl.styles import Border, Font, PatternFill, Side
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.inspection.attention import CLOSE, MEASURES, entropies, strongest
-from sheetgpt.ooxml import rows
+from sheetgpt.inspection.attention import CLOSE, MEASURES, Floats, strongest
+from sheetgpt.inspection.attention import entropies as entropies_now
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.rows import Cells, Row, letters
-from sheetgpt.sheets.grid import FIRST_TOKEN
-from sheetgpt.sheets.inside.attention_layout import ACTIVE, ATTENTION, KEY, NONE, ORDER, PLACE, RANKED, SHARE, Places
-from sheetgpt.sheets.inside.attention_words import IN_WORDS, Seen
-from sheetgpt.sheets.palette import Palette
+from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
+from sheetgpt.sheets.inside.attention_words import ATTENTION, RANKED, Chosen, Seen
+from sheetgpt.sheets.page import Bar, Beside, Part, Texts, unguarded
+from sheetgpt.sheets.state import State
 
 HEADS = ("previous token", "first token", "itself", "earlier copies", "after the copies", "entropy, bits")
+NONE = "–"  # an average over no token
+IN_WORDS = {
+    "": "",
+    "previous": "the previous token",
+    "first": "the first token",
+    "itself": "itself",
+    "duplicate": "earlier copies of the token",
+    "induction": "what came after an earlier copy",
+}
+HEAD = INDEX + 1  # column: the head's number, beside its block's
+UPRIGHT = 62  # points: of a row of tokens that stand upright
 
 
-def colour(frame: Worksheet, at: Places) -> None:
-    """The darker, the more; the strongest head of each measure, and the chosen head's name, stand out."""
-    formats = frame.conditional_formatting
-    shares = Area(ATTENTION, at.table.row, at.table.column, at.n_heads, len(MEASURES))
-    first = letters(shares.column)
-    strong = f"{first}{shares.row}=MAX({first}${shares.row}:{first}${shares.last_row})"
-    line = Side("thin", color="1F3864")  # the fill is the colour scale's: LibreOffice gives it the upper hand
-    box = Border(line, line, line, line)
-    formats.add(shares.cells, FormulaRule([strong], font=Font(bold=True, color="1F3864"), border=box))
-    formats.add(shares.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 0.5, "F9B76B", "num", 1, "C55A11"))
-    own = f"AND($B{shares.row}={at.block.local},$C{shares.row}={at.head.local})"
-    names = Area(ATTENTION, shares.row, KEY, at.n_heads)
-    formats.add(
-        names.cells, FormulaRule([own], font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="C55A11"))
-    )
-    spread = ColorScaleRule("num", 0, "FFFFFF", "num", max(1.0, math.log2(at.layout.context)), "6FA8DC")
-    for area in (at.table.stripe(len(MEASURES)), at.entropies):
-        formats.add(area.cells, spread)
-    strip = Area(ATTENTION, at.entropies.row - 1, FIRST_TOKEN, 1, at.layout.context)
-    formats.add(strip.cells, no_token(strip))
-
-
-def no_token(area: Area) -> Any:
-    """White where no token is."""
-    return FormulaRule([f'{area.line(0).stripe(0).cells}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
-
-
-def head_rows(at: Places, palette: Palette, seen: Seen) -> Iterator[Row]:
-    top = at.counts.row
+def heads(it: Chosen) -> list[Part]:
+    """The measures and the entropy, a head a row, and over how many tokens each is averaged."""
+    layout, page, n = it.layout, it.page, len(MEASURES)
     words = "Share of a token's attention, averaged over the tokens that have such a token to look at."
-    yield bar(at, palette, top - 2, "All heads on this text", words)
-    heads = ((KEY, "head"), (PLACE, "block"), (SHARE, "head"), (ORDER, ""), (RANKED, ""))
-    titles = [rows.text(column, head, palette["header"]) for column, head in heads]
-    upright = [rows.text(FIRST_TOKEN + m, head, palette["upright header"]) for m, head in enumerate(HEADS)]
-    most = rows.text(at.most.column, "looks most at", palette["name"])
-    yield rows.row(top - 1, *titles, *upright, most, height=100)
-    yield _counts(at, palette, seen)
-    for row in range(at.n_heads):
-        yield _table_row(at, palette, seen, row)
-    n = at.entropies.row
+
+    def count(i: int, m: int) -> str:
+        """Over how many tokens a column is averaged."""
+        return f"SUM({page['has_copy'].local})" if m in (3, 4) else f"MAX({layout['n_tokens'].reference}-1,0)"
+
+    def counted(state: State) -> Floats:
+        seen = state.ask(Seen.of)
+        return np.array([seen.copies.max(axis=0).sum() if m in (3, 4) else seen.n - 1 for m in range(n + 1)], float)
+
+    def share(row: int, m: int) -> str:
+        """The attention that goes to the keys of a measure, over all tokens but the first; by how many have one."""
+        block, head = divmod(row, it.config.n_head)
+        probs = layout[f"h{block}.attn.probs.{head}"]
+        distance, copies = page["distance"].local, page["copies"]
+        sums = (
+            f"SUMIF({distance},1,{probs.reference})",
+            f"SUM({_but_first(probs.line(0)).reference})",
+            f"SUMIF({distance},0,{probs.reference})-{probs.line(0).stripe(0).reference}",
+            f"SUMIF({copies.local},1,{probs.reference})",
+            f"SUMIF({_upper(copies).local},1,{_lower(probs).reference})",
+        )
+        return average(sums[m], m)
+
+    def entropy(row: int, j: int) -> str:
+        return average(f"SUM({_but_first(page['entropies'].line(row)).local})", n)
+
+    def average(total: str, m: int) -> str:
+        tokens = page["counts"].stripe(m).local
+        return f'IF({tokens}>0,({total})/{tokens},"{NONE}")'
+
+    def most(row: int, j: int) -> str:
+        """The first measure that is as large as any, up to what rounding may add."""
+        line = page["measures"].line(row)
+        limit, source = f"MAX({line.local})-{CLOSE:.9f}", f'"{IN_WORDS[MEASURES[-1]]}"'
+        for m in range(n - 2, -1, -1):
+            source = f'IF(N({line.stripe(m).local})>={limit},"{IN_WORDS[MEASURES[m]]}",{source})'
+        return f'IF(COUNT({line.local})=0,"",{source})'
+
+    def most_now(state: State) -> list[str]:
+        return [IN_WORDS[strongest(line[:n])] for line in state.ask(Seen.of).table]
+
+    def average_now(first: int, last: int, state: State) -> list[list[float | str]]:
+        found = state.ask(Seen.of).table[:, first:last]
+        return [[NONE if value != value else float(value) for value in line] for line in found]
+
+    def number(of: int, state: State) -> Floats:
+        """Each row's block (0) or head (1)."""
+        return np.array([divmod(row, it.config.n_head)[of] for row in range(it.n_heads)])
+
+    titles = {LABEL: "head", INDEX: "block", HEAD: "head", HEAD + 1: "", RANKED: ""}
+    upright, last = dict(enumerate(HEADS, FIRST_TOKEN)), FIRST_TOKEN + n
+    styles = dict.fromkeys(upright, "upright header") | {last + 2: "name"}
+    each: dict[str, Any] = {"numbered": False, "guard": unguarded, "fills": False}
+    down = partial(it.column, n_rows=it.n_heads)
+    own = each | {"n_rows": it.n_heads, "n_columns": n, "label": partial(_name, it), "colours": [partial(_colour, it)]}
+    return [
+        Bar("All heads on this text", words, link="all heads"),
+        Texts({**titles, **upright, last + 2: "looks most at"}, styles=styles, height=100),
+        it.line("counts", count, counted, "id", n_columns=n + 1, label="tokens that have one", **each),
+        Beside(
+            it.line("measures", share, partial(average_now, 0, n), "whole share", **own),
+            down("blocks", INDEX, None, partial(number, 0), "index"),
+            down("numbers", HEAD, None, partial(number, 1), "index"),
+            down("averages", last, entropy, partial(average_now, n, n + 1), "bits", colours=[partial(_spread, it)]),
+            down("most", last + 2, most, most_now, "label", named=True),
+        ),
+    ]
+
+
+def entropies(it: Chosen) -> list[Part]:
+    """In bits, a head a row, a token a column."""
     words = (
         "How widely each token's attention is spread, in bits: 0 is one token only, 1 is two alike, 2 is four alike."
     )
-    yield bar(at, palette, n - 2, "Entropies", words)
-    yield rows.row(
-        n - 1, rows.fill_right(FIRST_TOKEN, at.tokens.at(0), tokens(at, seen), palette["upright"]), height=62
-    )
-    for row in range(at.n_heads):
-        yield _entropy_row(at, palette, seen, row)
 
+    def formula(row: int, t: int) -> str:
+        """(ln sum(e) - sum over keys of p (score - largest)) / ln 2, as p = e / sum(e) and e = exp(score - largest)."""
+        block, head = divmod(row, it.config.n_head)
+        names = (f"h{block}.attn.{name}.{head}" for name in ("probs", "scores", "max", "sum"))
+        probs, scores, largest, total = (it.layout[name] for name in names)
+        spread = f"SUMPRODUCT({probs.down(t, '')},{scores.down(t, '')}-{largest.at(0, t, '')})"
+        return f"(LN({total.at(0, t, '')})-{spread})/LN(2)"
 
-def bar(at: Places, palette: Palette, number: int, title: str, words: str) -> Row:
-    """A section's title row, as wide as the pattern."""
-    return rows.row(number, rows.text(KEY, title, palette["section"]), bar_cells(at, palette, words))
+    def twin(state: State) -> Floats:
+        places = (divmod(row, it.config.n_head) for row in range(it.n_heads))
+        return np.stack([entropies_now(state.trace[f"h{block}.attn.probs.{head}"]) for block, head in places])
 
+    def again(i: int, t: int) -> str:
+        return it.page["tokens"].at(0, t)
 
-def bar_cells(at: Places, palette: Palette, words: str) -> Cells:
-    """The rest of it."""
-    cells = rows.joined(rows.blank(c, palette["maths"]) for c in range(KEY + 1, FIRST_TOKEN))
-    cells += rows.text(FIRST_TOKEN, words, palette["maths"])
-    return cells + rows.joined(rows.blank(c, palette["maths"]) for c in range(FIRST_TOKEN + 1, at.bar_end + 1))
-
-
-def tokens(at: Places, seen: Seen) -> list[str]:
-    return [*seen.state.prompt.shown, *[""] * (at.layout.context - seen.state.prompt.n)]
-
-
-def _counts(at: Places, palette: Palette, seen: Seen) -> Row:
-    """Over how many tokens each column is averaged."""
-    n, has_copy = at.layout["n_tokens"].reference, at.has_copy.local
-    others, repeated = f"MAX({n}-1,0)", f"SUM({has_copy})"
-    sources = [others, others, others, repeated, repeated, others]
-    values = np.array(
-        [seen.copies.max(axis=0).sum() if source is repeated else seen.n - 1 for source in sources], float
-    )
-    cells = rows.each(FIRST_TOKEN, sources, values, palette["id"])
-    return rows.row(at.counts.row, rows.text(KEY, "tokens that have one", palette["label"]), cells)
-
-
-def _table_row(at: Places, palette: Palette, seen: Seen, row: int) -> Row:
-    block, head = divmod(row, at.layout.config.n_head)
-    sums = [*_sums(at, block, head), f"SUM({_but_first(at.entropies.line(row)).local})"]
-    counts = [at.counts.stripe(m).local for m in range(len(sums))]
-    sources = [f'IF({n}>0,({total})/{n},"{NONE}")' for total, n in zip(sums, counts, strict=True)]
-    found = seen.table[row]
-    values = [NONE if value != value else float(value) for value in found]
-    words = IN_WORDS[strongest(found[: len(MEASURES)])]
-    n, last = at.table.row + row, FIRST_TOKEN + len(MEASURES)
-    return rows.row(
-        n,
-        rows.text(KEY, f"block {block}, head {head}", palette["label"]),
-        rows.number(PLACE, block, palette["index"]),
-        rows.number(SHARE, head, palette["index"]),
-        rows.each(FIRST_TOKEN, sources[:-1], values[:-1], palette["whole share"]),
-        rows.formula(last, sources[-1], values[-1], palette["bits"]),
-        rows.formula(at.most.column, _most(at, row), words, palette["label"]),
-    )
-
-
-def _sums(at: Places, block: int, head: int) -> list[str]:
-    """The attention that goes to the keys of each measure, over all tokens but the first."""
-    probs = at.layout[f"h{block}.attn.probs.{head}"]
-    below, copies = _lower(probs), _upper(at.copies)
+    own = {"n_rows": it.n_heads, "label": partial(_name, it), "numbered": False, "colours": [partial(_spread, it)]}
     return [
-        f"SUMIF({at.distance.local},1,{probs.reference})",
-        f"SUM({_but_first(probs.line(0)).reference})",
-        f"SUMIF({at.distance.local},0,{probs.reference})-{probs.line(0).stripe(0).reference}",
-        f"SUMIF({at.copies.local},1,{probs.reference})",
-        f"SUMIF({copies.local},1,{below.reference})",
+        Bar("Entropies", words, link="entropies"),
+        it.line("again", again, shown, "upright", guard=unguarded, height=UPRIGHT, colours=[no_token]),
+        it.line("entropies", formula, twin, "bits", named=True, **own),
     ]
+
+
+def shown(state: State) -> list[str]:
+    return [*state.prompt.shown]
+
+
+def _name(it: Chosen, row: int) -> str:
+    block, head = divmod(row, it.config.n_head)
+    return f"block {block}, head {head}"
 
 
 def _but_first(line: Area) -> Area:
@@ -152,24 +162,27 @@ def _lower(area: Area) -> Area:
     return area.rows_of(1, area.n_rows - 1) if area.n_rows > 1 else area
 
 
-def _most(at: Places, row: int) -> str:
-    """The first measure that is as large as any, up to what rounding may add."""
-    line = Area(ATTENTION, at.table.row + row, FIRST_TOKEN, 1, len(MEASURES))
-    limit, source = f"MAX({line.local})-{CLOSE:.9f}", f'"{IN_WORDS[MEASURES[-1]]}"'
-    for m in range(len(MEASURES) - 2, -1, -1):
-        source = f'IF(N({line.stripe(m).local})>={limit},"{IN_WORDS[MEASURES[m]]}",{source})'
-    return f'IF(COUNT({line.local})=0,"",{source})'
+def _colour(it: Chosen, frame: Worksheet, shares: Area) -> None:
+    """The darker, the more; the strongest head of each measure, and the chosen head's name, stand out."""
+    formats, first = frame.conditional_formatting, letters(shares.column)
+    strong = f"{first}{shares.row}=MAX({first}${shares.row}:{first}${shares.last_row})"
+    line = Side("thin", color="1F3864")  # the fill is the colour scale's: LibreOffice gives it the upper hand
+    box = Border(line, line, line, line)
+    formats.add(shares.cells, FormulaRule([strong], font=Font(bold=True, color="1F3864"), border=box))
+    formats.add(shares.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 0.5, "F9B76B", "num", 1, "C55A11"))
+    own = f"AND(${letters(INDEX)}{shares.row}={it.block},${letters(HEAD)}{shares.row}={it.head})"
+    names, font = Area(ATTENTION, shares.row, LABEL, shares.n_rows), Font(bold=True, color="FFFFFF")
+    formats.add(names.cells, FormulaRule([own], font=font, fill=PatternFill(bgColor="C55A11")))
 
 
-def _entropy_row(at: Places, palette: Palette, seen: Seen, row: int) -> Row:
-    """(ln sum(e) - sum over keys of p (score - largest)) / ln 2, since p = e / sum(e) and e = exp(score - largest)."""
-    block, head = divmod(row, at.layout.config.n_head)
-    probs, scores, largest, total = (
-        at.layout[f"h{block}.attn.{name}.{head}"] for name in ("probs", "scores", "max", "sum")
+def _spread(it: Chosen, frame: Worksheet, area: Area) -> None:
+    scale = ColorScaleRule("num", 0, "FFFFFF", "num", max(1.0, math.log2(it.width)), "6FA8DC")
+    frame.conditional_formatting.add(area.cells, scale)
+
+
+def no_token(frame: Worksheet, area: Area) -> None:
+    """White where no token is."""
+    empty = f'{area.line(0).stripe(0).cells}=""'
+    frame.conditional_formatting.add(
+        area.cells, FormulaRule([empty], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
     )
-    spread = f"SUMPRODUCT({probs.down(0, '')},{scores.down(0, '')}-{largest.at(0, 0, '')})"
-    source = f'IF({letters(FIRST_TOKEN)}${ACTIVE},(LN({total.at(0, 0, "")})-{spread})/LN(2),"")'
-    values = np.full(at.layout.context, np.nan)
-    values[: seen.state.prompt.n] = entropies(seen.state.trace[f"h{block}.attn.probs.{head}"])
-    name = rows.text(KEY, f"block {block}, head {head}", palette["label"])
-    return rows.row(at.entropies.row + row, name, rows.fill_right(FIRST_TOKEN, source, values, palette["bits"]))

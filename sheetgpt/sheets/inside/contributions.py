@@ -21,10 +21,10 @@ from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, HOME
 from sheetgpt.sheets.inside import asked
 from sheetgpt.sheets.inside.asked import Line, bar, position_now, token_now
-from sheetgpt.sheets.inside.attention_layout import LAST
 from sheetgpt.sheets.inside.contributions_layout import ADDS, ASKED, CONTRIBUTIONS, NAME, ContributionsLayout
 from sheetgpt.sheets.inside.contributions_tables import add_charts, heat_rows, length_rows, ranked_rows, stream_rows
 from sheetgpt.sheets.inside.contributions_workings import Workings, workings_rows
+from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette

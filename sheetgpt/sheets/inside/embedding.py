@@ -4,48 +4,33 @@ The mathematics and the twin: `inspection/embedding.py`. It compares two vectors
 the rows' lengths, so it costs as much as three more columns of the Output sheet.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from openpyxl.chart import Reference, ScatterChart, Series
-from openpyxl.chart.data_source import StrRef
-from openpyxl.chart.label import DataLabelList
-from openpyxl.chart.series import SeriesLabel
-from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection import embedding
-from sheetgpt.inspection.embedding import Array
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Row
-from sheetgpt.sheets.charts import between, plain, rich
-from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
-from sheetgpt.sheets.inside import asked
-from sheetgpt.sheets.inside.asked import bar
-from sheetgpt.sheets.inside.embedding_layout import (
-    ACROSS,
-    ASKED,
-    EMBEDDING,
-    MAP_COLUMNS,
-    MAP_ROWS,
-    NAME,
-    UP,
-    WORDS,
-    EmbeddingLayout,
-)
-from sheetgpt.sheets.inside.embedding_rows import Asked, lines, strip_rows, table_rows
-from sheetgpt.sheets.inside.embedding_workings import workings_rows
+from sheetgpt.inspection.embedding import ANALOGIES, NEAREST, Array
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.formulas import rank_id, text_at
+from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
+from sheetgpt.sheets.inside.embedding_map import MAP_ROWS, add_chart, common_tokens, text_on_map
+from sheetgpt.sheets.inside.embedding_words import EMBEDDING, FIRST, WORDS, Alike, Found, directions, spelled, words
+from sheetgpt.sheets.inside.lens import TALL, orange
+from sheetgpt.sheets.inside.question import POSITIONS, SHOWN, add_text, furnish
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.optional import Value
+from sheetgpt.sheets.page import Bar, Beside, Page, Part, Space, Stack, Texts
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Value
 
-NAMED = 30  # of the map's tokens: those that lie farthest from one another
-ORANGE, GREY = "C55A11", "A6A6A6"
+NOTE = "A token's embedding is a direction. Tokens that are used alike come to point in directions that are alike."
+WIDTHS = (25, 7, 12, 9, 12)  # of columns A to E
+THE_WORD, THE_SUM = 0, 1  # what every token is compared with
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
@@ -64,120 +49,166 @@ def n_formulas(layout: Layout) -> int:
 
 
 def sheet(state: State, palette: Palette) -> Sheet:
-    here = EmbeddingLayout(state.layout, len(embedding.common(state.hexes)))
-    names = {
-        **{f"embedding_{name}": here.word(i) for i, name in enumerate(WORDS)},
-        "embedding_nearest": here.nearest,
-        "embedding_analogy": here.analogy,
-        "embedding_vectors": here.features,
-        "embedding_axes": here.axes,
-        "embedding_map": here.common,
-        "embedding_lengths": here.every.stripe(0),
-        "embedding_cosines": here.every.stripe(1),
-        "embedding_analogy_cosines": here.every.stripe(2),
-    }
-    places = [
-        ("nearest", here.nearest.row - 2),
-        ("analogy", here.analogy.row - 2),
-        ("workings", here.spelled.row - 2),
-        ("map", here.common.row - 2),
-        ("every token", here.every.row - 2),
+    """Which tokens are on the map only a vocabulary tells, and which of them have their names there only the model."""
+    it = alike(state.layout, [int(id) for id in embedding.common(state.hexes)])
+    it.page.dresses.append(partial(add_chart, it, state))
+    return it.page.sheet(state, palette)
+
+
+def alike(layout: Layout, common: Sequence[int]) -> Alike:
+    """The page with everything on it. `common`: the ids of the tokens on the map."""
+    it = Alike(layout, common)
+    here = it.page
+    here.head(NOTE)
+    add_text(here, layout)
+    here.add(*text_on_map(it))
+    here.positions = Area(EMBEDDING, POSITIONS, FIRST_TOKEN, here.row - POSITIONS, layout.context)
+    here.add(Bar("What is asked"))
+    it.ask.add(*words(it))
+    here.add(Space(), Beside(Space(MAP_ROWS + 1, TALL), Stack(*nearest(it), Space(), *analogy(it))))
+    here.add(*spelled(it), *directions(it), *common_tokens(it), *every_token(it))
+    for name in ("nearest", "analogy"):
+        here.join(name, f"{name} cosines", f"{name} ids")
+    here.dresses.append(partial(_dress, here))
+    return it
+
+
+def nearest(it: Alike) -> list[Part]:
+    """The ten tokens that are nearest to the word; the map stands on their right."""
+    said = "A map of the commonest tokens (grey) and the text's own (orange): along the two main directions."
+
+    def title() -> str:
+        return f'"Nearest to “"&{shown(it, "word")}&"”"'
+
+    def title_now(state: State) -> str:
+        return f"Nearest to “{shown_now(state)[0]}”"
+
+    return [Bar((title, title_now), said, link="nearest"), *ranks(it, "nearest", NEAREST, "cosines", THE_WORD)]
+
+
+def analogy(it: Alike) -> list[Part]:
+    """The five that are nearest to a - b + c."""
+
+    def title() -> str:
+        a, b, c = (shown(it, name) for name in ("a", "b", "c"))
+        return f'{a}&" − "&{b}&" + "&{c}'
+
+    def title_now(state: State) -> str:
+        _, a, b, c = shown_now(state)
+        return f"{a} − {b} + {c}"
+
+    bar = Bar((title, title_now), link="analogy", last=FIRST_TOKEN - 1)
+    return [bar, *ranks(it, "analogy", ANALOGIES, "analogy_cosines", THE_SUM)]
+
+
+def shown(it: Alike, name: str) -> str:
+    """The token that a word is."""
+    return Area(EMBEDDING, it.page[name].row, SHOWN).local
+
+
+def shown_now(state: State) -> list[str]:
+    return ["" if id is None else state.shown[id] for id in state.ask(Found).ids]
+
+
+def ranks(it: Alike, name: str, n: int, cosines: str, which: int) -> list[Part]:
+    """The n tokens with the largest cosines, a rank a row."""
+    strings = it.layout["vocab_shown"].reference
+
+    def value(r: int) -> str:
+        return it.page[f"{name} cosines"].line(r).local
+
+    def number(r: int) -> str:
+        return it.page[f"{name} ids"].line(r).local
+
+    def token(r: int, j: int) -> str:
+        return f'IF(ISNUMBER({number(r)}),{text_at(strings, f"{number(r)}+1")},"")'
+
+    def cosine(r: int, j: int) -> str:
+        every = it.page[cosines].local
+        return f'IF(COUNT({every})>{r},LARGE({every},{r + 1}),"")'
+
+    def id(r: int, j: int) -> str:
+        every = it.page[cosines]
+        ids, above = Area(EMBEDDING, every.row, INDEX, it.n_vocab).local, (value(r - 1), number(r - 1)) if r else None
+        return f'IF(ISNUMBER({value(r)}),{rank_id(value(r), every.local, ids, it.n_vocab, above)},"")'
+
+    def best(of: Callable[[Found, int], Value], found: Found) -> list[Value]:
+        """Of each rank that has a token."""
+        own = found.cosines[which]
+        order = np.argsort(np.where(np.isnan(own), np.inf, -own), kind="stable")[:n]
+        known = [int(id) for id in order if not np.isnan(own[id])]
+        return [*(of(found, id) for id in known), *[""] * (n - len(known))]
+
+    def line(part: str, at: int, formula: Any, of: Callable[[Found, int], Value], style: str, **looks: Any) -> Part:
+        return it.block(f"{name} {part}", at, formula, partial(best, of), style, n_rows=n, **looks)
+
+    return [
+        Texts({LABEL: "token", INDEX: "rank", FIRST: "cosine", FIRST + 1: "id"}),
+        Beside(
+            line("tokens", LABEL, token, lambda found, id: found.state.shown[id], "token"),
+            it.block("", INDEX, None, lambda found: np.arange(1, n + 1), "index", n_rows=n),
+            line(
+                "cosines", FIRST, cosine, lambda found, id: float(found.cosines[which][id]), "share", colours=[orange]
+            ),
+            line("ids", FIRST + 1, id, lambda found, id: id, "id"),
+        ),
     ]
-    return Sheet(
-        EMBEDDING,
-        "which tokens are alike: nearest tokens, analogies, and a map",
-        lambda: _rows(state, palette, here),
-        *(here.every.last_row, here.last_column),
-        names={name: [area] for name, area in names.items()},
-        positions=Area(EMBEDDING, asked.POSITIONS, FIRST_TOKEN, NAME - asked.POSITIONS + 1, state.layout.context),
-        sections=places,
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=lambda frame: _dress(frame, here, Asked(state, here)),
-    )
 
 
-def _rows(state: State, palette: Palette, here: EmbeddingLayout) -> Iterator[Row]:
-    it = Asked(state, here)
-    note = "A token's embedding is a direction. Tokens that are used alike come to point in directions that are alike."
-    yield rows.row(1, rows.text(1, EMBEDDING, palette["title"]), rows.text(3, note, palette["note"]), height=24)
-    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
-    yield from asked.strip_rows(state.layout, palette, state.prompt)
-    yield from strip_rows(it, palette)
-    yield bar(ASKED - 2, palette, "What is asked", last=here.last_column)
-    yield from asked.line_rows(state.layout, palette, lines(it), {})
-    yield from table_rows(it, palette)
-    yield from workings_rows(it, palette)
+def every_token(it: Alike) -> list[Part]:
+    """Of each token's row of wte the length and the cosines, and which spelling the token is."""
+    page = it.page
+
+    def length(v: int, j: int) -> str:
+        """|w|"""
+        column = it.column(v).reference
+        return f"SQRT(SUMPRODUCT({column},{column})){it.scale(v)}"
+
+    def cosine(which: int, v: int, j: int) -> str:
+        """w . x / (|w| |x|), 0 where either has no length; those that it is made of are left out."""
+        row, k, asked = page["lengths"].row + v, len(WORDS) * which, ("abc" if which else ("word",))
+        size = f"($C${row}*{page['sizes'].stripe(k).local})"
+        dot = f"SUMPRODUCT({it.column(v).reference},{page['vectors'].stripe(k).local}){it.scale(v)}"
+        same = [f"$B${row}={it.ask.used(name)}" for name in asked]
+        left_out, given = same[0], f"ISNUMBER({it.ask.used('word')})"
+        if which == THE_SUM:
+            left_out, given = f"OR({','.join(same)})", it.has_sum
+        return f'IF({given},IF({left_out},"",IF({size}>0,{dot}/{size},0)),"")'
+
+    def spelling(v: int, j: int) -> str:
+        return it.which(f"$A${page['spelled'].row + v}")
+
+    def spelling_now(found: Found) -> Array:
+        numbers = {spelling: number for number, spelling in reversed([*enumerate(found.spellings, 1)])}
+        return np.array([numbers.get(name, 0) for name in found.state.shown])
+
+    def compared(name: str, which: int) -> Part:
+        return each(name, FIRST + 1 + which, partial(cosine, which), lambda found: found.cosines[which], "number")
+
+    each = partial(it.block, n_rows=it.n_vocab, named=True)
+    label: dict[str, Any] = {"label": "", "labels": lambda state: state.shown, "numbered": True}
+    said = "The length of each token's row; its cosine with the word and a − b + c, which are left out; its spelling."
+    heads = (FIRST, "length"), (FIRST + 1, "the word"), (FIRST + 2, "a − b + c"), (FIRST + 3, "spelling")
+    return [
+        Bar("Workings: every token", said, link="every token"),
+        Texts({LABEL: "token", INDEX: "id", **dict(heads)}),
+        Beside(
+            each("lengths", FIRST, length, lambda found: embedding.norms(found.table), "number", **label),
+            compared("cosines", THE_WORD),
+            compared("analogy_cosines", THE_SUM),
+            each("spelled", FIRST + 3, spelling, spelling_now, "id", named=False),
+        ),
+    ]
 
 
-def _dress(frame: Worksheet, here: EmbeddingLayout, it: Asked) -> None:
-    frame.sheet_view.showGridLines = False
-    frame.sheet_properties.tabColor = "548235"
+def _dress(page: Page, frame: Worksheet) -> None:
+    furnish(frame, page, WIDTHS)
     frame.sheet_format.outlineLevelRow = 1  # what only the map needs is folded
-    for name, width in zip("ABCDE", (25, 7, 12, 9, 12), strict=True):
-        frame.column_dimensions[name].width = width
-    for column in range(FIRST_TOKEN, here.last_column + 1):
-        frame.column_dimensions[rows.letters(column)].width = 9.5
-    frame.freeze_panes = f"{rows.letters(FIRST_TOKEN)}{asked.TOKENS + 1}"
     prompt = DataValidation("custom", formula1="TRUE", allow_blank=True)
     prompt.promptTitle = "A word or an id"
-    last = it.state.layout.config.n_vocab - 1
+    last = page["lengths"].n_rows - 1
     prompt.prompt = f"A word that is one token, after a space or as you type it; or a token's id, 0 to {last}."
     prompt.showInputMessage, prompt.showErrorMessage = True, False
-    for i in range(len(WORDS)):
-        prompt.add(here.word(i).cells)
+    for name in WORDS:
+        prompt.add(page[name].cells)
     frame.add_data_validation(prompt)
-    for area in (here.nearest, here.analogy):
-        frame.conditional_formatting.add(area.stripe(0).cells, ColorScaleRule("num", 0, "FFFFFF", "num", 1, "E69138"))
-    _add_map(frame, here, it)
-
-
-def _add_map(frame: Worksheet, here: EmbeddingLayout, it: Asked) -> None:
-    """All common tokens as dots, those farthest apart with their names, and the text's own with theirs."""
-    chart = plain(ScatterChart(), "Every dot is a token", "0.0")
-    chart.scatterStyle = "lineMarker"
-    area, columns = here.common, (here.common.column, here.common.column + 1)
-    across, up = (Reference(frame, c, area.row, c, area.last_row) for c in columns)
-    chart.series.append(_dots(across, up, GREY, 4))
-    for r in _far_apart(it.map.places(it.table[it.map.ids]), NAMED):
-        x, y = (Reference(frame, c, area.row + r) for c in columns)
-        chart.series.append(_named(_dots(x, y, GREY, 4), Area(EMBEDDING, area.row + r, 1), "7F7F7F", 700))
-    for t in range(it.state.layout.context):
-        x, y = (Reference(frame, FIRST_TOKEN + t, row) for row in (ACROSS, UP))
-        chart.series.append(_named(_dots(x, y, ORANGE, 7), here.strip(NAME).stripe(t), ORANGE, 900))
-    chart.legend = None
-    chart.x_axis.tickLblPos = chart.y_axis.tickLblPos = "low"
-    chart.visible_cells_only = False  # the text's places are folded
-    chart.x_axis.numFmt, chart.x_axis.majorGridlines = "0.0", None
-    chart.anchor = between(FIRST_TOKEN, here.map_row, MAP_COLUMNS, MAP_ROWS)
-    frame.add_chart(chart)
-
-
-def _dots(across: Reference, up: Reference, color: str, size: int) -> Any:
-    series: Any = Series(up, across)
-    series.marker.symbol, series.marker.size = "circle", size
-    series.marker.graphicalProperties.solidFill = color
-    series.marker.graphicalProperties.line.solidFill = color
-    series.graphicalProperties.line.noFill = True
-    series.smooth = False
-    return series
-
-
-def _named(series: Any, name: Area, color: str, size: int) -> Any:
-    """With the text of a cell beside the dot: a series' name is the one label that every program takes from a cell."""
-    series.tx = SeriesLabel(strRef=StrRef(name.reference))
-    labels = DataLabelList(dLblPos="r", showSerName=True)
-    labels.showVal = labels.showCatName = labels.showLegendKey = labels.showPercent = labels.showBubbleSize = False
-    labels.txPr = rich("", size)
-    labels.txPr.p[0].pPr.defRPr.solidFill = color
-    series.dLbls = labels
-    return series
-
-
-def _far_apart(places: Array, n: int) -> list[int]:
-    """One after another, whichever lies farthest from those before it."""
-    chosen = [0]
-    away = np.hypot(*(places - places[0]).T)
-    while len(chosen) < min(n, len(places)):
-        chosen.append(int(away.argmax()))
-        away = np.minimum(away, np.hypot(*(places - places[chosen[-1]]).T))
-    return chosen

@@ -21,7 +21,6 @@ from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
 from sheetgpt.sheets.inside import asked
 from sheetgpt.sheets.inside.asked import bar, used
-from sheetgpt.sheets.inside.attention_layout import LAST
 from sheetgpt.sheets.inside.neuron_layout import (
     ACTIVATION,
     ASKED,
@@ -36,6 +35,7 @@ from sheetgpt.sheets.inside.neuron_layout import (
     NeuronLayout,
 )
 from sheetgpt.sheets.inside.neuron_rows import Asked, lines, strip_rows, table_rows, workings_rows
+from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.palette import Palette

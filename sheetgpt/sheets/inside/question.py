@@ -31,6 +31,7 @@ TYPED, USED, SHOWN = 3, 4, 5  # columns: what is typed, what it comes to, the to
 NO_POSITION = "The text has no such position, so its last token is taken: positions are 0 to "
 NO_TOKEN = "No token has this id, so it counts as empty: ids are 0 to "
 GREEN = "548235"
+WIDTHS = (25, 7, 10, 9, 12)  # of columns A to E
 
 Twin = Callable[[State], Value]
 
@@ -241,12 +242,17 @@ def dress(page: Page, layout: Layout, tokens: Mapping[str, tuple[str, str]]) -> 
         blank = FormulaRule([f'{first}${TOKENS}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
         for rule in (blank, asked):
             frame.conditional_formatting.add(Area(page.title, TOKENS, FIRST_TOKEN, 1, layout.context).cells, rule)
-        frame.sheet_view.showGridLines = False
-        frame.sheet_properties.tabColor = GREEN
-        for name, width in zip("ABCDE", (25, 7, 10, 9, 12), strict=True):
-            frame.column_dimensions[name].width = width
-        for column in range(FIRST_TOKEN, page.last_column + 1):
-            frame.column_dimensions[letters(column)].width = 9.5
-        frame.freeze_panes = f"{letters(FIRST_TOKEN)}{TOKENS + 1}"
+        furnish(frame, page)
 
     return add
+
+
+def furnish(frame: Worksheet, page: Page, widths: Sequence[float] = WIDTHS) -> None:
+    """Widths, a green tab, and the text frozen above what is said of it."""
+    frame.sheet_view.showGridLines = False
+    frame.sheet_properties.tabColor = GREEN
+    for name, width in zip("ABCDE", widths, strict=True):
+        frame.column_dimensions[name].width = width
+    for column in range(FIRST_TOKEN, page.last_column + 1):
+        frame.column_dimensions[letters(column)].width = 9.5
+    frame.freeze_panes = f"{letters(FIRST_TOKEN)}{TOKENS + 1}"
