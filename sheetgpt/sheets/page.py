@@ -73,7 +73,8 @@ class Block:
 
     `formula(i, j)` is that of row i and column j, without its `=`; with `fills` only column 0 is asked for (in a
     triangle column i), and it fills right. Without a formula the cells are constants. `twin(state)`: what they hold;
-    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`).
+    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`), one
+    number, one a column, or [rows, columns].
     """
 
     name: str = ""  # by which formulas find it, `page["logits"]`; the defined name is the page's prefix and this
@@ -110,7 +111,7 @@ class Block:
         n, first = self.n_columns or page.width, self.column or page.first
         values = laid_out(self.twin(on.state), self.n_rows, n, self.idle)
         doubt: Floats | float = 0.0 if self.doubt is None else self.doubt(on.state)
-        if isinstance(doubt, np.ndarray):
+        if isinstance(doubt, np.ndarray) and doubt.ndim == 1:
             doubt = np.pad(doubt, (0, n - len(doubt)))
         names = None if self.labels is None else self.labels(on.state)
         guard = self.guard or page.guard
@@ -131,7 +132,8 @@ class Block:
                 )
             else:
                 columns = range(start, start + 1 if self.fills else n)
-                cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, doubt),)
+                known = doubt[i] if isinstance(doubt, np.ndarray) and doubt.ndim == 2 else doubt
+                cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, known),)
             yield Line(cells, self.height, self.folded)
 
     def _sources(self, guard: Guard, i: int, columns: range) -> str | list[str]:
@@ -198,7 +200,7 @@ def constants(first: int, values: Any, style: int) -> Cells:
 class Bar:
     """A section's coloured title, with a few words from the first column on; `link`: how Home's list calls it."""
 
-    title: str | tuple[str, Callable[[State], str]]  # or a formula and its twin
+    title: str | tuple[Callable[[], str], Callable[[State], str]]  # or a formula and its twin
     words: str = ""
     link: str = ""
     last: int = 0  # its last column; 0: the page's
@@ -269,12 +271,13 @@ class Stack:
 
 @dataclass(frozen=True)
 class Space:
-    """Blank rows."""
+    """Blank rows; with a height they stand in the file, as those beside a chart must."""
 
     n_rows: int = 1
+    height: float | None = None
 
     def lines(self, on: Drawing, row: int) -> Iterator[Line]:
-        raise NotImplementedError  # only the cursor moves
+        return (Line((), self.height) for _ in range(self.n_rows))
 
 
 @dataclass
@@ -295,8 +298,10 @@ class Page:
     row: int = 1  # the cursor: where the next part goes
     placed: list[tuple[int, Part]] = field(default_factory=list)
     areas: dict[str, Area] = field(default_factory=dict)
+    also: list[Tensor] = field(default_factory=list)  # names of a part of a block, or of several side by side
     links: list[tuple[str, str]] = field(default_factory=list)
     sections: list[tuple[str, int]] = field(default_factory=list)
+    on_home: tuple[str, Sequence[Part]] | None = None  # where its line on Home leads, and what stands in that line
 
     def head(self, note: str, column: int = 3, beside: Mapping[int, str] | None = None) -> None:
         """The title, what the sheet is in one sentence, and the way back to Home: the first two rows.
@@ -322,7 +327,7 @@ class Page:
             for each in part.parts:
                 self._put(each, row)
                 row += each.n_rows
-        elif not isinstance(part, Space):
+        elif not isinstance(part, Space) or part.height is not None:
             self.placed.append((row, part))
         if isinstance(part, Bar) and part.link:
             self.sections.append((part.link, row))
@@ -330,6 +335,16 @@ class Page:
             area = Area(self.title, row, part.column or self.first, part.n_rows, part.n_columns or self.width)
             assert part.name not in self.areas, part.name
             self.areas[part.name] = area
+
+    def around(self, name: str, *blocks: str, named: bool = True) -> None:
+        """One name for all cells from the first of some blocks to the last."""
+        found = [self.areas[block] for block in blocks]
+        row, column = min(area.row for area in found), min(area.column for area in found)
+        last_row, last_column = max(area.last_row for area in found), max(area.last_column for area in found)
+        assert name not in self.areas, name
+        self.areas[name] = Area(self.title, row, column, last_row - row + 1, last_column - column + 1)
+        if named:
+            self.also.append(Tensor(self.prefix + name, (self.areas[name],), Kind.NUMBERS))
 
     def __getitem__(self, name: str) -> Area:
         return self.areas[name]
@@ -351,7 +366,7 @@ class Page:
                 before = found[name].areas if name in found else ()
                 rest = (block.kind, block.axes, block.traced, block.turned, block.scales)
                 found[name] = Tensor(name, (*before, area), *rest)
-        return [*found.values()]
+        return [*found.values(), *self.also]
 
     @property
     def last_row(self) -> int:
@@ -370,7 +385,7 @@ class Page:
             found = [next(lines) for lines in open_parts]
             pieces = sorted(rows.joined(line.cells for line in found), key=lambda piece: piece.column)
             height = max((line.height for line in found if line.height is not None), default=None)
-            if pieces:
+            if pieces or height is not None:
                 yield Row(number, tuple(pieces), height, any(line.folded for line in found))
             if number + 1 in ends:
                 open_parts = [lines for lines, end in zip(open_parts, ends, strict=True) if end > number + 1]
@@ -379,6 +394,7 @@ class Page:
     def sheet(self, state: State, palette: Palette) -> Sheet:
         names = {tensor.name: [*tensor.areas] for tensor in self.tensors}
         names |= {self.prefix + block.name: [area] for block, area in self.blocks if block.band_of}
+        on_home = None if self.on_home is None else (self.on_home[0], partial(self._for_home, state, palette))
         return Sheet(
             self.title,
             self.words,
@@ -389,8 +405,14 @@ class Page:
             positions=self._positions(),
             sections=self.sections,
             links=self.links,
+            on_home=on_home,
             dress=self.dressed,
         )
+
+    def _for_home(self, state: State, palette: Palette) -> Cells:
+        assert self.on_home is not None
+        on = Drawing(self, state, palette)
+        return rows.joined(next(part.lines(on, 1)).cells for part in self.on_home[1])
 
     def _positions(self) -> Area | None:
         found = self.positions
