@@ -91,6 +91,7 @@ class Block:
     column: int = 0  # 0: the page's first
     fills: bool = True
     triangle: bool = False  # row i begins in column i
+    gaps: Callable[[int, int], bool] | None = None  # in which row and column there is no cell
     guard: Guard | None = None  # None: the page's
     idle: Value = np.nan
     doubt: Callable[[State], Floats | float] | None = None
@@ -131,10 +132,21 @@ class Block:
                     rows.compact_numbers(at, np.ascontiguousarray(own)) if self.compact else constants(at, own, style)
                 )
             else:
-                columns = range(start, start + 1 if self.fills else n)
-                known = doubt[i] if isinstance(doubt, np.ndarray) and doubt.ndim == 2 else doubt
-                cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, known),)
+                for run in self._runs(i, start, n):
+                    columns = range(run.start, run.start + 1 if self.fills else run.stop)
+                    known = doubt
+                    if isinstance(doubt, np.ndarray):
+                        known = (doubt[i] if doubt.ndim == 2 else doubt)[run.start : run.stop]
+                    sources, own = partial(self._sources, guard, i, columns), values[i][run.start : run.stop]
+                    cells += (Formulas(first + run.start, sources, own, style, known),)
             yield Line(cells, self.height, self.folded)
+
+    def _runs(self, i: int, start: int, n: int) -> list[range]:
+        """Where row i has cells side by side."""
+        if self.gaps is None:
+            return [range(start, n)]
+        edges = np.flatnonzero(np.diff([0, *(not self.gaps(i, j) for j in range(start, n)), 0])) + start
+        return [range(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
 
     def _sources(self, guard: Guard, i: int, columns: range) -> str | list[str]:
         """Only whoever writes a file asks for them."""
@@ -336,15 +348,11 @@ class Page:
             assert part.name not in self.areas, part.name
             self.areas[part.name] = area
 
-    def around(self, name: str, *blocks: str, named: bool = True) -> None:
-        """One name for all cells from the first of some blocks to the last."""
-        found = [self.areas[block] for block in blocks]
-        row, column = min(area.row for area in found), min(area.column for area in found)
-        last_row, last_column = max(area.last_row for area in found), max(area.last_column for area in found)
+    def call(self, name: str, area: Area) -> None:
+        """A name for cells of several blocks, here and in the workbook."""
         assert name not in self.areas, name
-        self.areas[name] = Area(self.title, row, column, last_row - row + 1, last_column - column + 1)
-        if named:
-            self.also.append(Tensor(self.prefix + name, (self.areas[name],), Kind.NUMBERS))
+        self.areas[name] = area
+        self.also.append(Tensor(self.prefix + name, (area,), Kind.NUMBERS))
 
     def __getitem__(self, name: str) -> Area:
         return self.areas[name]
