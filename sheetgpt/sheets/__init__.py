@@ -13,7 +13,7 @@ from functools import partial
 from sheetgpt.sheets.choice import sample, softmax
 from sheetgpt.sheets.home import about, guide, home
 from sheetgpt.sheets.home.places import places as home_places
-from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_layout
+from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_chosen
 from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
 from sheetgpt.sheets.lab.lab_layout import LabLayout
@@ -71,10 +71,11 @@ REGISTRY: list[Maker] = [
     OptionalSheet("attention", lambda s, p: [attention.sheet(s, p)], attention.n_formulas, attention.starts),
     OptionalSheet("lens", Pages(lambda layout: [lens.page(layout)]), lens.n_formulas, lens.starts, expensive=True),
     OptionalSheet(
-        "contributions", lambda s, p: [contributions.sheet(s, p)], contributions.n_formulas, contributions.starts
+        *("contributions", Pages(lambda layout: [contributions.page(layout)])),
+        *(contributions.n_formulas, contributions.starts),
     ),
-    OptionalSheet("neuron", lambda s, p: [neuron.sheet(s, p)], neuron.n_formulas, neuron.starts),
-    OptionalSheet(neuron_layout.TOKENS_PART, lambda s, p: (), lambda layout: 0, expensive=True, part_of="neuron"),
+    OptionalSheet("neuron", Pages(lambda layout: [neuron.page(layout)]), neuron.n_formulas, neuron.starts),
+    OptionalSheet(neuron_chosen.TOKENS_PART, lambda s, p: (), lambda layout: 0, expensive=True, part_of="neuron"),
     OptionalSheet(
         "embedding", lambda s, p: [embedding.sheet(s, p)], embedding.n_formulas, embedding.starts, expensive=True
     ),
