@@ -21,8 +21,8 @@ from sheetgpt.sheets.home import home as home_sheet
 from sheetgpt.sheets.home.prompt import FINE, NOTE
 from sheetgpt.sheets.inside import contributions as contributions_sheet
 from sheetgpt.sheets.inside import lens as lens_sheet
-from sheetgpt.sheets.inside.asked import NO_POSITION, NO_TOKEN
 from sheetgpt.sheets.inside.contributions import NOT_SCORED
+from sheetgpt.sheets.inside.question import NO_POSITION, NO_TOKEN
 from sheetgpt.verification.verify import Case, judge, prepare, verify
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
@@ -218,9 +218,10 @@ def aside_row(workbook: Path) -> int:
 
 def test_a_broken_formula_is_named(inside: Path, odd: Checkpoint, tmp_path: Path) -> None:
     """A part's number in the table, a rank, a link on Home: nothing else depends on these."""
-    layout = contributions_sheet.layout_of(open_workbook(inside).layout)
+    layout = open_workbook(inside).layout
+    heat = contributions_sheet.page(layout)["heat"].line(1).stripe(2).cells
+    rank = lens_sheet.page(layout)["rank"]
     aside = f"C{aside_row(inside)}"
-    heat, rank = layout.heat.line(1).stripe(2).cells, lens_sheet.page(open_workbook(inside).layout)["rank"]
     changes = {
         "Contributions": set_formula(heat, lambda formula: f"{formula}*1.00001"),
         "Lens": set_formula(rank.stripe(1).cells, lambda formula: f"1+{formula}"),

@@ -22,7 +22,8 @@ from sheetgpt.inspection import embedding, neuron
 from sheetgpt.inspection.subject import subject
 from sheetgpt.sheets.inside.embedding import alike
 from sheetgpt.sheets.inside.embedding_words import EMBEDDING, SEVERAL
-from sheetgpt.sheets.inside.neuron_layout import ACTIVATION, NEURON, PROMOTED, SUPPRESSED, TOKENS_PART, NeuronLayout
+from sheetgpt.sheets.inside.neuron import page as neuron_page
+from sheetgpt.sheets.inside.neuron_chosen import NEURON, TOKENS_PART
 from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.verify import Case, verify
 from sheetgpt.workbook.optional import choose
@@ -193,11 +194,11 @@ def test_a_word_of_several_tokens_says_so(inside: Path) -> None:
 
 def test_a_broken_formula_is_named(inside: Path, tmp_path: Path) -> None:
     state = case_of(inside, {}).state
-    at, beside = NeuronLayout(state.layout), alike(state.layout, [*embedding.common(state.hexes)]).page
+    at, beside = neuron_page(state.layout), alike(state.layout, [*embedding.common(state.hexes)]).page
     changed = {
         NEURON: [
-            *(at.strip(ACTIVATION).stripe(1), at.active.line(1).stripe(1), at.effects.line(9), at.direction.line(0)),
-            *(at.extremes(first).line(0).stripe(1) for first in (PROMOTED, SUPPRESSED)),
+            *(at["activation"].stripe(1), at["active"].line(1).stripe(1), at["tokens"].line(9)),
+            *(at["direction"].line(0), *(at[name].line(0).stripe(1) for name in ("promotes", "suppresses"))),
         ],
         EMBEDDING: [beside["map"].line(2).stripe(0), beside["lengths"].line(7), beside["place 1"].line(1)],
     }

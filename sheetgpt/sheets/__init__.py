@@ -12,7 +12,7 @@ from functools import partial
 
 from sheetgpt.sheets.choice import sample, softmax
 from sheetgpt.sheets.home import about, guide, home
-from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_layout
+from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_chosen
 from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
 from sheetgpt.sheets.lab.lanes import COPIED, beside, copied
@@ -69,10 +69,11 @@ REGISTRY: list[Maker] = [
     OptionalSheet("attention", Pages(lambda layout: [attention.page(layout)]), attention.n_formulas, attention.starts),
     OptionalSheet("lens", Pages(lambda layout: [lens.page(layout)]), lens.n_formulas, lens.starts, expensive=True),
     OptionalSheet(
-        "contributions", lambda s, p: [contributions.sheet(s, p)], contributions.n_formulas, contributions.starts
+        *("contributions", Pages(lambda layout: [contributions.page(layout)])),
+        *(contributions.n_formulas, contributions.starts),
     ),
-    OptionalSheet("neuron", lambda s, p: [neuron.sheet(s, p)], neuron.n_formulas, neuron.starts),
-    OptionalSheet(neuron_layout.TOKENS_PART, lambda s, p: (), lambda layout: 0, expensive=True, part_of="neuron"),
+    OptionalSheet("neuron", Pages(lambda layout: [neuron.page(layout)]), neuron.n_formulas, neuron.starts),
+    OptionalSheet(neuron_chosen.TOKENS_PART, lambda s, p: (), lambda layout: 0, expensive=True, part_of="neuron"),
     OptionalSheet(
         "embedding", lambda s, p: [embedding.sheet(s, p)], embedding.n_formulas, embedding.starts, expensive=True
     ),

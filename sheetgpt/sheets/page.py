@@ -74,8 +74,8 @@ class Block:
 
     `formula(i, j)` is that of row i and column j, without its `=`; with `fills` only column 0 is asked for (in a
     triangle column i), and it fills right. Without a formula the cells are constants. `twin(state)`: what they hold;
-    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`), in
-    every row alike, or [rows, columns].
+    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`), one
+    number, one a column, or [rows, columns].
     """
 
     name: str = ""  # by which formulas find it, `page["logits"]`; the defined name is the page's prefix and this
@@ -93,6 +93,7 @@ class Block:
     fills: bool = True
     triangle: bool = False  # row i begins in column i
     strict: bool = False  # a triangle without its diagonal: row i begins in column i + 1
+    gaps: Callable[[int, int], bool] | None = None  # in which row and column there is no cell
     guard: Guard | None = None  # None: the page's
     idle: Value = np.nan
     doubt: Callable[[State], Floats | float] | None = None
@@ -136,10 +137,21 @@ class Block:
                     rows.compact_numbers(at, np.ascontiguousarray(own)) if self.compact else constants(at, own, style)
                 )
             else:
-                columns = range(start, start + 1 if self.fills else n)
-                known = doubt[i] if isinstance(doubt, np.ndarray) and doubt.ndim == 2 else doubt
-                cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, known),)
+                for run in self._runs(i, start, n):
+                    columns = range(run.start, run.start + 1 if self.fills else run.stop)
+                    known = doubt
+                    if isinstance(doubt, np.ndarray):
+                        known = (doubt[i] if doubt.ndim == 2 else doubt)[run.start : run.stop]
+                    sources, own = partial(self._sources, guard, i, columns), values[i][run.start : run.stop]
+                    cells += (Formulas(first + run.start, sources, own, style, known),)
             yield Line(cells, self.height, self.folded)
+
+    def _runs(self, i: int, start: int, n: int) -> list[range]:
+        """Where row i has cells side by side."""
+        if self.gaps is None:
+            return [range(start, n)]
+        edges = np.flatnonzero(np.diff([0, *(not self.gaps(i, j) for j in range(start, n)), 0])) + start
+        return [range(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
 
     def _sources(self, guard: Guard, i: int, columns: range) -> str | list[str]:
         """Only whoever writes a file asks for them."""
@@ -278,7 +290,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Space:
-    """Blank rows."""
+    """Blank rows; with a height they stand in the file, as those beside a chart must."""
 
     n_rows: int = 1
     height: float | None = None
@@ -309,6 +321,7 @@ class Page:
     also: list[Tensor] = field(default_factory=list)  # names of a part of a block, or of several side by side
     links: list[tuple[str, str]] = field(default_factory=list)
     sections: list[tuple[str, int]] = field(default_factory=list)
+    on_home: tuple[str, Sequence[Part]] | None = None  # where its line on Home leads, and what stands in that line
 
     def head(
         self,
@@ -359,6 +372,12 @@ class Page:
         self.areas[name] = Area(self.title, row, column, last_row - row + 1, last_column - column + 1)
         self.also.append(Tensor(self.prefix + name, (self.areas[name],), kind))
 
+    def call(self, name: str, area: Area) -> None:
+        """A name for cells of several blocks, here and in the workbook."""
+        assert name not in self.areas, name
+        self.areas[name] = area
+        self.also.append(Tensor(self.prefix + name, (area,), Kind.NUMBERS))
+
     def __getitem__(self, name: str) -> Area:
         return self.areas[name]
 
@@ -407,6 +426,7 @@ class Page:
     def sheet(self, state: State, palette: Palette) -> Sheet:
         names = {tensor.name: [*tensor.areas] for tensor in self.tensors}
         names |= {self.prefix + block.name: [area] for block, area in self.blocks if block.band_of}
+        on_home = None if self.on_home is None else (self.on_home[0], partial(self._for_home, state, palette))
         return Sheet(
             self.title,
             self.words,
@@ -418,6 +438,7 @@ class Page:
             second=self._down(self.second),
             sections=self.sections,
             links=self.links,
+            on_home=on_home,
             dress=self.dressed,
         )
 
@@ -435,6 +456,11 @@ class Page:
 
     def _down(self, area: Area | None) -> Area | None:
         return area if area is None or area.n_rows else replace(area, n_rows=self.last_row - area.row + 1)
+
+    def _for_home(self, state: State, palette: Palette) -> Cells:
+        assert self.on_home is not None
+        on = Drawing(self, state, palette)
+        return rows.joined(next(part.lines(on, 1)).cells for part in self.on_home[1])
 
     def dressed(self, frame: Worksheet) -> None:
         """What the page as a whole wants, and each block's colours."""

@@ -67,7 +67,7 @@ def page(layout: Layout) -> Page:
     it = Chosen(layout)
     here = it.page
     beside = {SHARE: "↓ all heads of the model", FIRST_TOKEN: "→ all heads of this block"}
-    here.head(NOTE, FIRST_TOKEN, beside, "link")
+    here.head(NOTE, FIRST_TOKEN, beside=beside, style="link")
     here.add(choosers(it), offered(it), Beside(pattern(it), maps(it)), *heads(it), *entropies(it))
     here.join("said", "on_token", "on_head", "on_copies", "refused", kind=Kind.TEXTS)
     here.join("heads", "measures", "averages")

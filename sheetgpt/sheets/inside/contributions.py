@@ -1,45 +1,34 @@
 """The sheet Contributions: which parts of the network decided, for a position and a token that are chosen there.
 
-Direct logit attribution; the mathematics and the twin are in `inspection/contributions.py`, the columns that all of it
-is read from in `contributions_workings.py`.
+Direct logit attribution; the mathematics and the twin: `inspection/contributions.py`. The tables here show what
+`contributions_parts.py` computes below them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from openpyxl.formatting.rule import ColorScaleRule
-from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import quantize
-from sheetgpt.inspection.contributions import Attribution, attribute
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.inspection.contributions import Attribution
+from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.formulas import text_at
-from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, HOME
-from sheetgpt.sheets.inside import asked
-from sheetgpt.sheets.inside.asked import Line, bar, position_now, token_now
-from sheetgpt.sheets.inside.contributions_layout import ADDS, ASKED, CONTRIBUTIONS, NAME, ContributionsLayout
-from sheetgpt.sheets.inside.contributions_tables import add_charts, heat_rows, length_rows, ranked_rows, stream_rows
-from sheetgpt.sheets.inside.contributions_workings import Workings, workings_rows
-from sheetgpt.sheets.inside.question import LAST
+from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, LABEL
+from sheetgpt.sheets.inside.contributions_parts import Find, Floats, Parts, add_written, all_doubts, direction, scored
+from sheetgpt.sheets.inside.contributions_tables import add_charts, colour, heat_map, lengths, residual, strongest
+from sheetgpt.sheets.inside.question import LAST, POSITIONS, Ask, add_text, dress
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.optional import Value
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.page import Bar, Block, Page, Part, Texts, cell, unguarded
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Value
 
-Floats = NDArray[Any]
+NOTE = "Which parts decided? The logit is a sum; here is what each part adds to it, the final norm's scale fixed."
 NOT_SCORED = (
     "Home doesn't score the prompt, so the likeliest token is not known here; "
     "the one that follows in the text is taken."
 )
-
-
-def layout_of(layout: Layout) -> ContributionsLayout:
-    return ContributionsLayout(layout.config, layout.context, layout.scaled)
+FACT = FIRST_TOKEN + 8  # the column of the sum of all parts
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
@@ -48,211 +37,149 @@ def starts(layout: Layout) -> Mapping[str, Value]:
 
 
 def n_formulas(layout: Layout) -> int:
-    """Nearly all of them: the workings."""
-    here = layout_of(layout)
-    vectors = here.writes.n_columns - 2 * layout.config.n_layer + here.mixed.n_columns + here.states.n_columns + 2
-    return vectors * layout.config.n_embd
+    """Nearly all of them: the workings, where only the two biases of each block have no column."""
+    it = Parts(layout)
+    columns = len(it.parts) - 1 - 2 * it.config.n_layer + it.config.n_layer + len(it.depths) + 2
+    return columns * it.config.n_embd
 
 
-def found_now(state: State) -> Attribution:
-    """The twin: what is asked, and what comes out."""
-    chosen, prompt, config = state.chosen, state.prompt, state.layout.config
-    position = position_now(chosen["contributions_position"], prompt.n)
-    token = token_now(chosen["contributions_token"], config.n_vocab)
-    if token is None:
-        logits = state.trace["logits"][:, position]
-        token = int(logits.argmax()) if scored(state, position) else prompt.ids[position + 1]
-    other = token_now(chosen["contributions_other"], config.n_vocab)
-    return attribute(evaluated(state), config, state.trace, position, token, other)
+def page(layout: Layout) -> Page:
+    it = Parts(layout)
+    here = it.page
+    here.head(NOTE)
+    add_text(here, layout)
+    here.add(*likeliest(it))
+    here.positions = replace(here["likeliest"], row=POSITIONS, n_rows=here.row - POSITIONS)
+    here.add(Bar("What is asked"))
+    it.ask.add(it.ask.position(), token(it), other(it), beside=facts(it), note=not_scored(it))
+    here.add(*strongest(it), *heat_map(it), *lengths(it), *residual(it), *direction(it))
+    add_written(it)
+    here.on_home = f"{quoted(here.title)}!A{dict(here.sections)['strongest']}", for_home(it)
+    tokens = {"token": ("Token id", "the likeliest next token"), "other": ("Compared with id", "no comparison")}
+    here.dresses += [dress(here, layout, tokens), partial(colour, it), partial(add_charts, it)]
+    return here
 
 
-def evaluated(state: State) -> Mapping[str, Floats]:
-    """The numbers of the few parameters that the sheet looks at."""
-    config = state.layout.config
-    blocks = (f"h{i}." for i in range(config.n_layer))
-    names = [config.head, "ln_f.g", "ln_f.b"]
-    names += [h + name for h in blocks for name in ("attn.c_proj.w", "attn.c_proj.b", "mlp.c_proj.b")]
-    names += [quantize.scale_name(name) for name in names]
-    return quantize.evaluated({name: state.params[name] for name in names if name in state.params})
+# What is asked
 
 
-def scored(state: State, position: int) -> bool:
-    """Whether the Output sheet has logits there."""
-    return state.inputs.score_prompt or position >= state.prompt.n_prompt - 1
-
-
-def sheet(state: State, palette: Palette) -> Sheet:
-    here, layout = layout_of(state.layout), state.layout
-    strip = Area(CONTRIBUTIONS, asked.POSITIONS, FIRST_TOKEN, here.likeliest.row + 2 - asked.POSITIONS, layout.context)
-    names = {
-        "contributions_position": here.position,
-        "contributions_token": here.token,
-        "contributions_other": here.other,
-        "contributions": here.values,
-        "contributions_sum": here.fact(0),
-        "contributions_logit": here.fact(1),
-        "contributions_lengths": here.lengths,
-        "contributions_direction": here.direction,
-        "contributions_writes": here.writes,
-        "contributions_stream": here.states,
-    }
-    sections = [
-        ("strongest", here.ranks.row - 2),
-        ("heat map", here.heat.row - 2),
-        ("lengths", here.sizes.row - 2),
-        ("stream", here.stream.row - 2),
-        ("workings", here.mean.row - 1),
-    ]
-    return Sheet(
-        CONTRIBUTIONS,
-        "which parts of the network decided: what each adds to a logit",
-        lambda: _rows(state, palette, here),
-        *(here.writes.last_row, here.last_column),
-        names={name: [area] for name, area in names.items()},
-        positions=strip,
-        sections=sections,
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        on_home=(f"{quoted(CONTRIBUTIONS)}!A{here.ranks.row - 2}", lambda: line_for_home(state, palette, here)),
-        dress=lambda frame: _dress(frame, layout, here),
-    )
-
-
-def _rows(state: State, palette: Palette, here: ContributionsLayout) -> Iterator[Row]:
-    layout, work, found = state.layout, Workings(state.layout, here), found_now(state)
-    note = "Which parts decided? The logit is a sum; here is what each part adds to it, the final norm's scale fixed."
-    yield rows.row(1, rows.text(1, CONTRIBUTIONS, palette["title"]), rows.text(3, note, palette["note"]), height=24)
-    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
-    yield from asked.strip_rows(layout, palette, state.prompt)
-    yield from _likeliest_rows(state, palette, here)
-    yield bar(ASKED - 2, palette, "What is asked")
-    facts, note_too = dict(_facts(work, palette, found)), _not_scored(state, work, found)
-    yield from asked.line_rows(layout, palette, lines_now(state, work, found), facts, note_too)
-    yield from ranked_rows(palette, work, found, question(state, work, found))
-    yield from heat_rows(palette, here, found)
-    yield from length_rows(palette, here, found)
-    yield from stream_rows(palette, work, found)
-    scales = state.params.get(quantize.scale_name(layout.config.head)) if layout.scaled else None
-    yield from workings_rows(work, palette, found, scales)
-
-
-def _likeliest_rows(state: State, palette: Palette, here: ContributionsLayout) -> Iterator[Row]:
+def likeliest(it: Parts) -> list[Block]:
     """What the model would say after each token, where the Output sheet has logits: the lowest id on a tie."""
-    layout, n = state.layout, state.prompt.n
-    logits, largest, wanted = (layout[name] for name in ("logits", "logits_max", "logits_wanted"))
-    known = [t for t in range(n) if scored(state, t)]
-    best = {t: int(state.trace["logits"][:, t].argmax()) for t in known}
-    ids = np.array([best.get(t, np.nan) for t in range(layout.context)])
-    shown = [state.shown[best[t]] if t in best else "" for t in range(layout.context)]
-    source = f"MATCH({largest.at(0, 0, '')},{logits.down(0, '')},0)-1"
-    cells = rows.fill_right(FIRST_TOKEN, f'IF({wanted.at(0, 0, "")},{source},"")', ids, palette["id"])
-    yield rows.row(here.likeliest.row, rows.text(1, "likeliest next token: id", palette["name"]), cells)
-    strings, id = layout["vocab_shown"].reference, here.likeliest.at(0)
-    source = f'IF(ISNUMBER({id}),{text_at(strings, f"{id}+1")},"")'
-    cells = rows.fill_right(FIRST_TOKEN, source, shown, palette["piece"])
-    yield rows.row(here.likeliest.row + 1, rows.text(1, "token", palette["name"]), cells)
 
+    def id(i: int, t: int) -> str:
+        logits, largest, wanted = (it.layout[name] for name in ("logits", "logits_max", "logits_wanted"))
+        return f'IF({wanted.at(0, 0, "")},MATCH({largest.at(0, 0, "")},{logits.down(0, "")},0)-1,"")'
 
-def lines_now(state: State, work: Workings, found: Attribution) -> list[Line]:
-    """The three yellow cells."""
-    layout, here, chosen = state.layout, work.here, state.chosen
-    next_one = f"INDEX({layout['token_ids'].reference},1,{work.place}+1)"
-    likeliest = f"INDEX({here.likeliest.local},1,{work.place})"
-    otherwise = f"IF(ISNUMBER({likeliest}),{likeliest},{next_one})"
-    token = asked.token_formula(layout, here.token, here.position, otherwise)
-    other = asked.token_formula(layout, here.other, here.position, '""')
-    shown = state.shown
+    def ids(state: State) -> Floats:
+        known = [scored(state, t) for t in range(state.prompt.n)]
+        return np.where(known, state.trace["logits"][:, : state.prompt.n].argmax(axis=0), np.nan)
+
+    def token(i: int, t: int) -> str:
+        id = it.page["likeliest"].at(0)
+        return f'IF(ISNUMBER({id}),{text_at(it.layout["vocab_shown"].reference, f"{id}+1")},"")'
+
+    def tokens(state: State) -> list[str]:
+        return ["" if np.isnan(id) else state.shown[int(id)] for id in ids(state)]
+
+    line = partial(Block, n_columns=it.layout.context, label_style="name", guard=unguarded, named=False)
     return [
-        asked.position_line(layout, state.prompt, here.position, chosen["contributions_position"]),
-        asked.token_line(
-            *(layout, here.token, "Token id", chosen["contributions_token"], token, found.token, shown[found.token]),
-            "whose logit is taken apart; empty: the likeliest",
-        ),
-        asked.token_line(
-            *(layout, here.other, "Compared with id", chosen["contributions_other"], other, found.other),
-            "" if found.other is None else shown[found.other],
-            "its logit is subtracted; empty: nothing is",
-        ),
+        line("likeliest", formula=id, twin=ids, label="likeliest next token: id", style="id"),
+        line("likeliest_token", formula=token, twin=tokens, label="token", style="piece"),
     ]
 
 
-def _not_scored(state: State, work: Workings, found: Attribution) -> tuple[str, str]:
+def likeliest_there(it: Parts) -> str:
+    """The id of the likeliest token after the position; no number where the Output sheet has no logits."""
+    return f"INDEX({it.page['likeliest'].local},1,{it.place})"
+
+
+def token(it: Parts) -> Ask:
+    def otherwise() -> str:
+        next_one = f"INDEX({it.layout['token_ids'].reference},1,{it.place}+1)"
+        return f"IF(ISNUMBER({likeliest_there(it)}),{likeliest_there(it)},{next_one})"
+
+    hint = "whose logit is taken apart; empty: the likeliest"
+    return it.ask.token("token", "Token id", hint, otherwise, it.found(lambda found: found.token))
+
+
+def other(it: Parts) -> Ask:
+    hint = "its logit is subtracted; empty: nothing is"
+    return it.ask.token("other", "Compared with id", hint, lambda: '""', it.found(lambda found: found.other))
+
+
+def not_scored(it: Parts) -> tuple[Callable[[], str], Callable[[State], str]]:
     """A note where the likeliest token is not known."""
-    typed, likeliest = work.here.token.local, f"INDEX({work.here.likeliest.local},1,{work.place})"
-    source = f'IF({typed}="",IF(ISNUMBER({likeliest}),"","{NOT_SCORED}"),"")'
-    unknown = state.chosen["contributions_token"] == "" and not scored(state, found.position)
-    return source, NOT_SCORED if unknown else ""
+
+    def formula() -> str:
+        return f'IF({it.ask.typed("token")}="",IF(ISNUMBER({likeliest_there(it)}),"","{NOT_SCORED}"),"")'
+
+    def twin(state: State) -> str:
+        known = it.ask.value(state, "token") != "" or scored(state, it.ask.position_now(state))
+        return "" if known else NOT_SCORED
+
+    return formula, twin
 
 
-def _facts(work: Workings, palette: Palette, found: Attribution) -> Iterator[tuple[int, Cells]]:
-    """The sum of all parts beside the logit that the Output sheet computed."""
-    here, doubt = work.here, float(found.doubts.sum())
-    total, logit = here.fact(0).local, here.fact(1).local
-    facts = (
-        ("Sum of all parts", f"SUM({here.values.local})", found.total, "signed"),
-        ("Logit on the sheet Output", logit_formula(work), found.logit, "signed"),
-        ("Difference", f"{total}-{logit}", found.total - found.logit, "tiny"),
-    )
-    for i, (title, source, value, style) in enumerate(facts):
-        area = here.fact(i)
-        label = rows.text(area.column - 3, title, palette["name"])
-        yield area.row, label + rows.formula(area.column, work.guarded(source), value, palette[style], doubt)
+def facts(it: Parts) -> Mapping[str, list[Part]]:
+    """The sum of all parts, and beside it the logit that the Output sheet computed."""
 
+    def total() -> str:
+        return f"SUM({it.page['values'].local})"
 
-def logit_formula(work: Workings) -> str:
-    """As the Output sheet has it; where it has none, ln_f(x) . u with the layer norm written out."""
-    tensors, here = work.layout, work.here
-    logits = tensors["logits"].reference
-    own, other = (f"INDEX({logits},{token}+1,{work.place})" for token in (work.token, work.other))
-    there = f'{own}-IF({work.other}="",0,{other})'
-    x, u = here.states.stripe(here.states.n_columns - 1).local, here.unembedding.local
-    gain, bias = (work.beside("ln_f", column).reference for column in (GAIN, BIAS))
-    mean = work.picked(tensors["ln_f.mean"])
-    here_too = f"SUMPRODUCT(({x}-{mean})*{gain}*{u})*{here.rstd.local}+SUMPRODUCT({bias},{u})"
-    return f"IF({work.picked(tensors['logits_wanted'])}=1,{there},{here_too})"
+    def logit() -> str:
+        """As the Output sheet has it; where it has none, ln_f(x) . u with the layer norm written out."""
+        logits, other = it.layout["logits"].reference, it.used("other")
+        own, less = (f"INDEX({logits},{token}+1,{it.place})" for token in (it.used("token"), other))
+        x, u = it.page["stream"].stripe(len(it.depths) - 1).local, it.page["unembedding"].local
+        gain, bias = (it.beside("ln_f", column).reference for column in (GAIN, BIAS))
+        mean, wanted = it.picked(it.layout["ln_f.mean"]), it.picked(it.layout["logits_wanted"])
+        here = f"SUMPRODUCT(({x}-{mean})*{gain}*{u})*{it.page['rstd'].local}+SUMPRODUCT({bias},{u})"
+        return f'IF({wanted}=1,{own}-IF({other}="",0,{less}),{here})'
 
+    def difference() -> str:
+        return f"{it.page['sum'].local}-{it.page['logit'].local}"
 
-def question(state: State, work: Workings, found: Attribution) -> tuple[str, str]:
-    """The heading of the list, as a formula and now."""
-    start, after, minus = "What decided? What speaks for “", "” after “", "” rather than “"
-    token, other, position = (f"$E${cell.row}" for cell in (work.here.token, work.here.other, work.here.position))
-    rather = f'IF({work.other}="","","{minus}"&{other})'
-    formula = f'IF(ISNUMBER({work.position}),"{start}"&{token}&{rather}&"{after}"&{position}&"”","What decided?")'
-    now = start + state.shown[found.token]
-    now += "" if found.other is None else minus + state.shown[found.other]
-    return formula, f"{now}{after}{state.prompt.shown[found.position]}”"
+    def fact(name: str, title: str, formula: Callable[[], str], find: Find, **looks: Any) -> list[Part]:
+        own = it.block(name, FACT, lambda i, j: formula(), find, doubt=all_doubts, **looks)
+        return [Texts({FACT - 3: title}, "name"), own]
 
-
-def _dress(frame: Worksheet, layout: Layout, here: ContributionsLayout) -> None:
-    cells = {
-        "Token id": (here.token, "the likeliest next token"),
-        "Compared with id": (here.other, "no comparison"),
+    named = partial(fact, style="signed", named=True)
+    return {
+        "position": named("sum", "Sum of all parts", total, lambda found: found.total),
+        "token": named("logit", "Logit on the sheet Output", logit, lambda found: found.logit),
+        "other": fact("", "Difference", difference, lambda found: found.total - found.logit, style="tiny"),
     }
-    asked.dress(frame, layout, here.position, cells)
-    for column in range(FIRST_TOKEN, here.last_column + 1):
-        frame.column_dimensions[rows.letters(column)].width = 9.5
-    frame.freeze_panes = f"{rows.letters(FIRST_TOKEN)}{asked.TOKENS + 1}"
-    most = Area(CONTRIBUTIONS, here.heat.row, 4).local
-    ends = f"-MAX({most},0.000001)", f"MAX({most},0.000001)"
-    heat = ("formula", ends[0], "6FA8DC", "num", 0, "FFFFFF", "formula", ends[1], "E06666")
-    frame.conditional_formatting.add(here.heat.cells, ColorScaleRule(*heat))
-    white = ("num", 0, "FFFFFF", "max", None, "F9B76B")
-    for area in (here.sizes, here.stream.stripe(0), here.stream.stripe(1)):
-        frame.conditional_formatting.add(area.cells, ColorScaleRule(*white))
-    frame.conditional_formatting.add(
-        here.stream.stripe(2).cells, ColorScaleRule("num", 0, "FFFFFF", "num", 1, "93C47D")
-    )
-    add_charts(frame, here)
 
 
-def line_for_home(state: State, palette: Palette, here: ContributionsLayout) -> Cells:
+def for_home(it: Parts) -> list[Part]:
     """The token, and the three strongest parts: what each adds, and its name."""
-    found = found_now(state)
-    token = f"{quoted(CONTRIBUTIONS)}!$E${here.token.row}"
-    cells = rows.text(1, "What speaks for", palette["link"])
-    cells += rows.formula(2, token, state.shown[found.token], palette["token"])
-    for r, k in enumerate(found.ranked(3)):
-        column, row = (3, 6, 10)[r], here.ranks.line(r)
-        adds, name = row.stripe(ADDS - 1).reference, row.stripe(NAME - 1).reference
-        cells += rows.formula(column, adds, float(found.values[k]), palette["signed"], float(found.doubts[k]))
-        cells += rows.formula(column + 1, name, found.parts[k].name, palette["quote"])
-    return cells
+
+    def one(r: int, column: int) -> list[Block]:
+        def adds() -> str:
+            return it.page["adds"].line(r).reference
+
+        def value(found: Attribution) -> float:
+            return float(found.values[found.ranked(3)[r]])
+
+        def doubt(found: Attribution) -> float:
+            return float(found.doubts[found.ranked(3)[r]])
+
+        def name() -> str:
+            return it.page["name"].line(r).reference
+
+        def name_now(found: Attribution) -> str:
+            return found.parts[found.ranked(3)[r]].name
+
+        return [
+            cell(column, adds, it.found(value), "signed", doubt=it.found(doubt)),
+            cell(column + 1, name, it.found(name_now), "quote"),
+        ]
+
+    def token() -> str:
+        return it.ask.shown("token").reference
+
+    def token_now(state: State) -> str:
+        return state.shown[state.ask(it.look).token]
+
+    words = Texts({LABEL: "What speaks for"}, "link")
+    return [words, cell(2, token, token_now, "token"), *one(0, 3), *one(1, 6), *one(2, 10)]

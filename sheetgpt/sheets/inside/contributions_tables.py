@@ -1,195 +1,267 @@
-"""The tables and charts of the sheet Contributions: the strongest parts, blocks × parts, and the residual stream.
+"""The tables and charts of the sheet Contributions: the strongest parts, the parts block by block, the residual stream.
 
-They show what the workings below them hold (`contributions_workings.py`).
+They show what the workings below them hold (`contributions_parts.py`).
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
 from openpyxl.chart import Reference
+from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection.contributions import Attribution
-from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.rows import Cells, Row
 from sheetgpt.sheets.charts import bars, between, lines, mark, rich
 from sheetgpt.sheets.formulas import rank_id
-from sheetgpt.sheets.grid import FIRST_TOKEN
-from sheetgpt.sheets.inside import asked
-from sheetgpt.sheets.inside.asked import bar
-from sheetgpt.sheets.inside.contributions_layout import (
-    ADDS,
-    CONTRIBUTIONS,
-    NAME,
-    NUMBER,
-    RANK,
-    SIZE,
-    ContributionsLayout,
-)
-from sheetgpt.sheets.inside.contributions_workings import Workings
-from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
+from sheetgpt.sheets.inside.contributions_parts import Find, Floats, Parts, all_doubts
+from sheetgpt.sheets.page import Bar, Beside, Block, Part, Space, Texts, unguarded
+from sheetgpt.sheets.state import State
 
-Floats = NDArray[Any]
 TALL = 15  # points: of a row beside the charts
+RANKS = 12  # parts in the list of the strongest
+ADDS, SIZE, NUMBER = 3, 4, 5  # columns of that list
+LARGEST, SUM = 4, 5  # columns on the left of the heat map
+WRITTEN, STREAM, COSINE = 3, 4, 5  # columns of the residual stream
+BESIDE_CHARTS = 13  # rows that the stream's charts need
+ORANGE = ("num", 0, "FFFFFF", "max", None, "F9B76B")
+GREEN = ("num", 0, "FFFFFF", "num", 1, "93C47D")
 
 
-def ranked_rows(palette: Palette, work: Workings, found: Attribution, title: tuple[str, str]) -> Iterator[Row]:
+def strongest(it: Parts) -> list[Part]:
     """The strongest parts, largest first; of equal ones (to nine decimals) the earlier one."""
-    here, ranks = work.here, work.here.ranks
-    n = ranks.row - 2
-    filler = rows.joined(rows.blank(column, palette["maths"]) for column in range(2, asked.LAST_COLUMN + 1))
-    yield rows.row(n, rows.formula(1, *title, palette["section"]), filler)
-    heads = {NAME: "part", RANK: "rank", ADDS: "adds", SIZE: "size", NUMBER: "part's no."}
-    yield rows.row(n + 1, *(rows.text(c, head, palette["header"]) for c, head in heads.items()), height=TALL)
-    best = found.ranked(ranks.n_rows)
-    keys, numbers = here.keys.local, here.numbers.local
-    for r, k in enumerate(best):
-        row, above = ranks.row + r, None
-        if r:
-            above = f"${rows.letters(SIZE)}${row - 1}", f"${rows.letters(NUMBER)}${row - 1}"
-        size, number = f"${rows.letters(SIZE)}${row}", f"${rows.letters(NUMBER)}${row}"
-        place = rank_id(size, keys, numbers, len(here.parts), above)
-        name = f'INDEX({here.places.local},1,{number}+1)&" "&INDEX({here.whats.local},1,{number}+1)'
-        doubt = float(found.doubts[k])
-        yield rows.row(
-            row,
-            rows.formula(NAME, work.guarded(name), found.parts[k].name, palette["name"]),
-            rows.number(RANK, r + 1, palette["index"]),
-            rows.formula(
-                ADDS,
-                work.guarded(f"INDEX({here.values.local},1,{number}+1)"),
-                float(found.values[k]),
-                palette["signed"],
-                doubt,
-            ),
-            rows.formula(
-                SIZE,
-                work.guarded(f"LARGE({keys},${rows.letters(RANK)}${row})"),
-                float(found.keys[k]),
-                palette["share"],
-                float(found.key_doubts[k]),
-            ),
-            rows.formula(NUMBER, work.guarded(place), k, palette["id"]),
-            height=TALL,
-        )
-    shown = Area(CONTRIBUTIONS, ranks.row, ADDS, ranks.n_rows)
-    rest = f"{here.fact(0).local}-SUM({shown.local})"
-    others = found.total - float(found.values[best].sum())
-    cell = rows.formula(ADDS, work.guarded(rest), others, palette["signed"], float(found.doubts.sum()))
-    yield rows.row(ranks.last_row + 1, rows.text(1, "all other parts", palette["label"]), cell, height=TALL)
+    n, here = min(RANKS, len(it.parts)), it.page
+
+    def at(name: str, r: int) -> str:
+        return here[name].line(r).local
+
+    def of_part(line: str, r: int) -> str:
+        return f"INDEX({here[line].local},1,{at('number', r)}+1)"
+
+    def name(r: int, j: int) -> str:
+        return f'{of_part("places", r)}&" "&{of_part("whats", r)}'
+
+    def adds(r: int, j: int) -> str:
+        return of_part("values", r)
+
+    def size(r: int, j: int) -> str:
+        """The key of this rank, which stands on its left."""
+        rank = Area(here.title, here["name"].row + r, INDEX).local
+        return f"LARGE({here['keys'].local},{rank})"
+
+    def number(r: int, j: int) -> str:
+        above = (at("size", r - 1), at("number", r - 1)) if r else None
+        return rank_id(at("size", r), here["keys"].local, here["numbers"].local, len(it.parts), above)
+
+    def others(i: int, j: int) -> str:
+        return f"{here['sum'].local}-SUM({here['adds'].local})"
+
+    def ranked(values: Callable[[Attribution], Floats]) -> Find:
+        return lambda found: values(found)[found.ranked(n), None]
+
+    def names(found: Attribution) -> list[str]:
+        return [found.parts[k].name for k in found.ranked(n)]
+
+    def rest(found: Attribution) -> float:
+        return found.total - float(found.values[found.ranked(n)].sum())
+
+    values, doubts = ranked(lambda found: found.values), ranked(lambda found: found.doubts)
+    keys, key_doubts = ranked(lambda found: found.keys), ranked(lambda found: found.key_doubts)
+    column, signed = partial(it.block, height=TALL), partial(it.block, height=TALL, style="signed")
+    return [
+        Bar(question(it), link="strongest"),
+        Texts({LABEL: "part", INDEX: "rank", ADDS: "adds", SIZE: "size", NUMBER: "part's no."}, height=TALL),
+        Beside(
+            column("name", LABEL, name, names, n, style="name", numbered=True, number_from=1),
+            signed("adds", ADDS, adds, values, n, doubt=doubts),
+            column("size", SIZE, size, keys, n, style="share", doubt=key_doubts),
+            column("number", NUMBER, number, lambda found: found.ranked(n), n, style="id"),
+        ),
+        signed("others", ADDS, others, rest, label="all other parts", doubt=all_doubts),
+    ]
 
 
-def _table(
-    palette: Palette, here: ContributionsLayout, table: Area, values: Floats, source: Area, style: str, doubts: Floats
-) -> Iterator[tuple[int, list[Cells]]]:
-    """Each level's row: its label, and every part in the column of its kind."""
-    labels = ["embedding", *(f"block {i}" for i in range(here.config.n_layer)), "final norm"]
-    for level in range(table.n_rows):
-        cells = []
-        for k, part in enumerate(here.parts[: source.n_columns]):
-            if part.level == level:
-                place = here.place(table, part)
-                guarded = f"{source.stripe(k).local}"
-                cells.append(rows.formula(place.column, guarded, float(values[k]), palette[style], float(doubts[k])))
-        yield level, [rows.text(1, labels[level], palette["name"]), *cells]
+def question(it: Parts) -> tuple[Callable[[], str], Callable[[State], str]]:
+    """The heading of the list."""
+    start, after, minus = "What decided? What speaks for “", "” after “", "” rather than “"
+
+    def formula() -> str:
+        token, other, position = (it.ask.shown(name).local for name in ("token", "other", "position"))
+        rather = f'IF({it.used("other")}="","","{minus}"&{other})'
+        asked = f'"{start}"&{token}&{rather}&"{after}"&{position}&"”"'
+        return f'IF(ISNUMBER({it.used("position")}),{asked},"What decided?")'
+
+    def twin(state: State) -> str:
+        found = state.ask(it.look)
+        rather = "" if found.other is None else minus + state.shown[found.other]
+        return f"{start}{state.shown[found.token]}{rather}{after}{state.prompt.shown[found.position]}”"
+
+    return formula, twin
 
 
-def _heads(palette: Palette, row: int, table: Area, here: ContributionsLayout, more: Mapping[int, str]) -> Row:
-    heads = (head for _, head in here.kinds[: table.n_columns])
-    cells = (rows.text(table.column + c, head, palette["header"]) for c, head in enumerate(heads))
-    return rows.row(row, *(rows.text(c, head, palette["header"]) for c, head in more.items()), *cells)
+def kinds(it: Parts) -> list[str]:
+    """How the columns of a table are headed."""
+    of_block = [*(f"head {j}" for j in range(it.config.n_head)), "attn. bias", "MLP", "MLP bias"]
+    return ["token", "position", *of_block, "norm bias"]
 
 
-def heat_rows(palette: Palette, here: ContributionsLayout, found: Attribution) -> Iterator[Row]:
-    """Blocks × parts, with the sums of the rows in column E and of the columns below."""
-    table, total = here.heat, float(found.doubts.sum())
-    last = max(asked.LAST_COLUMN, table.last_column)
+def table_end(it: Parts) -> int:
+    """The last column of the tables' bars."""
+    return max(it.page.bar_end, FIRST_TOKEN + len(kinds(it)) - 1)
+
+
+def by_kind(it: Parts, name: str, source: str, find: Find, style: str, doubt: Find, n_rows: int) -> Block:
+    """A level of the network a row, a kind of part a column; the number is the one above the part's own column."""
+    levels = ["embedding", *(f"block {i}" for i in range(it.config.n_layer)), "final norm"]
+    n_columns = len(kinds(it)) - (len(levels) - n_rows)  # without the final norm its bias has no column either
+
+    def formula(level: int, kind: int) -> str:
+        return it.page[source].stripe(it.levels[level, kind]).local
+
+    def spread(values: Find) -> Find:
+        return lambda found: it.spread(values(found))[:n_rows, :n_columns]
+
+    return it.block(
+        *(name, FIRST_TOKEN, formula, spread(find), n_rows, n_columns),
+        gaps=lambda level, kind: it.levels[level, kind] < 0,
+        label=lambda level: levels[level],
+        label_style="name",
+        numbered=False,
+        style=style,
+        guard=unguarded,
+        doubt=spread(doubt),
+    )
+
+
+def heat_map(it: Parts) -> list[Part]:
+    """What each part adds, with the sums of the rows on the left and of the columns below."""
+    here, n = it.page, it.config.n_layer + 2
+
+    def largest(i: int, j: int) -> str:
+        return f"MAX({here['keys'].local})"
+
+    def of_level(i: int, j: int) -> str:
+        return f"SUM({here['heat'].line(i).local})"
+
+    def of_kind(i: int, j: int) -> str:
+        return f"SUM({here['heat'].stripe(j).local})"
+
+    def of_all(i: int, j: int) -> str:
+        return f"SUM({here['heat'].local})"
+
+    def level_sums(found: Attribution) -> list[float]:
+        return [sum(map(float, line)) for line in it.spread(found.values)]
+
+    def kind_sums(found: Attribution) -> Floats:
+        total: Floats = it.spread(found.values).sum(axis=0)
+        return total
+
+    def peak_doubt(found: Attribution) -> float:
+        return float(found.key_doubts[found.keys.argmax()])
+
     words = "What each part adds to the logit: red speaks for the token, blue against it."
-    yield bar(table.row - 2, palette, "Blocks × parts", words, last)
-    yield _heads(palette, table.row - 1, table, here, {4: "largest", 5: "sum"})
-    sums = np.zeros(len(here.kinds))
-    kinds = [kind for kind, _ in here.kinds]
-    for part, value in zip(here.parts, found.values, strict=True):
-        sums[kinds.index(part.what)] += value
-    for level, (label, *cells) in _table(palette, here, table, found.values, here.values, "signed", found.doubts):
-        row = table.line(level)
-        own = sum(float(v) for part, v in zip(here.parts, found.values, strict=True) if part.level == level)
-        cell = rows.formula(5, f"SUM({row.local})", own, palette["signed"], total)
-        largest: Cells = ()
-        if level == 0:
-            doubt = float(found.key_doubts[found.keys.argmax()])
-            largest = rows.formula(4, f"MAX({here.keys.local})", float(found.keys.max()), palette["share"], doubt)
-        yield rows.row(row.row, label, largest, cell, *cells)
-    columns = [f"SUM({table.stripe(c).local})" for c in range(table.n_columns)]
-    below = rows.text(1, "all blocks", palette["label"])
-    below += rows.formula(5, f"SUM({table.local})", found.total, palette["signed"], total)
-    below += (rows.Formulas(table.column, columns, sums, palette["signed"], total),)
-    yield rows.row(table.last_row + 1, below)
+    total = partial(it.block, style="signed", guard=unguarded, doubt=all_doubts)
+    peak = partial(it.block, style="share", guard=unguarded, doubt=peak_doubt)
+    return [
+        Bar("Blocks × parts", words, link="heat map", last=table_end(it), space=2),
+        Texts({LARGEST: "largest", SUM: "sum", **dict(enumerate(kinds(it), FIRST_TOKEN))}),
+        Beside(
+            peak("largest", LARGEST, largest, lambda found: float(found.keys.max())),
+            total("level_sums", SUM, of_level, level_sums, n),
+            by_kind(it, "heat", "values", lambda found: found.values, "signed", lambda found: found.doubts, n),
+        ),
+        Beside(
+            total("total", SUM, of_all, lambda found: found.total, label="all blocks"),
+            total("kind_sums", FIRST_TOKEN, of_kind, kind_sums, n_columns=len(kinds(it))),
+        ),
+    ]
 
 
-def length_rows(palette: Palette, here: ContributionsLayout, found: Attribution) -> Iterator[Row]:
-    """The same table of lengths."""
-    table = here.sizes
-    last = max(asked.LAST_COLUMN, here.heat.last_column)
+def lengths(it: Parts) -> list[Part]:
+    """The same table of lengths; the final norm's bias has none."""
     words = "How long a vector each part writes into the residual stream at this position, in whatever direction."
-    yield bar(table.row - 2, palette, "Lengths", words, last)
-    yield _heads(palette, table.row - 1, table, here, {})
-    doubts = np.zeros(len(found.lengths))
-    for level, cells in _table(palette, here, table, found.lengths, here.lengths, "share", doubts):
-        yield rows.row(table.row + level, *cells)
+    heads, n = dict(enumerate(kinds(it)[:-1], FIRST_TOKEN)), it.config.n_layer + 1
+    return [
+        Bar("Lengths", words, link="lengths", last=table_end(it)),
+        Texts(heads),
+        by_kind(it, "sizes", "lengths", lambda found: found.lengths, "share", lambda found: 0 * found.lengths, n),
+    ]
 
 
-def stream_rows(palette: Palette, work: Workings, found: Attribution) -> Iterator[Row]:
+def residual(it: Parts) -> list[Part]:
     """The residual stream: the length of what is written, of the stream itself, its cosine with the last state."""
-    here, table, share = work.here, work.here.stream, palette["share"]
+    n = len(it.depths)
+
+    def x(d: int) -> str:
+        return it.page["stream"].stripe(d).local
+
+    def size(d: int) -> str:
+        return it.page["stream_lengths"].stripe(d).local
+
+    def written(d: int, j: int) -> str:
+        """The length of what was added before this depth."""
+        step = f"({x(d)}-{x(d - 1)})" if d else x(d)
+        return f"SQRT(SUMPRODUCT({step}*{step}))"
+
+    def after(d: int, j: int) -> str:
+        return size(d)
+
+    def cosine(d: int, j: int) -> str:
+        """x . last / (|x| |last|)"""
+        product = f"{size(d)}*{size(n - 1)}"
+        return f"IF({product}>0,SUMPRODUCT({x(d)},{x(n - 1)})/({product}),0)"
+
+    def label(d: int) -> str:
+        return " ".join(it.depths[d]).strip()
+
     words = "What a part writes is added to the stream; how long it is then, and how near to its last state."
-    last = max(asked.LAST_COLUMN, here.heat.last_column)
-    yield bar(table.row - 2, palette, "The residual stream", words, last)
-    heads = ((1, "after"), (2, ""), (3, "written"), (4, "stream"), (5, "cosine"))
-    yield rows.row(table.row - 1, *(rows.text(c, head, palette["header"]) for c, head in heads), height=TALL)
-    states = [here.states.stripe(d).local for d in range(here.states.n_columns)]
-    end = len(states) - 1
-    for d, (place, step_name) in enumerate(here.depths):
-        own, size = states[d], here.state_lengths.stripe(d).local
-        step = f"({own}-{states[d - 1]})" if d else own
-        product = f"{size}*{here.state_lengths.stripe(end).local}"
-        cosine = f"IF({product}>0,SUMPRODUCT({own},{states[end]})/({product}),0)"
-        yield rows.row(
-            table.row + d,
-            rows.text(1, f"{place} {step_name}".strip(), palette["name"]),
-            rows.formula(3, work.guarded(f"SQRT(SUMPRODUCT({step}*{step}))"), float(found.steps[d]), share),
-            rows.formula(4, size, float(found.stream_lengths[d]), share),
-            rows.formula(5, work.guarded(cosine), float(found.cosines[d]), share),
-            height=TALL,
-        )
+    heads = {LABEL: "after", INDEX: "", WRITTEN: "written", STREAM: "stream", COSINE: "cosine"}
+    column = partial(it.block, n_rows=n, style="share", height=TALL, numbered=False, label_style="name")
+    return [
+        Bar("The residual stream", words, link="stream", last=table_end(it)),
+        Texts(heads, height=TALL),
+        Beside(
+            column("after_written", WRITTEN, written, lambda found: found.steps, label=label),
+            column("after", STREAM, after, lambda found: found.stream_lengths, guard=unguarded),
+            column("after_cosine", COSINE, cosine, lambda found: found.cosines),
+            Space(BESIDE_CHARTS),
+        ),
+    ]
 
 
-def add_charts(frame: Worksheet, here: ContributionsLayout) -> None:
+def colour(it: Parts, frame: Worksheet) -> None:
+    """Red what speaks for the token, blue what speaks against it; orange what is long, green what is near."""
+    most = f"MAX({it.page['largest'].local},0.000001)"
+    heat = ("formula", f"-{most}", "6FA8DC", "num", 0, "FFFFFF", "formula", most, "E06666")
+    scales = {"heat": heat, "sizes": ORANGE, "after_written": ORANGE, "after": ORANGE, "after_cosine": GREEN}
+    for name, scale in scales.items():
+        frame.conditional_formatting.add(it.page[name].cells, ColorScaleRule(*scale))
+
+
+def add_charts(it: Parts, frame: Worksheet) -> None:
     """The strongest parts as bars, beside their list; the stream's lengths and cosine, beside theirs."""
-    ranks, stream = here.ranks, here.stream
+    ranks, last = it.page["adds"], it.page["others"].row
     strongest = bars("bar", "What the strongest parts add to the logit", "0.0")
-    strongest.add_data(Reference(frame, ADDS, ranks.row, ADDS, ranks.last_row + 1))
-    strongest.set_categories(Reference(frame, NAME, ranks.row, NAME, ranks.last_row + 1))
+    strongest.add_data(Reference(frame, ADDS, ranks.row, ADDS, last))
+    strongest.set_categories(Reference(frame, LABEL, ranks.row, LABEL, last))
     strongest.x_axis.scaling.orientation = "maxMin"
     strongest.x_axis.tickLblPos = "low"
     strongest.legend = None
     strongest.anchor = between(FIRST_TOKEN, ranks.row - 1, 10, ranks.n_rows + 2)
     frame.add_chart(strongest)
-    names = Reference(frame, 1, stream.row, 1, stream.last_row)
+    stream = it.page["after"]
     for title, form, columns, left in (
-        ("Length of what is written, and of the stream", "0", (3, 4), FIRST_TOKEN),
-        ("Cosine with the last state", "0.0", (5,), FIRST_TOKEN + 6),
+        ("Length of what is written, and of the stream", "0", (WRITTEN, STREAM), FIRST_TOKEN),
+        ("Cosine with the last state", "0.0", (COSINE,), FIRST_TOKEN + 6),
     ):
         chart = lines(title, form)
         for column, color in zip(columns, ("C55A11", "2F5597"), strict=False):
             chart.add_data(Reference(frame, column, stream.row - 1, column, stream.last_row), titles_from_data=True)
             mark(chart.series[-1], color)
-        chart.set_categories(names)
+        chart.set_categories(Reference(frame, LABEL, stream.row, LABEL, stream.last_row))
         chart.legend.position = "b"
         chart.y_axis.scaling.min = 0 if len(columns) > 1 else None
         chart.x_axis.tickLblPos, chart.x_axis.txPr = "low", rich("", 700)
-        chart.anchor = between(left, stream.row - 1, 6, here.n_beside + 1)
+        chart.anchor = between(left, stream.row - 1, 6, max(BESIDE_CHARTS, stream.n_rows) + 1)
         frame.add_chart(chart)

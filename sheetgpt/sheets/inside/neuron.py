@@ -4,7 +4,9 @@ The mathematics and the twin: `inspection/neuron.py`. What it promotes and suppr
 `neuron-tokens`, since it costs the vocabulary times the width.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from openpyxl.chart import Reference
@@ -13,37 +15,33 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Row
+from sheetgpt.inspection import neuron
+from sheetgpt.inspection.neuron import TOP, Array
+from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.choosers import Chooser
-from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
-from sheetgpt.sheets.inside import asked
-from sheetgpt.sheets.inside.asked import bar, used
-from sheetgpt.sheets.inside.neuron_layout import (
-    ACTIVATION,
-    ASKED,
-    CHART,
-    CHART_ROWS,
-    NEURON,
-    OFFERED,
-    PROMOTED,
-    SUM,
-    SUPPRESSED,
-    TABLES,
-    NeuronLayout,
+from sheetgpt.sheets.formulas import text_at
+from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
+from sheetgpt.sheets.inside.neuron_chosen import (
+    TALL,
+    TOKENS_PART,
+    Chosen,
+    activations,
+    every_token,
+    on_every_token,
+    orange,
 )
-from sheetgpt.sheets.inside.neuron_rows import Asked, lines, strip_rows, table_rows, workings_rows
-from sheetgpt.sheets.inside.question import LAST
+from sheetgpt.sheets.inside.question import LAST, POSITIONS, TOKENS, add_text, dress
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.optional import Value
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.page import Bar, Beside, Block, Page, Space, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Value
 
-TALL = 15  # points: of a row beside the chart
+NOTE = "Each neuron of an MLP looks at one token at a time; the more strongly it fires, the more of its own it adds."
 FIRST_LOOK = 208  # of the bundled model's last block: it fires at "very" and speaks for heavy, loud, long and friendly
+CHART_ROWS = 13
+NUMBER, ACTIVE = 3, 4  # columns of the most active neurons
+PROMOTED, SUPPRESSED = FIRST_TOKEN, FIRST_TOKEN + 5  # the token's columns; beside it the number and the id
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
@@ -55,101 +53,163 @@ def starts(layout: Layout) -> Mapping[str, Value]:
 
 def n_formulas(layout: Layout) -> int:
     config = layout.config
-    tokens = config.n_vocab + 2 * config.n_embd + 60 if NeuronLayout(layout).tells_tokens else 0
+    tokens = config.n_vocab + 2 * config.n_embd + 60 if TOKENS_PART in layout.optional else 0
     return config.n_inner + 4 * layout.context + 30 + tokens
 
 
-def sheet(state: State, palette: Palette) -> Sheet:
-    here = NeuronLayout(state.layout)
-    names = {
-        "neuron_block": here.block,
-        "neuron_number": here.number,
-        "neuron_position": here.position,
-        "neuron_sum": here.strip(SUM),
-        "neuron_activation": here.strip(ACTIVATION),
-        "neuron_active": here.active,
-        "neuron_activations": here.activations,
-    }
-    sections = [("strip", SUM - 1), ("tables", TABLES - 2), ("workings", here.activations.row - 1)]
-    if here.tells_tokens:
-        names |= {
-            "neuron_promotes": here.extremes(PROMOTED),
-            "neuron_suppresses": here.extremes(SUPPRESSED),
-            "neuron_writes": here.written,
-            "neuron_direction": here.direction,
-            "neuron_tokens": here.effects,
-        }
-        sections.append(("every token", here.effects.row - 1))
-    return Sheet(
-        NEURON,
-        "what one neuron fires at, and which tokens it then speaks for",
-        lambda: _rows(state, palette, here),
-        *(here.last_row, here.last_column),
-        names={name: [area] for name, area in names.items()},
-        positions=Area(NEURON, asked.POSITIONS, FIRST_TOKEN, ACTIVATION - asked.POSITIONS + 1, state.layout.context),
-        sections=sections,
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=lambda frame: _dress(frame, state.layout, here),
+def page(layout: Layout) -> Page:
+    it = Chosen(layout)
+    here, config = it.page, layout.config
+    here.head(NOTE)
+    add_text(here, layout)
+    here.add(blocks(it), Bar("What is asked", space=0))
+    hint = f"0 to {config.n_inner - 1}: any of the block; the most active ones are listed below"
+    number = it.ask.number("number", "Neuron", hint, config.n_inner)
+    it.ask.add(it.ask.number("block", "Block", "a number of the list", config.n_layer), number, it.ask.position())
+    here.add(*on_every_token(it))
+    here.positions = replace(here["sum"], row=POSITIONS, n_rows=here.row - POSITIONS)
+    here.add(Space(CHART_ROWS, TALL))
+    add_tables(it)
+    here.add(*activations(it), *(every_token(it) if it.tells_tokens else ()))
+    here.dresses += [dress(here, layout, {}), partial(offer, it), partial(add_chart, it)]
+    return here
+
+
+def add_tables(it: Chosen) -> None:
+    """The most active neurons at the position, and beside them the tokens, a rank a row."""
+    words = "What the chosen neuron promotes and suppresses, whatever the text: (w − mean) × gain · the unembedding."
+    left_out = "What it promotes and suppresses is left out of this workbook: build --sheets neuron puts it in."
+    heads = {LABEL: "the block's neurons", INDEX: "rank", NUMBER: "neuron", ACTIVE: "activation"}
+    tables = most_active(it)
+    if it.tells_tokens:
+        for column, name in ((PROMOTED, "promotes"), (SUPPRESSED, "suppresses")):
+            heads |= {column: name, column + 1: "adds", column + 2: "token id"}
+            tables += extremes(it, name, column)
+
+    def title() -> str:
+        return f'"Most active at “"&{it.ask.shown("position").local}&"”"'
+
+    def title_now(state: State) -> str:
+        return f"Most active at “{state.prompt.shown[it.ask.position_now(state)]}”"
+
+    it.page.add(
+        Bar((title, title_now), words if it.tells_tokens else left_out, link="tables"),
+        Texts(heads, height=TALL),
+        Beside(*tables),
     )
+    it.page.call("active", replace(it.page["active_number"], n_columns=2))
+    for name in ("promotes", "suppresses") if it.tells_tokens else ():
+        it.page.call(name, replace(it.page[f"{name}_token"], n_columns=3))
 
 
-def _rows(state: State, palette: Palette, here: NeuronLayout) -> Iterator[Row]:
-    it, last = Asked(state, here), here.last_column
-    note = (
-        "Each neuron of an MLP looks at one token at a time; the more strongly it fires, the more of its own it adds."
-    )
-    yield rows.row(1, rows.text(1, NEURON, palette["title"]), rows.text(3, note, palette["note"]), height=24)
-    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
-    yield from asked.strip_rows(state.layout, palette, state.prompt)
-    offered = rows.numbers(FIRST_TOKEN, np.arange(here.blocks.n_columns), palette["id"])
-    yield rows.row(OFFERED, rows.text(1, "the blocks to choose from", palette["label"]), offered, folded=True)
-    yield bar(ASKED - 2, palette, "What is asked", last=last)
-    yield from asked.line_rows(state.layout, palette, lines(it), {})
-    words = "Under each token of the text above: weights × the column + bias, and what the activation makes of that."
-    yield bar(SUM - 1, palette, "The neuron on every token", words, last)
-    yield from strip_rows(it, palette, SUM, TALL)
-    for n in range(CHART, CHART + CHART_ROWS):
-        yield rows.row(n, height=TALL)
-    yield from table_rows(it, palette, TALL)
-    yield from workings_rows(it, palette)
+def most_active(it: Chosen) -> list[Block]:
+    """Name, rank, number and activation."""
+    n = min(TOP, it.config.n_inner)
+
+    def name(r: int, j: int) -> str:
+        return f'"block "&{it.ask.used("block")}&", neuron "&{it.page["active_number"].line(r).local}'
+
+    def number(r: int, j: int) -> str:
+        return it.ranked("active_value", "active_number", r, "activations")
+
+    def value(r: int, j: int) -> str:
+        return f"LARGE({it.page['activations'].local},{r + 1})"
+
+    def numbers(state: State) -> list[int]:
+        return neuron.active(state.trace, it.now(state)[0], it.ask.position_now(state), n)
+
+    def names(state: State) -> list[str]:
+        return [f"block {it.now(state)[0]}, neuron {k}" for k in numbers(state)]
+
+    def values(state: State) -> Array:
+        return it.activations(state)[numbers(state)]
+
+    column = partial(it.column, n_rows=n, height=TALL, named=False)
+    return [
+        column("active_name", LABEL, name, names, style="name", numbered=True, number_from=1),
+        column("active_value", ACTIVE, value, values, style="share", colours=[orange]),
+        column("active_number", NUMBER, number, numbers, style="id", colours=[partial(mark, it)]),
+    ]
 
 
-def _dress(frame: Worksheet, layout: Layout, here: NeuronLayout) -> None:
-    asked.dress(frame, layout, here.position, {})
+def extremes(it: Chosen, name: str, first: int) -> list[Block]:
+    """Tokens, how much each is promoted or suppressed, and their ids."""
+    n, up = min(TOP, it.config.n_vocab), name == "promotes"
+
+    def token(r: int, j: int) -> str:
+        return text_at(it.layout["vocab_shown"].reference, f"{it.page[f'{name}_id'].line(r).local}+1")
+
+    def value(r: int, j: int) -> str:
+        return f"{'LARGE' if up else 'SMALL'}({it.page['tokens'].local},{r + 1})"
+
+    def id(r: int, j: int) -> str:
+        return it.ranked(f"{name}_value", f"{name}_id", r, "tokens")
+
+    def ids(state: State) -> list[int]:
+        promoted, suppressed = neuron.extremes(state.ask(it.effects), n)
+        return promoted if up else suppressed
+
+    def tokens(state: State) -> list[str]:
+        return [state.shown[k] for k in ids(state)]
+
+    def values(state: State) -> Array:
+        return state.ask(it.effects)[ids(state)]
+
+    column = partial(it.column, n_rows=n, height=TALL, named=False)
+    return [
+        column(f"{name}_token", first, token, tokens, style="token"),
+        column(f"{name}_value", first + 1, value, values, style="signed", colours=[red if up else blue]),
+        column(f"{name}_id", first + 2, id, ids, style="id"),
+    ]
+
+
+# Looks and lists
+
+
+def blocks(it: Chosen) -> Block:
+    """What the block's list offers."""
+    n, label = it.config.n_layer, "the blocks to choose from"
+    return Block("blocks", 1, n, twin=lambda state: np.arange(n), label=label, style="id", folded=True, named=False)
+
+
+def offer(it: Chosen, frame: Worksheet) -> None:
+    """What the yellow cells take."""
     frame.sheet_format.outlineLevelRow = 1
-    Chooser("", here.block, here.blocks, "Block", "Which block's MLP. Block 0 reads first.").validate(frame)
-    rule = DataValidation("whole", operator="between", formula1="0", formula2=str(layout.config.n_inner - 1))
-    rule.allowBlank = True
+    words = "Which block's MLP. Block 0 reads first."
+    Chooser("", it.page["block"], it.page["blocks"], "Block", words).validate(frame)
+    last = it.config.n_inner - 1
+    rule = DataValidation("whole", operator="between", formula1="0", formula2=str(last), allowBlank=True)
     rule.errorTitle = rule.promptTitle = "Neuron"
-    rule.error = rule.prompt = f"A neuron of the block, 0 to {layout.config.n_inner - 1}."
+    rule.error = rule.prompt = f"A neuron of the block, 0 to {last}."
     rule.showErrorMessage = rule.showInputMessage = True
-    rule.add(here.number.cells)
+    rule.add(it.page["number"].cells)
     frame.add_data_validation(rule)
-    for column in range(FIRST_TOKEN, here.last_column + 1):
-        frame.column_dimensions[rows.letters(column)].width = 9.5
-    frame.freeze_panes = f"{rows.letters(FIRST_TOKEN)}{asked.TOKENS + 1}"
-    _colour(frame, here)
+
+
+def add_chart(it: Chosen, frame: Worksheet) -> None:
+    """The activation, a column a token."""
+    strip = it.page["activation"]
     chart = bars("col", "Activation on every token", "0.0")
-    chart.add_data(Reference(frame, FIRST_TOKEN, ACTIVATION, here.strip(ACTIVATION).last_column), from_rows=True)
-    chart.set_categories(Reference(frame, FIRST_TOKEN, asked.TOKENS, here.strip(ACTIVATION).last_column))
+    chart.add_data(Reference(frame, FIRST_TOKEN, strip.row, strip.last_column), from_rows=True)
+    chart.set_categories(Reference(frame, FIRST_TOKEN, TOKENS, strip.last_column))
     chart.series[0].graphicalProperties.solidFill = "C55A11"
     chart.series[0].invertIfNegative = False
     chart.x_axis.tickLblPos = "low"
     chart.legend = None
-    chart.anchor = between(FIRST_TOKEN, CHART, min(max(12, layout.context), 16), CHART_ROWS)
+    chart.anchor = between(FIRST_TOKEN, strip.row + 1, min(max(12, strip.n_columns), 16), CHART_ROWS)
     frame.add_chart(chart)
 
 
-def _colour(frame: Worksheet, here: NeuronLayout) -> None:
-    """Orange where the neuron fires; the chosen one among the most active; what it promotes and suppresses."""
-    formats, orange = frame.conditional_formatting, ("num", 0, "FFFFFF", "max", None, "E69138")
-    formats.add(here.strip(ACTIVATION).cells, ColorScaleRule(*orange))
-    formats.add(here.active.stripe(1).cells, ColorScaleRule(*orange))
-    chosen = f"{here.active.line(0).stripe(0).local.replace('$', '')}={used(here.number)}"
-    blue = FormulaRule([chosen], font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="2F5597"))
-    formats.add(here.active.stripe(0).cells, blue)
-    if here.tells_tokens:
-        formats.add(here.extremes(PROMOTED).stripe(1).cells, ColorScaleRule("num", 0, "FFFFFF", "max", None, "E06666"))
-        formats.add(
-            here.extremes(SUPPRESSED).stripe(1).cells, ColorScaleRule("min", None, "6FA8DC", "num", 0, "FFFFFF")
-        )
+def mark(it: Chosen, frame: Worksheet, area: Area) -> None:
+    """The neuron that is chosen, among the most active ones."""
+    chosen = f"{area.line(0).cells}={it.ask.used('number')}"
+    fill, font = PatternFill(bgColor="2F5597"), Font(bold=True, color="FFFFFF")
+    frame.conditional_formatting.add(area.cells, FormulaRule([chosen], font=font, fill=fill))
+
+
+def red(frame: Worksheet, area: Area) -> None:
+    frame.conditional_formatting.add(area.cells, ColorScaleRule("num", 0, "FFFFFF", "max", None, "E06666"))
+
+
+def blue(frame: Worksheet, area: Area) -> None:
+    frame.conditional_formatting.add(area.cells, ColorScaleRule("min", None, "6FA8DC", "num", 0, "FFFFFF"))

@@ -67,6 +67,10 @@ class Question:
         """What a yellow cell comes to: in the column beside it."""
         return Area(self.page.title, self.page[name].row, USED).local
 
+    def shown(self, name: str) -> Area:
+        """Where the string of the token that is asked for stands."""
+        return Area(self.page.title, self.page[name].row, SHOWN)
+
     def guard(self, source: str, j: int) -> str:
         """Nothing is shown where there is no text to ask about."""
         return f'IF(ISNUMBER({self.used("position")}),{source},"")'
@@ -83,6 +87,9 @@ class Question:
         """The id that is asked for; None for what is none."""
         found = whole_now(self.value(state, name), self.layout.config.n_vocab - 1, -1)
         return None if found < 0 else found
+
+    def number_now(self, state: State, name: str, n: int) -> int:
+        return whole_now(self.value(state, name), n - 1, 0)
 
     @property
     def ready(self) -> str:
@@ -150,6 +157,30 @@ class Question:
             return "" if known else told
 
         return Ask(name, title, hint, formula, used_now, shown_formula, shown, refusal, refused)
+
+    def number(self, name: str, title: str, hint: str, n: int) -> Ask:
+        """A number from 0 to n - 1, without its decimals; 0 for what is none."""
+        told = f"There is no such {title.lower()}, so 0 is taken: they are 0 to {n - 1}."
+
+        def refusal() -> str:
+            typed = self.typed(name)
+            return f'IF({typed}="","",IF({is_whole(typed, str(n - 1))},"","{told}"))'
+
+        def refused(state: State) -> str:
+            typed = self.value(state, name)
+            return "" if typed == "" or whole_now(typed, n - 1, -1) >= 0 else told
+
+        return Ask(
+            name,
+            title,
+            hint,
+            lambda: whole(self.typed(name), str(n - 1), "0"),
+            lambda state: self.number_now(state, name, n),
+            lambda: '""',
+            lambda state: "",
+            refusal,
+            refused,
+        )
 
     def add(
         self,
