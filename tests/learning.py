@@ -1,4 +1,4 @@
-"""What the tests of learning share: the golden file's cases (scripts/make_golden_learning.py)."""
+"""What the tests of learning share: the golden file's cases (scripts/golden/make_golden_learning.py)."""
 
 import json
 import math

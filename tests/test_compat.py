@@ -1,4 +1,4 @@
-"""scripts/compat.py: what it says of an engine that computes right, and of one that gives back what the file held."""
+"""compat.py: what it says of an engine that computes right, and of one that gives back what the file held."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The lens and the contributions: against `transformers` (scripts/make_golden.py), in Python, and on their sheets."""
+"""The lens and the contributions: against `transformers` (make_golden.py), in Python, and on their sheets."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The evaluator against golden files of Hugging Face's `transformers` (scripts/make_golden.py), and its small parts."""
+"""The evaluator against golden files of Hugging Face's `transformers` (make_golden.py), and its small parts."""
 
 import json
 import math

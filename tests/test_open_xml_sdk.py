@@ -60,7 +60,7 @@ def test_what_check_passes_has_no_error(tmp_path: Path) -> None:
 
 
 def test_what_it_refuses_check_refuses(tmp_path: Path) -> None:
-    """24 random breakages of a small workbook; scripts/soak_validators.py takes any number."""
+    """24 random breakages of a small workbook; scripts/soaks/soak_validators.py takes any number."""
     found = verdicts(range(24), tmp_path)
     assert [(verdict.what, verdict.missed) for verdict in found if verdict.missed] == []
     assert sum(bool(verdict.faults) for verdict in found) > 8

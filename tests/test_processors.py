@@ -3,7 +3,7 @@
 NumPy's OpenBLAS has a kernel for each kind of processor, and they differ in a product's last bits. OPENBLAS_CORETYPE
 chooses one, when a process starts: so each kernel has a process of its own. On the older processors NumPy's own loops
 (exp, tanh, sums) go without the newer instructions, too. The committed workbooks were built once, by
-scripts/make_golden_workbook.py.
+scripts/golden/make_golden_workbook.py.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The choice of the next token, rule by rule, and against Hugging Face's top-k and top-p (scripts/make_golden.py)."""
+"""The choice of the next token, rule by rule, and against Hugging Face's top-k and top-p (make_golden.py)."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What somebody else made is read in time and memory in proportion to its size: the worst of what scripts/large.py has.
+"""What somebody else made is read in time and memory in proportion to its size: the worst of what soaks/large.py has.
 
 Growth is told by work that is counted, or by the processor time of a text and of one four times as long: what is
 linear takes 4 times as long, what goes through the rest from each place 16 times.

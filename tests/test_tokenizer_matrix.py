@@ -1,6 +1,6 @@
 """Tokenizer folders of many kinds against `transformers`: its ids and texts, or a refusal that names the cause.
 
-scripts/make_golden_tokenizers.py made the folders and asked AutoTokenizer; only its answers are needed here.
+scripts/golden/make_golden_tokenizers.py made the folders and asked AutoTokenizer; only its answers are needed here.
 """
 
 import json

@@ -1,7 +1,7 @@
 """What keeps LibreOffice busy for minutes while it loads a workbook: found before it is given one.
 
-Measured on LibreOffice 7.4 with the files of scripts/large.py; the limits are far above what sheetgpt writes, and what
-they let through loads within a minute.
+Measured on LibreOffice 7.4 with the files of scripts/soaks/large.py; the limits are far above what sheetgpt writes, and
+what they let through loads within a minute.
 """
 
 import re

@@ -6,7 +6,7 @@ time on the cache; ours includes the choice (top_k 40), theirs the largest logit
 counts, and the least CPU time (of all threads), which says more on a busy machine.
 
     python -m pip install -e '.[oracle]'
-    python scripts/bench_evaluator.py [--shape bundled] [--threads 2] [--json FILE]
+    python scripts/benches/bench_evaluator.py [--shape bundled] [--threads 2] [--json FILE]
 """
 
 import argparse

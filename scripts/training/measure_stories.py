@@ -3,7 +3,8 @@
 In: the corpus (FOLDER/NAME), the folders of the base and of the fine-tuned model. Out: the figures, every continuation,
 and the first answers of each kind, on the terminal. Nothing is selected; the seed is fixed.
 
-    python scripts/measure_stories.py ../shared/data/stories sheetgpt/models/stories sheetgpt/models/stories-chat
+    python scripts/training/measure_stories.py ../shared/data/stories \\
+        sheetgpt/models/stories sheetgpt/models/stories-chat
 """
 
 import argparse

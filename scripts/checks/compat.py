@@ -1,6 +1,7 @@
 """The micro and the bundled workbook in every spreadsheet engine at hand: does it load, and does it compute right?
 
-    python scripts/compat.py [--soffice PATH ...] [--hyperformula FOLDER] [--engine NAME ...] [--slow] [--json FILE]
+    python scripts/checks/compat.py [--soffice PATH ...] [--hyperformula FOLDER] [--engine NAME ...]
+        [--slow] [--json FILE]
 
 Each engine gets another prompt and other settings (temperature, top_k, new tokens) than the file was built with; every
 tensor that it computes is held against NumPy. Then one formula of the file is broken under its old cached value: an
@@ -40,7 +41,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.verify import ENGINES, verify
 from sheetgpt.workbook.build import build
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from patching import patch, set_formula
 
 WORKBOOKS = ("micro", "bundled")

@@ -3,7 +3,7 @@
 They are built on one machine and must verify on every other. Run this again whenever what `build` writes changes in a
 way that `verify` notices (a formula moves, a text changes); the model stays as it is unless its folder is deleted.
 
-    python scripts/make_golden_workbook.py
+    python scripts/golden/make_golden_workbook.py
 """
 
 import json
@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 import sheetgpt
 from sheetgpt.gpt2.config import GPT2Config
 
-FOLDER = Path(__file__).parents[1] / "tests" / "golden" / "processors"
+FOLDER = Path(__file__).parents[2] / "tests" / "golden" / "processors"
 CONFIG = GPT2Config(n_vocab=288, n_positions=16, n_embd=12, n_layer=2, n_head=2, n_inner=20)
 ASKED: dict[str, Any] = {"context": 4, "temperature": 0.8, "top_p": 0.95, "seed": 7, "sheets": "all"}
 WORKBOOKS: dict[str, dict[str, Any]] = {

@@ -5,7 +5,7 @@ Face's format, its weights rounded to four significant decimal digits. The archi
 inside the blocks are trained with Muon (Jordan et al., 2024), all else with AdamW.
 
     python -m pip install -e '.[train]'
-    python scripts/train.py ../shared/data/fairy-tales sheetgpt/models/fairytale --steps 6000
+    python scripts/training/train.py ../shared/data/fairy-tales sheetgpt/models/fairytale --steps 6000
 """
 
 import argparse

@@ -4,7 +4,8 @@ In: the corpus, FOLDER/NAME for `NAME.train.txt` and `NAME.qa.jsonl`, and the ba
 a chat template. Three kinds of rows: conversations (the loss is taken on the answer and its end alone), gaps to fill in
 (on the middle and its end), and plain text, so that the model doesn't forget to tell stories.
 
-    python scripts/finetune.py ../shared/data/stories sheetgpt/models/stories sheetgpt/models/stories-chat --steps 800
+    python scripts/training/finetune.py ../shared/data/stories \\
+        sheetgpt/models/stories sheetgpt/models/stories-chat --steps 800
 """
 
 import argparse

@@ -47,7 +47,7 @@ def checkpoint(bench: Bench, model: Model) -> Path:
     if not made.is_dir():
         part = made.with_name(made.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
-        script = Path(__file__).with_name("make_gpt2_shaped.py")
+        script = Path(__file__).parents[1] / "make_gpt2_shaped.py"
         bench_process.run([sys.executable, script, part, "--size", model.shape])
         part.replace(made)
     return made

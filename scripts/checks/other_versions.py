@@ -21,7 +21,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parent.parent
+HERE = Path(__file__).parents[2]
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 RESOLUTIONS = ("lowest-direct", "highest")
 EXTRAS = ("test", "bench", "render")  # oracle and train are torch: gigabytes

@@ -1,6 +1,6 @@
 """Hundreds of edits in one LibreOffice, as a person makes them, each held against NumPy; and what memory it takes.
 
-    python scripts/soak_edits.py [--edits 300] [--seed 1]
+    python scripts/soaks/soak_edits.py [--edits 300] [--seed 1]
 
 One workbook, opened once. Each edit changes the prompt, a setting or a weight, LibreOffice recalculates by itself, and
 the text, the ids and every tensor of the trace must be the evaluator's to 1e-9 relative. The resident memory of

@@ -1,6 +1,6 @@
 """Microsoft's own validator, that of the Open XML SDK, on Linux: no Office, no dotnet.
 
-    python scripts/open_xml_sdk.py WORKBOOK ...
+    python scripts/checks/open_xml_sdk.py WORKBOOK ...
 
 Prints, for each workbook, how many errors the SDK finds for Office 2013 and for Microsoft 365, and each error: part,
 path, description. Ends with status 1 if there are any. For other scripts and the tests: `validate`.

@@ -1,6 +1,6 @@
 """Ends build, verify and run at random moments: no half-written target, no process left, nothing beside the target.
 
-    python scripts/soak_kills.py [--kills 100] [--seed 1]
+    python scripts/soaks/soak_kills.py [--kills 100] [--seed 1]
 
 Each kill: one of SIGKILL, SIGTERM, SIGHUP, SIGINT or SIGINT twice, at a moment between the start and the time that the
 command takes when it is left alone. Then the target must be the old file or the whole new one, byte by byte; within 10

@@ -1,6 +1,6 @@
 """Are these GPT-2's trained weights, and does the workbook made from them compute what GPT-2 computes?
 
-    python scripts/verify_real_gpt2.py [gpt2 | FOLDER] [-o WORKBOOK]
+    python scripts/checks/verify_real_gpt2.py [gpt2 | FOLDER] [-o WORKBOOK]
 
 Downloads the model (HF_ENDPOINT names another hub), builds the workbook, verifies every tensor of it in LibreOffice,
 and holds token ids and logits of five prompts against published ones (tests/golden/gpt2-known-logits.json, from
@@ -28,7 +28,7 @@ from sheetgpt.gpt2.model import forward
 from sheetgpt.workbook.inputs import with_prompt
 from sheetgpt.workbook.reopen import open_workbook
 
-FIGURES = Path(__file__).parent.parent / "tests" / "golden" / "gpt2-known-logits.json"
+FIGURES = Path(__file__).parents[2] / "tests" / "golden" / "gpt2-known-logits.json"
 TOLERANCE = 1e-2  # absolute, on logits of about -100 that were computed in float32
 COLUMNS = 16
 

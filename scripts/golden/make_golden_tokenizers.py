@@ -5,7 +5,7 @@ for each case, the folder's files ("@vocab" and "@merges" stand for what all sha
 of TEXTS, its ids and these decoded again: null where they are those of the first case, "" where AutoTokenizer itself
 fails, and for classes that sheetgpt doesn't read at all. It needs the extra `oracle`, but no PyTorch and no sheetgpt.
 
-    python scripts/make_golden_tokenizers.py
+    python scripts/golden/make_golden_tokenizers.py
 """
 
 import json
@@ -20,7 +20,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import AddedToken, AutoTokenizer, GPT2Tokenizer, RobertaTokenizer
 
-GOLDEN = Path(__file__).parent.parent / "tests" / "golden" / "tokenizers.json"
+GOLDEN = Path(__file__).parents[2] / "tests" / "golden" / "tokenizers.json"
 END = "<|endoftext|>"
 TEXTS = (
     *(

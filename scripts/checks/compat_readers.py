@@ -1,8 +1,8 @@
 """Holds other programs' readers against a workbook: what each keeps when it saves a copy, and what tables read.
 
-`python scripts/compat_readers.py WORKBOOK --node FOLDER`: FOLDER is where `npm install exceljs xlsx` was run. A copy is
-held against the original: formulas, constants, styles, defined names, charts; and `sheetgpt verify` recalculates it in
---engine. Table readers (pandas, polars) must read every cached number.
+`python scripts/checks/compat_readers.py WORKBOOK --node FOLDER`: FOLDER is where `npm install exceljs xlsx` was run.
+A copy is held against the original: formulas, constants, styles, defined names, charts; and `sheetgpt verify`
+recalculates it in --engine. Table readers (pandas, polars) must read every cached number.
 """
 
 import argparse

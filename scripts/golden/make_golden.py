@@ -10,7 +10,7 @@ text that repeats itself, the ids and every head's pattern, [n_layer, n_head, qu
 token's states look like through the final norm and unembedding, and what each part adds to its largest logit.
 
     python -m pip install -e '.[oracle]'
-    python scripts/make_golden.py
+    python scripts/golden/make_golden.py
 """
 
 import argparse
@@ -31,8 +31,8 @@ from transformers import (
 
 from sheetgpt.text.tokenizer import Tokenizer
 
-GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
-BUNDLED = Path(__file__).parent.parent / "sheetgpt" / "models" / "stories"
+GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
+BUNDLED = Path(__file__).parents[2] / "sheetgpt" / "models" / "stories"
 PROMPTS = ("Tom had a red ball. He", "“Who is there?” asked the old lady.", "<|endoftext|>The dog")
 REPEATED = "The old bear said: the old bear is sad, the old bear"
 ODD_IDS = {"long": [96, 0, 5, 5, 41, 17, 88, 3, 60], "one": [7]}

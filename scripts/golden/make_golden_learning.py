@@ -8,7 +8,7 @@ the first and the last, "NAME.DECAY.1" and "NAME.DECAY.10". All parameters stand
 `GPT2Config.parameter_shapes`. Activations have the names and the orientation of the trace: features down the rows.
 
     python -m pip install -e '.[oracle]'
-    python scripts/make_golden_learning.py
+    python scripts/golden/make_golden_learning.py
 """
 
 import json

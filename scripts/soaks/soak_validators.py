@@ -1,6 +1,6 @@
 """`sheetgpt check` held against Microsoft's own validator: what the Open XML SDK refuses, `check` refuses, too.
 
-    python scripts/soak_validators.py [--mutations 200] [--first 0] [--keep FOLDER]
+    python scripts/soaks/soak_validators.py [--mutations 200] [--first 0] [--keep FOLDER]
 
 Mutation n is a small sound workbook in which the seed n breaks one thing: a value, an attribute, an element, their
 order, a namespace, a relationship, a content type, a whole part. Prints each that the SDK refuses and `check` doesn't,
@@ -8,6 +8,7 @@ but for those that `EXCUSED` gives a reason, and how many the two judge alike. S
 only, see open_xml_sdk.py. `check` has rules of Excel's that no schema knows, so that the reverse is no fault.
 """
 
+# ruff: noqa: E402
 import argparse
 import re
 import shutil
@@ -21,13 +22,13 @@ from pathlib import Path
 from random import Random
 
 from lxml import etree
-from open_xml_sdk import Fault, validate
 
 from sheetgpt.excel_rules import Problem, check
 from sheetgpt.excel_rules.xmlns import Element, parse
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path[:0] = [str(Path(__file__).parents[2] / "tests"), str(Path(__file__).parents[1] / "checks")]
 from breakers import Parts, sound_parts, write
+from open_xml_sdk import Fault, validate
 
 VALUES = ("", " ", "x", "-1", "0", "1", "2.5", "99999", "4294967296", "true", "auto", "FF00FF", "A1", "rId1", "1 2")
 NAMESPACE = "{urn:nobody}"

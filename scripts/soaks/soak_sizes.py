@@ -1,6 +1,6 @@
 """Whatever reads a file that somebody else made takes time and memory in proportion to its size: three sizes each.
 
-    python scripts/soak_sizes.py [--only PATTERN] [--scale 1.0] [--seconds 60]
+    python scripts/soaks/soak_sizes.py [--only PATTERN] [--scale 1.0] [--seconds 60]
 
 `large` makes the files: one thing n, 2n and 4n times over. Each is read in a process of its own, forked, whose
 processor time is bounded. Prints kind, reader, the file's bytes unpacked, seconds and MB of the three, and the exponent

@@ -1,6 +1,6 @@
 """The tokenizer in formulas against the package `tokenizers`, on more texts than the tests have time for.
 
-    python scripts/check_tokenizer.py [--mirror 100000] [--live 300] [--vocabulary bundled|gpt2]
+    python scripts/checks/check_tokenizer.py [--mirror 100000] [--live 300] [--vocabulary bundled|gpt2]
 
 `--mirror`: texts through the sheet's algorithm in Python. `--live`: texts typed into a workbook in LibreOffice, with
 the seconds that a recalculation takes: workbooks/stories.xlsx, or a small network with GPT-2's own vocabulary.
@@ -24,7 +24,7 @@ from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer
 from sheetgpt.workbook.build import build
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from conftest import hugging_face_tensors
 from test_prompt import READ, wrong
 from texts import gpt2_files, random_texts, typed

@@ -1,6 +1,6 @@
 """Thousands of damaged checkpoints and workbooks: each works, or is refused in one sentence, in 1 GB and 10 s.
 
-    python scripts/soak_mutations.py [--mutations 3000] [--first 0] [--keep FOLDER]
+    python scripts/soaks/soak_mutations.py [--mutations 3000] [--first 0] [--keep FOLDER]
 
 Mutation n is made by `damage` with the seed n; two thirds are checkpoints, for `sheetgpt build`, and one third
 workbooks, for `check`, `info`, `read` and `verify`. Each runs in a process of its own, forked, whose address space and
