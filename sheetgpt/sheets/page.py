@@ -11,6 +11,7 @@ A page is declared from sizes alone, before there is a model or a text. Formulas
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,8 +74,8 @@ class Block:
 
     `formula(i, j)` is that of row i and column j, without its `=`; with `fills` only column 0 is asked for (in a
     triangle column i), and it fills right. Without a formula the cells are constants. `twin(state)`: what they hold;
-    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`), one
-    number, one a column, or [rows, columns].
+    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`), in
+    every row alike, or [rows, columns].
     """
 
     name: str = ""  # by which formulas find it, `page["logits"]`; the defined name is the page's prefix and this
@@ -91,7 +92,8 @@ class Block:
     column: int = 0  # 0: the page's first
     fills: bool = True
     triangle: bool = False  # row i begins in column i
-    gaps: Callable[[int, int], bool] | None = None  # in which row and column there is no cell
+    strict: bool = False  # a triangle without its diagonal: row i begins in column i + 1
+    gaps: Callable[[int, int], bool] | None = None  # in which row and column there is no formula
     guard: Guard | None = None  # None: the page's
     idle: Value = np.nan
     doubt: Callable[[State], Floats | float] | None = None
@@ -112,8 +114,9 @@ class Block:
         n, first = self.n_columns or page.width, self.column or page.first
         values = laid_out(self.twin(on.state), self.n_rows, n, self.idle)
         doubt: Floats | float = 0.0 if self.doubt is None else self.doubt(on.state)
-        if isinstance(doubt, np.ndarray) and doubt.ndim == 1:
-            doubt = np.pad(doubt, (0, n - len(doubt)))
+        if isinstance(doubt, np.ndarray):
+            sizes = (n,) if doubt.ndim == 1 else (self.n_rows, n)
+            doubt = np.pad(doubt, [(0, all - own) for all, own in zip(sizes, doubt.shape, strict=True)])
         names = None if self.labels is None else self.labels(on.state)
         guard = self.guard or page.guard
         usual = self.label is not None and (page.numbered or self.n_rows > 1)
@@ -125,24 +128,25 @@ class Block:
                 cells = rows.text(LABEL, name, palette[self.label_style])
             if numbered:
                 cells += rows.number(INDEX, self.number_from + i, palette["index"])
-            start = i if self.triangle else 0
+            start = min(i + self.strict, n) if self.triangle else 0
             own, at, style = values[i][start:], first + start, palette[self.style] if self.style else 0
-            if self.formula is None:
+            if start == n:
+                pass  # the last row of a triangle without its diagonal
+            elif self.formula is None:
                 cells += (
                     rows.compact_numbers(at, np.ascontiguousarray(own)) if self.compact else constants(at, own, style)
                 )
             else:
+                known = doubt[i] if isinstance(doubt, np.ndarray) and doubt.ndim == 2 else doubt
                 for run in self._runs(i, start, n):
                     columns = range(run.start, run.start + 1 if self.fills else run.stop)
-                    known = doubt
-                    if isinstance(doubt, np.ndarray):
-                        known = (doubt[i] if doubt.ndim == 2 else doubt)[run.start : run.stop]
                     sources, own = partial(self._sources, guard, i, columns), values[i][run.start : run.stop]
-                    cells += (Formulas(first + run.start, sources, own, style, known),)
+                    sure = known[run.start : run.stop] if isinstance(known, np.ndarray) else known
+                    cells += (Formulas(first + run.start, sources, own, style, sure),)
             yield Line(cells, self.height, self.folded)
 
     def _runs(self, i: int, start: int, n: int) -> list[range]:
-        """Where row i has cells side by side."""
+        """Where row i has formulas side by side."""
         if self.gaps is None:
             return [range(start, n)]
         edges = np.flatnonzero(np.diff([0, *(not self.gaps(i, j) for j in range(start, n)), 0])) + start
@@ -226,8 +230,9 @@ class Bar:
         else:
             title = rows.formula(LABEL, self.title[0], self.title[1](on.state), palette["section"])
         left = rows.joined(rows.blank(column, palette["maths"]) for column in range(LABEL + 1, first))
-        said = rows.text(first, self.words, palette["maths"])
-        rest = range(first + 1, (self.last or on.page.bar_end) + 1)
+        last = self.last or on.page.bar_end
+        said = rows.text(first, self.words, palette["maths"]) if last >= first else ()
+        rest = range(first + 1, last + 1)
         yield Line(title + left + said + rows.joined(rows.blank(column, palette["maths"]) for column in rest))
 
 
@@ -283,13 +288,13 @@ class Stack:
 
 @dataclass(frozen=True)
 class Space:
-    """Blank rows; with a height they stand in the file, as those beside a chart must."""
+    """Blank rows."""
 
     n_rows: int = 1
     height: float | None = None
 
     def lines(self, on: Drawing, row: int) -> Iterator[Line]:
-        return (Line((), self.height) for _ in range(self.n_rows))
+        return repeat(Line((), self.height), self.n_rows)
 
 
 @dataclass
@@ -315,14 +320,14 @@ class Page:
     sections: list[tuple[str, int]] = field(default_factory=list)
     on_home: tuple[str, Sequence[Part]] | None = None  # where its line on Home leads, and what stands in that line
 
-    def head(self, note: str, column: int = 3, beside: Mapping[int, str] | None = None) -> None:
+    def head(self, note: str, column: int = 3, beside: Mapping[int, str] | None = None, style: str = "label") -> None:
         """The title, what the sheet is in one sentence, and the way back to Home: the first two rows.
 
-        `beside`: labels in the second row, by their columns.
+        `beside`: more words in the second row, by their columns, and their `style`.
         """
         self.add(Texts({LABEL: self.title, column: note}, styles={LABEL: "title", column: "note"}, height=AT_TOP))
         self.links.append((f"A{self.row}", f"{quoted(HOME)}!A1"))
-        self.add(Texts({LABEL: "← Home", **(beside or {})}, "label", {LABEL: "link"}))
+        self.add(Texts({LABEL: "← Home", **(beside or {})}, style, {LABEL: "link"}))
 
     def add(self, *parts: Part) -> None:
         for part in parts:
@@ -348,11 +353,13 @@ class Page:
             assert part.name not in self.areas, part.name
             self.areas[part.name] = area
 
-    def call(self, name: str, area: Area) -> None:
-        """A name for cells of several blocks, here and in the workbook."""
-        assert name not in self.areas, name
-        self.areas[name] = area
-        self.also.append(Tensor(self.prefix + name, (area,), Kind.NUMBERS))
+    def join(self, name: str, *blocks: str, kind: Kind = Kind.NUMBERS) -> None:
+        """One name for blocks that stand together: for the rectangle around them."""
+        found = [self.areas[block] for block in blocks]
+        row, column = min(area.row for area in found), min(area.column for area in found)
+        last_row, last_column = max(area.last_row for area in found), max(area.last_column for area in found)
+        self.areas[name] = Area(self.title, row, column, last_row - row + 1, last_column - column + 1)
+        self.also.append(Tensor(self.prefix + name, (self.areas[name],), kind))
 
     def __getitem__(self, name: str) -> Area:
         return self.areas[name]
