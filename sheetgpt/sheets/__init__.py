@@ -69,8 +69,10 @@ REGISTRY: list[Maker] = [
     OptionalSheet("attention", Pages(lambda layout: [attention.page(layout)]), attention.n_formulas, attention.starts),
     OptionalSheet("lens", Pages(lambda layout: [lens.page(layout)]), lens.n_formulas, lens.starts, expensive=True),
     OptionalSheet(
-        *("contributions", Pages(lambda layout: [contributions.page(layout)])),
-        *(contributions.n_formulas, contributions.starts),
+        "contributions",
+        Pages(lambda layout: [contributions.page(layout)]),
+        contributions.n_formulas,
+        contributions.starts,
     ),
     OptionalSheet("neuron", Pages(lambda layout: [neuron.page(layout)]), neuron.n_formulas, neuron.starts),
     OptionalSheet(neuron_chosen.TOKENS_PART, lambda s, p: (), lambda layout: 0, expensive=True, part_of="neuron"),

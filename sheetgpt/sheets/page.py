@@ -74,8 +74,8 @@ class Block:
 
     `formula(i, j)` is that of row i and column j, without its `=`; with `fills` only column 0 is asked for (in a
     triangle column i), and it fills right. Without a formula the cells are constants. `twin(state)`: what they hold;
-    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`), one
-    number, one a column, or [rows, columns].
+    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`), in
+    every row alike, or [rows, columns].
     """
 
     name: str = ""  # by which formulas find it, `page["logits"]`; the defined name is the page's prefix and this
@@ -93,7 +93,7 @@ class Block:
     fills: bool = True
     triangle: bool = False  # row i begins in column i
     strict: bool = False  # a triangle without its diagonal: row i begins in column i + 1
-    gaps: Callable[[int, int], bool] | None = None  # in which row and column there is no cell
+    gaps: Callable[[int, int], bool] | None = None  # in which row and column there is no formula
     guard: Guard | None = None  # None: the page's
     idle: Value = np.nan
     doubt: Callable[[State], Floats | float] | None = None
@@ -137,17 +137,16 @@ class Block:
                     rows.compact_numbers(at, np.ascontiguousarray(own)) if self.compact else constants(at, own, style)
                 )
             else:
+                known = doubt[i] if isinstance(doubt, np.ndarray) and doubt.ndim == 2 else doubt
                 for run in self._runs(i, start, n):
                     columns = range(run.start, run.start + 1 if self.fills else run.stop)
-                    known = doubt
-                    if isinstance(doubt, np.ndarray):
-                        known = (doubt[i] if doubt.ndim == 2 else doubt)[run.start : run.stop]
                     sources, own = partial(self._sources, guard, i, columns), values[i][run.start : run.stop]
-                    cells += (Formulas(first + run.start, sources, own, style, known),)
+                    sure = known[run.start : run.stop] if isinstance(known, np.ndarray) else known
+                    cells += (Formulas(first + run.start, sources, own, style, sure),)
             yield Line(cells, self.height, self.folded)
 
     def _runs(self, i: int, start: int, n: int) -> list[range]:
-        """Where row i has cells side by side."""
+        """Where row i has formulas side by side."""
         if self.gaps is None:
             return [range(start, n)]
         edges = np.flatnonzero(np.diff([0, *(not self.gaps(i, j) for j in range(start, n)), 0])) + start
@@ -290,7 +289,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Space:
-    """Blank rows; with a height they stand in the file, as those beside a chart must."""
+    """Blank rows."""
 
     n_rows: int = 1
     height: float | None = None
@@ -371,12 +370,6 @@ class Page:
         last_row, last_column = max(area.last_row for area in found), max(area.last_column for area in found)
         self.areas[name] = Area(self.title, row, column, last_row - row + 1, last_column - column + 1)
         self.also.append(Tensor(self.prefix + name, (self.areas[name],), kind))
-
-    def call(self, name: str, area: Area) -> None:
-        """A name for cells of several blocks, here and in the workbook."""
-        assert name not in self.areas, name
-        self.areas[name] = area
-        self.also.append(Tensor(self.prefix + name, (area,), Kind.NUMBERS))
 
     def __getitem__(self, name: str) -> Area:
         return self.areas[name]

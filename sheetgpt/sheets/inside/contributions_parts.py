@@ -5,7 +5,6 @@ feature a row; each part's sums stand above its column. The biases are read wher
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -178,7 +177,7 @@ def add_written(it: Parts) -> None:
     writes = [embeddings(it), *(block for i in range(it.config.n_layer) for block in (heads(it, i), mlp(it, i)))]
     it.page.add(Bar("Workings: what each part writes", words), *names(it), *sums(it), Space())
     it.page.add(Beside(*directions(it), *writes, mixed(it), stream(it)))
-    it.page.call("writes", replace(it.page["embeddings"], n_columns=len(it.parts) - 1))
+    it.page.join("writes", *(block.name for block in writes))
     it.page.also.append(Tensor(it.page.prefix.rstrip("_"), (it.page["values"],), Kind.NUMBERS))
 
 
@@ -289,14 +288,17 @@ def heads(it: Parts, i: int) -> Block:
 
 
 def mlp(it: Parts, i: int) -> Block:
-    """mlp.out without its bias.  [n_embd]"""
+    """mlp.out without its bias, which has a column beside it and no cells there.  [n_embd, 2]"""
     k = it.first(i) + it.config.n_head + 1
 
     def formula(f: int, j: int) -> str:
         bias = it.beside(f"h{i}.mlp.out", BIAS).line(f)
         return f"{it.picked(it.layout[f'h{i}.mlp.out'].line(f))}-{bias.reference}"
 
-    return it.vectors(f"mlp_{i}", FIRST_TOKEN + k, 1, formula, lambda found: found.writes[:, k])
+    def no_cell(f: int, j: int) -> bool:
+        return j == 1
+
+    return it.vectors(f"mlp_{i}", FIRST_TOKEN + k, 2, formula, lambda found: found.writes[:, k : k + 2], gaps=no_cell)
 
 
 def mixed(it: Parts) -> Block:

@@ -122,9 +122,17 @@ def by_kind(it: Parts, name: str, source: str, find: Find, style: str, doubt: Fi
     def spread(values: Find) -> Find:
         return lambda found: it.spread(values(found))[:n_rows, :n_columns]
 
+    def no_part(level: int, kind: int) -> bool:
+        return bool(it.levels[level, kind] < 0)
+
     return it.block(
-        *(name, FIRST_TOKEN, formula, spread(find), n_rows, n_columns),
-        gaps=lambda level, kind: it.levels[level, kind] < 0,
+        name,
+        FIRST_TOKEN,
+        formula,
+        spread(find),
+        n_rows,
+        n_columns,
+        gaps=no_part,
         label=lambda level: levels[level],
         label_style="name",
         numbered=False,

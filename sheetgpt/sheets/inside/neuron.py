@@ -97,9 +97,9 @@ def add_tables(it: Chosen) -> None:
         Texts(heads, height=TALL),
         Beside(*tables),
     )
-    it.page.call("active", replace(it.page["active_number"], n_columns=2))
+    it.page.join("active", "active_number", "active_value")
     for name in ("promotes", "suppresses") if it.tells_tokens else ():
-        it.page.call(name, replace(it.page[f"{name}_token"], n_columns=3))
+        it.page.join(name, f"{name}_token", f"{name}_value", f"{name}_id")
 
 
 def most_active(it: Chosen) -> list[Block]:
