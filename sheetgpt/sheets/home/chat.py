@@ -1,15 +1,9 @@
-"""What Home has for a model with a chat template: what it reads, what it answers, and which tokens are special."""
+"""Two formulas on Home that are other ones for a model with a chat template: what it reads, and what it answers."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from sheetgpt.sheets.formulas import is_among
 from sheetgpt.sheets.layout import CHAT, Layout
-from sheetgpt.sheets.page import Part
-from sheetgpt.sheets.state import State
 from sheetgpt.sheets.text.decoding import MORE
 from sheetgpt.sheets.text.text_layout import Text
 
@@ -43,19 +37,3 @@ def n_shown(layout: Layout, ids: Sequence[int], n_prompt: int) -> int:
     """How many of the tokens the text has that Home shows: the twin of `answered`, for `decoding.split_text`."""
     stopped = len(ids) > n_prompt and ids[-1] in layout.end_of_text
     return len(ids) - (stopped and layout.chat is not None)
-
-
-def special_line(layout: Layout, text: Text | None, line: Callable[..., Part]) -> Part:
-    """1 where the id is an added token's."""
-
-    def special(i: int, t: int) -> str:
-        active, id = layout["active"].at(0, t), layout["token_ids"].at(0, t)
-        added = None if text is None else text.tokenizer.lookups.get("added_ids")
-        return "0" if added is None else f"IF({active}=1,IF({is_among(id, added)},1,0),0)"
-
-    def special_now(state: State) -> NDArray[Any]:
-        added = set() if text is None else {id for _, id in text.tokenizer.tables.added}
-        return np.array([float(id in added) for id in state.prompt.ids])
-
-    looks = {"style": "flag", "folded": True, "idle": 0}
-    return line("special_token", "special token?", formula=special, twin=special_now, **looks)

@@ -12,9 +12,8 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.formulas import text_at
+from sheetgpt.sheets.formulas import is_among, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
-from sheetgpt.sheets.home.chat import special_line
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Block, Part, Texts, cell
 from sheetgpt.sheets.state import State
@@ -40,7 +39,7 @@ def strip(layout: Layout, text: Text | None) -> list[Part]:
         *tokens(layout, text),
         *surprise(layout),
     ]
-    return rows if layout.chat is None else [*rows, special_line(layout, text, line)]
+    return rows if layout.chat is None else [*rows, special_line(layout, text)]
 
 
 def typed_ids(layout: Layout) -> list[Part]:
@@ -125,6 +124,23 @@ def surprise(layout: Layout) -> list[Part]:
 
     looks: dict[str, Any] = {"style": "bits", "doubt": lambda state: state.now.doubt, "colours": [heat]}
     return [line("surprisal", "surprise, bits", formula=bits, twin=lambda state: state.now.surprisal, **looks)]
+
+
+def special_line(layout: Layout, text: Text | None) -> Part:
+    """Of a chat."""
+
+    def special(i: int, t: int) -> str:
+        """1 where the id is an added token's."""
+        active, id = layout["active"].at(0, t), layout["token_ids"].at(0, t)
+        added = None if text is None else text.tokenizer.lookups.get("added_ids")
+        return "0" if added is None else f"IF({active}=1,IF({is_among(id, added)},1,0),0)"
+
+    def special_now(state: State) -> Any:
+        added = set() if text is None else {id for _, id in text.tokenizer.tables.added}
+        return np.array([float(id in added) for id in state.prompt.ids])
+
+    looks: dict[str, Any] = {"style": "flag", "folded": True, "idle": 0}
+    return line("special_token", "special token?", formula=special, twin=special_now, **looks)
 
 
 def colour_tokens(frame: Worksheet, area: Area, layout: Layout) -> None:
