@@ -23,9 +23,9 @@ from sheetgpt.ooxml.rows import Cells, Formulas, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, INDEX, LABEL
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor
 
+State = Any  # whatever the page's twins are asked of: `state.State`, or a training workbook's `Moment`
 Floats = NDArray[Any]
 Value = float | str
 Values = Floats | Sequence[Any] | Value  # of a block: [rows, columns], one row, one column, or one cell
@@ -73,7 +73,8 @@ class Block:
 
     `formula(i, j)` is that of row i and column j, without its `=`; with `fills` only column 0 is asked for (in a
     triangle column i), and it fills right. Without a formula the cells are constants. `twin(state)`: what they hold;
-    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`).
+    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`); one
+    number, one a column or one a cell.
     """
 
     name: str = ""  # by which formulas find it, `page["logits"]`; the defined name is the page's prefix and this
@@ -111,7 +112,7 @@ class Block:
         values = laid_out(self.twin(on.state), self.n_rows, n, self.idle)
         doubt: Floats | float = 0.0 if self.doubt is None else self.doubt(on.state)
         if isinstance(doubt, np.ndarray):
-            doubt = np.pad(doubt, (0, n - len(doubt)))
+            doubt = np.pad(doubt, [(0, 0)] * (doubt.ndim - 1) + [(0, n - doubt.shape[-1])])
         names = None if self.labels is None else self.labels(on.state)
         guard = self.guard or page.guard
         usual = self.label is not None and (page.numbered or self.n_rows > 1)
@@ -131,7 +132,8 @@ class Block:
                 )
             else:
                 columns = range(start, start + 1 if self.fills else n)
-                cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, doubt),)
+                known = doubt[i] if isinstance(doubt, np.ndarray) and doubt.ndim == 2 else doubt
+                cells += (Formulas(at, partial(self._sources, guard, i, columns), own, style, known),)
             yield Line(cells, self.height, self.folded)
 
     def _sources(self, guard: Guard, i: int, columns: range) -> str | list[str]:
