@@ -19,7 +19,7 @@ from lxml import etree
 
 from sheetgpt.engines import Step, cached, libreoffice, slow
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.excel_rules import causality, check, furniture, reach, runs, uses
+from sheetgpt.excel_rules import check, filled, furniture, reach, runs, uses
 from sheetgpt.excel_rules.references import Box
 from sheetgpt.excel_rules.siblings import Positions
 from sheetgpt.excel_rules.workbook import MAX_LED_TO
@@ -57,7 +57,7 @@ PATTERNS: dict[str, tuple[Any, str]] = {
     "cells of one tag": (coverage._FORMULA, ' r="A1"'),
     "uses: sheets": (uses._USE, "''"),
     "uses: names": (uses._USE, "a?"),
-    "relative": (causality._RELATIVE, "''"),
+    "relative": (filled._RELATIVE, "''"),
     "abroad": (reach._ABROAD, "''"),
     "abroad without quotes": (reach._ABROAD, "a."),
     "runs": (runs._COLUMN, "''"),

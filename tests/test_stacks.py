@@ -49,7 +49,7 @@ def test_stacks_stand_beside_each_other(page: Page) -> None:
 
 def test_a_part_of_a_block_has_a_name(page: Page) -> None:
     page.also.append(Tensor("first", (page["b"].line(0),), Kind.CONSTANT))
-    assert page.sheet(None, PLAIN).names["first"] == [Area("Toy", 4, 1)]  # type: ignore[arg-type]
+    assert page.sheet(None, PLAIN).names["first"] == [Area("Toy", 4, 1)]
 
 
 def test_a_bar_asks_for_its_formula_when_it_is_written(page: Page) -> None:
@@ -62,5 +62,5 @@ def test_a_bar_asks_for_its_formula_when_it_is_written(page: Page) -> None:
         return "said"
 
     page.add(Bar((below, twin)), column("later", 1, 7))
-    sources = [piece.sources for row in page.rows(None, PLAIN) for piece in row.pieces if hasattr(piece, "sources")]  # type: ignore[arg-type]
+    sources = [piece.sources for row in page.rows(None, PLAIN) for piece in row.pieces if hasattr(piece, "sources")]
     assert [source() for source in sources if callable(source)] == ["$A$9"]

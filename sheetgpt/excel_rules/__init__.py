@@ -16,6 +16,7 @@ from sheetgpt.excel_rules.book import Book
 from sheetgpt.excel_rules.causality import Causality
 from sheetgpt.excel_rules.charts import drawing_problems
 from sheetgpt.excel_rules.declared import declared_problems
+from sheetgpt.excel_rules.directions import directions_problems
 from sheetgpt.excel_rules.formulas import FormulaCheck
 from sheetgpt.excel_rules.furniture import furniture_problems
 from sheetgpt.excel_rules.package import (
@@ -78,7 +79,7 @@ def _contents(
     formulas = FormulaCheck(book)
     for where, rule in workbook_problems(trees[main], links.get(main, {}), titles, formulas):
         yield Problem(main, where, rule)
-    for where, rule in positions_problems(book.names, titles.values()):
+    for where, rule in (*positions_problems(book.names, titles.values()), *directions_problems(book.names)):
         yield Problem(main, where, rule)
     if styles is not None:
         yield from (Problem(own["styles"], where, rule) for where, rule in style_problems(styles))

@@ -9,7 +9,6 @@
   lane A the positions up to its own, and only on a sheet without lane A, where lane B takes something from it.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,27 +16,16 @@ from typing import NamedTuple
 from openpyxl.utils import get_column_letter
 
 from sheetgpt.excel_rules.book import Book
+from sheetgpt.excel_rules.directions import Directions
+from sheetgpt.excel_rules.filled import Filled, misfits, relative
 from sheetgpt.excel_rules.positions import A, B
 from sheetgpt.excel_rules.problem import Problem
 from sheetgpt.excel_rules.reach import Reach
-from sheetgpt.excel_rules.references import Box, column_number
+from sheetgpt.excel_rules.references import Box
 from sheetgpt.excel_rules.uses import Use, uses
 
 MAX_PROBLEMS = 50  # a sheet
 MAX_ARRAY = 10_000  # cells of an array formula that are looked at; the workbook has none such
-
-_RELATIVE = re.compile(
-    r"""("[^"]*"|(?<!')'(?:[^']|'')*+'!)|(?<![\w.$\\])([A-Za-z]{1,3}+)(?=\$?[1-9]\d*+(?![\w.(!]))""",
-)
-
-
-class _Filled(NamedTuple):
-    """One formula in `width` columns of a row, from `column` on; `form` is the same wherever it stands."""
-
-    column: int
-    width: int
-    form: str
-    sound: bool
 
 
 class Elsewhere(NamedTuple):
@@ -57,12 +45,14 @@ class Causality:
     def __init__(self, book: Book) -> None:
         self.book = book
         self.reach = Reach(book.positions, book.names)
+        self.directions = Directions(book.names)
         self.elsewhere: dict[str, list[Elsewhere]] = defaultdict(list)  # sheet that is used -> by which formulas
         self.nameless: set[str] = set()  # sheets that lack lane A's name
-        self.row: dict[str, list[_Filled]] = defaultdict(list)  # by lane, of the row that is being read
+        self.row: dict[str, list[Filled]] = defaultdict(list)  # by lane, of the row that is being read
 
     def take(self, title: str, column: int, row: int, width: int, text: str) -> Iterator[str]:
         """A formula and how many columns it fills; what is wrong with it in itself."""
+        yield from self.directions.take(title, column, row, width, text)
         sheet, last, within = title.lower(), column + width - 1, 0
         for lane, area in self.book.positions.on(sheet):
             left, right = max(column, area.left), min(last, area.right)
@@ -86,7 +76,7 @@ class Causality:
             problems += wrong[:1]  # one is enough of a range over both lanes
             if not wrong and not any(area.holds(use.box) for _, area in areas):
                 self.elsewhere[use.sheet].append(Elsewhere(title, lane, column, row, width, use))
-        self.row[lane].append(_Filled(column, width, relative(text, column - moved), not problems))
+        self.row[lane].append(Filled(column, width, relative(text, column - moved), not problems))
         yield from problems
 
     def _direct(self, sheet: str, lane: str, column: int, width: int, use: Use, its: str, area: Box) -> str | None:
@@ -127,8 +117,9 @@ class Causality:
     def end_of_row(self) -> Iterator[tuple[int, str]]:
         """(column, rule): formulas that are not the one that fills the rest of their row in their lane."""
         for filled in self.row.values():
-            yield from _misfits(filled)
+            yield from misfits(filled)
         self.row.clear()
+        yield from self.directions.end_of_row()
 
     def round_about(self) -> Iterator[Problem]:
         """Formulas that see later tokens through cells outside the positions; when every sheet has been read."""
@@ -174,21 +165,3 @@ class Causality:
                 f"to lane A, which lane B may read only on a sheet of its own: {cell} depends on column {last} there."
             )
         return f"to a later position of lane A than the formula's own: {cell} depends on column {last} there."
-
-
-def _misfits(filled: list[_Filled]) -> Iterator[tuple[int, str]]:
-    forms = [f.form for f in filled]
-    if len(filled) < 2 or (len(set(forms)) == len(forms) and all(f.width == 1 for f in filled)):
-        return  # each column has its own
-    widths: Counter[str] = Counter()
-    for f in filled:
-        widths[f.form] += f.width
-    usual = widths.most_common(1)[0][0]
-    for f in filled:
-        if f.form != usual and f.sound:
-            yield f.column, "The formula is not the one that fills the rest of its row."
-
-
-def relative(text: str, column: int) -> str:
-    """The formula with its relative columns as distances from its own: `SUM($F$7:G$7)` in G is `SUM($F$7:[0]$7)`."""
-    return _RELATIVE.sub(lambda m: m[1] or f"[{column_number(m[2]) - column}]", text)

@@ -24,9 +24,9 @@ from sheetgpt.ooxml.rows import Cells, Formulas, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, INDEX, LABEL
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor
 
+State = Any  # whatever the page's twins are asked of: `state.State`, or a training workbook's `Moment`
 Floats = NDArray[Any]
 Value = float | str
 Values = Floats | Sequence[Any] | Value  # of a block: [rows, columns], one row, one column, or one cell
@@ -74,8 +74,8 @@ class Block:
 
     `formula(i, j)` is that of row i and column j, without its `=`; with `fills` only column 0 is asked for (in a
     triangle column i), and it fills right. Without a formula the cells are constants. `twin(state)`: what they hold;
-    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`), in
-    every row alike, or [rows, columns].
+    rows and columns that it lacks hold `idle`. `doubt(state)`: how well they can be known (`verification.compare`); one
+    number, one a column or one a cell.
     """
 
     name: str = ""  # by which formulas find it, `page["logits"]`; the defined name is the page's prefix and this

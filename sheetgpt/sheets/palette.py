@@ -52,7 +52,16 @@ _STYLES = {
     "piece": Style(bold=True, color="1F3864", align="center"),
 }
 
+_LEARNING = {  # only in a workbook that learns
+    "figure": Style(
+        bold=True, size=12, color="833C0B", fill="FBE5D6", align="center", number_format="0.000", middle=True
+    ),
+    "loss": Style(number_format="0.000;;"),  # 0 where there is none yet
+    "weight value": Style(color="375623", fill="E2EFDA", number_format="0.000000000E+00", align="center"),
+    "rate": Style(number_format="0.0000E+00", align="center"),
+}
 
-def registered(book: Book) -> Palette:
+
+def registered(book: Book, learns: bool = False) -> Palette:
     """`palette["note"]` is the number that a cell of that style carries in this book."""
-    return {name: book.style(style) for name, style in _STYLES.items()}
+    return {name: book.style(style) for name, style in {**_STYLES, **(_LEARNING if learns else {})}.items()}

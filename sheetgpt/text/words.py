@@ -37,14 +37,12 @@ def read_words(path: Path, most: int) -> list[str]:
     Refuses a word of more than `most` letters, anything but the letters a to z, and a file without a word.
     """
     words = []
-    for n, line in enumerate(re.split("\r\n?|\n", read_text(path).removeprefix(BOM)), 1):
-        word = line.strip().lower()
-        if not word:
-            continue
+    for n, line in read_lines(path):
+        word = line.lower()
         other = next((letter for letter in word if letter not in LETTERS), None)
         if other is not None:
             raise SheetGPTError(
-                f"{path}, line {n}: {visible(line.strip(), 40)!r} has {visible(other)!r} in it; a word has the letters "
+                f"{path}, line {n}: {visible(line, 40)!r} has {visible(other)!r} in it; a word has the letters "
                 f"a to z only."
             )
         if len(word) > most:
@@ -53,6 +51,13 @@ def read_words(path: Path, most: int) -> list[str]:
                 f"for {most}."
             )
         words.append(word)
-    if not words:
-        raise SheetGPTError(f"{path} has no word in it: write one a line.")
     return words
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines that aren't blank, without what is blank around them, and their numbers from 1. Refuses none at all."""
+    lines = enumerate(re.split("\r\n?|\n", read_text(path).removeprefix(BOM)), 1)
+    found = [(n, line.strip()) for n, line in lines if line.strip()]
+    if not found:
+        raise SheetGPTError(f"{path} has no word in it: write one a line.")
+    return found

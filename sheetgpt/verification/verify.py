@@ -6,8 +6,7 @@ program computed and saved.
 """
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,35 +17,33 @@ from numpy.typing import NDArray
 from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
-from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.foreign import not_loaded
-from sheetgpt.sheets import sheets
+from sheetgpt.sheets import sheets, training
 from sheetgpt.sheets.grid import HOME, LAB
 from sheetgpt.sheets.home.self_check import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.lab.lab import page as lab_page
 from sheetgpt.sheets.lab.screws import Lab
-from sheetgpt.sheets.layout import Layout, defined_name
-from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.text import bpe_by_hand
 from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.axes import checked_axes
 from sheetgpt.verification.built import built_problems
-from sheetgpt.verification.compare import compare, missing, part, results
-from sheetgpt.verification.coverage import formula_cells, n_formulas, uncovered
-from sheetgpt.verification.report import MOST, Report, SheetCells, TensorResult
+from sheetgpt.verification.compare import part
+from sheetgpt.verification.judge import Found, report
+from sheetgpt.verification.report import MOST, Report, TensorResult
 from sheetgpt.workbook.build import text_sheets
 from sheetgpt.workbook.checkpoints import find_checkpoint
 from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.lab import with_lane_b
+from sheetgpt.workbook.lesson import is_lesson, open_lesson
 from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
 from sheetgpt.workbook.state import state_of, write
 
 Array = NDArray[Any]
-Found = Mapping[str, Cells | None]  # title of a sheet -> its cells from A1 on
-
 TEXTS = ("prompt", "user_says")  # yellow cells on Home, and on Lab
 Recalculate = Callable[[Path, Mapping[str, Any], Sequence[str], float], Found]
 
@@ -100,12 +97,28 @@ def verify(
     changed = any(value is not None for value in (prompt, ids, chat, *settings.values()))
     if engine == "cached" and changed:
         raise SheetGPTError("The cached engine reads what the file holds: it takes no prompt and no settings.")
+    if is_lesson(workbook):
+        if changed or model is not None or weights_from_workbook:
+            raise SheetGPTError("A training workbook is compared as it is: it takes no prompt, settings or model.")
+        return _lesson(Path(workbook), engine, timeout, wrong_cells)
     given = {"prompt": prompt, "ids": ids, "chat": chat, **settings} if changed else {}
     case = prepare(Path(workbook), given, model, weights_from_workbook, as_saved=engine == "cached")
     if isinstance(case, Report):
         return replace(case, engine=engine)
     answer = ENGINES[engine](case.path, case.puts, list(case.areas.values()), timeout)
     return replace(judge(case, engine, answer, wrong_cells), not_loaded=not_loaded(case.path))
+
+
+def _lesson(path: Path, engine: str, timeout: float, wrong_cells: int | None) -> Report:
+    """Of a training workbook: from the state in its cells to everything that its formulas must come to."""
+    try:
+        expected = training.sheets(open_lesson(path), PLAIN)
+    except DamagedWorkbook as error:
+        return Report(str(path), engine, (), (str(error),))
+    areas = {sheet.title: sheet.area.reference for sheet in expected}
+    answer = ENGINES[engine](path, {}, list(areas.values()), timeout)
+    found = {title: answer[reference] for title, reference in areas.items()}
+    return replace(report(path, (), engine, expected, found, wrong_cells), not_loaded=not_loaded(path))
 
 
 def prepare(
@@ -203,7 +216,7 @@ def judge(case: Case, engine: str, answer: Found, wrong_cells: int | None = MOST
     """`answer`: what a program computed for each of the case's areas."""
     found = {title: answer[reference] for title, reference in case.areas.items()}
     state = in_units(case.state, found)
-    return _report(case, engine, sheets(state), as_typed(state, found), wrong_cells)
+    return report(case.path, case.problems, engine, sheets(state), as_typed(state, found), wrong_cells)
 
 
 def in_units(state: State, found: Found) -> State:
@@ -241,62 +254,6 @@ def as_typed(state: State, found: Found) -> Found:
             numbers[at] = np.nan
             cells[area.sheet] = Cells(numbers, {**got.texts, at: f"{number:.15g}"})
     return cells
-
-
-def _report(case: Case, engine: str, expected: Sequence[Sheet], found: Found, wrong_cells: int | None) -> Report:
-    """Each sheet against its cells, and the workbook's formulas against those that were compared."""
-    tensors: list[TensorResult] = []
-    problems, seen = list(case.problems), []
-    places, compared = formula_cells(case.path), 0
-    references = {name.upper(): to for name, to in cached.package(case.path).references.items()}
-    for sheet in expected:
-        wrong_names = dict(_name_problems(sheet, references))
-        got, own = found[sheet.title], places.pop(sheet.title, np.empty((0, 2), np.int64))
-        if got is None:
-            tensors += missing(sheet)
-            continue
-        difference = compare(sheet, got)
-        for result in results(difference, wrong_cells):
-            problem = wrong_names.get(result.name, "") if not result.problem else result.problem
-            tensors.append(replace(result, problem=problem))
-        extra, lacking = uncovered(own, difference.want.formulas)
-        compared += len(own) - len(extra)
-        problems += _cells(sheet.title, extra, "holds a formula where there should be none", wrong_cells)
-        problems += _cells(sheet.title, lacking, "should hold a formula and doesn't", wrong_cells)
-        seen.append(SheetCells(sheet.title, difference.n_cells, len(own), len(difference.red), difference.max_rel))
-    n_foreign = n_formulas(places)
-    for title, own in places.items():
-        if len(own):
-            problems.append(f"The sheet {title} is none of this workbook's: nothing says what its formulas must show.")
-    total = sum(sheet.formulas for sheet in seen) + n_foreign
-    return Report(str(case.path), engine, tuple(tensors), tuple(problems), total, compared, tuple(seen))
-
-
-def _cells(title: str, places: Array, words: str, most: int | None) -> Iterator[str]:
-    """A sentence for each of the cells, or for the first ones."""
-    for at in places[:most]:
-        yield f"{_cell(title, at)} {words}."
-    if most is not None and len(places) > most:
-        yield f"{title}: so do {len(places) - most:,} more cells."
-
-
-def _cell(title: str, at: Array) -> str:
-    return f"{title}!{Area(title, int(at[0]) + 1, int(at[1]) + 1).cells}"
-
-
-def _name_problems(sheet: Sheet, references: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Defined names that are gone or point elsewhere."""
-    for name, areas in sheet.names.items():
-        reference = references.get(defined_name(name).upper())
-        if reference is None:
-            yield name, f"the name {defined_name(name)} is missing"
-        elif [Area.parse(one) for one in _parts(reference)] != [*areas]:
-            yield name, f"the name {defined_name(name)} refers to {reference}"
-
-
-def _parts(reference: str) -> list[str]:
-    """The ranges of a union."""
-    return re.findall(r"(?:'(?:[^']|'')*'|[^,'])+", reference)
 
 
 def weights(path: Path, layout: Layout) -> tuple[dict[str, Array], list[TensorResult]]:

@@ -9,35 +9,38 @@ import numpy as np
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.parts import Network, activate, add, dense, layer_norm
-from sheetgpt.sheets.network.token_page import keys, probability, signed, token_page
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part
+from sheetgpt.sheets.network.parts import Network, Source, activate, add, dense, layer_norm
+from sheetgpt.sheets.network.token_page import probability, signed, token_page
+from sheetgpt.sheets.page import Bar, Beside, Page, Part
 from sheetgpt.sheets.state import State
 
 NOTE = "Read down one column: normalize, attend, add; normalize, compute, add. The blocks differ only in weights."
 
 
 def page(layout: Layout, i: int) -> Page:
-    """Block i from top to bottom: mid = x + attention(ln_1(x)), post = mid + mlp(ln_2(mid)).  [n_embd, T]"""
+    """Block i from top to bottom."""
     title = layout.block_sheet(i)
     page = token_page(layout, title, "attention, then the MLP", f"Block {i}", NOTE, prefix=f"h{i}.")
-    net = Network(layout, page)
+    page.add(*parts(Network(layout, page), lambda: layout["embed" if i == 0 else f"h{i - 1}.resid_post"]))
+    return page
 
-    def x() -> Area:
-        return layout["embed" if i == 0 else f"h{i - 1}.resid_post"]
+
+def parts(net: Network, x: Source) -> list[Part]:
+    """mid = x + attention(ln_1(x)), post = mid + mlp(ln_2(mid)).  [n_embd, T]"""
 
     def mid() -> Area:
-        return page["resid_mid"]
+        return net.area("resid_mid")
 
     words = "What came in, plus what attention found.  [n_embd, T]"
     more = "What came in, plus what the neurons add: this goes to the next block.  [n_embd, T]"
-    page.add(*layer_norm(net, x, "ln_1"))
-    page.add(*attention(net))
-    page.add(*add(net, "resid_mid", x, "attn.out", words))
-    page.add(*layer_norm(net, mid, "ln_2"))
-    page.add(*mlp(net))
-    page.add(*add(net, "resid_post", mid, "mlp.out", more))
-    return page
+    return [
+        *layer_norm(net, x, "ln_1"),
+        *attention(net),
+        *add(net, "resid_mid", x, "attn.out", words),
+        *layer_norm(net, mid, "ln_2"),
+        *mlp(net),
+        *add(net, "resid_post", mid, "mlp.out", more),
+    ]
 
 
 def attention(net: Network) -> list[Part]:
@@ -78,8 +81,8 @@ def attention_head(net: Network, j: int) -> list[Part]:
 def by_key(net: Network, name: str, **more: Any) -> Beside:
     """Row k is the key at position k: it is first seen in column k."""
     width = net.layout.context
-    own = Block(name, width, label=None, numbered=True, triangle=True, axes=("key", "token"), **more)
-    return Beside(keys(width), own)
+    own = net.line(name, width, label=None, numbered=True, triangle=True, axes=("key", "token"), **more)
+    return Beside(net.keys(), own)
 
 
 def head_scores(net: Network, j: int) -> list[Part]:
@@ -111,7 +114,7 @@ def head_exponentials(net: Network, j: int) -> list[Part]:
     words = "exp(score − largest score of the column): all positive, and 1 for the best match."
     one: dict[str, Any] = {"axes": ("token",)}
     return [
-        Block(
+        net.line(
             largest,
             label="largest score",
             formula=lambda i, t: f"MAX({net.area(scores).down(t)})",
@@ -120,7 +123,7 @@ def head_exponentials(net: Network, j: int) -> list[Part]:
         ),
         Bar(f"exp(score), head {j}", words),
         by_key(net, e, formula=lambda k, t: f"EXP({net.at(scores, k, t)}-{net.at(largest, 0, t)})", twin=exps),
-        Block(
+        net.line(
             f"attn.sum.{j}",
             label="sum",
             formula=lambda i, t: f"SUM({net.area(e).down(t)})",

@@ -13,9 +13,8 @@ from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.grid import BIAS, GAIN, SCALE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_page import beside, signed
+from sheetgpt.sheets.network.token_page import beside, keys, signed
 from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part
-from sheetgpt.sheets.state import State
 
 # x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); sqrt(2/pi) is written out: 320 bytes a cell less in LibreOffice, and up
 # to a tenth of its time. Excel keeps 15 digits of a number in a formula.
@@ -34,29 +33,48 @@ Source = Callable[[], Area]  # where a layer's input lies, asked when its formul
 
 @dataclass(frozen=True)
 class Network:
-    """A page of the network. A block says "attn.qkv" for its own `h3.attn.qkv`: `page.prefix` stands before it."""
+    """A page of the network. A block says "attn.qkv" for its own `h3.attn.qkv`: `page.prefix` stands before it.
+
+    Where several blocks share a page, `inside` is what tells their names apart there.
+    """
 
     layout: Layout
     page: Page
+    inside: str = ""
 
     def area(self, name: str) -> Area:
-        return self.page[name]
+        return self.page[self.inside + name]
 
     def at(self, name: str, i: int, t: int) -> str:
-        return self.page[name].at(i, t)
+        return self.area(name).at(i, t)
 
-    def traced(self, name: str) -> Callable[[State], NDArray[Any]]:
+    def weights(self, name: str) -> Area:
+        """Where a parameter lies."""
+        return self.layout[self.page.prefix + self.inside + name]
+
+    def traced(self, name: str) -> Callable[[Any], NDArray[Any]]:
         """The evaluator's numbers."""
-        return lambda state: state.trace[self.page.prefix + name]
+        return lambda state: state.trace[self.page.prefix + self.inside + name]
+
+    def line(self, name: str, n_rows: int = 1, **more: Any) -> Block:
+        return Block(self.inside + name, n_rows, **more)
 
     def tensor(self, name: str, n_rows: int, axis: str, **more: Any) -> Block:
         """A block that the evaluator's trace holds, too: its own axis down the rows, and a token a column."""
-        return Block(name, n_rows, twin=self.traced(name), axes=(axis, "token"), traced=True, **more)
+        return self.line(name, n_rows, twin=self.traced(name), axes=(axis, "token"), traced=True, **more)
+
+    def own(self, name: str, n_rows: int, column: int, axis: str) -> Block:
+        """A parameter's numbers beside the neurons that they belong to."""
+        return beside(self.page, self.inside + name, n_rows, column, axis)
+
+    def keys(self) -> Block:
+        """Beside row k the token of position k."""
+        return keys(self.layout.context)
 
 
 def layer_norm(net: Network, x: Source, name: str, limit: float = 2) -> list[Part]:
     """y = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias, down one token's column.  [n_embd, T]"""
-    sheet, title, n = net.page.title, net.page.prefix + name, net.layout.config.n_embd
+    sheet, title, n = net.page.title, net.page.prefix + net.inside + name, net.layout.config.n_embd
 
     def mean(i: int, t: int) -> str:
         return f"AVERAGE({x().down(t, sheet)})"
@@ -72,7 +90,7 @@ def layer_norm(net: Network, x: Source, name: str, limit: float = 2) -> list[Par
 
     def line(part: str, label: str, formula: Callable[[int, int], str]) -> Block:
         twin = net.traced(f"{name}.{part}")
-        return Block(f"{name}.{part}", label=label, formula=formula, twin=twin, axes=("token",), traced=True)
+        return net.line(f"{name}.{part}", label=label, formula=formula, twin=twin, axes=("token",), traced=True)
 
     words = "(x − mean) × rstd × gain + bias: one scale for all, then each row stretched and shifted.  [n_embd, T]"
     return [
@@ -82,8 +100,8 @@ def layer_norm(net: Network, x: Source, name: str, limit: float = 2) -> list[Par
         Bar(title, words),
         Beside(
             net.tensor(name, n, "feature", label=name, formula=normed, colours=[signed(limit)]),
-            beside(net.page, name + ".g", n, GAIN, "feature"),
-            beside(net.page, name + ".b", n, BIAS, "feature"),
+            net.own(name + ".g", n, GAIN, "feature"),
+            net.own(name + ".b", n, BIAS, "feature"),
         ),
     ]
 
@@ -104,12 +122,11 @@ def dense(
     page, scaled, matrix = net.page, net.layout.scaled, f"{layer}.w"
 
     def formula(o: int, t: int) -> str:
-        weights = net.layout[page.prefix + matrix]
-        return linear(net.area(x), weights, o, t, net.area(name).row + o, page.title, scaled)
+        return linear(net.area(x), net.weights(matrix), o, t, net.area(name).row + o, page.title, scaled)
 
     y = net.tensor(name, n_out, axis, label=label or name, formula=formula, colours=[signed(2)])
-    own = [beside(page, f"{layer}.b", n_out, BIAS, "out")]
-    own += [beside(page, scale_name(matrix), n_out, SCALE, "out")] if scaled else []
+    own = [net.own(f"{layer}.b", n_out, BIAS, "out")]
+    own += [net.own(scale_name(matrix), n_out, SCALE, "out")] if scaled else []
     return [Bar(name, words, link=name), Beside(y, *own)]
 
 

@@ -1,0 +1,366 @@
+"""The sheet Training, the first: the word, its loss before the step and after it, the settings, and how to make a step.
+
+The settings' arithmetic is `adam.learning_rate` and `adam.corrections`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from openpyxl.chart import Reference
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt.gpt2 import adam
+from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.sheets.charts import between, lines, mark
+from sheetgpt.sheets.grid import LABEL
+from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Block, Page, Part, Texts, cell
+from sheetgpt.sheets.tensor import Kind
+from sheetgpt.sheets.training.bands import NUMBER
+from sheetgpt.sheets.training.lesson import NEXT, TRAINING, Lesson, Moment
+
+VALUE, SAYS, CHART = 2, 3, 4  # columns
+POINTS = 50  # of the curve
+SETTINGS = {
+    "learning_rate": "how far a step goes: 0.005 learns, 0.1 swings, 0.0001 hardly moves",
+    "beta1": "how slowly the mean of the gradients changes",
+    "beta2": "how slowly the mean of their squares changes",
+    "epsilon": "keeps a weight without a gradient from being divided by 0",
+    "decay": "how much matrices shrink in each step (AdamW); 0: not at all",
+    "warm_up": "steps over which the learning rate rises",
+    "schedule": "constant, linear or cosine: how it falls after them",
+    "steps": "and by which step it has fallen",
+}
+WRITING = {
+    "write": "1: show what the model writes; 0: steps are faster",
+    "seed": "another whole number, another text",
+    "temperature": "0: always the likeliest letter; 1: as likely as the model has it",
+}
+EXCEL = (
+    "Excel: type next into the Name Box (left of the formula bar), Enter, Ctrl+C; "
+    "then state into the Name Box, Enter, Ctrl+Alt+V, V, Enter."
+)
+OFFICE = (
+    "LibreOffice: type next into the Name Box, Enter, Ctrl+C; "
+    "then state into the Name Box, Enter, Ctrl+Shift+V, Enter. Say yes where it asks whether to overwrite."
+)
+MANY = "Each step needs its own copy. sheetgpt train makes a thousand steps: sheetgpt train THIS-FILE --steps 1000."
+
+
+def page(layout: Lesson, others: Sequence[Page]) -> Page:
+    here = Page(TRAINING, "the word, the loss before and after this step, and the settings", 1, first=VALUE)
+    here.bar_end = SAYS
+    note = "A GPT-2 learns, one word a step: every gradient and every new weight is a formula."
+    here.add(Texts({LABEL: TRAINING, VALUE: note}, styles={LABEL: "title", VALUE: "note"}, height=AT_TOP))
+    here.add(*now(layout), *settings(layout), *making_a_step(), *curve(layout, here), *listed(others))
+    for k, other in enumerate(others):
+        here.links.append((f"A{here['sheet_list'].row + k}", f"{quoted(other.title)}!A1"))
+    here.dresses.append(lambda frame: _dress(frame, here))
+    return here
+
+
+def entry(name: str, words: str, style: str, formula: Any, twin: Callable[[Moment], Any], **more: Any) -> Beside:
+    """A row: what it is called, its cell, and what it means."""
+    label = more.pop("label", name.replace("_", " "))
+    texts = Texts({LABEL: label, SAYS: words}, "label", {LABEL: "name"}, height=more.pop("height", None))
+    return Beside(texts, cell(VALUE, formula, twin, style, name, **more))
+
+
+def now(layout: Lesson) -> list[Part]:
+    config = layout.config
+
+    def at(name: str) -> str:
+        return layout[name].reference
+
+    def number() -> str:
+        return f"MOD({at('step')},{at('n_words')})+1"
+
+    def word() -> str:
+        found = f'INDEX({at("words")},{at("word_number")})&""'
+        return f"LOWER(TRIM({found}))" if layout.letters else found
+
+    def targets() -> str:
+        """The word's tokens and the end; an error where the columns don't take them."""
+        n = f"LEN({at('word')})" if layout.letters else f"INDEX({at('word_lengths')},{at('word_number')})"
+        return f"IF({n}>{layout.longest},NA(),{n}+1)"
+
+    def text(page: str) -> Callable[[], str]:
+        return lambda: f'{layout[page + ".text"].stripe(layout.context - 1).reference}&""'
+
+    def said(moment: Moment, after: bool) -> str:
+        written = moment.writes_after if after else moment.writes
+        return "" if written is None else "".join(moment.shown[i] for i in written.ids[1:])
+
+    wide: dict[str, Any] = {"kind": Kind.TEXTS, "height": 20}
+    return [
+        Bar("This step", "A word, and what the model thinks of it.", link="this step"),
+        entry(
+            "step_now",
+            "the step that the formulas make",
+            "id",
+            lambda: f"{at('step')}+1",
+            lambda m: m.step,
+            label="step",
+        ),
+        entry("word_number", "its number in the list", "id", number, lambda m: m.turn + 1),
+        entry(
+            "word",
+            "what is read, and should be guessed letter by letter",
+            "token",
+            word,
+            lambda m: m.words[m.turn],
+            kind=Kind.TEXTS,
+        ),
+        entry(
+            "n_targets",
+            "guesses that count: its tokens, and the end",
+            "id",
+            targets,
+            lambda m: m.wanted.n_targets,
+            label="guesses",
+        ),
+        entry(
+            "loss_now",
+            "the mean of −ln of the probability of what came",
+            "figure",
+            lambda: at("loss"),
+            lambda m: float(m.trace["loss"]),
+            label="loss now",
+            height=20,
+        ),
+        entry(
+            "loss_after",
+            "the same word once more, with the new weights",
+            "figure",
+            lambda: at("after.loss"),
+            lambda m: float(m.after["loss"]),
+            label="after this step",
+            height=20,
+        ),
+        entry(
+            "guess",
+            "what guessing blindly gives: ln of the number of tokens",
+            "share",
+            lambda: f"LN({config.n_vocab})",
+            lambda m: math.log(config.n_vocab),
+            label="guessing",
+        ),
+        entry(
+            "text_now",
+            "what the model makes up by itself",
+            "completion",
+            text("writes"),
+            lambda m: said(m, False),
+            label="it writes",
+            **wide,
+        ),
+        entry(
+            "text_after",
+            "and what it will make up after this step, with the same random numbers",
+            "completion",
+            text("after_writes"),
+            lambda m: said(m, True),
+            label="after this step",
+            **wide,
+        ),
+    ]
+
+
+def settings(layout: Lesson) -> list[Part]:
+    def typed(name: str) -> Callable[[Moment], Any]:
+        return lambda moment: getattr(moment.settings, name)
+
+    def at(name: str) -> str:
+        return layout[name].reference
+
+    def rate() -> str:
+        """Rises over the warm-up, then falls by a line or half a cosine wave."""
+        t, warm, top = at("step_now"), at("warm_up"), at("learning_rate")
+        progress = f"MIN(MAX(({t}-1-{warm})/MAX({at('steps')}-{warm},1),0),1)"
+        kind = at("schedule")
+        cosine = f'IF({kind}="cosine",(1+COS(PI()*{progress}))/2,IF({kind}="constant",1,NA()))'
+        return f'IF({t}<={warm},{top}*{t}/{warm},{top}*IF({kind}="linear",1-{progress},{cosine}))'
+
+    def correction(beta: str) -> Callable[[], str]:
+        return lambda: f"1-{at(beta)}^{at('step_now')}"
+
+    def corrected(k: int) -> Callable[[Moment], float]:
+        return lambda moment: adam.corrections(moment.step, moment.settings)[k]
+
+    def writing(name: str) -> Callable[[Moment], Any]:
+        return lambda m: {"write": int(m.writing.on), "seed": m.writing.seed, "temperature": m.writing.temperature}[
+            name
+        ]
+
+    typed_in: dict[str, Any] = {"kind": Kind.INPUT}
+    return [
+        Bar(
+            "How far a step goes",
+            "Yellow cells are yours: change one and watch the loss after this step.",
+            link="settings",
+        ),
+        *(entry(name, words, "input", None, typed(name), **typed_in) for name, words in SETTINGS.items()),
+        entry("rate", "this step's own learning rate", "rate", rate, lambda m: adam.learning_rate(m.step, m.settings)),
+        entry(
+            "correction1",
+            "1 − beta1 ^ step: how much of a whole mean m has seen",
+            "share",
+            correction("beta1"),
+            corrected(0),
+            label="correction of m",
+        ),
+        entry(
+            "correction2",
+            "1 − beta2 ^ step: the same for v",
+            "share",
+            correction("beta2"),
+            corrected(1),
+            label="correction of v",
+        ),
+        Bar("What it writes", "Before the step and after it, with the same random numbers.", link="writing"),
+        *(entry(name, words, "input", None, writing(name), **typed_in) for name, words in WRITING.items()),
+    ]
+
+
+def making_a_step() -> list[Part]:
+    return [
+        Bar("Make a step", "Copy next, paste its values onto state.", link="make a step"),
+        *(Texts({LABEL: words}, "label") for words in (EXCEL, OFFICE, MANY)),
+    ]
+
+
+def curve(layout: Lesson, here: Page) -> list[Part]:
+    """The losses so far as POINTS points: each the mean of its part of the steps."""
+    room = layout.room
+
+    def n() -> str:
+        return f"MIN({here['step_now'].local},{room})"
+
+    def first(k: int, j: int) -> str:
+        return f"INT({k}*{n()}/{POINTS})+1"
+
+    def last(k: int, j: int) -> str:
+        return f"MAX({here['curve_first'].line(k).local},INT({k + 1}*{n()}/{POINTS}))"
+
+    def mean(k: int, j: int) -> str:
+        losses = layout["new.losses"]
+        numbers = Area(NEXT, losses.row, NUMBER, room).reference
+        start, end = here["curve_first"].line(k).local, here["curve_last"].line(k).local
+        inside = f"({numbers}>={start})*({numbers}<={end})"
+        return f"SUMPRODUCT({inside}*{losses.reference})/({end}-{start}+1)"
+
+    def spans(moment: Moment) -> list[tuple[int, int]]:
+        total = len(moment.history)
+        starts = [k * total // POINTS + 1 for k in range(POINTS)]
+        return [(start, max(start, (k + 1) * total // POINTS)) for k, start in enumerate(starts)]
+
+    def means(moment: Moment) -> Any:
+        return np.array([np.mean(moment.history[start - 1 : end]) for start, end in moment.ask(spans)])
+
+    one: dict[str, Any] = {"n_rows": POINTS, "n_columns": 1, "label": None, "numbered": False, "axes": ("point",)}
+    titles = {CHART: "from step", CHART + 1: "to step", CHART + 2: "loss", CHART + 3: "guessing"}
+    return [
+        Bar(
+            "The curve", f"The last {room:,} losses in {POINTS} parts, of each its mean.", last=CHART + 3, link="curve"
+        ),
+        Texts(titles),
+        Beside(
+            Block(
+                "curve_first",
+                column=CHART,
+                formula=first,
+                twin=lambda m: np.array([a for a, _ in m.ask(spans)], float),
+                style="id",
+                **one,
+            ),
+            Block(
+                "curve_last",
+                column=CHART + 1,
+                formula=last,
+                twin=lambda m: np.array([b for _, b in m.ask(spans)], float),
+                style="id",
+                **one,
+            ),
+            Block("curve", column=CHART + 2, formula=mean, twin=means, style="share", **one),
+            Block(
+                "curve_guess",
+                column=CHART + 3,
+                formula=lambda k, j: here["guess"].local,
+                twin=lambda m: np.full(POINTS, math.log(layout.config.n_vocab)),
+                style="share",
+                **one,
+            ),
+        ),
+    ]
+
+
+def listed(others: Sequence[Page]) -> list[Part]:
+    titles = [[other.title, other.words] for other in others]
+    return [
+        Bar("The sheets", "In the order of their tabs.", link="sheets"),
+        Block(
+            "sheet_list",
+            len(others),
+            2,
+            twin=lambda moment: titles,
+            column=LABEL,
+            label=None,
+            numbered=False,
+            style="link",
+            axes=("sheet", "title and words"),
+            kind=Kind.CONSTANT,
+        ),
+    ]
+
+
+def _dress(frame: Worksheet, here: Page) -> None:
+    frame.sheet_properties.tabColor = "C55A11"
+    for column, width in {"A": 22, "B": 22, "C": 74, "D": 11, "E": 11, "F": 11, "G": 11}.items():
+        frame.column_dimensions[column].width = width
+    area = here["curve"]
+    chart = lines("Loss", "0.0")
+    chart.add_data(Reference(frame, area.column, area.row - 1, area.column + 1, area.last_row), titles_from_data=True)
+    chart.set_categories(Reference(frame, CHART + 1, area.row, CHART + 1, area.last_row))
+    chart.x_axis.tickLblSkip = 10
+    for series, colour in zip(chart.series, ("C55A11", "A6A6A6"), strict=True):
+        mark(series, colour)
+        series.marker.symbol = "none"
+    chart.legend.position = "b"
+    chart.anchor = between(CHART, here["step_now"].row - 1, 9, 18)
+    frame.add_chart(chart)
+    _validate(frame, here)
+
+
+def _validate(frame: Worksheet, here: Page) -> None:
+    """What the yellow cells take."""
+    whole: Literal["whole", "decimal"]
+    ranges = {
+        "learning_rate": (0, 1000, False),
+        "beta1": (0, 0.999999, False),
+        "beta2": (0, 0.999999, False),
+        "epsilon": (1e-30, 1, False),
+        "decay": (0, 1000, False),
+        "warm_up": (0, 1_000_000, True),
+        "steps": (1, 1_000_000, True),
+        "write": (0, 1, True),
+        "seed": (0, 2147483645, True),
+        "temperature": (0, 100, False),
+    }
+    for name, (least, most, is_whole) in ranges.items():
+        whole = "whole" if is_whole else "decimal"
+        rule = DataValidation(
+            whole, operator="between", formula1=f"{least:g}", formula2=f"{most:.10g}", allow_blank=False
+        )
+        rule.error = f"{name} is a {'whole ' if is_whole else ''}number from {least:g} to {most:.10g}."
+        _say(frame, rule, here[name])
+    rule = DataValidation("list", formula1=f'"{",".join(adam.SCHEDULES)}"', allow_blank=False)
+    rule.error = f"schedule is {', '.join(adam.SCHEDULES)}."
+    _say(frame, rule, here["schedule"])
+
+
+def _say(frame: Worksheet, rule: DataValidation, area: Area) -> None:
+    rule.errorTitle, rule.showErrorMessage = "Settings", True
+    rule.add(area.cells)
+    frame.add_data_validation(rule)

@@ -1,0 +1,118 @@
+"""The Loss sheet: what should have come next at each position, how likely it was, and the loss of the word.
+
+Arithmetic: `cross_entropy` in `gpt2/loss.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sheetgpt.gpt2.model import Array, Trace
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, INDEX, LABEL, POSITION_ROW
+from sheetgpt.sheets.network.token_page import letter, probability
+from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
+from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, Texts, cell, unguarded
+from sheetgpt.sheets.tensor import Kind
+from sheetgpt.sheets.training.lesson import LOSS, Lesson, Moment
+from sheetgpt.sheets.training.passes import BLUE, line, positions, token_of_word, token_page
+
+NOTE = "What should have come next, how likely it was to the model, and what that costs: −ln of the probability."
+
+
+def loss_page(layout: Lesson) -> Page:
+    def target(i: int, t: int) -> str:
+        return token_of_word(layout, f"({letter(t)}${POSITION_ROW}+1)")
+
+    def shown(i: int, t: int) -> str:
+        return f'INDEX({layout["vocabulary"].reference},{page["targets"].at(0, t)}+1)&""'
+
+    def share(i: int, t: int) -> str:
+        return f"{layout['counts'].at(0, t, LOSS)}/{layout['n_targets'].reference}"
+
+    header: list[Part] = [
+        positions(layout),
+        Beside(
+            Texts({INDEX: "should be"}, "label"),
+            line("targets", target, lambda m: [float(i) for i in m.wanted.targets], "id"),
+        ),
+        Beside(
+            Texts({INDEX: "token"}, "label"),
+            line("target_text", shown, lambda m: [m.shown[i] for i in m.wanted.targets], "token", kind=Kind.TEXTS),
+        ),
+        Beside(
+            Texts({LABEL: "tensor", INDEX: "row", GAIN: "", BIAS: "share"}),
+            line("shares", share, lambda m: np.array(m.wanted.shares), "share"),
+        ),
+    ]
+    page = token_page(
+        layout, LOSS, "what should have come, and what missing it costs", NOTE, "", header, unguarded, BLUE
+    )
+    page.positions = Area(LOSS, POSITION_ROW, FIRST_TOKEN, 0, layout.context)
+    page.add(*loss_parts(layout, page, lambda moment: moment.trace))
+    return page
+
+
+def loss_parts(
+    layout: Lesson, page: Page, of: Callable[[Moment], Trace], logits_page: Page | None = None
+) -> list[Part]:
+    """nats[t] = ln(sum over v of exp(logit[v] - largest)) - (logit[target] - largest); loss = sum of share × nats"""
+    n, sheet = layout.config.n_vocab, page.title
+
+    def logits() -> Area:
+        return layout["logits"] if logits_page is None else logits_page["logits"]
+
+    def exps(moment: Moment) -> Array:
+        x = of(moment)["logits"]
+        e: Array = np.exp(x - x.max(axis=0))
+        return e
+
+    def exp(v: int, t: int) -> str:
+        return f"EXP({logits().at(v, t, sheet)}-{page['loss_max'].at(0, t)})"
+
+    def prob(v: int, t: int) -> str:
+        return f"{page['loss_exp'].at(v, t)}/{page['loss_sum'].at(0, t)}"
+
+    def nats(i: int, t: int) -> str:
+        target = f"INDEX({logits().down(t, sheet)},{layout['targets'].at(0, t, sheet)}+1)"
+        return f"LN({page['loss_sum'].at(0, t)})-({target}-{page['loss_max'].at(0, t)})"
+
+    def loss() -> str:
+        shares = layout["shares"]
+        there = shares.local if shares.sheet == sheet else shares.reference
+        return f"SUMPRODUCT({there},{page['nats'].local})"
+
+    def tokens(moment: Moment) -> tuple[str, ...]:
+        return moment.shown
+
+    one: dict[str, Any] = {"axes": ("token",)}
+    rows: dict[str, Any] = {"labels": tokens, "axes": (VOCABULARY_AXIS, "token")}
+    peak = Block(
+        "loss_max",
+        label="largest logit",
+        formula=lambda i, t: f"MAX({logits().down(t, sheet)})",
+        twin=lambda moment: of(moment)["logits"].max(axis=0, keepdims=True),
+        **one,
+    )
+    return [
+        Bar("softmax", "exp(logit − largest), never too large, and its sum.  [n_vocab, T]"),
+        peak,
+        Block("loss_exp", n, formula=exp, twin=exps, **rows),
+        Block(
+            "loss_sum",
+            label="sum",
+            formula=lambda i, t: f"SUM({page['loss_exp'].down(t)})",
+            twin=lambda moment: exps(moment).sum(axis=0, keepdims=True),
+            **one,
+        ),
+        Bar("probs", "Divided by their sum: what the model expects to come next.  [n_vocab, T]", link="probs"),
+        Block("probs", n, formula=prob, twin=lambda m: of(m)["probs"], colours=[probability], style="pattern", **rows),
+        Bar("nats", "−ln of the target's probability: each position's own loss, in nats.  [1, T]", link="nats"),
+        Block("nats", label="nats", formula=nats, twin=lambda moment: of(moment)["nats"], **one),
+        Bar("loss", "Their mean over the word's positions, the end after it included.", link="loss"),
+        Beside(
+            Texts({LABEL: "loss"}, "label"),
+            cell(GAIN, loss, lambda moment: float(of(moment)["loss"]), "figure", "loss"),
+        ),
+    ]
