@@ -43,17 +43,6 @@ class Pages:
             yield from page.tensors
 
 
-@dataclass(frozen=True)
-class Placed:
-    """Until each is a page."""
-
-    make: Maker
-    tensors: Callable[[Layout], Iterable[Tensor]]
-
-    def __call__(self, state: State, palette: Palette) -> Iterable[Sheet]:
-        return self.make(state, palette)
-
-
 def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
     """Sheets that only a workbook with a tokenizer has."""
     return lambda s, p: make(s, p) if s.text is not None else ()
@@ -94,7 +83,7 @@ def declared(layout: Layout) -> Iterator[Tensor]:
     """Everything that has a name whatever the text and the optional sheets are."""
     yield from home.page(layout).tensors
     for entry in REGISTRY:
-        if isinstance(entry, Pages | Placed):
+        if isinstance(entry, Pages):
             yield from entry.tensors(layout)
 
 
