@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from sheetgpt.inspection.sweep import sweep
     from sheetgpt.verification.verify import verify
     from sheetgpt.workbook.build import build
+    from sheetgpt.workbook.lesson import build_lesson
     from sheetgpt.workbook.reopen import read
     from sheetgpt.workbook.run import Prediction, evaluate, run
+    from sheetgpt.workbook.train import train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "analogy",
     "attention",
     "build",
+    "build_lesson",
     "check",
     "contributions",
     "evaluate",
@@ -55,6 +58,7 @@ __all__ = [
     "run",
     "stream",
     "sweep",
+    "train",
     "verify",
 ]
 # Each comes in when it is asked for: what they need takes a second to import, and the command has to be able to stop
@@ -75,8 +79,10 @@ _PLACES = {
     "inspection.sweep": ("sweep",),
     "verification.verify": ("verify",),
     "workbook.build": ("build",),
+    "workbook.lesson": ("build_lesson",),
     "workbook.reopen": ("read",),
     "workbook.run": ("Prediction", "evaluate", "run"),
+    "workbook.train": ("train",),
 }
 
 

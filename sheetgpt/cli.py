@@ -14,7 +14,7 @@ import typer
 from typer.rich_utils import rich_format_error
 
 import sheetgpt
-from sheetgpt import screen
+from sheetgpt import learning, screen
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.gpt2.checkpoint import DEFAULT, bundled
@@ -90,6 +90,7 @@ Timeout = Annotated[
 
 @app.command()
 def build(
+    given: typer.Context,
     model: Model = DEFAULT,
     output: Annotated[
         Path | None,
@@ -142,6 +143,13 @@ def build(
         typer.Option("--lab", help="Two texts side by side, and a sheet Lab that changes the model in the second."),
     ] = False,
     lanes: Annotated[int, typer.Option(help="1, or 2: what --lab stands for.")] = 1,
+    train: learning.Train = False,
+    words: learning.Words = None,
+    layers: learning.Layers = None,
+    width: learning.Width = None,
+    heads: learning.Heads = None,
+    positions: learning.Positions = None,
+    untied: learning.Untied = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
@@ -155,7 +163,14 @@ def build(
     `sheetgpt build gpt2 --weights int8` downloads GPT-2 small and rounds its weights to whole numbers.
 
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
+
+    `sheetgpt build --train` makes workbooks/names-train.xlsx, in which a new GPT-2 learns first names.
     """
+    lesson = {"words": words, "layers": layers, "width": width, "heads": heads, "positions": positions}
+    if train:
+        learning.build_to_learn(given, model, output, seed, quiet, lesson | {"untied": untied})
+        return
+    learning.refuse_without_train(lesson | {"untied": untied})
     if output is not None:
         target.check(output, "-o", {}, makes_folders=True)
     needs_text = prompt_bytes > 0 or prompt is not None
@@ -373,6 +388,7 @@ def check(
 
 
 app.command()(sweep)
+app.command()(learning.train)
 
 
 def main() -> None:

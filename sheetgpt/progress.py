@@ -48,6 +48,23 @@ def counter(console: Console, quiet: bool, words: str) -> Iterator[Callable[[int
 
 
 @contextmanager
+def losses(console: Console, quiet: bool, steps: int) -> Iterator[Callable[[int, float], None]]:
+    """A progress bar over the steps of a training, with the loss as it goes down, smoothed like Adam's own means."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    silent = quiet or not console.is_terminal
+    with Progress(*columns, console=console, disable=silent, transient=True) as progress:
+        task = progress.add_task("loss", total=steps)
+        mean = 0.0
+
+        def seen(step: int, loss: float) -> None:
+            nonlocal mean
+            mean = loss if not mean else 0.95 * mean + 0.05 * loss
+            progress.update(task, advance=1, description=f"loss {mean:.3f}")
+
+        yield seen
+
+
+@contextmanager
 def spinner(console: Console, quiet: bool, words: str) -> Iterator[None]:
     columns = (SpinnerColumn(), TextColumn("{task.description}, {task.elapsed:.0f} s", markup=False))
     with _shown(console, quiet, *columns) as progress:

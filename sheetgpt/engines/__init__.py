@@ -8,7 +8,7 @@ import datetime
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -50,13 +50,15 @@ class Cells:
 class Step:
     """Some edits, a recalculation, some reading.
 
-    `set` fills a name's or range's cells in order, row by row, and clears what remains of it. `hard` recalculates
-    every formula of the workbook; otherwise the edits' own automatic recalculation has to do.
+    `set` fills a name's or range's cells in order, row by row, and clears what remains of it. Before that `copy` puts
+    the values of ranges into others of the same shape (target -> source), all sources being read first. `hard`
+    recalculates every formula of the workbook; otherwise the edits' own automatic recalculation has to do.
     """
 
     set: Inputs
     read: Sequence[str]
     hard: bool = True
+    copy: Mapping[str, str] = field(default_factory=dict)
 
 
 def seconds(timeout: float) -> float:

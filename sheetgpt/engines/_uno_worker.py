@@ -157,6 +157,21 @@ def put(ranges: Ranges, edit: dict[str, Any]) -> None:
         raise Refused(f"LibreOffice refuses the input {edit['key']}: its cells may be protected.") from error
 
 
+def paste(ranges: Ranges, copies: list[list[dict[str, Any]]]) -> None:
+    """The values of some ranges into others; an error among them is refused, since it would become an empty cell."""
+    values = []
+    for target, source in copies:
+        found, place = ranges.find(source), ranges.find(target)
+        if found is None or place is None or found[1:] != place[1:]:
+            raise Refused(f"{{workbook}} has no cells {source['key']} that fit {target['key']}.")
+        data = found[0].getDataArray()
+        if any(value is None for row in data for value in row):
+            raise Refused(f"{{workbook}} has errors in {source['key']}, which can't be copied to {target['key']}.")
+        values.append((place[0], data))
+    for cells, data in values:
+        cells.setDataArray(data)
+
+
 def read(found: tuple[Any, int, int], numbers: Path, budget: list[int]) -> dict[str, Any]:
     """Numbers into the file; size, texts and errors into the answer."""
     cells, n_rows, n_columns = found
@@ -245,6 +260,7 @@ def work(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> dict[str, 
         # An edit can make LibreOffice look at a formula in its row (for the row's height), and so compute half of the
         # workbook for every cell that is set: 20 s each at GPT-2 small's size, where everything is recalculated anyway.
         document.enableAutomaticCalculation(not step["hard"])
+        paste(ranges, step["copy"])
         for edit in step["set"]:
             put(ranges, edit)
         document.enableAutomaticCalculation(True)

@@ -36,14 +36,17 @@ def learn(
     settings: Settings,
     steps: int,
     seen: Callable[[int, float], None] = lambda t, loss: None,
+    columns: int | None = None,
 ) -> tuple[State, list[float]]:
     """`steps` more steps from `state` on: the state after them, and each step's loss before its weights moved.
+
+    A word takes so many `columns`; without a wish all of the model's positions.
 
     `words` are token ids. `seen` gets each step's number and loss. Refuses to go on where a loss is no number.
     """
     if not words:
         raise SheetGPTError("There are no words to learn from: give at least one.")
-    examples = [example(word, end, config.n_positions) for word in words]
+    examples = [example(word, end, columns or config.n_positions) for word in words]
     losses: list[float] = []
     for t in islice(count(state.t + 1), steps):
         found = gradients(state.w, config, examples[turn(t, len(words))])

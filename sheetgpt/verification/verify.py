@@ -39,8 +39,8 @@ from sheetgpt.workbook.build import text_sheets
 from sheetgpt.workbook.checkpoints import find_checkpoint
 from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.lab import with_lane_b
-from sheetgpt.workbook.lesson import is_lesson, open_lesson
-from sheetgpt.workbook.reopen import DamagedWorkbook, open_workbook
+from sheetgpt.workbook.lesson import open_lesson
+from sheetgpt.workbook.reopen import DamagedWorkbook, is_lesson, open_workbook
 from sheetgpt.workbook.state import state_of, write
 
 Array = NDArray[Any]

@@ -16,7 +16,10 @@ from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.home.about import parameter_parts
 from sheetgpt.sheets.home.home import WORDS as HOME_WORDS
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.sheets.training.first import WORDS as TRAINING_WORDS
+from sheetgpt.sheets.training.lesson import TRAINING, Moment
+from sheetgpt.workbook.lesson import open_lesson
+from sheetgpt.workbook.reopen import is_lesson, open_workbook
 
 
 def describe(target: str) -> Iterator[Table]:
@@ -25,6 +28,9 @@ def describe(target: str) -> Iterator[Table]:
         checkpoint = load(target, needs_text=False)
         yield shapes(checkpoint.name, checkpoint.config)
         yield parameters(checkpoint.config)
+        return
+    if is_lesson(target):
+        yield from _lesson(open_lesson(target), Path(target))
         return
     book = open_workbook(target)
     yield shapes(book.model, book.layout.config)
@@ -36,11 +42,24 @@ def describe(target: str) -> Iterator[Table]:
     yield names(cached.package(Path(target)).references, Path(target).name)
 
 
-def listed(path: Path) -> dict[str, str]:
-    """The sheets in the order of their tabs, and what Home's list says of each."""
+def _lesson(moment: Moment, path: Path) -> Iterator[Table]:
+    """A training workbook."""
+    yield shapes(moment.source, moment.config)
+    yield parameters(moment.config)
+    table = Table("training", "", title="Training", title_justify="left", box=None)
+    table.add_row("steps made", f"{moment.now.t:,}")
+    table.add_row("words", f"{len(moment.words):,}")
+    table.add_row("loss of the last step", f"{moment.losses[-1]:.3f}" if moment.losses else "")
+    yield table
+    yield sheets(listed(path, TRAINING, TRAINING_WORDS))
+    yield names(cached.package(path).references, path.name)
+
+
+def listed(path: Path, first: str = HOME, first_words: str = HOME_WORDS) -> dict[str, str]:
+    """The sheets in the order of their tabs, and what the list on the first says of each."""
     titles = list(cached.package(path).sheets)
     found = cached.recalculate(path, {}, ["sheet_list"])["sheet_list"]
-    words = {HOME: HOME_WORDS}
+    words = {first: first_words}
     if found is not None:
         words |= {found.texts.get((i, 0), ""): found.texts.get((i, 1), "") for i in range(len(titles))}
     return {title: words.get(title, "") for title in titles}

@@ -31,7 +31,6 @@ from sheetgpt.text.words import END, LETTERS, N_VOCAB, NAMES, read_lines, read_w
 from sheetgpt.workbook.build import add
 from sheetgpt.workbook.reopen import DamagedWorkbook
 
-MARKS = ("state", "next", "learning_rate")  # names that only a training workbook has
 MOST_FORMULAS = 400_000  # some 4 seconds a step in LibreOffice
 DEFAULT = Path("workbooks", "names-train.xlsx")
 
@@ -144,12 +143,6 @@ def save(moment: Moment, path: Path, progress: Progress | None = None) -> None:
     book.save(path, progress)
 
 
-def is_lesson(path: str | os.PathLike[str]) -> bool:
-    """Whether the workbook is one that trains."""
-    names = cached.package(Path(path)).names
-    return all(name.upper() in names for name in MARKS)
-
-
 def open_lesson(path: str | os.PathLike[str]) -> Moment:
     """What the file's constants say, whatever its formulas do. Raises DamagedWorkbook."""
     path = Path(path)
@@ -184,7 +177,7 @@ def _moment(path: Path, layout: Lesson, source: str) -> Moment:
     found = {name: cells[reference] for name, reference in areas.items()}
     try:
         bands = {
-            band: {n: _tensor(layout, band, n, found[band + n]) for n in layout.config.parameter_shapes()}
+            band: {n: tensor_of(layout, band, n, found[band + n]) for n in layout.config.parameter_shapes()}
             for band in BANDS
         }
         step = _whole("step", found["step"])
@@ -215,7 +208,7 @@ def _cells(path: Path, names: Sequence[str]) -> Mapping[str, Cells]:
     return whole
 
 
-def _tensor(layout: Lesson, band: str, name: str, cells: Cells | None) -> Array:
+def tensor_of(layout: Lesson, band: str, name: str, cells: Cells | None) -> Array:
     if cells is None or not np.isfinite(cells.numbers).all():
         raise ValueError(f"{band}{name} has cells on State that are not numbers.")
     shape = layout.config.parameter_shapes()[name]

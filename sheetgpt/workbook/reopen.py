@@ -33,6 +33,7 @@ from sheetgpt.workbook.optional import named, ordered
 _INPUTS = ("prompt_ids", *INPUTS)
 
 BUILT = ("built_ids", "built_prompt", "built_settings", "built_logits")
+LEARNS = ("STATE", "NEXT", "LEARNING_RATE")  # names that only a workbook has that learns
 _SIZES = ("context", "prompt_bytes", "merge_rounds")
 _SHEETS = "optional_sheets"
 _AXES = "embedding_axes"
@@ -78,12 +79,20 @@ class Workbook:
         return Inputs(self.prompt, self.prompt_ids, numbers["new_tokens"], sampling, score, self.user_says)
 
 
+def is_lesson(path: str | os.PathLike[str]) -> bool:
+    """Whether the workbook is one that learns (`workbook.lesson`)."""
+    names = cached.package(Path(path)).names
+    return all(name in names for name in LEARNS)
+
+
 def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     """Reads the Model sheet and the inputs.
 
     Raises SheetGPTError when the file is no workbook of sheetgpt's.
     """
     path = Path(path)
+    if is_lesson(path):
+        raise SheetGPTError(f"{path} is a workbook that learns: sheetgpt train, verify, check and info take it.")
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
     texts = ("prompt", "user_says", "by_hand_text", "by_hand_utf8")
     optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS, _AXES, "lanes")

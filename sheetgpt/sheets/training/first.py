@@ -21,6 +21,7 @@ from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.bands import NUMBER
 from sheetgpt.sheets.training.lesson import NEXT, TRAINING, Lesson, Moment
 
+WORDS = "the word, the loss before and after this step, and the settings"
 VALUE, SAYS, CHART = 2, 3, 4  # columns
 POINTS = 50  # of the curve
 SETTINGS = {
@@ -50,7 +51,7 @@ MANY = "Each step needs its own copy. sheetgpt train makes a thousand steps: she
 
 
 def page(layout: Lesson, others: Sequence[Page]) -> Page:
-    here = Page(TRAINING, "the word, the loss before and after this step, and the settings", 1, first=VALUE)
+    here = Page(TRAINING, WORDS, 1, first=VALUE)
     here.bar_end = SAYS
     note = "A GPT-2 learns, one word a step: every gradient and every new weight is a formula."
     here.add(Texts({LABEL: TRAINING, VALUE: note}, styles={LABEL: "title", VALUE: "note"}, height=AT_TOP))
