@@ -79,7 +79,7 @@ def new_moment(
     layout = fitting(lay_out(config, positions, n_words=1))
     listed = read_words(NAMES if words is None else Path(words), positions - 1)
     params = new_params(config, seed)
-    shown = ("⏹", *LETTERS)
+    shown = ("⟨end⟩", *LETTERS)
     ids = tuple(tuple(spell(word)) for word in listed)
     layout = replace(layout, n_words=len(listed), end=END)
     return Moment(layout, adam.start(params), Settings(), (), tuple(listed), ids, shown, source=f"new, seed {seed}")

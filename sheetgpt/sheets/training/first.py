@@ -31,8 +31,8 @@ SETTINGS = {
     "epsilon": "keeps a weight without a gradient from being divided by 0",
     "decay": "how much matrices shrink in each step (AdamW); 0: not at all",
     "warm_up": "steps over which the learning rate rises",
-    "schedule": "constant, linear or cosine: how it falls after them",
-    "steps": "and by which step it has fallen",
+    "schedule": "constant, linear or cosine: how it falls after the warm-up",
+    "steps": "by which step it has fallen to 0: a larger number goes on learning",
 }
 WRITING = {
     "write": "1: show what the model writes; 0: steps are faster",

@@ -23,8 +23,12 @@ def page(layout: Lesson) -> Page:
     if config.tied:
         here.add(*tied(layout, here))
     else:
-        here.add(*_block(layout, "wte", "wte", embedded(layout), "Each token gets the columns in which it was read."))
-        here.add(*_block(layout, "lm_head", "lm_head", unembedded(layout), UNEMBEDDED))
+        here.add(
+            *_block(
+                layout, "wte", "wte", embedded(layout), "Each token gets the columns in which it was read.", fills=False
+            )
+        )
+        here.add(*_block(layout, "lm_head", "lm_head", unembedded(layout), UNEMBEDDED, fills=False))
     here.add(*_block(layout, "wpe", "wpe", placed(layout), "Each position gets its own column of d embed."))
     for i in range(config.n_layer):
         h = f"h{i}."
