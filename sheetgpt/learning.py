@@ -89,6 +89,13 @@ def train(
         Path | None,
         typer.Option(help="Also write the trained model to this folder, as a checkpoint.", show_default=False),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="With --save, where the workbook was built from a checkpoint: that checkpoint, for its tokenizer.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print less.")] = False,
 ) -> None:
     """Make many steps in a workbook of `build --train`, from where it stands.
@@ -101,7 +108,7 @@ def train(
     """
     out, err = printer(), Screen(stderr=True)
     with losses(err, quiet, steps) as seen:
-        made = make_steps(workbook, steps, engine=engine, save_to=save, seen=seen)
+        made = make_steps(workbook, steps, engine=engine, save_to=save, model=model, seen=seen)
     if quiet:
         return
     table = Table("steps", "mean loss", box=None, pad_edge=False)

@@ -112,8 +112,13 @@ def test_a_checkpoint_learns_on_with_its_own_tokens(
     listed = tmp_path / "listed.txt"
     listed.write_text("the\nking\n")
     path = build_lesson(model, tmp_path / "on.xlsx", words=listed, positions=5)
-    train(path, 3)
+    with pytest.raises(SheetGPTError, match="needs the tokenizer of learner: give that as --model"):
+        train(path, 3, save_to=tmp_path / "saved")
+    train(path, 3, save_to=tmp_path / "saved", model=model.source)
     moment = open_lesson(path)
+    saved = load(tmp_path / "saved")
+    assert saved.tokenizer is not None
+    assert saved.tokenizer.encode("the king") == model.tokenizer.encode("the king")
     assert model.tokenizer is not None
     assert moment.ids == tuple(tuple(model.tokenizer.encode(word)) for word in ("the", "king"))
     report = verify(path)  # IronCalc knows the normal distribution to 12 digits only

@@ -23,9 +23,9 @@ from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
 from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.training import lay_out, lesson, sheets
 from sheetgpt.sheets.training import words as words_sheet
-from sheetgpt.sheets.training.bands import BANDS, part
+from sheetgpt.sheets.training.bands import BANDS
 from sheetgpt.sheets.training.first import SETTINGS, WRITING
-from sheetgpt.sheets.training.lesson import TRAINING, Lesson, Moment, in_cells
+from sheetgpt.sheets.training.lesson import TRAINING, Lesson, Moment
 from sheetgpt.text.shown import token_strings
 from sheetgpt.text.words import END, LETTERS, N_VOCAB, NAMES, read_lines, read_words, spell
 from sheetgpt.workbook.build import add
@@ -281,8 +281,3 @@ def _weight(layout: Lesson, found: Mapping[str, Cells | None]) -> tuple[str, int
 def pasted(moment: Moment, state: adam.State, losses: Sequence[float]) -> Moment:
     """The moment with another state, as after steps."""
     return replace(moment, now=state, losses=tuple(losses)[-moment.layout.room :])
-
-
-def cells_of(layout: Lesson, state: adam.State, band: str, name: str) -> Array:
-    """A tensor of the state as it lies in the workbook."""
-    return in_cells(name, part(state, band)[name])

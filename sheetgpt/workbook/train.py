@@ -46,13 +46,15 @@ def train(
     *,
     engine: str = "numpy",
     save_to: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
     seen: Seen = lambda step, loss: None,
 ) -> pd.DataFrame:
     """Makes so many steps, writes the workbook anew, and returns step, word and loss of each.
 
     With the `engine` "libreoffice" or "ironcalc" the workbook's own formulas make every step: the values of Next are
     put into State, and everything is recalculated. `save_to` is a folder for the trained model, a checkpoint that
-    `build` and transformers read. Stopped by Ctrl-C, the workbook holds the steps that were made until then.
+    `build` and transformers read; where the workbook was built from a checkpoint, `model` is that one, for its
+    tokenizer. Stopped by Ctrl-C, the workbook holds the steps that were made until then.
     Raises SheetGPTError for bad input, and where a loss is no number; the workbook is then as it was.
     """
     path = Path(workbook)
@@ -64,7 +66,7 @@ def train(
         raise SheetGPTError(f"{path} is no training workbook: sheetgpt build --train makes one.")
     moment = open_lesson(path)
     target.check(path, "the workbook", {}, makes_folders=False)
-    files = {} if save_to is None else files_of(moment)
+    files = {} if save_to is None else files_of(moment, model)
     kept = Kept(moment.now, [])
     makers = {"numpy": by_numpy, "libreoffice": by_libreoffice, "ironcalc": by_ironcalc}
     try:
@@ -85,13 +87,17 @@ def after(moment: Moment, kept: Kept) -> Moment:
     return pasted(moment, kept.state, (*moment.losses, *kept.losses))
 
 
-def files_of(moment: Moment) -> dict[str, bytes]:
+def files_of(moment: Moment, model: str | os.PathLike[str] | None) -> dict[str, bytes]:
     """The tokenizer's files, for a checkpoint."""
     if moment.layout.letters:
         return tokenizer_files()
-    checkpoint = load(moment.source)
+    if model is None:
+        raise SheetGPTError(f"The model to save needs the tokenizer of {moment.source}: give that as --model.")
+    checkpoint = load(model)
+    if checkpoint.config != moment.config:
+        raise SheetGPTError(f"{checkpoint.name} has other shapes than the model in the workbook.")
     own = [Path(file) for file in checkpoint.files]
-    return {file.name: file.read_bytes() for file in own if file.name in tokenizer.FILES}
+    return {file.name: file.read_bytes() for file in own if file.name in tokenizer.FILES and file.is_file()}
 
 
 def by_numpy(path: Path, moment: Moment, steps: int, kept: Kept, seen: Seen) -> None:

@@ -15,7 +15,7 @@ from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.tensor import Tensor
-from sheetgpt.sheets.training import after, backward, bands, first, gradient, losses, one_weight, passes, words, writes
+from sheetgpt.sheets.training import backward, bands, first, gradient, losses, one_weight, passes, words, writes
 from sheetgpt.sheets.training.lesson import AFTER, BACKWARD, NEXT, STATE, WRITES_AFTER, Lesson, Moment
 
 RANGES = {STATE: "state", NEXT: "next"}  # what is pasted onto, and what is copied
@@ -31,7 +31,7 @@ def pages(layout: Lesson) -> list[Page]:
         gradient.page(layout),
         bands.next_page(layout),
         one_weight.page(layout),
-        after.page(layout),
+        losses.after_page(layout),
         writes.page(layout, after=False),
         writes.page(layout, after=True),
         words.words_page(layout),

@@ -5,6 +5,7 @@ step. Arithmetic: `gpt2/adam.py`. `formula(i, j)` is that of row i and column j.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.adam import State
+from sheetgpt.gpt2.config import LOOKED_UP
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.page import AT_TOP, Beside, Block, Page, Part, Space, Stack, Texts, cell
@@ -138,7 +140,9 @@ def _band(
 ) -> list[Part]:
     title, words = BANDS[band]
     found: list[Part] = [Texts({LABEL: title, FIRST_TOKEN: words}, "section"), Space()]
-    for name, shape in layout.config.parameter_shapes().items():
+    shapes = layout.config.parameter_shapes()
+    above = {each for each, other in pairwise(shapes) if each[:-1] == other[:-1]}  # its bias stands right below
+    for name, shape in shapes.items():
         formula, twin, doubt = weights(band, name)
         n_rows, n_columns = shape_in_cells(name, shape)
         kind = Kind.NUMBERS if formula else Kind.CONSTANT if band else Kind.WEIGHT
@@ -153,9 +157,9 @@ def _band(
             style={"": "weight", "m.": "tiny", "v.": "tiny"}[band],
             axes=("out",) if len(shape) == 1 else ("in", "out"),
             kind=kind,
-            turned=layout.config is not None and name in ("wte", "wpe", "lm_head"),
+            turned=name in LOOKED_UP,
         )
-        found += [block] if name[-2:] == ".w" or name[-2:] == ".g" else [block, Space()]
+        found += [block] if name in above else [block, Space()]
     return found
 
 

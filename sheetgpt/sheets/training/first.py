@@ -7,23 +7,19 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import numpy as np
-from openpyxl.chart import Reference
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import adam
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.sheets.charts import between, lines, mark
 from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Block, Page, Part, Texts, cell
 from sheetgpt.sheets.tensor import Kind
-from sheetgpt.sheets.training.bands import NUMBER
-from sheetgpt.sheets.training.lesson import NEXT, TRAINING, Lesson, Moment
+from sheetgpt.sheets.training.curve import curve, draw
+from sheetgpt.sheets.training.lesson import TRAINING, Lesson, Moment
 
 WORDS = "the word, the loss before and after this step, and the settings"
-VALUE, SAYS, CHART = 2, 3, 4  # columns
-POINTS = 50  # of the curve
+VALUE, SAYS = 2, 3  # columns
 SETTINGS = {
     "learning_rate": "how far a step goes: 0.005 learns, 0.1 swings, 0.0001 hardly moves",
     "beta1": "how slowly the mean of the gradients changes",
@@ -232,71 +228,6 @@ def making_a_step() -> list[Part]:
     ]
 
 
-def curve(layout: Lesson, here: Page) -> list[Part]:
-    """The losses so far as POINTS points: each the mean of its part of the steps."""
-    room = layout.room
-
-    def n() -> str:
-        return f"MIN({here['step_now'].local},{room})"
-
-    def first(k: int, j: int) -> str:
-        return f"INT({k}*{n()}/{POINTS})+1"
-
-    def last(k: int, j: int) -> str:
-        return f"MAX({here['curve_first'].line(k).local},INT({k + 1}*{n()}/{POINTS}))"
-
-    def mean(k: int, j: int) -> str:
-        losses = layout["new.losses"]
-        numbers = Area(NEXT, losses.row, NUMBER, room).reference
-        start, end = here["curve_first"].line(k).local, here["curve_last"].line(k).local
-        inside = f"({numbers}>={start})*({numbers}<={end})"
-        return f"SUMPRODUCT({inside}*{losses.reference})/({end}-{start}+1)"
-
-    def spans(moment: Moment) -> list[tuple[int, int]]:
-        total = len(moment.history)
-        starts = [k * total // POINTS + 1 for k in range(POINTS)]
-        return [(start, max(start, (k + 1) * total // POINTS)) for k, start in enumerate(starts)]
-
-    def means(moment: Moment) -> Any:
-        return np.array([np.mean(moment.history[start - 1 : end]) for start, end in moment.ask(spans)])
-
-    one: dict[str, Any] = {"n_rows": POINTS, "n_columns": 1, "label": None, "numbered": False, "axes": ("point",)}
-    titles = {CHART: "from step", CHART + 1: "to step", CHART + 2: "loss", CHART + 3: "guessing"}
-    return [
-        Bar(
-            "The curve", f"The last {room:,} losses in {POINTS} parts, of each its mean.", last=CHART + 3, link="curve"
-        ),
-        Texts(titles),
-        Beside(
-            Block(
-                "curve_first",
-                column=CHART,
-                formula=first,
-                twin=lambda m: np.array([a for a, _ in m.ask(spans)], float),
-                style="id",
-                **one,
-            ),
-            Block(
-                "curve_last",
-                column=CHART + 1,
-                formula=last,
-                twin=lambda m: np.array([b for _, b in m.ask(spans)], float),
-                style="id",
-                **one,
-            ),
-            Block("curve", column=CHART + 2, formula=mean, twin=means, style="share", **one),
-            Block(
-                "curve_guess",
-                column=CHART + 3,
-                formula=lambda k, j: here["guess"].local,
-                twin=lambda m: np.full(POINTS, math.log(layout.config.n_vocab)),
-                style="share",
-                **one,
-            ),
-        ),
-    ]
-
-
 def listed(others: Sequence[Page]) -> list[Part]:
     titles = [[other.title, other.words] for other in others]
     return [
@@ -320,17 +251,7 @@ def _dress(frame: Worksheet, here: Page) -> None:
     frame.sheet_properties.tabColor = "C55A11"
     for column, width in {"A": 22, "B": 22, "C": 74, "D": 11, "E": 11, "F": 11, "G": 11}.items():
         frame.column_dimensions[column].width = width
-    area = here["curve"]
-    chart = lines("Loss", "0.0")
-    chart.add_data(Reference(frame, area.column, area.row - 1, area.column + 1, area.last_row), titles_from_data=True)
-    chart.set_categories(Reference(frame, CHART + 1, area.row, CHART + 1, area.last_row))
-    chart.x_axis.tickLblSkip = 10
-    for series, colour in zip(chart.series, ("C55A11", "A6A6A6"), strict=True):
-        mark(series, colour)
-        series.marker.symbol = "none"
-    chart.legend.position = "b"
-    chart.anchor = between(CHART, here["step_now"].row - 1, 9, 18)
-    frame.add_chart(chart)
+    draw(frame, here)
     _validate(frame, here)
 
 

@@ -207,11 +207,6 @@ def in_cells(name: str, tensor: Array) -> Array:
     return tensor[None, :] if tensor.ndim == 1 else tensor.T if name in LOOKED_UP else tensor
 
 
-def out_of_cells(name: str, cells: Array) -> Array:
-    """The parameter itself; what is one row of a matrix can't be told from a vector, but by its name."""
-    return np.ascontiguousarray(cells.T) if name in LOOKED_UP else np.ascontiguousarray(cells)
-
-
 def shape_in_cells(name: str, shape: Sequence[int]) -> tuple[int, int]:
     if len(shape) == 1:
         return 1, shape[0]

@@ -1,22 +1,22 @@
-"""The Loss sheet: what should have come next at each position, how likely it was, and the loss of the word.
+"""The sheets Loss, what should have come next and how likely it was, and After, all of it with the new weights.
 
 Arithmetic: `cross_entropy` in `gpt2/loss.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from sheetgpt.gpt2.model import Array, Trace
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, INDEX, LABEL, POSITION_ROW
+from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, ID_ROW, INDEX, LABEL, POSITION_ROW
 from sheetgpt.sheets.network.token_page import letter, probability
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, Texts, cell, unguarded
 from sheetgpt.sheets.tensor import Kind
-from sheetgpt.sheets.training.lesson import LOSS, Lesson, Moment
-from sheetgpt.sheets.training.passes import BLUE, line, positions, token_of_word, token_page
+from sheetgpt.sheets.training.lesson import AFTER, LOSS, Lesson, Moment
+from sheetgpt.sheets.training.passes import BLUE, Pass, line, network, positions, token_of_word, token_page
 
 NOTE = "What should have come next, how likely it was to the model, and what that costs: −ln of the probability."
 
@@ -116,3 +116,33 @@ def loss_parts(
             cell(GAIN, loss, lambda moment: float(of(moment)["loss"]), "figure", "loss"),
         ),
     ]
+
+
+def after_page(layout: Lesson) -> Page:
+    """The same word on the weights of Next, down to the loss."""
+    note = "The same word once more, with the weights as they will be after this step."
+    header: list[Part] = [positions(layout)]
+    for name, label, style, kind in (
+        ("token_ids", "token id", "id", Kind.NUMBERS),
+        ("token_text", "token", "token", Kind.TEXTS),
+        ("counts", "", "flag", Kind.NUMBERS),
+    ):
+        left = {INDEX: label} if label else {LABEL: "tensor", INDEX: "row", GAIN: "gain", BIAS: "bias"}
+        header.append(Beside(Texts(left, "label" if label else "header"), _same(layout, name, style, kind)))
+    here = token_page(
+        layout, AFTER, "the word again, with the new weights", note, "after.", header, unguarded, "7F6000"
+    )
+    net = Pass(layout, here, "", "new.", lambda moment: moment.after)
+    here.add(*network(net, lambda t: f"{letter(t)}${ID_ROW}"))
+    here.add(*loss_parts(layout, here, lambda moment: moment.after, here))
+    return here
+
+
+def _same(layout: Lesson, name: str, style: str, kind: Kind) -> Block:
+    """A row of Forward's header."""
+    twins: Mapping[str, Callable[[Moment], Any]] = {
+        "token_ids": lambda moment: [float(i) for i in moment.wanted.ids],
+        "token_text": lambda moment: [moment.shown[i] for i in moment.wanted.ids],
+        "counts": lambda moment: [float(share > 0) for share in moment.wanted.shares],
+    }
+    return line(name, lambda i, t: layout[name].at(0, t, ""), twins[name], style, kind=kind)
