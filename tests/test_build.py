@@ -351,7 +351,7 @@ def test_build_command_writes_and_says_where(
         (["run", "{workbook}", "--ids", "64"], "Token id 64"),
         (["run", "{workbook}", "--ids", "1,1,1,1,1,1,1"], "7 tokens"),
         (["run", "{workbook}", "--temperature", "-1"], "The temperature must be"),
-        (["run", "{micro}/config.json"], "can't be opened"),
+        (["run", "{micro}/config.json"], "no .xlsx workbook can be read from it"),
         (["info", "{tmp}/nowhere.xlsx"], "There is no file"),
         (["check", "{tmp}/nowhere.xlsx"], "nowhere.xlsx"),
     ],

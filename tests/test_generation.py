@@ -112,7 +112,7 @@ def test_200_combinations_are_verified(
     layout = open_workbook(workbook).layout
     texts = [text for text in random_texts(400, 21, 3) if fits(text, checkpoint, layout)][:n]
     combinations = [chosen | {"prompt": text} for text, chosen in zip(texts, settings(n, 1, 11), strict=True)]
-    verification, counted = sys.modules["sheetgpt.verification.verify"], formula_cells(workbook)
+    verification, counted = sys.modules["sheetgpt.verification.judge"], formula_cells(workbook)
     monkeypatch.setattr(verification, "formula_cells", lambda _: dict(counted))
     still = {title for title, cells in counted.items() if len(cells) <= 1}  # one: the length of the added token
     assert {"Merges", "Characters", "wte"} <= still

@@ -106,7 +106,7 @@ def test_words_are_read(data: bytes, tmp_path: Path) -> None:
         (b"bo,3\n", "line 1: 'bo,3' has ',' in it"),
         ("bo\u202e".encode(), r"line 1: 'bo\\\\u202e' has '\\\\u202e' in it"),
         ("İ\n".encode(), "line 1: 'İ' has '\u0307' in it"),
-        ("bo\n".encode("utf-16"), "it is not in UTF-8"),
+        ("bo\n".encode("utf-16"), "is in UTF-16"),
     ],
 )
 def test_words_that_are_none(data: bytes, sentence: str, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_checkpoint_learns_on_with_its_own_tokens(
     config = GPT2Config(260, 20, 4, 1, 1, 4, activation_function="gelu")
     model = make_checkpoint(config, "learner", seed=3, files=fairytale_words(config.n_vocab))
     listed = tmp_path / "listed.txt"
-    listed.write_text("the\nking\n")
+    listed.write_text("the\nking\n", "utf-8")
     path = build_lesson(model, tmp_path / "on.xlsx", words=listed, positions=5)
     with pytest.raises(SheetGPTError, match="needs the tokenizer of learner: give that as --model"):
         train(path, 3, save_to=tmp_path / "saved")
@@ -118,8 +118,8 @@ def test_a_checkpoint_learns_on_with_its_own_tokens(
     moment = open_lesson(path)
     saved = load(tmp_path / "saved")
     assert saved.tokenizer is not None
-    assert saved.tokenizer.encode("the king") == model.tokenizer.encode("the king")
     assert model.tokenizer is not None
+    assert saved.tokenizer.encode("the king") == model.tokenizer.encode("the king")
     assert moment.ids == tuple(tuple(model.tokenizer.encode(word)) for word in ("the", "king"))
     report = verify(path)  # IronCalc knows the normal distribution to 12 digits only
     assert report.passed, [t for t in report.tensors if not t.passed][:5]

@@ -294,7 +294,7 @@ def test_another_checkpoint_is_red(plain_workbook: Path, micro: Checkpoint, tmp_
     (folder / "model.safetensors").write_bytes(weights)
     report = verify(plain_workbook, engine="cached", model=folder)
     assert_red(report)
-    assert "not the one" in report.problems[0]
+    assert "is not the checkpoint that micro.xlsx was built from" in report.problems[0]
 
 
 def test_bad_input_is_refused_in_a_sentence(plain_workbook: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ object, half surrogate pairs, numbers and nestings beyond all use. Python's own 
 over the others; the libraries in Rust that read the same files (`safetensors`, `tokenizers`) refuse nearly all.
 """
 
+import codecs
 import json
 import os
 import re
@@ -63,9 +64,11 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     return data
 
 
-def read_text(path: Path) -> str:
-    """The file in UTF-8."""
+def read_text(path: Path, *, marked: bool = False) -> str:
+    """The file in UTF-8; with `marked` it may begin with a byte order mark, as a list of somebody's own may."""
     data = read_bytes(path)
+    if marked:
+        data = data.removeprefix(codecs.BOM_UTF8)
     refuse_marks(data, str(path))
     try:
         return data.decode("utf-8")

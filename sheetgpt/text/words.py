@@ -17,7 +17,6 @@ END = 0  # the id of END_OF_TEXT
 LETTERS = {letter: i for i, letter in enumerate(ascii_lowercase, END + 1)}
 N_VOCAB = len(LETTERS) + 1
 NAMES = Path(__file__).parent.parent / "models" / "names" / "names.txt"
-BOM = "\ufeff"
 
 
 def tokenizer_files() -> dict[str, bytes]:
@@ -56,7 +55,7 @@ def read_words(path: Path, most: int) -> list[str]:
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """The lines that aren't blank, without what is blank around them, and their numbers from 1. Refuses none at all."""
-    lines = enumerate(re.split("\r\n?|\n", read_text(path).removeprefix(BOM)), 1)
+    lines = enumerate(re.split("\r\n?|\n", read_text(path, marked=True)), 1)
     found = [(n, line.strip()) for n, line in lines if line.strip()]
     if not found:
         raise SheetGPTError(f"{path} has no word in it: write one a line.")
