@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Formulas
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, Space, Stack, Texts
+from sheetgpt.sheets.block import Block, Part
+from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.palette import PLAIN
 
 NO_STATE: Any = None  # these twins ask for none

@@ -5,7 +5,8 @@ from typing import Any, cast
 import numpy as np
 
 from sheetgpt.ooxml.rows import Cells, Formulas
-from sheetgpt.sheets.page import Block, Page, Space, cell
+from sheetgpt.sheets.block import Block, cell
+from sheetgpt.sheets.page import Page, Space
 from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.sheets.state import State
 

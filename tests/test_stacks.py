@@ -7,7 +7,8 @@ import pytest
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Numbers, Text
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Space, Stack, Texts
+from sheetgpt.sheets.block import Block
+from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from openpyxl.chart import Reference
 
+from sheetgpt.sheets.block import Block, cell
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.choosers import whole, whole_now
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Texts, cell
+from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
 

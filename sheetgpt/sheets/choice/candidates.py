@@ -4,10 +4,11 @@ from typing import Any
 
 from sheetgpt.gpt2.sampling import ALL_OF_IT, MARGIN
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.choice.choosing import IN_USE, Chosen, Columns
 from sheetgpt.sheets.formulas import rank_id, text_at
 from sheetgpt.sheets.grid import INDEX, OUTPUT
-from sheetgpt.sheets.page import Bar, Beside, Block, Part, unguarded
+from sheetgpt.sheets.page import Bar, Beside
 from sheetgpt.sheets.state import State
 
 

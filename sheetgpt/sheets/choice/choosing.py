@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from sheetgpt.gpt2 import sampling
 from sheetgpt.gpt2.sampling import Choice, states
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, unguarded
 from sheetgpt.sheets.grid import ACTIVE_ROW, FIRST_TOKEN, SAMPLE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import guarded
-from sheetgpt.sheets.page import Block, Page, unguarded
+from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 

@@ -10,13 +10,14 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, WARM_UP
+from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.choice.candidates import tables
 from sheetgpt.sheets.choice.choosing import IN_USE, Chosen, Columns
 from sheetgpt.sheets.formulas import is_among, sum_exp, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, ID_ROW, INDEX, POSITION_ROW, SAMPLE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import letter, token_page
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, cell
+from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 

@@ -6,10 +6,11 @@ import numpy as np
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
+from sheetgpt.sheets.block import Block, cell
 from sheetgpt.sheets.grid import SOFTMAX
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
-from sheetgpt.sheets.page import Beside, Block, Page, Space, Texts, cell
+from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 
 NOTE = "Which token comes next: the logits after the last token, divided by the temperature, become probabilities."

@@ -9,10 +9,11 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import EXACT
+from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.grid import FIRST_TOKEN, MODEL
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.layout import CHAT, INPUTS, ROUNDING, Layout
-from sheetgpt.sheets.page import Beside, Block, Page, Part, Space, Stack, Texts
+from sheetgpt.sheets.page import Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from sheetgpt.gpt2 import sampling
+from sheetgpt.sheets.block import Part, cell
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Beside, Part, Texts, cell
+from sheetgpt.sheets.page import Beside, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 from sheetgpt.sheets.text.text_layout import Text

@@ -5,11 +5,12 @@ from typing import Any
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import quoted
+from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX
 from sheetgpt.sheets.home import guide_assistant, guide_experiments
 from sheetgpt.sheets.home.about import counted, parameter_parts
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Beside, Block, Page, Part, Space, Stack, Texts, cell
+from sheetgpt.sheets.page import Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 

@@ -9,12 +9,13 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, letters
+from sheetgpt.sheets.block import Block, Drawing, Line, Part
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
 from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status
 from sheetgpt.sheets.home.strip import strip
 from sheetgpt.sheets.home.table import add_charts, table
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Block, Drawing, Line, Page, Part, Space, Texts
+from sheetgpt.sheets.page import Bar, Page, Space, Texts
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State

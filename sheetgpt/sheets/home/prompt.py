@@ -15,13 +15,14 @@ from sheetgpt.gpt2.quantize import EXACT
 from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_TEXT
+from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.home.chat import answered, full_prompt
 from sheetgpt.sheets.home.facts import lengths, surprises
 from sheetgpt.sheets.home.self_check import self_check
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.layout import INPUTS, Layout
-from sheetgpt.sheets.page import Bar, Beside, Block, Part, Space, Stack, Texts, cell
+from sheetgpt.sheets.page import Bar, Beside, Space, Stack, Texts
 from sheetgpt.sheets.state import Now, State
 from sheetgpt.sheets.tensor import Kind, Value
 from sheetgpt.sheets.text.text_layout import Text

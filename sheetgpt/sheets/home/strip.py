@@ -12,10 +12,11 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.formulas import is_among, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Block, Part, Texts, cell
+from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.text.text_layout import Text

@@ -12,11 +12,12 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, SOFTMAX
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
 

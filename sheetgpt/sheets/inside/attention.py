@@ -19,6 +19,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.inspection.attention import Floats
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.block import Block, Colour, Formula, Part, cell, unguarded
 from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.inside.attention_heads import UPRIGHT, entropies, heads, no_token, shown
@@ -39,7 +40,7 @@ from sheetgpt.sheets.inside.attention_words import (
 from sheetgpt.sheets.inside.question import GREEN, LAST
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import letter, probability
-from sheetgpt.sheets.page import Bar, Beside, Block, Colour, Formula, Page, Part, Space, Stack, Texts, cell, unguarded
+from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 

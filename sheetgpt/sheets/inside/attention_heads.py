@@ -17,9 +17,10 @@ from sheetgpt.inspection.attention import CLOSE, MEASURES, Floats, strongest
 from sheetgpt.inspection.attention import entropies as entropies_now
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.block import Part, unguarded
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
 from sheetgpt.sheets.inside.attention_words import ATTENTION, RANKED, Chosen, Seen
-from sheetgpt.sheets.page import Bar, Beside, Part, Texts, unguarded
+from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
 
 HEADS = ("previous token", "first token", "itself", "earlier copies", "after the copies", "entropy, bits")

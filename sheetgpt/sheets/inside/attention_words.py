@@ -11,12 +11,13 @@ import numpy as np
 from sheetgpt.inspection.attention import MEASURES, Floats, copies, head_table
 from sheetgpt.inspection.rounded import rounding_doubt
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Formula, Values, cell, unguarded
 from sheetgpt.sheets.choosers import offered, offered_now, whole, whole_now
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import guarded
-from sheetgpt.sheets.page import Block, Formula, Page, Values, cell, unguarded
+from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 

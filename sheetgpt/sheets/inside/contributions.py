@@ -13,13 +13,14 @@ import numpy as np
 
 from sheetgpt.inspection.contributions import Attribution
 from sheetgpt.ooxml.area import quoted
+from sheetgpt.sheets.block import Block, Part, cell, unguarded
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, LABEL
 from sheetgpt.sheets.inside.contributions_parts import Find, Floats, Parts, add_written, all_doubts, direction, scored
 from sheetgpt.sheets.inside.contributions_tables import add_charts, colour, heat_map, lengths, residual, strongest
 from sheetgpt.sheets.inside.question import LAST, POSITIONS, Ask, add_text, dress
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Block, Page, Part, Texts, cell, unguarded
+from sheetgpt.sheets.page import Bar, Page, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from sheetgpt.gpt2 import quantize
 from sheetgpt.inspection.contributions import KEY_DIGITS, Attribution, attribute, depths, parts
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Formula, Part
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, SCALE
 from sheetgpt.sheets.inside.question import Question
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.embed import looked_up
-from sheetgpt.sheets.page import Bar, Beside, Block, Formula, Page, Part, Space, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor
 

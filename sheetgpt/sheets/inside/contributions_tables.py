@@ -12,11 +12,12 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection.contributions import Attribution
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.charts import bars, between, lines, mark, rich
 from sheetgpt.sheets.formulas import rank_id
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
 from sheetgpt.sheets.inside.contributions_parts import Find, Floats, Parts, all_doubts
-from sheetgpt.sheets.page import Bar, Beside, Block, Part, Space, Texts, unguarded
+from sheetgpt.sheets.page import Bar, Beside, Space, Texts
 from sheetgpt.sheets.state import State
 
 TALL = 15  # points: of a row beside the charts

@@ -15,6 +15,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.inspection import embedding
 from sheetgpt.inspection.embedding import ANALOGIES, NEAREST, Array
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Part
 from sheetgpt.sheets.formulas import rank_id, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
 from sheetgpt.sheets.inside.embedding_map import MAP_ROWS, add_chart, common_tokens, text_on_map
@@ -22,7 +23,7 @@ from sheetgpt.sheets.inside.embedding_words import EMBEDDING, FIRST, WORDS, Alik
 from sheetgpt.sheets.inside.lens import TALL, orange
 from sheetgpt.sheets.inside.question import POSITIONS, SHOWN, add_text, furnish
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Page, Part, Space, Stack, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State

@@ -19,13 +19,14 @@ from sheetgpt.inspection import lens
 from sheetgpt.inspection.lens import Array, Lens
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.block import Block, Formula, Part
 from sheetgpt.sheets.charts import between, lines, mark, rich
 from sheetgpt.sheets.formulas import SMALLEST, log_sum_exp, rank_id, text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, INDEX
 from sheetgpt.sheets.inside.question import LAST, Ask, Question, add_text, dress
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.output import unembedding
-from sheetgpt.sheets.page import Bar, Block, Formula, Page, Part, Texts
+from sheetgpt.sheets.page import Bar, Page, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 

@@ -18,6 +18,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.inspection import neuron
 from sheetgpt.inspection.neuron import TOP, Array
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.formulas import text_at
@@ -33,7 +34,7 @@ from sheetgpt.sheets.inside.neuron_chosen import (
 )
 from sheetgpt.sheets.inside.question import LAST, POSITIONS, TOKENS, add_text, dress
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Space, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 

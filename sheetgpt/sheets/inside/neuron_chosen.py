@@ -14,12 +14,13 @@ from sheetgpt.gpt2 import quantize
 from sheetgpt.inspection import neuron
 from sheetgpt.inspection.neuron import Array
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Formula, Part, Values, unguarded
 from sheetgpt.sheets.formulas import rank_id
 from sheetgpt.sheets.grid import FIRST_TOKEN, GAIN, INDEX, SCALE
 from sheetgpt.sheets.inside.question import Question
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.output import unembedding
-from sheetgpt.sheets.page import Bar, Beside, Block, Formula, Page, Part, Texts, Values, unguarded
+from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.state import State
 
 NEURON, WORDS = "Neuron", "what one neuron fires at, and which tokens it then speaks for"

@@ -16,12 +16,13 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.choosers import Chooser, whole, whole_now
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.home.prompt import FINE, NOTE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Beside, Block, Page, Part, Space, Texts, cell
+from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 

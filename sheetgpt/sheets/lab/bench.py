@@ -11,10 +11,11 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Colour, Formula, Values
 from sheetgpt.sheets.grid import LAB, LABEL
 from sheetgpt.sheets.lab.lanes import Move
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Beside, Block, Colour, Formula, Page, Texts, Values
+from sheetgpt.sheets.page import Beside, Page, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
 

@@ -18,13 +18,14 @@ from sheetgpt.gpt2.edits import MEAN, Patch, Steering
 from sheetgpt.gpt2.edits import Part as Changed
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.block import Block, Formula, Part, unguarded
 from sheetgpt.sheets.grid import BIAS, EDITS, FIRST_TOKEN, GAIN, HOME, INDEX, LABEL, LANE, POSITION_ROW
 from sheetgpt.sheets.lab.lanes import Move, Redirect
 from sheetgpt.sheets.lab.screws import MLP, N_STEERING, RESID, START, STEERING, patch_key
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.embed import looked_up
 from sheetgpt.sheets.network.token_page import guarded, header, letter, signed
-from sheetgpt.sheets.page import Bar, Beside, Block, Formula, Page, Part, unguarded
+from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
 
 Floats = NDArray[Any]

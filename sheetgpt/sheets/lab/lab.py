@@ -14,6 +14,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2.edits import MEAN, ZERO
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.block import Part, cell
 from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES, ranges
 from sheetgpt.sheets.home.prompt import message_now as home_message_now
@@ -23,7 +24,7 @@ from sheetgpt.sheets.lab.results import add_results
 from sheetgpt.sheets.lab.screws import SETTINGS, Lab, settings_of
 from sheetgpt.sheets.lab.turning import odd_patches, odd_steering, patching, steering, switches
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Page, Part, Space, Texts, cell
+from sheetgpt.sheets.page import Bar, Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 

@@ -12,13 +12,14 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Formula, Part, Values
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.choosers import whole_below
 from sheetgpt.sheets.formulas import sum_exp, text_at
 from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.lab.bench import Bench, column, notes, takes_index, yellow
 from sheetgpt.sheets.lab.screws import below
-from sheetgpt.sheets.page import Bar, Beside, Block, Formula, Part, Space, Texts, Values
+from sheetgpt.sheets.page import Bar, Beside, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor, Value
 

@@ -11,6 +11,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.block import Block, Colour, Formula, Part
 from sheetgpt.sheets.choosers import whole_below
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.lab.bench import TURNED, WHITE, Bench, column, takes_index, yellow
@@ -26,7 +27,7 @@ from sheetgpt.sheets.lab.screws import (
     patch_of,
     steering_of,
 )
-from sheetgpt.sheets.page import Bar, Beside, Block, Colour, Formula, Part, Texts
+from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 

@@ -10,13 +10,14 @@ import numpy as np
 from sheetgpt.gpt2 import sampling
 from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.formulas import log_sum_exp
 from sheetgpt.sheets.grid import OUTPUT, POSITION_ROW, SCALE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.parts import Network, layer_norm
 from sheetgpt.sheets.network.token_page import beside, guarded, letter, token_page
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
-from sheetgpt.sheets.page import Bar, Beside, Block, Page
+from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
 
 WORDS = "the last layer norm and a logit for every token of the vocabulary"

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.grid import BIAS, GAIN, SCALE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import beside, keys, signed
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part
+from sheetgpt.sheets.page import Bar, Beside, Page
 
 # x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); sqrt(2/pi) is written out: 320 bytes a cell less in LibreOffice, and up
 # to a tenth of its time. Excel keeps 15 digits of a number in a formula.

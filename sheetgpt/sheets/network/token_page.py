@@ -14,6 +14,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.grid import (
     ACTIVE_ROW,
     BIAS,
@@ -27,7 +28,7 @@ from sheetgpt.sheets.grid import (
     TOKEN_ROW,
 )
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import AT_TOP, Beside, Block, Page, Part, Texts, unguarded
+from sheetgpt.sheets.page import AT_TOP, Beside, Page, Texts
 from sheetgpt.sheets.state import Prompt, State
 from sheetgpt.sheets.tensor import Kind
 

@@ -12,9 +12,10 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.grid import BAND, FIRST_TOKEN, FIRST_WEIGHT, LABEL, LM_HEAD, WPE, WTE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Beside, Block, Page, Space, Texts
+from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
 

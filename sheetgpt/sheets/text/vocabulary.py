@@ -6,10 +6,11 @@ import numpy as np
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.grid import VOCABULARY, WTE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.weights import TAB, VOCABULARY_AXIS
-from sheetgpt.sheets.page import Beside, Block, Page, Texts
+from sheetgpt.sheets.page import Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
 
 NOTE = "One token per row. · is a space, ↵ a line break, ⟨E2⟩ a byte that is only part of a character."

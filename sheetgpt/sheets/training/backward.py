@@ -13,10 +13,11 @@ import numpy as np
 
 from sheetgpt.gpt2.model import Array
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Part, Values, unguarded
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL, TOKEN_ROW
 from sheetgpt.sheets.network.token_page import letter
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, Texts, Values, unguarded
+from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.bands import heat
 from sheetgpt.sheets.training.lesson import BACKWARD, Lesson, Moment

@@ -15,8 +15,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2.adam import State
 from sheetgpt.gpt2.config import LOOKED_UP
 from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
-from sheetgpt.sheets.page import AT_TOP, Beside, Block, Page, Part, Space, Stack, Texts, cell
+from sheetgpt.sheets.page import AT_TOP, Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.lesson import NEXT, STATE, TRAINING, Lesson, Moment, in_cells, shape_in_cells
 

@@ -8,8 +8,9 @@ from openpyxl.chart import Reference
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.charts import between, lines, mark
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.training.bands import NUMBER
 from sheetgpt.sheets.training.lesson import NEXT, Lesson, Moment
 

@@ -12,8 +12,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import adam
 from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import LABEL
-from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Block, Page, Part, Texts, cell
+from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.curve import curve, draw
 from sheetgpt.sheets.training.lesson import TRAINING, Lesson, Moment

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sheetgpt.gpt2.model import Array
-from sheetgpt.sheets.page import Bar, Block, Page
+from sheetgpt.sheets.block import Block
+from sheetgpt.sheets.page import Bar, Page
 from sheetgpt.sheets.training.bands import heat, titled, width, widths
 from sheetgpt.sheets.training.lesson import GRADIENT, Lesson, Moment, in_cells, shape_in_cells
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from sheetgpt.gpt2.model import Array, Trace
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, Part, cell, unguarded
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, ID_ROW, INDEX, LABEL, POSITION_ROW
 from sheetgpt.sheets.network.token_page import letter, probability
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Part, Texts, cell, unguarded
+from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.lesson import AFTER, LOSS, Lesson, Moment
 from sheetgpt.sheets.training.passes import BLUE, Pass, line, network, positions, token_of_word, token_page

@@ -11,8 +11,9 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import adam
+from sheetgpt.sheets.block import Block, cell
 from sheetgpt.sheets.grid import LABEL
-from sheetgpt.sheets.page import Bar, Beside, Block, Page, Texts, cell
+from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.bands import titled, widths
 from sheetgpt.sheets.training.lesson import ONE_WEIGHT, Lesson, Moment, in_cells

@@ -13,6 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.model import Array, Trace
 from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.sheets.block import Block, Guard, Part, unguarded
 from sheetgpt.sheets.grid import (
     BIAS,
     FIRST_TOKEN,
@@ -27,7 +28,7 @@ from sheetgpt.sheets.network import block
 from sheetgpt.sheets.network.parts import Network, layer_norm
 from sheetgpt.sheets.network.token_page import letter, signed
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
-from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Block, Guard, Page, Part, Texts, unguarded
+from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.lesson import FORWARD, TRAINING, WORDS, Lesson, Moment
 

@@ -4,8 +4,9 @@ from dataclasses import fields
 from typing import Any
 
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.sheets.block import Block, cell
 from sheetgpt.sheets.grid import LABEL
-from sheetgpt.sheets.page import Beside, Block, Page, Space, Texts, cell
+from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.bands import titled, widths
 from sheetgpt.sheets.training.lesson import SHAPES, WORDS, Lesson, Moment
