@@ -254,7 +254,11 @@ def test_what_the_workbook_says_of_its_weights_is_damaged(
     changes: tuple[tuple[str, str, Change], ...] = (
         ("weights", "int9", lambda sheet: sheet.replace(">int8<", ">int9<", 1)),
         ("weights", "", lambda sheet: sheet.replace(">int8<", ">exact<", 1)),
-        ("compared_tokens", " inf,", set_number(rounding["compared_tokens"].cells, 1e400)),
+        (
+            "compared_tokens",
+            "compared_tokens holds '#NUM!', not a whole number",
+            set_number(rounding["compared_tokens"].cells, 1e400),
+        ),
     )
     for name, words, change in changes:
         broken = patch(int8_workbook, tmp_path / "w.xlsx", {rounding[name].sheet: change})

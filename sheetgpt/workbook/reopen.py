@@ -128,8 +128,8 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         layout = lay_out(config, context, n_bytes, rounds, end, weights, inside, chat, lanes)
         cost = None
         if layout.weights != EXACT:
-            largest, rms, top_1, n = (float(found[name]) for name in ROUNDING[1:])
-            cost = Cost(largest, rms, top_1, _whole("compared_tokens", n))
+            largest, rms, top_1 = (_real(name, found[name]) for name in ROUNDING[1:4])
+            cost = Cost(largest, rms, top_1, _whole("compared_tokens", found["compared_tokens"]))
         check_described(layout, len(contents.sheets), contents.size)
     except (TypeError, ValueError, OverflowError, KeyError, SheetGPTError) as error:
         raise DamagedWorkbook(f"The Model sheet of {path} doesn't hold a valid config: {error}.") from error
@@ -160,6 +160,13 @@ def _whole(name: str, value: float | str, least: int = 0, most: int = 1 << 31) -
     if isinstance(value, str) or not least <= value <= most or value != int(value):
         raise ValueError(f"{name} holds {value!r:.80}, not a whole number from {least} to {most}")
     return int(value)
+
+
+def _real(name: str, value: float | str) -> float:
+    """The cell's number."""
+    if isinstance(value, str):
+        raise ValueError(f"{name} holds {value!r:.80}, not a number")
+    return value
 
 
 def _texts(layout: Layout) -> list[str]:
