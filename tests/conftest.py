@@ -6,7 +6,6 @@ loudly that they were not run.
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,9 +15,9 @@ import numpy as np
 import open_xml_sdk
 import pytest
 from huggingface_hub import constants, try_to_load_from_cache
+from ready import MICRO_IDS, Command, fairytale_words, hugging_face_tensors
 from safetensors.numpy import save_file
 
-import sheetgpt
 from sheetgpt import cli, stopping
 from sheetgpt.engines import libreoffice, office
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
@@ -28,9 +27,6 @@ from sheetgpt.workbook.build import build
 from sheetgpt.workbook.checkpoints import MODELS
 
 Tensors = dict[str, np.ndarray]
-
-MICRO_IDS = (5, 9, 33)
-Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -193,17 +189,6 @@ def write_checkpoint(
     return write
 
 
-def hugging_face_tensors(params: Mapping[str, np.ndarray]) -> Tensors:
-    """`h0.attn.c_attn.w` -> `h.0.attn.c_attn.weight`."""
-    endings = {"w": ".weight", "g": ".weight", "b": ".bias"}
-    tensors = {}
-    for name, tensor in params.items():
-        stem, _, ending = name.rpartition(".")
-        theirs = stem + endings[ending] if stem else name + ".weight"
-        tensors[re.sub(r"^h(\d+)\.", r"h.\1.", theirs)] = np.ascontiguousarray(tensor, np.float32)
-    return tensors
-
-
 @pytest.fixture(scope="session")
 def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Checkpoint]:
     """A random checkpoint of the given config, saved in Hugging Face's format and loaded again.
@@ -241,16 +226,6 @@ def micro(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
     """2 layers, 2 heads, width 16, vocabulary 64, 16 positions: as small as a model gets that still has everything."""
     config = GPT2Config(n_vocab=64, n_positions=16, n_embd=16, n_layer=2, n_head=2, n_inner=24)
     return make_checkpoint(config, "micro")
-
-
-def fairytale_words(n_vocab: int) -> dict[str, bytes]:
-    """The tokenizer of `fairytale`, or the first `n_vocab` of its 2,048 tokens: a merge makes the next id."""
-    folder = Path(sheetgpt.__file__).parent / "models" / "fairytale"
-    ids: dict[str, int] = json.loads((folder / "vocab.json").read_bytes())
-    few = {token: i for token, i in ids.items() if i < n_vocab}
-    lines = (folder / "merges.txt").read_text("utf-8").splitlines(keepends=True)
-    merges = [line for line in lines if line[0] == "#" or line.strip().replace(" ", "") in few]
-    return {"vocab.json": json.dumps(few).encode(), "merges.txt": "".join(merges).encode()}
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,9 @@ from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer
 from sheetgpt.workbook.build import build
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-from conftest import hugging_face_tensors
-from test_prompt import READ, wrong
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "shared"))
+from prompts import READ, wrong
+from ready import hugging_face_tensors
 from texts import gpt2_files, random_texts, typed
 
 from sheetgpt.gpt2.config import GPT2Config

@@ -41,7 +41,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.verify import ENGINES, verify
 from sheetgpt.workbook.build import build
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "shared"))
 from patching import patch, set_formula
 
 WORKBOOKS = ("micro", "bundled")
@@ -190,7 +190,7 @@ def engines(args: argparse.Namespace) -> list[tuple[str, str, dict[str, str]]]:
 def micro(folder: Path) -> Checkpoint:
     """2 layers, 2 heads, width 16, 64 tokens, from a seed: the tests' own smallest model."""
     import numpy as np
-    from conftest import hugging_face_tensors
+    from ready import hugging_face_tensors
     from safetensors.numpy import save_file
 
     config = GPT2Config(n_vocab=64, n_positions=16, n_embd=16, n_layer=2, n_head=2, n_inner=24)

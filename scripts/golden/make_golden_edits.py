@@ -2,7 +2,7 @@
 
 Switches and mean ablation of heads and MLPs, steering by embeddings, and patches from a second text, on the random
 model of tests/golden/odd (make_golden.py). For each case "NAME.logits" [n_vocab, T]; the edits of each stand in CASES,
-which tests/test_edits_of_a_run.py reads from the file as JSON.
+which tests/gpt2/test_edits_of_a_run.py reads from the file as JSON.
 
     python -m pip install -e '.[oracle]'
     python scripts/golden/make_golden_edits.py

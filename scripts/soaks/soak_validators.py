@@ -26,7 +26,7 @@ from lxml import etree
 from sheetgpt.excel_rules import Problem, check
 from sheetgpt.excel_rules.xmlns import Element, parse
 
-sys.path[:0] = [str(Path(__file__).parents[2] / "tests"), str(Path(__file__).parents[1] / "checks")]
+sys.path[:0] = [str(Path(__file__).parents[2] / "tests" / "shared"), str(Path(__file__).parents[1] / "checks")]
 from breakers import Parts, sound_parts, write
 from open_xml_sdk import Fault, validate
 

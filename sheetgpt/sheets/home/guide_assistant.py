@@ -1,6 +1,6 @@
 """From base to assistant, a section of the Guide: one question to `stories`, to `stories-chat`, and what that makes up.
 
-Everything quoted was written at temperature 0; tests/test_guide.py has the two models write it anew.
+Everything quoted was written at temperature 0; tests/sheets/test_guide.py has the two models write it anew.
 """
 
 TITLE = "From base to assistant"

@@ -1,6 +1,6 @@
 """Experiments on the Guide sheet, each with the sheet that shows it and what came out with the bundled model.
 
-tests/test_guide.py finds every figure of theirs anew.
+tests/sheets/test_guide.py finds every figure of theirs anew.
 """
 
 from dataclasses import dataclass
