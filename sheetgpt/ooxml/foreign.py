@@ -300,7 +300,7 @@ def _of_formulas(package: zipfile.ZipFile) -> Iterator[Foreign]:
                 # sheets of weights, nearly all of the file, have no formulas
                 if not any(mark in text for mark in (b"f>", b"ormula", b"definedName")):
                     continue
-                if _PERHAPS.search(text.upper()):
+                if b"&#" in text or _PERHAPS.search(text.upper()):  # the first: letters as numbers
                     yield from (Foreign("a function that fetches data", info.filename, name) for name in _calls(text))
 
 

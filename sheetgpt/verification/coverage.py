@@ -14,8 +14,11 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.unzip import READ_ERRORS, chunks, open_zip
 
 MAX_REST = 1 << 26
-# each tag is gone through once: no tag holds a `<`, and none is tried again from the second `r="A1"` in it
-_FORMULA = re.compile(rb'<c\b(?>[^<>]*?\br="([A-Z]{1,3})([0-9]{1,7})")[^<>]*+>\s*+<f[\s/>]')
+# each tag is gone through once: no tag holds a `<`, and none is tried again from the second `r="A1"` in it;
+# other programs write prefixes (<x:c>), single quotes and spaces
+_FORMULA = re.compile(
+    rb"""<(?:\w+:)?c\b(?>[^<>]*?\br\s*=\s*["']([A-Z]{1,3})([0-9]{1,7})["'])[^<>]*+>\s*+<(?:\w+:)?f[\s/>]"""
+)
 
 Places = NDArray[np.int64]  # [n, 2]: row and column, from 0
 
@@ -46,11 +49,11 @@ def _whole_cells(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
     rest = b""
     for chunk in chunks(archive, part):
         text = rest + chunk
-        end = max(text.rfind(b"<c"), 0)
+        end = max(text.rfind(b"<c"), text.rfind(b"<", 0, max(text.rfind(b":c "), 0)), 0)
         rest = text[end:]
         if len(rest) > MAX_REST:
             raise ValueError(f"{part} goes on for more than {MAX_REST:,} bytes without a cell")
-        if text.find(b"<f", 0, end) >= 0:
+        if text.find(b"<f", 0, end) >= 0 or text.find(b":f", 0, end) >= 0:
             yield text[:end]
     yield rest
 

@@ -283,7 +283,15 @@ def test_a_path_beside_the_workbook_is_followed(
 
 @pytest.mark.parametrize(
     "call",
-    ['DDE("a")', "dde (1)", "_xlfn.WEBSERVICE&#40;1)", "RTD&#10;(1)", "CUBEVALUE\u00a0(1)", "webservice\u3000(1)"],
+    [
+        'DDE("a")',
+        "dde (1)",
+        "_xlfn.WEBSERVICE&#40;1)",
+        "RTD&#10;(1)",
+        "CUBEVALUE\u00a0(1)",
+        "webservice\u3000(1)",
+        "W&#69;BS&#x45;RVICE(1)",
+    ],
 )
 def test_a_call_is_found_however_it_is_spelt(call: str, tmp_path: Path) -> None:
     formulas = f'<f>{call}</f><f>"sudden call"&amp;DDE</f>'

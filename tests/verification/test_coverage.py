@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from openpyxl.utils import column_index_from_string, get_column_letter
 from patching import Change, formula_of, in_order, patch, set_formula
+from small_books import rewrite
 
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.ooxml.area import Area
@@ -193,3 +194,25 @@ def test_formulas_are_counted_wherever_the_file_is_cut(
         monkeypatch.setattr("sheetgpt.ooxml.unzip.CHUNK", size)
         cut = formula_cells(workbooks["ids"])
         assert all((cut[title] == whole[title]).all() and len(cut[title]) == len(whole[title]) for title in whole)
+
+
+FORMS = {
+    "prefixes": ((rb"<(/?)(c|f|v)\b", rb"<\1x:\2"),),
+    "single quotes": ((rb'\br="([A-Z]+[0-9]+)"', rb"r='\1'"),),
+    "spaces": ((rb'\br="([A-Z]+[0-9]+)"', rb'r = "\1"'),),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_formulas_are_counted_however_another_program_writes_them(
+    workbooks: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
+) -> None:
+    def written(part: bytes) -> bytes:
+        for pattern, form_of_theirs in FORMS[form]:
+            part = re.sub(pattern, form_of_theirs, part)
+        return part
+
+    rewrite(workbooks["ids"], tmp_path / "theirs.xlsx", written)
+    monkeypatch.setattr("sheetgpt.ooxml.unzip.CHUNK", 4099)
+    whole, theirs = formula_cells(workbooks["ids"]), formula_cells(tmp_path / "theirs.xlsx")
+    assert {title: places.tolist() for title, places in theirs.items()} == {t: p.tolist() for t, p in whole.items()}
