@@ -20,6 +20,27 @@ NewTokens = Annotated[
 MovedModel = Annotated[
     str | None, typer.Option("--model", help="The checkpoint, if it has moved since the build.", show_default=False)
 ]
+Temperature = Annotated[
+    float | None,
+    typer.Option(help="0 always takes the likeliest token; 1 keeps the model's own probabilities.", show_default=False),
+]
+TopK = Annotated[
+    int | None, typer.Option(help="Choose among this many of the likeliest tokens, 1 to 64.", show_default=False)
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(help="Of these, keep the likeliest that together reach this probability.", show_default=False),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="A whole number: the same seed gives the same text.", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print less.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Also write the result to this file, as JSON.", show_default=False)
+]
+Timeout = Annotated[
+    float, typer.Option("--engine-timeout", help="Seconds after which the spreadsheet program is stopped.")
+]
 Off = Annotated[
     list[str] | None,
     typer.Option(

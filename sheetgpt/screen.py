@@ -80,6 +80,11 @@ def printer() -> Screen:
     return console if console.is_terminal else Screen(width=160)
 
 
+def printers() -> tuple[Screen, Screen]:
+    """Standard output and standard error."""
+    return printer(), Screen(stderr=True)
+
+
 class Table(RichTable):
     """A table whose cells are plain text."""
 

@@ -1,6 +1,5 @@
 """`sheetgpt sweep`: every head and MLP switched off, or patched from another text, and what that changes."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +13,7 @@ from sheetgpt.inspection import sweep as switched
 from sheetgpt.look.lens import Position
 from sheetgpt.look.printing import sentences, signed_map, write
 from sheetgpt.ooxml import target
-from sheetgpt.options import Ids, Prompt, ids_of
+from sheetgpt.options import Ids, Json, Prompt, ids_of
 from sheetgpt.progress import counter
 from sheetgpt.screen import Screen, Table, printable_json, printer
 
@@ -55,9 +54,6 @@ Parts = Annotated[
 Top = Annotated[
     int | None,
     typer.Option(help=f"Rows of the table. [default: {SHOWN}]", min=1, show_default=False),
-]
-Json = Annotated[
-    Path | None, typer.Option("--json", help="Also write the result to this file, as JSON.", show_default=False)
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 from ready import Command
 
 import sheetgpt
-from sheetgpt import cli
+from sheetgpt.commands import verify as command
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.ooxml import target
@@ -112,7 +112,7 @@ def test_the_verdict_is_told_though_the_json_can_t_be_written(
     def full(*_: object) -> None:
         raise SheetGPTError("x.json can't be written: No space left on device.")
 
-    monkeypatch.setattr(cli, "write", full)
+    monkeypatch.setattr(command, "write", full)
     status, out, said = sheetgpt_command("verify", plain_workbook, "--engine", "cached", "--json", tmp_path / "x.json")
     assert (status, "passed" in out, "No space left" in said) == (2, True, True)
 

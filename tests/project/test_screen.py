@@ -145,7 +145,6 @@ def test_an_output_that_takes_nothing_is_no_traceback(
             os.close(reader)
         with open(place, "w", encoding="utf-8") as output:
             monkeypatch.setattr(sys, "stdout", output)
-            monkeypatch.setattr(cli, "out", Screen(width=160))
             monkeypatch.setattr("sys.argv", ["sheetgpt", *words])
             with pytest.raises(SystemExit) as stop:
                 cli.main()

@@ -35,7 +35,7 @@ MAY_USE: dict[str, set[str]] = {
     "workbook": {"sheets", "engines", "inspection", "gpt2", "text", "ooxml", "screen"},
     "verification": {"workbook", "sheets", "engines", "inspection", "gpt2", "text", "ooxml"},
 }
-ON_TOP = ("__init__", "cli", "learning", "look", "printing")  # use everything
+ON_TOP = ("__init__", "cli", "commands", "look")  # use everything
 
 
 def modules() -> dict[str, Path]:

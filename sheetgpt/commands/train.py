@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.options import WorkbookFile
+from sheetgpt.options import Quiet, WorkbookFile
 from sheetgpt.progress import bar, losses
-from sheetgpt.screen import Screen, Table, printer
+from sheetgpt.screen import Table, printers
 from sheetgpt.workbook.lesson import build_lesson
 from sheetgpt.workbook.train import train as make_steps
 
@@ -64,7 +64,7 @@ def build_to_learn(
         sizes["tied"] = False
     if seed is not None:
         sizes["seed"] = seed
-    out, err = printer(), Screen(stderr=True)
+    out, err = printers()
     with bar(err, quiet) as advance:
         made = build_lesson(None if new else model, output, **sizes, progress=advance)
     if not quiet:
@@ -96,7 +96,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print less.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make many steps in a workbook of `build --train`, from where it stands.
 
@@ -106,7 +106,7 @@ def train(
     With `--engine libreoffice` the workbook's own formulas make every step. Ctrl-C leaves a whole workbook with the
     steps that were made; a second run goes on from there.
     """
-    out, err = printer(), Screen(stderr=True)
+    out, err = printers()
     with losses(err, quiet, steps) as seen:
         made = make_steps(workbook, steps, engine=engine, save_to=save, model=model, seen=seen)
     if quiet:
