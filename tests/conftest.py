@@ -29,6 +29,16 @@ from sheetgpt.workbook.checkpoints import MODELS
 Tensors = dict[str, np.ndarray]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="random cases in full number, not four in ten of them")
+
+
+@pytest.fixture(scope="session")
+def share(request: pytest.FixtureRequest) -> float:
+    """Of the random cases that a test has: those that a run without --thorough leaves out are others of the kind."""
+    return 1.0 if request.config.getoption("--thorough") else 0.4
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_libreoffice() -> Iterator[None]:
     """Starting LibreOffice takes 1.2 seconds of processor time, one more workbook in a resident one 0.07."""

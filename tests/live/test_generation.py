@@ -74,13 +74,16 @@ def inside_wild_workbook(wild: Checkpoint, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize(("name", "n"), [("reader", 120), ("wild", 80), ("inside_wild", 10)])
-def test_200_combinations_are_verified(
-    name: str, n: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+def test_combinations_are_verified(
+    name: str, n: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
-    """Every cell, so every tensor and every choice. Prompts short and long: with the longer ones the window slides.
+    """Every cell, so every tensor and every choice; 200 of them with --thorough.
+
+    Prompts short and long: with the longer ones the window slides.
 
     The tables and the weights, which no input reaches, are read and compared at the beginning and at the end.
     """
+    n = round(n * share)
     checkpoint: Checkpoint = request.getfixturevalue(name.removeprefix("inside_"))
     workbook: Path = request.getfixturevalue(f"{name}_workbook")
     layout = open_workbook(workbook).layout

@@ -32,8 +32,10 @@ def failures(workbook: Path, checkpoint: Checkpoint, texts: list[str], hard: boo
     return [problem for problem in found if problem]
 
 
-def test_any_text_gives_the_references_ids(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:
-    """300 texts, half of them typed one after the other, some too long for this workbook's 80 bytes or 6 columns.
+def test_any_text_gives_the_references_ids(
+    make_checkpoint: Callable[..., Checkpoint], tmp_path: Path, share: float
+) -> None:
+    """300 texts with --thorough, half of them typed one after the other, some too long for 80 bytes or 6 columns.
 
     All of `fairytale`'s vocabulary, over as little a network as there is: only the text is looked at.
     """
@@ -41,7 +43,7 @@ def test_any_text_gives_the_references_ids(make_checkpoint: Callable[..., Checkp
     checkpoint = make_checkpoint(config, "all-words", files=fairytale_words(2048))
     sizes: dict[str, Any] = {"context": 6, "new_tokens": 0, "prompt_bytes": 80, "merge_rounds": 6, "top_k": 1}
     workbook = build(checkpoint, tmp_path / "words.xlsx", prompt="the king", without="all", score_prompt=False, **sizes)
-    texts = ["", " ", "the king" * 9, "x" * 80, "x" * 81, "=1+1", "'", "007", *random_texts(292, 3)]
+    texts = ["", " ", "the king" * 9, "x" * 80, "x" * 81, "=1+1", "'", "007", *random_texts(round(292 * share), 3)]
     assert failures(workbook, checkpoint, texts[::2]) == []
     assert failures(workbook, checkpoint, texts[1::2], hard=False) == []
 

@@ -175,7 +175,7 @@ def test_a_writer_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(scope="module")
 def nano(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
-    config = GPT2Config(n_vocab=16, n_positions=16, n_embd=4, n_layer=2, n_head=2, n_inner=6)
+    config = GPT2Config(n_vocab=16, n_positions=16, n_embd=4, n_layer=1, n_head=1, n_inner=6)
     return make_checkpoint(config, "nano")
 
 
@@ -185,7 +185,8 @@ def test_one_command_measures_every_part_at_full_size(
     folder, file = tmp_path / "scratch", tmp_path / "bench.json"
     shutil.copytree(nano.source, folder / "gpt2-small")  # what is there is used
     shutil.copytree(nano.source, folder / "gpt2-medium")
-    chosen = [word for name in ("writers", *bench.FULL, *bench.MEDIUM) for word in ("--only", name)]
+    names = ("writers", *bench.FULL, "medium-build")  # "medium-office" is "office" again
+    chosen = [word for name in names for word in ("--only", name)]
     words = ["--full", "--medium", "--folder", str(folder), "--json", str(file), "--repeats", "1", "--cells", "20000"]
     assert bench.main([*words, *chosen]) == 0
     whole = json.loads(file.read_text())
@@ -203,7 +204,6 @@ def test_one_command_measures_every_part_at_full_size(
     assert parts["verify"]["n_tensors"] > 40
     assert parts["columns"]["peak_bytes"]["16"] == parts["office"]["peak_bytes"]
     assert parts["medium-build"]["workbook"] == str(folder / "gpt2-medium-16.xlsx")
-    assert parts["medium-office"]["load_s"] > 0
     said = capsys.readouterr().out
     assert "failed" not in said
     assert "was there already" not in said
