@@ -17,7 +17,7 @@ from sheetgpt.sheets.asking import Asking
 from sheetgpt.sheets.inputs import EXAMPLE, UTF8_EXAMPLE, Inputs
 from sheetgpt.sheets.lab.screws import Lab
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 from sheetgpt.text import bpe
 
 
@@ -96,7 +96,7 @@ class State(Asking):
     """One workbook at one moment. Every sheet is a function of it."""
 
     layout: Layout
-    text: Text | None  # the layouts between text and ids; None where prompts are ids
+    text: Text | None  # the pages between text and ids; None where prompts are ids
     inputs: Inputs
     params: Mapping[str, NDArray[Any]]  # as the cells hold them
     trace: Trace

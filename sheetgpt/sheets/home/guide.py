@@ -6,13 +6,12 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.block import Block, Part, cell
-from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX
+from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, TOKENIZER
 from sheetgpt.sheets.home import guide_assistant, guide_experiments
 from sheetgpt.sheets.home.about import counted, parameter_parts
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
-from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 
 WORDS = "a tour in ten stops, where the parameters are, experiments, and how a model becomes an assistant"
 NUMBER, NAME, SAID, SHARE, LAST = range(1, 6)  # columns; what is said runs on up to the last

@@ -20,7 +20,7 @@ from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 
 WORDS = "the prompt, the settings, the ten likeliest next tokens"
 LIST = "The sheets, in the order of their tabs"

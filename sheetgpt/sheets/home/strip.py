@@ -19,7 +19,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 
 HINT, BEFORE = 2, FIRST_TOKEN - 1  # columns: a few words; what stands left of the first token
 
@@ -79,7 +79,7 @@ def tokens(layout: Layout, text: Text | None) -> list[Part]:
         place = f"{position}+1+{layout['n_dropped'].local}"
         source = f"INDEX({layout['prompt_ids'].local},1,{place})"
         if text is not None:
-            read = f"INDEX({text.tokenizer.column('id').reference},{place})"
+            read = f"INDEX({text.tokenizer['ids'].reference},{place})"
             source = f"IF({layout['n_ids'].local}>0,{source},{read})"
         chosen, new_tokens = layout["sample_chosen_id"].at(0, t - 1, HOME), layout["new_tokens"].local
         written = f"IF({n_prompt}*{layout['settings_ok'].local}>0,{position}-{n_prompt}<{new_tokens},FALSE)"
@@ -133,11 +133,11 @@ def special_line(layout: Layout, text: Text | None) -> Part:
     def special(i: int, t: int) -> str:
         """1 where the id is an added token's."""
         active, id = layout["active"].at(0, t), layout["token_ids"].at(0, t)
-        added = None if text is None else text.tokenizer.lookups.get("added_ids")
+        added = None if text is None else text.characters.areas.get("added_ids")
         return "0" if added is None else f"IF({active}=1,IF({is_among(id, added)},1,0),0)"
 
     def special_now(state: State) -> Any:
-        added = set() if text is None else {id for _, id in text.tokenizer.tables.added}
+        added = set() if text is None else {id for _, id in text.sizes.tables.added}
         return np.array([float(id in added) for id in state.prompt.ids])
 
     looks: dict[str, Any] = {"style": "flag", "folded": True, "idle": 0}
