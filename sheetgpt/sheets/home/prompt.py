@@ -22,6 +22,7 @@ from sheetgpt.sheets.home.facts import lengths, surprises
 from sheetgpt.sheets.home.self_check import self_check
 from sheetgpt.sheets.inputs import LINE_BREAK, prompt_cell
 from sheetgpt.sheets.layout import INPUTS, Layout
+from sheetgpt.sheets.looks import put
 from sheetgpt.sheets.page import Bar, Beside, Space, Stack, Texts
 from sheetgpt.sheets.state import Now, State
 from sheetgpt.sheets.tensor import Kind, Value
@@ -104,8 +105,7 @@ def status(layout: Layout, text: Text | None) -> list[Part]:
 def colour_message(frame: Worksheet, area: Area) -> None:
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
     note = FormulaRule([f'LEFT({area.local},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
-    for rule in (fine, note):
-        frame.conditional_formatting.add(area.cells, rule)
+    put(frame, area, fine, note)
 
 
 def prompt_text(layout: Layout, text: Text | None) -> str:

@@ -11,12 +11,10 @@ from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
-from openpyxl.worksheet.worksheet import Worksheet
-
-from sheetgpt.ooxml import rows
 from sheetgpt.sheets.block import Block, Part, State, Values, cell
 from sheetgpt.sheets.formulas import code_point
 from sheetgpt.sheets.grid import BY_HAND
+from sheetgpt.sheets.looks import ORANGE, dress
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.text.bpe import length
@@ -82,16 +80,8 @@ def page(tokenizer: Page) -> Page:
     for r in range(ROUNDS):
         here.add(*round_lines(here, r), Space())
     here.add(*utf8_lines(here), Space(2), *cost_lines(here, tokenizer))
-
-    def dress(frame: Worksheet) -> None:
-        frame.sheet_properties.tabColor = "C55A11"
-        frame.sheet_view.showGridLines = False
-        widths = {1: 30, TYPED: 18, ZERO: 4} | dict.fromkeys(range(FIRST, FIRST + WIDTH), 6.5)
-        for column, width in widths.items():
-            frame.column_dimensions[rows.letters(column)].width = width
-        frame.freeze_panes = "D4"
-
-    here.dresses.append(dress)
+    widths = {1: 30, TYPED: 18, ZERO: 4} | dict.fromkeys(range(FIRST, FIRST + WIDTH), 6.5)
+    here.dresses.append(dress(widths, ORANGE, "D4", gridlines=False))
     return here
 
 

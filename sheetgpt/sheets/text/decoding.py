@@ -9,13 +9,12 @@ from functools import partial
 from itertools import accumulate
 
 import numpy as np
-from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, State, Values, cell
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import DECODING
+from sheetgpt.sheets.looks import ORANGE, dress
 from sheetgpt.sheets.page import Beside, Page, Texts
 from sheetgpt.text.utf8 import Decoded, decode
 
@@ -97,15 +96,8 @@ def page(ids: Area, vocab_shown: Area, vocab_hex: Area, name: str = "completion"
     here.add(cell(END, None, lambda state: 0, "index"))
     first_row = here.row
     here.add(Beside(*of_tokens(here, ids, vocab_shown, vocab_hex), *of_bytes(here, capacity)))
-
-    def dress(frame: Worksheet) -> None:
-        frame.sheet_properties.tabColor = "C55A11"
-        frame.sheet_view.showGridLines = False
-        frame.freeze_panes = f"A{first_row}"
-        for i, width in enumerate((6, 9, 16, 26, 7, 9, 4, 7, 9, 9, 7, 11, 11, 60), 1):
-            frame.column_dimensions[rows.letters(i)].width = width
-
-    here.dresses.append(dress)
+    widths = dict(enumerate((6, 9, 16, 26, 7, 9, 4, 7, 9, 9, 7, 11, 11, 60), 1))
+    here.dresses.append(dress(widths, ORANGE, f"A{first_row}", gridlines=False))
     return here
 
 

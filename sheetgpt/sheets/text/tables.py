@@ -9,10 +9,10 @@ from typing import Any
 
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.limits import MAX_ROW
 from sheetgpt.sheets.block import Block, State
 from sheetgpt.sheets.grid import CHARACTERS, MERGES, TOKENIZER
+from sheetgpt.sheets.looks import GREEN, dress
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.text.bpe import Tables, length
 from sheetgpt.text.characters import NAMES
@@ -104,10 +104,4 @@ def _column(
 
 
 def _dress(widths: Sequence[int]) -> Callable[[Worksheet], None]:
-    def dress(frame: Worksheet) -> None:
-        frame.sheet_properties.tabColor = "548235"
-        frame.freeze_panes = f"A{FIRST_ENTRY}"
-        for i, width in enumerate(widths, 1):
-            frame.column_dimensions[rows.letters(i)].width = width
-
-    return dress
+    return dress(dict(enumerate(widths, 1)), GREEN, f"A{FIRST_ENTRY}")

@@ -15,6 +15,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW, MAX_TEXT
+from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Part, State, Value, cell
 from sheetgpt.sheets.grid import TOKENIZER
 from sheetgpt.sheets.inputs import LINE_BREAK
@@ -284,13 +285,9 @@ def groups(on: Reader) -> Iterator[Block]:
 
 def dress(here: Page, rounds: Sequence[Merging], first_byte: int, frame: Worksheet) -> None:
     """Widths, colours, and the merged cells of the explanations."""
-    frame.sheet_properties.tabColor = "C55A11"
-    frame.sheet_view.showGridLines = False
-    frame.freeze_panes = f"D{first_byte}"
     widths = {c: column.width for c, column in enumerate(COLUMNS, 1)} | {FIRST_ROUND - 1: 46}
     widths |= {column_of_round(this.r) + j: column.width for this in rounds for j, column in enumerate(ROUND)}
-    for c, own in widths.items():
-        frame.column_dimensions[rows.letters(c)].width = own
+    looks.dress(widths, looks.ORANGE, f"D{first_byte}", gridlines=False)(frame)
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
     frame.conditional_formatting.add(here["message"].cells, fine)
     boxes = [here["token"], *(here[this.name("token")] for this in rounds)]
