@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sheetgpt.verification.verify import verify
     from sheetgpt.workbook.build import build
     from sheetgpt.workbook.lesson import build_lesson
-    from sheetgpt.workbook.reopen import read
     from sheetgpt.workbook.run import Prediction, evaluate, run
+    from sheetgpt.workbook.tensors import read
     from sheetgpt.workbook.train import train
 
 __version__ = "0.1.0"
@@ -80,8 +80,8 @@ _PLACES = {
     "verification.verify": ("verify",),
     "workbook.build": ("build",),
     "workbook.lesson": ("build_lesson",),
-    "workbook.reopen": ("read",),
     "workbook.run": ("Prediction", "evaluate", "run"),
+    "workbook.tensors": ("read",),
     "workbook.train": ("train",),
 }
 

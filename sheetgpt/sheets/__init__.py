@@ -24,7 +24,7 @@ from sheetgpt.sheets.palette import PLAIN, Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import LaneB, State
 from sheetgpt.sheets.tensor import Tensor
-from sheetgpt.sheets.text import bpe_by_hand, decoding, tokenizer, tokenizer_tables, vocabulary
+from sheetgpt.sheets.text import vocabulary
 
 Maker = Callable[[State, Palette], Iterable[Sheet]]
 
@@ -50,7 +50,7 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.page(s.layout).sheet(s, p)],
-    of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.text(s.layout), s.read, s.shown)]),
+    of_text(lambda s, p: [s.text.tokenizer.sheet(s, p)]),
     Pages(lambda layout: [embed.page(layout)]),
     Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),
     Pages(lambda layout: [output.page(layout)]),
@@ -68,11 +68,10 @@ REGISTRY: list[Maker] = [
     OptionalSheet(
         "embedding", lambda s, p: [embedding.sheet(s, p)], embedding.n_formulas, embedding.starts, expensive=True
     ),
-    of_text(lambda s, p: [decoding.sheet(s.text.decoding, p, s.prompt.ids, s.shown, s.hexes)]),
-    of_text(lambda s, p: [bpe_by_hand.sheet(s.text.tokenizer, p, s.by_hand, s.read)]),
+    of_text(lambda s, p: [s.text.decoding.sheet(s, p), s.text.by_hand.sheet(s, p)]),
     Pages(lambda layout: [about.page(layout)]),
     Pages(lambda layout: [vocabulary.page(layout)]),
-    of_text(lambda s, p: tokenizer_tables.sheets(s.text.tokenizer, p, s.shown, s.read.unit)),
+    of_text(lambda s, p: [s.text.merges.sheet(s, p), s.text.characters.sheet(s, p)]),
     Pages(lambda layout: [weights.embedding(layout), weights.positions(layout)]),
     Pages(lambda layout: [] if layout.config.tied else [weights.unembedding(layout)]),
     Pages(lambda layout: [weights.block(layout, i) for i in range(layout.config.n_layer)]),

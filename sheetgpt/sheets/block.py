@@ -198,7 +198,8 @@ def laid_out(values: Values, n_rows: int, n_columns: int, idle: Value) -> Sequen
     several = [*values] if values and isinstance(values[0], list | tuple | np.ndarray) else None
     if several is None:
         several = [[value] for value in values] if n_rows > 1 else [[*values]]
-    assert len(several) == n_rows, (len(several), n_rows)
+    assert len(several) <= n_rows, (len(several), n_rows)
+    several += [[]] * (n_rows - len(several))
     blank = "" if isinstance(idle, float) and np.isnan(idle) else idle
     return [[*map(plain, line), *[blank] * (n_columns - len(line))] for line in several]
 

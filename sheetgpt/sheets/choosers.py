@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.rows import Cells
 from sheetgpt.sheets.optional import Value
-from sheetgpt.sheets.palette import Palette
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,3 @@ def offered(typed: str, shown: str, usual: str = "") -> str:
 def offered_now(typed: Value, shown: int, usual: str = "") -> bool:
     """The twin of `offered`. A spreadsheet's = knows no small and capital letters."""
     return typed.lower() in ("", usual) if isinstance(typed, str) else typed == shown
-
-
-def typed_cell(column: int, value: Value, palette: Palette) -> Cells:
-    """The yellow cell with whatever was put there."""
-    style = palette["input"]
-    return rows.text(column, value, style) if isinstance(value, str) else rows.number(column, value, style)

@@ -22,5 +22,12 @@ HOME, GUIDE, MODEL, EMBED, OUTPUT, SOFTMAX, SAMPLE, VOCABULARY, WTE, WPE = (
     "wpe",
 )
 LM_HEAD = "lm_head"
+TOKENIZER, DECODING, BY_HAND, MERGES, CHARACTERS = (  # only where there is a tokenizer
+    "Tokenizer",
+    "Decoding",
+    "BPE by hand",
+    "Merges",
+    "Characters",
+)
 LAB, EDITS = "Lab", "Edits"  # only where there are two lanes
 LANE = "B_"  # before a name: what it refers to in the second lane

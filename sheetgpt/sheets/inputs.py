@@ -6,8 +6,8 @@ from typing import Any
 from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
-from sheetgpt.sheets.text.tokenizer_layout import LINE_BREAK
 
+LINE_BREAK = "↵"  # in the prompt's cell: LibreOffice 26 drops a line feed there, LEN("a", line feed, "b") is 2
 EXAMPLE, UTF8_EXAMPLE = "aaabdaaabac", "Me我"  # the texts on the sheet BPE by hand, at first
 DEFAULTS = {"new_tokens": 0, **asdict(Sampling()), "score_prompt": 1}
 

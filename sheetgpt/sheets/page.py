@@ -136,15 +136,17 @@ class Page(Ground):
         height: float = AT_TOP,
         beside: Mapping[int, str] | None = None,
         style: str = "label",
+        more: Sequence[Part] = (),
+        back: str = HOME,
     ) -> None:
         """The title, what the sheet is in one sentence, and the way back to Home: the first two rows.
 
-        `beside`: more words in the second row, by their columns, and their `style`.
+        `beside`: more words in the second row, by their columns, and their `style`; `more`: other parts there.
         """
         words = {LABEL: title or self.title} | ({column: note} if note else {})
         self.add(Texts(words, styles={LABEL: "title", column: "note"}, height=height))
-        self.links.append((f"A{self.row}", f"{quoted(HOME)}!A1"))
-        self.add(Texts({LABEL: "← Home", **(beside or {})}, style, {LABEL: "link"}))
+        self.links.append((f"A{self.row}", f"{quoted(back)}!A1"))
+        self.add(Beside(Texts({LABEL: f"← {back}", **(beside or {})}, style, {LABEL: "link"}), *more))
 
     def add(self, *parts: Part) -> None:
         for part in parts:

@@ -1,9 +1,9 @@
 """What the sheets show, as plain data: the evaluator's numbers and texts for the inputs in the yellow cells."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,12 @@ from sheetgpt.gpt2.model import Trace
 from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.gpt2.sampling import Choice
 from sheetgpt.inspection.subject import Subject
+from sheetgpt.sheets.asking import Asking
 from sheetgpt.sheets.inputs import EXAMPLE, UTF8_EXAMPLE, Inputs
 from sheetgpt.sheets.lab.screws import Lab
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 from sheetgpt.text import bpe
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -93,11 +92,11 @@ class LaneB:
 
 
 @dataclass(frozen=True)
-class State:
+class State(Asking):
     """One workbook at one moment. Every sheet is a function of it."""
 
     layout: Layout
-    text: Text | None  # the layouts between text and ids; None where prompts are ids
+    text: Text | None  # the pages between text and ids; None where prompts are ids
     inputs: Inputs
     params: Mapping[str, NDArray[Any]]  # as the cells hold them
     trace: Trace
@@ -121,17 +120,6 @@ class State:
         if self.lab is None:
             raise LookupError("This workbook has one lane.")
         return self.lab
-
-    def ask(self, find: Callable[["State"], Found]) -> Found:
-        """What a function finds out about this state; asked again, it isn't computed again."""
-        if find not in self._found:
-            self._found[find] = find(self)
-        found: Found = self._found[find]
-        return found
-
-    @cached_property
-    def _found(self) -> dict[Any, Any]:
-        return {}
 
     @cached_property
     def subject(self) -> Subject:

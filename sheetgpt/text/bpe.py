@@ -1,4 +1,6 @@
-"""The Tokenizer sheet's algorithm in Python, a column and a byte at a time: the twin of sheets/text/tokenizer_steps.py.
+"""The Tokenizer sheet's algorithm in Python, a column and a byte at a time.
+
+The twin of `reading.py` and `merging.py` in sheets/text.
 
 In: a text and the tables of one tokenizer. Out: what every cell of the sheet holds, and so the ids.
 The scheme is from github.com/openai/gpt-2, `src/encoder.py`; a rank is a merge's place in the list of merges.
@@ -125,6 +127,7 @@ class Round:
 class Trace:
     """Every column of the sheet, `n` bytes long; and the ids, or why there are none."""
 
+    text: str = ""
     position: list[int] = field(default_factory=list)
     code: list[int] = field(default_factory=list)
     n_bytes: list[int] = field(default_factory=list)
@@ -162,7 +165,7 @@ class Trace:
 
 def run(text: str, tables: Tables, capacity: int = 256, rounds: int = 48) -> Trace:
     """The sheet after `text` was typed into the prompt cell."""
-    trace = Trace()
+    trace = Trace(text)
     _bytes(trace, text, capacity)
     _added(trace, text, tables)
     _kinds(trace, tables)

@@ -19,7 +19,7 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets import sheets, training
-from sheetgpt.sheets.grid import HOME, LAB
+from sheetgpt.sheets.grid import HOME, LAB, TOKENIZER
 from sheetgpt.sheets.home.self_check import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.lab.lab import page as lab_page
@@ -27,8 +27,6 @@ from sheetgpt.sheets.lab.screws import Lab
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.sheets.state import State
-from sheetgpt.sheets.text import bpe_by_hand
-from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.axes import checked_axes
 from sheetgpt.verification.built import built_problems
@@ -224,7 +222,7 @@ def in_units(state: State, found: Found) -> State:
     tokenizer = found.get(TOKENIZER)
     if state.text is None or state.read is None or tokenizer is None:
         return state
-    unit = part(tokenizer, state.text.tokenizer.cells["unit"]).numbers[0, 0]
+    unit = part(tokenizer, state.text.tokenizer["unit"]).numbers[0, 0]
     if unit != 2:
         return state
     lane = state.lab
@@ -242,7 +240,7 @@ def as_typed(state: State, found: Found) -> Found:
     if state.lab is not None:
         screws = lab_page(state.layout)
         typed_in += [screws[name] for name in TEXTS if name in screws.areas]
-    for area in (*typed_in, bpe_by_hand.INPUT, bpe_by_hand.UTF8_INPUT):
+    for area in (*typed_in, *(state.text.by_hand[name] for name in ("text", "utf8"))):
         got, at = cells.get(area.sheet), (area.row - 1, area.column - 1)
         if got is None:
             continue

@@ -32,7 +32,7 @@ from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.state import Built, Origin
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 from sheetgpt.text.shown import token_strings
 from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
 from sheetgpt.workbook.lab import with_lane_b
@@ -175,7 +175,7 @@ def n_columns(config: GPT2Config, context: int | None, around: int = 0) -> int:
 
 
 def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:
-    """The layouts of the sheets between text and ids; None where prompts are token ids."""
+    """The sheets between text and ids; None where prompts are token ids."""
     if checkpoint.tokenizer is None or not layout.reads_text:
         return None
     try:

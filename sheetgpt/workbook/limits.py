@@ -17,8 +17,9 @@ from sheetgpt.sheets.home.prompt import prompt_text
 from sheetgpt.sheets.lab import edits
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.text.text_layout import Text
-from sheetgpt.sheets.text.tokenizer_layout import COLUMNS, ROUND
+from sheetgpt.sheets.text.merging import ROUND
+from sheetgpt.sheets.text.pages import Text
+from sheetgpt.sheets.text.tokenizer import COLUMNS
 
 MAX_FILE = 0xFFFFFFFF  # a zip file beyond 4 GiB needs ZIP64, which not every spreadsheet program reads
 

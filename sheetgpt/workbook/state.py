@@ -15,7 +15,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Built, Now, Origin, Prompt, State
 from sheetgpt.sheets.text.decoding import split_text
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 from sheetgpt.text import bpe
 
 
@@ -50,7 +50,7 @@ def state_of(
     prompt = Prompt(ids, [shown[i] for i in ids], layout.context, n_prompt, inputs.sampling.seed)
     said = "".join(prompt.shown), ""
     if text is not None:
-        said = split_text(text.decoding, ids, n_prompt, n_shown(layout, ids, n_prompt), hexes)
+        said = split_text(text.decoding["text"].n_rows, ids, n_prompt, n_shown(layout, ids, n_prompt), hexes)
     bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else n_prompt - 1)
     model = Path(origin.source).name or "a model"
     logits = trace["logits"]
@@ -71,7 +71,7 @@ def state_of(
     )
     read = None
     if text is not None:
-        sizes = text.tokenizer
+        sizes = text.sizes
         read = bpe.run(inputs.text(layout), sizes.tables, sizes.capacity, sizes.rounds)
     return State(
         *(layout, text, inputs, params, trace, prompt, writing.choices, now, shown, hexes, origin, read, by_hand),

@@ -24,7 +24,7 @@ from sheetgpt.gpt2.sampling import MODULUS
 from sheetgpt.gpt2.save import save_checkpoint
 from sheetgpt.text.words import END, N_VOCAB, NAMES, read_words, spell, tokenizer_files
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.reopen import read
+from sheetgpt.workbook.tensors import read
 
 SMALL = GPT2Config(n_vocab=N_VOCAB, n_positions=12, n_embd=8, n_layer=2, n_head=2, n_inner=16)
 

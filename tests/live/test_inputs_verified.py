@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from sheetgpt.engines import cached
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.sheets.text.bpe_by_hand import BY_HAND, INPUT, UTF8_INPUT
+from sheetgpt.sheets.grid import BY_HAND
 from sheetgpt.text import bpe
 from sheetgpt.verification.verify import Case, prepare, verify
 from sheetgpt.workbook.build import build
@@ -50,7 +50,7 @@ def unread(path: Path, text: str, status: str) -> Case:
     case = case_of(path, {"ids": [84, 258], "new_tokens": 1})
     inputs, sheets = replace(case.state.inputs, prompt=text), case.state.text
     assert sheets is not None
-    read = bpe.run(text, sheets.tokenizer.tables, sheets.tokenizer.capacity, sheets.tokenizer.rounds)
+    read = bpe.run(text, sheets.sizes.tables, sheets.sizes.capacity, sheets.sizes.rounds)
     assert read.status == status, read.status
     now = replace(case.state.now, inputs=inputs)
     return replace(
@@ -74,21 +74,24 @@ def test_every_cell_is_right_for_other_inputs(reader_workbook: Path) -> None:
 
 
 def test_texts_typed_into_bpe_by_hand_are_read_back(reader_workbook: Path, tmp_path: Path) -> None:
+    sheets = case_of(reader_workbook, {"prompt": "the king"}).state.text
+    assert sheets is not None
+    own_text, utf8 = (sheets.by_hand[name].cells for name in ("text", "utf8"))
     found = judged(reader_workbook, {texts[0]: by_hand(reader_workbook, texts) for texts in BY_HAND_TEXTS})
     assert {name: list(bad.items())[:4] for name, bad in found.items() if bad} == {}
 
     def typed(sheet: str) -> str:
-        for area, text in ((INPUT, "abababa"), (UTF8_INPUT, "é")):
-            old = cell_xml(sheet, area.cells)
+        for cell, text in ((own_text, "abababa"), (utf8, "é")):
+            old = cell_xml(sheet, cell)
             sheet = sheet.replace(old, re.sub(r"(<t[^>]*>)[^<]*", lambda m, text=text: m[1] + text, old))  # type: ignore[misc]
         return sheet
 
     own = patch(reader_workbook, tmp_path / "own.xlsx", {BY_HAND: typed})
     assert wrong(verify(own)) == {}
     number = patch(own, tmp_path / "number.xlsx", {BY_HAND: lambda sheet: sheet.replace(
-        cell_xml(sheet, INPUT.cells), f'<c r="{INPUT.cells}"><v>1984</v></c>'
+        cell_xml(sheet, own_text), f'<c r="{own_text}"><v>1984</v></c>'
     )})  # fmt: skip
-    assert all(cell != f"{BY_HAND}!{INPUT.cells}" for cell in wrong(verify(number, engine="cached")))
+    assert all(cell != f"{BY_HAND}!{own_text}" for cell in wrong(verify(number, engine="cached")))
 
 
 def test_a_prompt_that_is_not_scored_is_right_too(reader: Checkpoint, tmp_path: Path) -> None:

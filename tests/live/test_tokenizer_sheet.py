@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from text_now import TextNow
 from texts import typed
 
 from sheetgpt.engines import Cells, Step, libreoffice
@@ -13,16 +14,16 @@ from sheetgpt.excel_rules import check
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
-from sheetgpt.sheets.inputs import EXAMPLE, UTF8_EXAMPLE, cell_text
+from sheetgpt.sheets.block import Block, laid_out
+from sheetgpt.sheets.inputs import cell_text
+from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.palette import registered
-from sheetgpt.sheets.text import bpe_by_hand, tokenizer_tables
-from sheetgpt.sheets.text import decoding as decoding_sheet
-from sheetgpt.sheets.text import tokenizer as tokenizer_sheet
-from sheetgpt.sheets.text.bpe_by_hand import FIRST, LINES, UTF8_INPUT, WIDTH, _row, learn, values
-from sheetgpt.sheets.text.text_layout import DecodingLayout
-from sheetgpt.sheets.text.tokenizer import FINE, cached_columns, messages
-from sheetgpt.sheets.text.tokenizer_layout import COLUMNS, FIRST_BYTE, ROUND, TokenizerLayout
-from sheetgpt.sheets.text.tokenizer_steps import RoundSteps, Steps
+from sheetgpt.sheets.text import decoding
+from sheetgpt.sheets.text.bpe_by_hand import ROUNDS as ROUNDS_BY_HAND
+from sheetgpt.sheets.text.bpe_by_hand import WIDTH
+from sheetgpt.sheets.text.columns import Sizes
+from sheetgpt.sheets.text.pages import Text
+from sheetgpt.sheets.text.tokenizer import FINE, messages
 from sheetgpt.text import bpe
 from sheetgpt.text.shown import token_strings
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
@@ -63,22 +64,19 @@ def tokenizer() -> Tokenizer:
     return Tokenizer({token: i for i, token in enumerate(tokens)}, merges, added)
 
 
-@pytest.fixture(scope="module")
-def layout(tokenizer: Tokenizer) -> TokenizerLayout:
-    shown = Area("Vocabulary", 1, 1, tokenizer.n_vocab)
-    return TokenizerLayout(bpe.Tables.of(tokenizer), Area("Home", 1, 1), shown, CAPACITY, ROUNDS)
+def sheets_of(tokenizer: Tokenizer, rounds: int = ROUNDS) -> Text:
+    shown, hexes = (Area("Vocabulary", 1, column, tokenizer.n_vocab) for column in (1, 2))
+    back = decoding.page(Area("Home", 2, 1, 1, TOKENS), shown, hexes, capacity=CAPACITY)
+    return Text.between(Sizes(bpe.Tables.of(tokenizer), CAPACITY, rounds), Area("Home", 1, 1), shown, back)
 
 
 @pytest.fixture(scope="module")
-def decoding(layout: TokenizerLayout) -> DecodingLayout:
-    hexes = Area("Vocabulary", 1, 2, layout.vocab_shown.n_rows)
-    return DecodingLayout(Area("Home", 2, 1, 1, TOKENS), layout.vocab_shown, hexes, capacity=CAPACITY)
+def sheets(tokenizer: Tokenizer) -> Text:
+    return sheets_of(tokenizer)
 
 
 @pytest.fixture(scope="module")
-def workbook(
-    tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer, layout: TokenizerLayout, decoding: DecodingLayout
-) -> Path:
+def workbook(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer, sheets: Text) -> Path:
     """Home with a prompt in A1 and ids below it, the tokenizer's sheets, and what they look up."""
     book = Book("Tokenizer")
     home, palette, shown = book.frame("Home"), registered(book), token_strings(tokenizer, tokenizer.n_vocab)[0]
@@ -86,14 +84,9 @@ def workbook(
     ids = tokenizer.encode(START)
     lines = rows.row(1, rows.text(1, START)), rows.row(2, rows.numbers(1, np.array(ids)))
     book.add(home, lambda: lines, "L2", TOKENS)
-    read = bpe.run(START, layout.tables, layout.capacity, layout.rounds)
-    for made in (
-        tokenizer_sheet.sheet(layout, palette, START, read, shown),
-        *tokenizer_tables.sheets(layout, palette, shown, read.unit),
-        decoding_sheet.sheet(decoding, palette, ids, shown, hexes),
-        bpe_by_hand.sheet(layout, palette, (EXAMPLE, UTF8_EXAMPLE), read),
-    ):
-        add(book, made)
+    now = TextNow(bpe.run(START, sheets.sizes.tables, CAPACITY, ROUNDS), shown, hexes, ids)
+    for page in (sheets.tokenizer, sheets.merges, sheets.characters, sheets.decoding, sheets.by_hand):
+        add(book, page.sheet(now, palette))
     entries = list(enumerate(zip(shown, hexes, strict=True), 1))
     cells = [rows.row(n, rows.text(1, a), rows.text(2, b)) for n, (a, b) in entries]
     book.add(book.frame("Vocabulary"), lambda: cells, f"B{len(cells)}", 2 * len(cells))
@@ -109,57 +102,60 @@ def value(cells: Cells | None, row: int, column: int) -> float | str:
     return cells.texts.get((row, column), "") if np.isnan(number) else float(number)
 
 
-def whole(layout: TokenizerLayout) -> str:
-    last = layout.round(layout.rounds - 1, ROUND[-1]).cells.split(":")[1]
-    return f"Tokenizer!A{FIRST_BYTE}:{last}"
+def columns_of(page: Page) -> list[tuple[Block, Area]]:
+    """Those with a formula a byte."""
+    first = page["row"].row
+    return [(block, area) for block, area in page.blocks if area.row == first and block.formula]
 
 
-def different(cells: Cells | None, layout: TokenizerLayout, trace: bpe.Trace, shown: Sequence[str]) -> list[str]:
+def whole(page: Page) -> str:
+    """All columns, those of groups of added tokens, too."""
+    first, last = page["row"], columns_of(page)[-1][1]
+    area = Area(first.sheet, first.row, first.column, CAPACITY, last.column)
+    return f"{area.sheet}!{area.cells}"
+
+
+def different(cells: Cells | None, page: Page, trace: bpe.Trace, shown: Sequence[str]) -> list[str]:
     """Where the sheet's columns are not the twin's."""
-    expected: dict[tuple[str, int], Sequence[object]] = {
-        (name, COLUMNS.index(name)): column for name, column in cached_columns(layout, trace, shown).items()
-    }
-    for r in range(layout.rounds):
-        done = trace.rounds[r] if r < len(trace.rounds) else bpe.Round()
-        for name in ROUND:
-            column = [shown[i] if i != "" else "" for i in done.id] if name == "token" else getattr(done, name)
-            expected[f"round {r} {name}", layout.round(r, name).column - 1] = column
-    return [
-        f"{name} of byte {i + 1}"
-        for (name, column), wanted in expected.items()
-        for i in range(layout.capacity)
-        if value(cells, i, column) != (wanted[i] if i < len(wanted) else "")
-    ]
+    wrong = []
+    for block, area in columns_of(page):
+        wanted = laid_out(block.twin(TextNow(trace, shown)), block.n_rows, 1, "")
+        found = [value(cells, i, area.column - 1) for i in range(CAPACITY)]
+        wrong += [f"{block.name} of byte {i + 1}" for i in range(CAPACITY) if found[i] != wanted[i][0]]
+    return wrong
 
 
 def test_every_text_gives_the_references_ids_or_says_why_not(
-    workbook: Path, tokenizer: Tokenizer, layout: TokenizerLayout
+    workbook: Path, tokenizer: Tokenizer, sheets: Text
 ) -> None:
-    read = ["tokenizer_ids", "tokenizer_n_tokens", "tokenizer_message", whole(layout)]
+    read = ["tokenizer_ids", "tokenizer_n_tokens", "tokenizer_message", whole(sheets.tokenizer)]
     shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
     answers = libreoffice.run(workbook, [Step({"Home!A1": typed(text)}, read) for text in TEXTS])
     said = set()
     for text, answer in zip(TEXTS, answers, strict=True):
         text = cell_text(text)
-        trace = bpe.run(text, layout.tables, CAPACITY, ROUNDS)
+        trace = bpe.run(text, sheets.sizes.tables, CAPACITY, ROUNDS)
         ids = [value(answer["tokenizer_ids"], i, 0) for i in range(CAPACITY)]
         message = str(value(answer["tokenizer_message"], 0, 0))
         wanted = trace.ids if message != FINE else tokenizer.encode(text)
         assert ids == [*wanted, *[""] * (CAPACITY - len(wanted))], text
         assert value(answer["tokenizer_n_tokens"], 0, 0) == len(wanted), text
-        assert different(answer[whole(layout)], layout, trace, shown) == [], text
+        assert different(answer[whole(sheets.tokenizer)], sheets.tokenizer, trace, shown) == [], text
         said.add(message)
-    assert said == {messages(layout)[i] for i in (0, 1, 2, 5)}
+    assert said == {messages(sheets.sizes)[i] for i in (0, 1, 2, 5)}
 
 
-def test_edits_give_what_a_recalculation_from_scratch_gives(workbook: Path, layout: TokenizerLayout) -> None:
+def test_edits_give_what_a_recalculation_from_scratch_gives(workbook: Path, sheets: Text) -> None:
     rng, steps = random.Random(4), []
     for _ in range(15):
         text = "".join(
             rng.choice(["the", " ", "a", "'s", "é", "\n", "↵", "1", "<pad>", "!"]) for _ in range(rng.randrange(12))
         )
-        steps += [Step({"Home!A1": typed(text)}, [whole(layout)], hard=False), Step({}, [whole(layout)])]
-    answers = [answer[whole(layout)] for answer in libreoffice.run(workbook, steps)]
+        steps += [
+            Step({"Home!A1": typed(text)}, [whole(sheets.tokenizer)], hard=False),
+            Step({}, [whole(sheets.tokenizer)]),
+        ]
+    answers = [answer[whole(sheets.tokenizer)] for answer in libreoffice.run(workbook, steps)]
     for soft, hard in zip(answers[::2], answers[1::2], strict=True):
         assert soft
         assert hard
@@ -167,15 +163,13 @@ def test_edits_give_what_a_recalculation_from_scratch_gives(workbook: Path, layo
         np.testing.assert_array_equal(soft.numbers, hard.numbers)
 
 
-def test_no_formula_fills_down(layout: TokenizerLayout) -> None:
+def test_no_formula_fills_down(sheets: Text) -> None:
     """LibreOffice would group such formulas and may then show stale numbers."""
-
-    steps = Steps(layout)
-    for formula in [steps.step(name) for name in COLUMNS if name not in ("row", "number")] + [
-        RoundSteps(steps, r).step(name) for r in (0, 1) for name in ROUND
-    ]:
-        assert formula(6).replace("$16", "$17").replace("$15", "$16") != formula(6)
-        assert len({formula(i) for i in range(1, CAPACITY - 1)}) == CAPACITY - 2
+    for block, _ in columns_of(sheets.tokenizer):
+        assert block.formula
+        formulas = [block.formula(i, 0) for i in range(CAPACITY)]
+        assert formulas[6].replace("$16", "$17").replace("$15", "$16") != formulas[6]
+        assert len({*formulas[1:-1]}) == CAPACITY - 2, block.name
 
 
 def test_many_added_tokens_are_looked_for_in_several_columns(
@@ -183,25 +177,22 @@ def test_many_added_tokens_are_looked_for_in_several_columns(
 ) -> None:
     """A formula has 8,192 characters at most; here it may look for two tokens."""
     monkeypatch.setattr(bpe, "GROUP", 2)
-    layout = TokenizerLayout(bpe.Tables.of(tokenizer), Area("Home", 1, 1), Area("Vocabulary", 1, 1, 300), CAPACITY, 3)
+    sheets = sheets_of(tokenizer, 3)
     shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
-    book, read = Book("Tokenizer"), bpe.run(START, layout.tables, layout.capacity, layout.rounds)
+    book, now = Book("Tokenizer"), TextNow(bpe.run(START, sheets.sizes.tables, CAPACITY, 3), shown)
     home, palette = book.frame("Home"), registered(book)
     book.add(home, lambda: (rows.row(1, rows.text(1, START)),), "A1", 1)
-    for made in (
-        tokenizer_sheet.sheet(layout, palette, START, read, shown),
-        *tokenizer_tables.sheets(layout, palette, shown, read.unit),
-    ):
-        add(book, made)
+    for page in (sheets.tokenizer, sheets.merges, sheets.characters):
+        add(book, page.sheet(now, palette))
     cells = [rows.row(n, rows.text(1, name)) for n, name in enumerate(shown, 1)]
     book.add(book.frame("Vocabulary"), lambda: cells, f"A{len(cells)}", len(cells))
     book.save(tmp_path / "many.xlsx")
     texts = ("x<pad>y", "x<pad><pad>+y", "<|endoftext|><pad>+", "<pad")
-    names = [f"Tokenizer!{layout.group(g).cells}" for g in range(2)]
-    steps = [Step({"Home!A1": text}, [whole(layout), *names]) for text in texts]
+    names = [f"Tokenizer!{sheets.tokenizer[f'group {g}'].cells}" for g in range(2)]
+    steps = [Step({"Home!A1": text}, [whole(sheets.tokenizer), *names]) for text in texts]
     for text, answer in zip(texts, libreoffice.run(tmp_path / "many.xlsx", steps), strict=True):
-        trace = bpe.run(text, layout.tables, CAPACITY, 3)
-        assert different(answer[whole(layout)], layout, trace, shown) == [], text
+        trace = bpe.run(text, sheets.sizes.tables, CAPACITY, 3)
+        assert different(answer[whole(sheets.tokenizer)], sheets.tokenizer, trace, shown) == [], text
         for name, column in zip(names, trace.groups, strict=True):
             assert [value(answer[name], i, 0) for i in range(trace.n)] == column, text
         assert trace.added == list(map(max, *trace.groups))
@@ -250,21 +241,22 @@ def test_a_text_too_long_to_decode_ends_in_an_ellipsis(workbook: Path, tokenizer
     assert value(answer["completion"], 0, 0) == ("<|endoftext|>" * 4)[:CAPACITY] + "…"
 
 
-def test_bpe_by_hand_follows_what_is_typed(workbook: Path) -> None:
+def test_bpe_by_hand_follows_what_is_typed(workbook: Path, sheets: Text) -> None:
     texts = ("aaabdaaabac", "", "abababab", "aaaaaaa", "the cat sat on the mat", "日本日本語")
     steps = [Step({"BPE by hand!B4": text}, ["BPE by hand!A1:AA60"]) for text in texts]
     for text, answer in zip(texts, libreoffice.run(workbook, steps), strict=True):
-        cells = answer["BPE by hand!A1:AA60"]
-        for r, this in enumerate(learn(text)):
-            for p in range(WIDTH):
-                wanted = values(this, p)
-                found = {line: value(cells, _row(r, line) - 1, FIRST + p - 1) for line in LINES}
-                assert found == wanted, (text, r, p)
+        cells, now = answer["BPE by hand!A1:AA60"], TextNow(bpe.Trace(), (), by_hand=(text, ""))
+        lines = [(block, area) for block, area in sheets.by_hand.blocks if block.n_columns == WIDTH and block.formula]
+        assert len(lines) == 7 * ROUNDS_BY_HAND
+        for block, area in lines:
+            [wanted] = laid_out(block.twin(now), 1, WIDTH, "")
+            found = [value(cells, area.row - 1, area.column - 1 + p) for p in range(WIDTH)]
+            assert found == [*wanted], (text, block.name)
 
 
 @pytest.mark.parametrize("text", ["Me我", "é👍 a", ""])
-def test_bpe_by_hand_shows_the_utf8_bytes_of_a_text(workbook: Path, text: str) -> None:
-    top, spelled = UTF8_INPUT.row, [list(character.encode()) for character in text]
+def test_bpe_by_hand_shows_the_utf8_bytes_of_a_text(workbook: Path, sheets: Text, text: str) -> None:
+    top, spelled = sheets.by_hand["utf8"].row, [list(character.encode()) for character in text]
     cells = f"BPE by hand!D{top + 3}:O{top + 6}"
     [answer] = libreoffice.run(workbook, [Step({f"BPE by hand!B{top}": text}, [cells])])
     found = [[value(answer[cells], k, p) for k in range(4)] for p in range(12)]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from formulas.functions import get_functions, wrap_ufunc
 from formulas.functions.text import _kw0, _kw1
+from text_now import TextNow
 
 from sheetgpt.engines import Cells, formulas
 from sheetgpt.ooxml import rows
@@ -22,10 +23,10 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.book import Book
 from sheetgpt.sheets.palette import PLAIN, registered
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.text import bpe_by_hand, tokenizer_tables
-from sheetgpt.sheets.text import tokenizer as tokenizer_sheet
+from sheetgpt.sheets.text import decoding
+from sheetgpt.sheets.text.columns import Sizes
+from sheetgpt.sheets.text.pages import Text
 from sheetgpt.sheets.text.tokenizer import FINE
-from sheetgpt.sheets.text.tokenizer_layout import TokenizerLayout
 from sheetgpt.text import bpe
 from sheetgpt.text.shown import token_strings
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
@@ -64,18 +65,23 @@ def tables_of(tokenizer: Tokenizer) -> bpe.Tables:
     return replace(whole, kind_starts=starts, kinds=kinds)
 
 
+def sheets_of(tokenizer: Tokenizer) -> Text:
+    shown = Area("Vocabulary", 1, 1, tokenizer.n_vocab)
+    back = decoding.page(Area("Home", 2, 1), shown, shown)  # not asked for here
+    return Text.between(Sizes(tables_of(tokenizer), CAPACITY, 3), Area("Home", 1, 1), shown, back)
+
+
 @pytest.fixture(scope="module")
 def workbook(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Tokenizer sheet with a prompt in Home!A1, and what it looks up."""
     shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
-    tables, n = tables_of(tokenizer), len(shown)
-    layout = TokenizerLayout(tables, Area("Home", 1, 1), Area("Vocabulary", 1, 1, n), CAPACITY, 3)
+    n = len(shown)
     book = Book("Tokenizer")
     book.add(book.frame("Home"), lambda: [rows.row(1, rows.text(1, "the"))], "A1", 1)
-    palette, read = registered(book), bpe.run("the", tables, CAPACITY, 3)
-    add(book, tokenizer_sheet.sheet(layout, palette, "the", read, shown))
-    for made in tokenizer_tables.sheets(layout, palette, shown):
-        add(book, made)
+    palette, sheets = registered(book), sheets_of(tokenizer)
+    now = TextNow(bpe.run("the", sheets.sizes.tables, CAPACITY, 3), shown)
+    for page in (sheets.tokenizer, sheets.merges, sheets.characters):
+        add(book, page.sheet(now, palette))
     cells = [rows.row(i, rows.text(1, token)) for i, token in enumerate(shown, 1)]
     book.add(book.frame("Vocabulary"), lambda: cells, f"A{n}", n)
     path = tmp_path_factory.mktemp("utf16") / "tokenizer.xlsx"
@@ -154,11 +160,9 @@ def test_half_a_character_in_the_prompt_is_named(computed: Computed) -> None:
 def twins(tokenizer: Tokenizer, text: str) -> list[Sheet]:
     """What the sheets must hold for a text in a program that counts in UTF-16."""
     shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
-    tables, n = tables_of(tokenizer), len(shown)
-    layout = TokenizerLayout(tables, Area("Home", 1, 1), Area("Vocabulary", 1, 1, n), CAPACITY, 3)
-    read = bpe.run(text, tables, CAPACITY, 3).in_utf16()
-    made = tokenizer_tables.sheets(layout, PLAIN, shown, read.unit)
-    return [tokenizer_sheet.sheet(layout, PLAIN, text, read, shown), *made]
+    sheets = sheets_of(tokenizer)
+    now = TextNow(bpe.run(text, sheets.sizes.tables, CAPACITY, 3).in_utf16(), shown)
+    return [page.sheet(now, PLAIN) for page in (sheets.tokenizer, sheets.merges, sheets.characters)]
 
 
 def test_the_twins_follow(computed: Computed, tokenizer: Tokenizer) -> None:
@@ -177,13 +181,11 @@ def test_the_twins_follow(computed: Computed, tokenizer: Tokenizer) -> None:
 
 def test_bpe_by_hand_counts_in_units(tokenizer: Tokenizer) -> None:
     """Where each character of the UTF-8 example stands; the merges' letters are characters, whatever their width."""
-    shown = token_strings(tokenizer, tokenizer.n_vocab)[0]
-    tables = tables_of(tokenizer)
-    layout = TokenizerLayout(tables, Area("Home", 1, 1), Area("Vocabulary", 1, 1, len(shown)), CAPACITY, 3)
-    read, texts = bpe.run("the", tables, CAPACITY, 3), ("a😀a😀", "a😀b😀😀c")
-    points, wide = (expected(bpe_by_hand.sheet(layout, PLAIN, texts, r)).numbers for r in (read, read.in_utf16()))
-    row = bpe_by_hand.UTF8_INPUT.row
-    first = bpe_by_hand.FIRST - 1
+    sheets = sheets_of(tokenizer)
+    read, texts = bpe.run("the", sheets.sizes.tables, CAPACITY, 3), ("a😀a😀", "a😀b😀😀c")
+    each = [TextNow(found, (), by_hand=texts) for found in (read, read.in_utf16())]
+    points, wide = (expected(sheets.by_hand.sheet(now, PLAIN)).numbers for now in each)
+    row, first = sheets.by_hand["place"].row - 1, sheets.by_hand["place"].column - 1
     assert points[row, first : first + 6].tolist() == [1, 2, 3, 4, 5, 6]
     assert wide[row, first : first + 6].tolist() == [1, 2, 4, 5, 7, 9]
     points[row], wide[row] = 0, 0

@@ -5,8 +5,6 @@ temperature, to shares of 1, of those as many as reach `top_p`, and among them a
 j = 0, 1, … begin with the likeliest. The single rows are here, the tables with a rank a row in `candidates.py`.
 """
 
-from openpyxl.formatting.rule import FormulaRule
-from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, WARM_UP
@@ -14,8 +12,9 @@ from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.choice.candidates import tables
 from sheetgpt.sheets.choice.choosing import IN_USE, Chosen, Columns
 from sheetgpt.sheets.formulas import is_among, sum_exp, text_at
-from sheetgpt.sheets.grid import FIRST_TOKEN, ID_ROW, INDEX, POSITION_ROW, SAMPLE
+from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, ID_ROW, INDEX, POSITION_ROW, SAMPLE, SCALE
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import dress, plain, put, stands_out
 from sheetgpt.sheets.network.token_page import letter, token_page
 from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
@@ -30,20 +29,15 @@ def page(layout: Layout) -> Page:
     page = token_page(layout, SAMPLE, words, "Sample", NOTE, prefix="sample_", heads=heads, tab=ORANGE)
     it = Columns(layout, page)
     page.add(*where(it), *random_number(it), *choice(it), *left_out(it), *tables(it))
-    page.dresses.append(lambda frame: _colour(frame, page))
+    page.dresses += [dress(dict.fromkeys((GAIN, BIAS, SCALE), 12)), lambda frame: _colour(frame, page)]
     return page
 
 
 def _colour(frame: Worksheet, page: Page) -> None:
     """The choice stands out; where there is no candidate there is no box."""
-    for name in "CDE":
-        frame.column_dimensions[name].width = 12
-    font, fill = Font(bold=True, color="FFFFFF"), PatternFill(bgColor=ORANGE)
     for name in ("tokens", "probs"):
-        won = FormulaRule([f"{letter(0)}{page['wins'].row}=1"], font=font, fill=fill)
-        frame.conditional_formatting.add(page[name].cells, won)
-    idle = FormulaRule([f'{letter(0)}{page["tokens"].row}=""'], fill=PatternFill(bgColor="FFFFFF"))
-    frame.conditional_formatting.add(page["tokens"].cells, idle)
+        put(frame, page[name], stands_out(f"{letter(0)}{page['wins'].row}=1"))
+    put(frame, page["tokens"], plain(f'{letter(0)}{page["tokens"].row}=""', stop=False))
 
 
 def where(it: Columns) -> list[Part]:

@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
-from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.sheets.block import Block, cell
 from sheetgpt.sheets.grid import SOFTMAX
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import dress
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
@@ -90,11 +90,6 @@ def page(layout: Layout) -> Page:
             Block("next_probs", column=PROB, formula=prob, twin=prob_now, style="tiny", doubt=doubt, **own),
         )
     )
-
-    def dress(frame: Worksheet) -> None:
-        frame.freeze_panes = f"A{here['next_logits'].row}"
-        for column, width in zip("ABCDE", (10, 18, 12, 14, 14), strict=True):
-            frame.column_dimensions[column].width = width
-
-    here.dresses.append(dress)
+    widths = dict(zip((ID, TOKEN, LOGIT, EXP, PROB), (10, 18, 12, 14, 14), strict=True))
+    here.dresses.append(dress(widths, freeze=f"A{here['next_logits'].row}"))
     return here

@@ -5,7 +5,6 @@ from dataclasses import astuple
 from typing import Any
 
 import numpy as np
-from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.quantize import EXACT
@@ -13,6 +12,7 @@ from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.grid import FIRST_TOKEN, MODEL
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.layout import CHAT, INPUTS, ROUNDING, Layout
+from sheetgpt.sheets.looks import dress
 from sheetgpt.sheets.page import Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
@@ -79,14 +79,8 @@ def page(layout: Layout) -> Page:
     here.add(Texts(heads | words, styles={BUILT: "section"}))
     here.add(Beside(Stack(*settings(layout)), Stack(*built(layout))), Space())
     here.add(*parameters(here, layout))
-    here.dresses.append(dress)
+    here.dresses.append(dress({1: 28, VALUE: 22, WHAT: 70, BUILT: 16}, freeze="A4"))
     return here
-
-
-def dress(frame: Worksheet) -> None:
-    frame.freeze_panes = "A4"
-    for column, width in zip("ABCE", (28, 22, 70, 16), strict=True):
-        frame.column_dimensions[column].width = width
 
 
 def values(state: State) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sheetgpt.sheets.formulas import is_among
 from sheetgpt.sheets.layout import CHAT, Layout
 from sheetgpt.sheets.text.decoding import MORE
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 
 
 def full_prompt(layout: Layout) -> str:
@@ -23,14 +23,14 @@ def answered(layout: Layout, text: Text) -> str:
 
     The strip shows that token.
     """
-    decoding = text.decoding
+    texts = text.decoding["text"]
     n, n_prompt = layout["n_tokens"].local, layout["n_prompt"].local
     last = f"INDEX({layout['token_ids'].local},1,{n})"
     stopped = f"IF({n}>{n_prompt},{is_among(last, layout['end_of_text'])},FALSE)"
-    n_bytes = f"INDEX({decoding.column('end').reference},{n}-1)"
-    seen = f"INDEX({decoding.column('text').reference},MIN({n_bytes},{decoding.capacity}))"
-    before = f'IF({n_bytes}=0,"",{seen}&IF({n_bytes}>{decoding.capacity},"{MORE}",""))'
-    return f"IF({stopped},{before},{decoding.text.reference})"
+    n_bytes = f"INDEX({text.decoding['end'].reference},{n}-1)"
+    seen = f"INDEX({texts.reference},MIN({n_bytes},{texts.n_rows}))"
+    before = f'IF({n_bytes}=0,"",{seen}&IF({n_bytes}>{texts.n_rows},"{MORE}",""))'
+    return f"IF({stopped},{before},{text.decoding['decoded'].reference})"
 
 
 def n_shown(layout: Layout, ids: Sequence[int], n_prompt: int) -> int:

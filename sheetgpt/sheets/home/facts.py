@@ -11,7 +11,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Beside, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 
 TITLE, FACT = FIRST_TOKEN + 5, FIRST_TOKEN + 9  # columns
 BITS, INFINITE = 1023, "∞"  # a double ends below 2^1024
@@ -35,7 +35,7 @@ def lengths(layout: Layout, text: Text | None) -> list[Part]:
         typed = f"SUM({layout['ids_typed'].local})"
         if text is None:
             return typed
-        return f"IF({layout['n_ids'].local}>0,{typed},{text.tokenizer.cells['n_tokens'].reference})"
+        return f"IF({layout['n_ids'].local}>0,{typed},{text.tokenizer['n_tokens'].reference})"
 
     def dropped() -> str:
         room = f"{layout.context}-IF({layout['settings_ok'].local}=1,{layout['new_tokens'].local},0)"

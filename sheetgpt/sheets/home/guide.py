@@ -2,17 +2,15 @@
 
 from typing import Any
 
-from openpyxl.worksheet.worksheet import Worksheet
-
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.block import Block, Part, cell
-from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX
+from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, TOKENIZER
 from sheetgpt.sheets.home import guide_assistant, guide_experiments
 from sheetgpt.sheets.home.about import counted, parameter_parts
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import ORANGE, dress
 from sheetgpt.sheets.page import Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
-from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 
 WORDS = "a tour in ten stops, where the parameters are, experiments, and how a model becomes an assistant"
 NUMBER, NAME, SAID, SHARE, LAST = range(1, 6)  # columns; what is said runs on up to the last
@@ -95,15 +93,8 @@ def page(layout: Layout) -> Page:
     here.add(heading(guide_assistant.TITLE, guide_assistant.NOTE))
     for name, words in guide_assistant.LINES:
         add_paragraph(here, name, words, 48 if len(words) > 220 else 32)
-    here.dresses.append(dress)
+    here.dresses.append(dress(dict(enumerate((6, 30, 14, 10, 86), 1)), ORANGE, gridlines=False))
     return here
-
-
-def dress(frame: Worksheet) -> None:
-    frame.sheet_properties.tabColor = "C55A11"
-    frame.sheet_view.showGridLines = False
-    for column, width in zip("ABCDE", (6, 30, 14, 10, 86), strict=True):
-        frame.column_dimensions[column].width = width
 
 
 def add_paragraph(here: Page, name: str, words: str, height: float, number: int = 0, place: str = "") -> None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, letters
+from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Drawing, Line, Part
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
 from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status
@@ -20,7 +19,7 @@ from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 
 WORDS = "the prompt, the settings, the ten likeliest next tokens"
 LIST = "The sheets, in the order of their tabs"
@@ -96,13 +95,9 @@ def title(layout: Layout) -> list[Part]:
 
 
 def dress(frame: Worksheet, layout: Layout) -> None:
-    for column, width in enumerate((26, 10, 16, 11, 13), LABEL):
-        frame.column_dimensions[letters(column)].width = width
-    for column in range(FIRST_TOKEN, FIRST_TOKEN + layout.context):
-        frame.column_dimensions[letters(column)].width = 9.5
-    frame.sheet_view.showGridLines = False
-    frame.sheet_format.outlineLevelRow = 1  # flags that only formulas need are folded
-    frame.sheet_properties.tabColor = "C55A11"
+    widths: dict[int, float] = dict(enumerate((26, 10, 16, 11, 13), LABEL))
+    widths |= dict.fromkeys(range(FIRST_TOKEN, FIRST_TOKEN + layout.context), 9.5)
+    looks.dress(widths, looks.ORANGE, gridlines=False, folds=True)(frame)
     validate(frame, layout)
     box = "user_says" if layout.chat else "prompt"
     start = layout[box] if layout.reads_text else layout["prompt_ids"].line(0).stripe(0)
@@ -119,10 +114,5 @@ def validate(frame: Worksheet, layout: Layout) -> None:
     last = layout.config.n_vocab - 1
     ids = (0, last, True, f"A token id is a whole number from 0 to {last}.")
     for name, (least, most, whole, words) in (ranges(layout) | {"prompt_ids": ids}).items():
-        kind: Literal["whole", "decimal"] = "whole" if whole else "decimal"
-        rule = DataValidation(kind, operator="between", formula1=str(least), formula2=str(most), allow_blank=True)
-        rule.error, rule.prompt = words, f"{TITLES[name][1]} {words}" if name in TITLES else words
-        rule.errorTitle = rule.promptTitle = TITLES[name][0] if name in TITLES else "Token ids"
-        rule.showErrorMessage = rule.showInputMessage = True
-        rule.add(layout[name].cells)
-        frame.add_data_validation(rule)
+        title, hint = TITLES.get(name, ("Token ids", ""))
+        looks.takes(title, words, least, most, whole, f"{hint} {words}".lstrip())(frame, layout[name])

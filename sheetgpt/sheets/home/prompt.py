@@ -20,14 +20,14 @@ from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.home.chat import answered, full_prompt
 from sheetgpt.sheets.home.facts import lengths, surprises
 from sheetgpt.sheets.home.self_check import self_check
-from sheetgpt.sheets.inputs import prompt_cell
+from sheetgpt.sheets.inputs import LINE_BREAK, prompt_cell
 from sheetgpt.sheets.layout import INPUTS, Layout
+from sheetgpt.sheets.looks import put
 from sheetgpt.sheets.page import Bar, Beside, Space, Stack, Texts
 from sheetgpt.sheets.state import Now, State
 from sheetgpt.sheets.tensor import Kind, Value
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 from sheetgpt.sheets.text.tokenizer import PROBLEM, messages
-from sheetgpt.sheets.text.tokenizer_layout import LINE_BREAK
 from sheetgpt.text import bpe
 
 FINE = "Everything is in order."
@@ -87,7 +87,7 @@ def said(name: str, title: str, formula: Callable[[], str], twin: Callable[[Stat
 
 def completion(layout: Layout, text: Text) -> str:
     """What the written tokens add to the text."""
-    whole = text.decoding.text.reference if layout.chat is None else answered(layout, text)
+    whole = text.decoding["decoded"].reference if layout.chat is None else answered(layout, text)
     return f"MID({whole},LEN({layout['prompt_text'].local})+1,{MAX_TEXT})"
 
 
@@ -105,8 +105,7 @@ def status(layout: Layout, text: Text | None) -> list[Part]:
 def colour_message(frame: Worksheet, area: Area) -> None:
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
     note = FormulaRule([f'LEFT({area.local},{len(NOTE)})="{NOTE}"'], font=Font(color="C55A11"))
-    for rule in (fine, note):
-        frame.conditional_formatting.add(area.cells, rule)
+    put(frame, area, fine, note)
 
 
 def prompt_text(layout: Layout, text: Text | None) -> str:
@@ -118,9 +117,10 @@ def prompt_text(layout: Layout, text: Text | None) -> str:
 
 def decoded_prompt(layout: Layout, text: Text) -> str:
     """The text up to the last byte of the prompt's tokens."""
-    end = text.decoding.column("end").reference
+    end = text.decoding["end"].reference
     n_bytes = f"INDEX({end},{layout['n_prompt'].local})"
-    seen = f"INDEX({text.decoding.column('text').reference},MIN({n_bytes},{text.decoding.capacity}))"
+    texts = text.decoding["text"]
+    seen = f"INDEX({texts.reference},MIN({n_bytes},{texts.n_rows}))"
     return f'IF({layout["n_prompt"].local}=0,"",IF({n_bytes}=0,"",{seen}))'
 
 
@@ -133,7 +133,7 @@ def message_formula(layout: Layout, text: Text | None) -> str:
         nothing = f"Type a token id from 0 to {last} into the first yellow cell of the row of token ids."
         checks.append((f"{given}=0", f'"{nothing}"'))
     else:
-        problem, words = (text.tokenizer.cells[name].reference for name in ("problem", "message"))
+        problem, words = (text.tokenizer[name].reference for name in ("problem", "message"))
         checks.append((f"{given}=0", words))
     for name, (*_, sentence) in ranges(layout).items():
         cell = layout[name].local
@@ -151,7 +151,7 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     if now.n_given > layout.context - now.inputs.new_tokens:
         return SLID
     if text is not None and not now.inputs.text(layout) and not now.inputs.ids:
-        return NOTE + messages(text.tokenizer)[PROBLEM[bpe.EMPTY]]
+        return NOTE + messages(text.sizes)[PROBLEM[bpe.EMPTY]]
     return FINE
 
 

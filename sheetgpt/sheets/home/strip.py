@@ -7,7 +7,7 @@ The id in column t is the prompt's, or the one that column t - 1 chose. Arithmet
 from typing import Any
 
 import numpy as np
-from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
+from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -16,10 +16,11 @@ from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.formulas import is_among, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import plain, put, scale, stands_out
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
-from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.pages import Text
 
 HINT, BEFORE = 2, FIRST_TOKEN - 1  # columns: a few words; what stands left of the first token
 
@@ -79,7 +80,7 @@ def tokens(layout: Layout, text: Text | None) -> list[Part]:
         place = f"{position}+1+{layout['n_dropped'].local}"
         source = f"INDEX({layout['prompt_ids'].local},1,{place})"
         if text is not None:
-            read = f"INDEX({text.tokenizer.column('id').reference},{place})"
+            read = f"INDEX({text.tokenizer['ids'].reference},{place})"
             source = f"IF({layout['n_ids'].local}>0,{source},{read})"
         chosen, new_tokens = layout["sample_chosen_id"].at(0, t - 1, HOME), layout["new_tokens"].local
         written = f"IF({n_prompt}*{layout['settings_ok'].local}>0,{position}-{n_prompt}<{new_tokens},FALSE)"
@@ -119,9 +120,7 @@ def surprise(layout: Layout) -> list[Part]:
         known = f'IF({layout["active"].at(0, t)},IF({wanted}=1,{bits},""),"")'
         return f'IF({layout["positions"].at(0, t)}=0,"",{known})'
 
-    def heat(frame: Worksheet, area: Area) -> None:
-        rule = ColorScaleRule("num", 0, "FFFFFF", "num", 4, "FCE4D6", "num", 12, "E06666")
-        frame.conditional_formatting.add(area.cells, rule)
+    heat = scale("num", 0, "FFFFFF", "num", 4, "FCE4D6", "num", 12, "E06666")
 
     looks: dict[str, Any] = {"style": "bits", "doubt": lambda state: state.now.doubt, "colours": [heat]}
     return [line("surprisal", "surprise, bits", formula=bits, twin=lambda state: state.now.surprisal, **looks)]
@@ -133,11 +132,11 @@ def special_line(layout: Layout, text: Text | None) -> Part:
     def special(i: int, t: int) -> str:
         """1 where the id is an added token's."""
         active, id = layout["active"].at(0, t), layout["token_ids"].at(0, t)
-        added = None if text is None else text.tokenizer.lookups.get("added_ids")
+        added = None if text is None else text.characters.areas.get("added_ids")
         return "0" if added is None else f"IF({active}=1,IF({is_among(id, added)},1,0),0)"
 
     def special_now(state: State) -> Any:
-        added = set() if text is None else {id for _, id in text.tokenizer.tables.added}
+        added = set() if text is None else {id for _, id in text.sizes.tables.added}
         return np.array([float(id in added) for id in state.prompt.ids])
 
     looks: dict[str, Any] = {"style": "flag", "folded": True, "idle": 0}
@@ -146,13 +145,9 @@ def special_line(layout: Layout, text: Text | None) -> Part:
 
 def colour_tokens(frame: Worksheet, area: Area, layout: Layout) -> None:
     """What the model wrote in orange, special tokens in blue."""
-    blank = FormulaRule([f'{area.at(0)}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
-    written = [f"{layout['positions'].at(0)}>={layout['n_prompt'].local}"]
-    orange = FormulaRule(written, font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="C55A11"))
-    rules = [blank, orange]
+    rules = [plain(f'{area.at(0)}=""'), stands_out(f"{layout['positions'].at(0)}>={layout['n_prompt'].local}")]
     if layout.chat is not None:
         special = [f"{layout['special_token'].at(0)}=1"]
         blue = FormulaRule(special, font=Font(bold=True, color="1F4E78"), fill=PatternFill(bgColor="BDD7EE"))
         rules.insert(1, blue)
-    for rule in rules:
-        frame.conditional_formatting.add(area.cells, rule)
+    put(frame, area, *rules)

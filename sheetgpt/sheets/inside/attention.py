@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
-from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection.attention import Floats
@@ -37,9 +35,10 @@ from sheetgpt.sheets.inside.attention_words import (
     refusal,
     token_sentence,
 )
-from sheetgpt.sheets.inside.question import GREEN, LAST
+from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_page import letter, probability
+from sheetgpt.sheets.looks import GREEN, dress, probability, put, scale, stands_out
+from sheetgpt.sheets.network.token_page import letter
 from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
@@ -245,7 +244,7 @@ def maps(it: Chosen) -> Part:
         small(f"map {j}", j, partial(head, j), partial(head_now, j), probability, guard=unguarded)
         for j in range(n_head)
     )
-    blue, grey = (partial(_shade, low=low, limit=n, high=high) for low, n, high in SHADES)
+    blue, grey = (scale("num", 0, low, "num", n, high) for low, n, high in SHADES)
     return Stack(
         Texts(titles, "section"),
         Space(4),
@@ -263,20 +262,11 @@ def _place(page: Page, k: int) -> str:
     return f"${letters(PLACE)}${page['places'].row + k}"
 
 
-def _shade(frame: Worksheet, area: Area, low: str, limit: float, high: str) -> None:
-    frame.conditional_formatting.add(area.cells, ColorScaleRule("num", 0, low, "num", limit, high))
-
-
-def _chosen(rule: str) -> Any:
-    """What is chosen stands out."""
-    return FormulaRule([rule], font=Font(bold=True, color="FFFFFF"), fill=PatternFill(bgColor="C55A11"))
-
-
 def _mark_chosen(it: Chosen, frame: Worksheet, area: Area) -> None:
     """The token that the words are about, in the text above and on the left."""
     above = area.n_rows == 1 and area.column == FIRST_TOKEN
     place = f"{letter(0)}${it.page['positions'].row}" if above else f"${letters(PLACE)}{area.row}"
-    frame.conditional_formatting.add(area.cells, _chosen(f"{place}={it.token}"))
+    put(frame, area, stands_out(f"{place}={it.token}"))
 
 
 def _mark(it: Chosen, frame: Worksheet) -> None:
@@ -284,17 +274,12 @@ def _mark(it: Chosen, frame: Worksheet) -> None:
     row = dict(it.page.sections)["pattern"]
     for j in range(it.config.n_head):
         title = Area(ATTENTION, row, it.page[f"map {j}"].column, 1, it.width)
-        frame.conditional_formatting.add(title.cells, _chosen(f"{it.head}={j}"))
+        put(frame, title, stands_out(f"{it.head}={j}"))
 
 
 def _dress(it: Chosen, frame: Worksheet) -> None:
-    frame.sheet_properties.tabColor = GREEN
-    frame.sheet_view.showGridLines = False
-    frame.sheet_format.outlineLevelRow = 1  # what only the formulas need is folded
-    frame.freeze_panes = f"{letter(0)}1"
-    for name, width in zip("ABCDE", WIDTHS, strict=True):
-        frame.column_dimensions[name].width = width
-    for column in range(FIRST_TOKEN, it.page.last_column + 1):
-        frame.column_dimensions[letters(column)].width = 5 if column < it.maps - 1 else 1.1
+    widths: dict[int, float] = dict(enumerate(WIDTHS, 1))
+    widths |= {c: 5 if c < it.maps - 1 else 1.1 for c in range(FIRST_TOKEN, it.page.last_column + 1)}
+    dress(widths, GREEN, f"{letter(0)}1", gridlines=False, folds=True)(frame)
     for name, (title, words) in CHOICES.items():
         Chooser("", it.page[name], it.page[f"offered {name}"], title, words).validate(frame)

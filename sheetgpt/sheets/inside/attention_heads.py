@@ -9,17 +9,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
-from openpyxl.styles import Border, Font, PatternFill, Side
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import Border, Font, Side
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection.attention import CLOSE, MEASURES, Floats, strongest
 from sheetgpt.inspection.attention import entropies as entropies_now
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
-from sheetgpt.sheets.block import Part, unguarded
+from sheetgpt.sheets.block import Colour, Part, unguarded
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
 from sheetgpt.sheets.inside.attention_words import ATTENTION, RANKED, Chosen, Seen
+from sheetgpt.sheets.looks import plain, probability, put, scale, stands_out
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
 
@@ -104,7 +105,7 @@ def heads(it: Chosen) -> list[Part]:
             it.line("measures", share, partial(average_now, 0, n), "whole share", **own),
             down("blocks", INDEX, None, partial(number, 0), "index"),
             down("numbers", HEAD, None, partial(number, 1), "index"),
-            down("averages", last, entropy, partial(average_now, n, n + 1), "bits", colours=[partial(_spread, it)]),
+            down("averages", last, entropy, partial(average_now, n, n + 1), "bits", colours=[_spread(it)]),
             down("most", last + 2, most, most_now, "label", named=True),
         ),
     ]
@@ -131,7 +132,7 @@ def entropies(it: Chosen) -> list[Part]:
     def again(i: int, t: int) -> str:
         return it.page["tokens"].at(0, t)
 
-    own = {"n_rows": it.n_heads, "label": partial(_name, it), "numbered": False, "colours": [partial(_spread, it)]}
+    own = {"n_rows": it.n_heads, "label": partial(_name, it), "numbered": False, "colours": [_spread(it)]}
     return [
         Bar("Entropies", words, link="entropies"),
         it.line("again", again, shown, "upright", guard=unguarded, height=UPRIGHT, colours=[no_token]),
@@ -165,25 +166,20 @@ def _lower(area: Area) -> Area:
 
 def _colour(it: Chosen, frame: Worksheet, shares: Area) -> None:
     """The darker, the more; the strongest head of each measure, and the chosen head's name, stand out."""
-    formats, first = frame.conditional_formatting, letters(shares.column)
+    first = letters(shares.column)
     strong = f"{first}{shares.row}=MAX({first}${shares.row}:{first}${shares.last_row})"
     line = Side("thin", color="1F3864")  # the fill is the colour scale's: LibreOffice gives it the upper hand
     box = Border(line, line, line, line)
-    formats.add(shares.cells, FormulaRule([strong], font=Font(bold=True, color="1F3864"), border=box))
-    formats.add(shares.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 0.5, "F9B76B", "num", 1, "C55A11"))
+    put(frame, shares, FormulaRule([strong], font=Font(bold=True, color="1F3864"), border=box))
+    probability(frame, shares)
     own = f"AND(${letters(INDEX)}{shares.row}={it.block},${letters(HEAD)}{shares.row}={it.head})"
-    names, font = Area(ATTENTION, shares.row, LABEL, shares.n_rows), Font(bold=True, color="FFFFFF")
-    formats.add(names.cells, FormulaRule([own], font=font, fill=PatternFill(bgColor="C55A11")))
+    put(frame, Area(ATTENTION, shares.row, LABEL, shares.n_rows), stands_out(own))
 
 
-def _spread(it: Chosen, frame: Worksheet, area: Area) -> None:
-    scale = ColorScaleRule("num", 0, "FFFFFF", "num", max(1.0, math.log2(it.width)), "6FA8DC")
-    frame.conditional_formatting.add(area.cells, scale)
+def _spread(it: Chosen) -> Colour:
+    return scale("num", 0, "FFFFFF", "num", max(1.0, math.log2(it.width)), "6FA8DC")
 
 
 def no_token(frame: Worksheet, area: Area) -> None:
     """White where no token is."""
-    empty = f'{area.line(0).stripe(0).cells}=""'
-    frame.conditional_formatting.add(
-        area.cells, FormulaRule([empty], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
-    )
+    put(frame, area, plain(f'{area.line(0).stripe(0).cells}=""'))

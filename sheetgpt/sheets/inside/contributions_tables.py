@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 
 from openpyxl.chart import Reference
-from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection.contributions import Attribution
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.charts import bars, between, lines, mark, rich
 from sheetgpt.sheets.formulas import rank_id
@@ -245,7 +245,7 @@ def colour(it: Parts, frame: Worksheet) -> None:
     heat = ("formula", f"-{most}", "6FA8DC", "num", 0, "FFFFFF", "formula", most, "E06666")
     scales = {"heat": heat, "sizes": ORANGE, "after_written": ORANGE, "after": ORANGE, "after_cosine": GREEN}
     for name, scale in scales.items():
-        frame.conditional_formatting.add(it.page[name].cells, ColorScaleRule(*scale))
+        looks.scale(*scale)(frame, it.page[name])
 
 
 def add_charts(it: Parts, frame: Worksheet) -> None:

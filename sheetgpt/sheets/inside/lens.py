@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from openpyxl.chart import Reference
-from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
-from openpyxl.styles import Font, PatternFill
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import quantize, sampling
@@ -25,6 +25,7 @@ from sheetgpt.sheets.formulas import SMALLEST, log_sum_exp, rank_id, text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, INDEX
 from sheetgpt.sheets.inside.question import LAST, Ask, Question, add_text, dress
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import BLUE, plain, put, scale, stands_out
 from sheetgpt.sheets.network.output import unembedding
 from sheetgpt.sheets.page import Bar, Page, Texts
 from sheetgpt.sheets.state import State
@@ -39,6 +40,7 @@ CHARTS = (  # of a line: right and down from the first, its name, title, format 
     (4, 0, "logit", "Its logit", "0", "7030A0"),
     (4, 9, "entropy", "Entropy, bits", "0", "548235"),
 )
+orange = scale("num", 0, "FFFFFF", "num", 1, "E69138")
 SHADES = ((0.5, "E69138"), (0.2, "F6B26B"), (0.05, "F9CB9C"), (0.01, "FCE5CD"))  # of a token, by its probability
 
 
@@ -121,14 +123,12 @@ class Depths:
 
     def shade(self, frame: Worksheet, area: Area) -> None:
         """A token the darker, the likelier; the one that is asked for in blue."""
-        first, white = letters(FIRST_TOKEN), Font(bold=True, color="FFFFFF")
+        first = letters(FIRST_TOKEN)
         own, probs = f"{first}{self.page['ids'].row}={self.ask.used('token')}", f"{first}{self.page['probs'].row}"
-        rules = [FormulaRule([own], font=white, fill=PatternFill(bgColor="2F5597"), stopIfTrue=True)]
+        rules = [stands_out(own, BLUE, stop=True)]
         for least, color in SHADES:
             rules.append(FormulaRule([f"{probs}>={least}"], fill=PatternFill(bgColor=color), stopIfTrue=True))
-        rules.append(FormulaRule([f"{probs}<{SHADES[-1][0]}"], fill=PatternFill(bgColor="FFFFFF")))
-        for rule in rules:
-            frame.conditional_formatting.add(area.cells, rule)
+        put(frame, area, *rules, plain(f"{probs}<{SHADES[-1][0]}", stop=False))
 
     def add_charts(self, frame: Worksheet) -> None:
         """What becomes of the token: probability and rank; logit and entropy."""
@@ -292,7 +292,3 @@ def top(found: Lens) -> Array:
 
 def top_logits(found: Lens) -> Array:
     return np.take_along_axis(found.logits, top(found), axis=0)
-
-
-def orange(frame: Worksheet, area: Area) -> None:
-    frame.conditional_formatting.add(area.cells, ColorScaleRule("num", 0, "FFFFFF", "num", 1, "E69138"))

@@ -10,9 +10,6 @@ from functools import partial
 
 import numpy as np
 from openpyxl.chart import Reference
-from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
-from openpyxl.styles import Font, PatternFill
-from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection import neuron
@@ -34,12 +31,14 @@ from sheetgpt.sheets.inside.neuron_chosen import (
 )
 from sheetgpt.sheets.inside.question import LAST, POSITIONS, TOKENS, add_text, dress
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import BLUE, put, scale, stands_out, takes
 from sheetgpt.sheets.page import Bar, Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 
 NOTE = "Each neuron of an MLP looks at one token at a time; the more strongly it fires, the more of its own it adds."
 FIRST_LOOK = 208  # of the bundled model's last block: it fires at "very" and speaks for heavy, loud, long and friendly
+red, blue = scale("num", 0, "FFFFFF", "max", None, "E06666"), scale("min", None, "6FA8DC", "num", 0, "FFFFFF")
 CHART_ROWS = 13
 NUMBER, ACTIVE = 3, 4  # columns of the most active neurons
 PROMOTED, SUPPRESSED = FIRST_TOKEN, FIRST_TOKEN + 5  # the token's columns; beside it the number and the id
@@ -179,12 +178,7 @@ def offer(it: Chosen, frame: Worksheet) -> None:
     words = "Which block's MLP. Block 0 reads first."
     Chooser("", it.page["block"], it.page["blocks"], "Block", words).validate(frame)
     last = it.config.n_inner - 1
-    rule = DataValidation("whole", operator="between", formula1="0", formula2=str(last), allowBlank=True)
-    rule.errorTitle = rule.promptTitle = "Neuron"
-    rule.error = rule.prompt = f"A neuron of the block, 0 to {last}."
-    rule.showErrorMessage = rule.showInputMessage = True
-    rule.add(it.page["number"].cells)
-    frame.add_data_validation(rule)
+    takes("Neuron", f"A neuron of the block, 0 to {last}.", 0, last)(frame, it.page["number"])
 
 
 def add_chart(it: Chosen, frame: Worksheet) -> None:
@@ -203,14 +197,4 @@ def add_chart(it: Chosen, frame: Worksheet) -> None:
 
 def mark(it: Chosen, frame: Worksheet, area: Area) -> None:
     """The neuron that is chosen, among the most active ones."""
-    chosen = f"{area.line(0).cells}={it.ask.used('number')}"
-    fill, font = PatternFill(bgColor="2F5597"), Font(bold=True, color="FFFFFF")
-    frame.conditional_formatting.add(area.cells, FormulaRule([chosen], font=font, fill=fill))
-
-
-def red(frame: Worksheet, area: Area) -> None:
-    frame.conditional_formatting.add(area.cells, ColorScaleRule("num", 0, "FFFFFF", "max", None, "E06666"))
-
-
-def blue(frame: Worksheet, area: Area) -> None:
-    frame.conditional_formatting.add(area.cells, ColorScaleRule("min", None, "6FA8DC", "num", 0, "FFFFFF"))
+    put(frame, area, stands_out(f"{area.line(0).cells}={it.ask.used('number')}", BLUE))

@@ -7,9 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from openpyxl.formatting.rule import ColorScaleRule
-from openpyxl.worksheet.worksheet import Worksheet
-
 from sheetgpt.gpt2 import quantize
 from sheetgpt.inspection import neuron
 from sheetgpt.inspection.neuron import Array
@@ -19,6 +16,7 @@ from sheetgpt.sheets.formulas import rank_id
 from sheetgpt.sheets.grid import FIRST_TOKEN, GAIN, INDEX, SCALE
 from sheetgpt.sheets.inside.question import Question
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import scale
 from sheetgpt.sheets.network.output import unembedding
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.state import State
@@ -26,6 +24,7 @@ from sheetgpt.sheets.state import State
 NEURON, WORDS = "Neuron", "what one neuron fires at, and which tokens it then speaks for"
 TOKENS_PART = "neuron-tokens"  # what it promotes and suppresses: a product with the whole vocabulary
 VALUE, DIRECTION = 3, 4  # columns of the workings
+orange = scale("num", 0, "FFFFFF", "max", None, "E69138")  # where a neuron fires
 TALL = 15  # points: of a row beside the chart
 
 
@@ -185,8 +184,3 @@ def every_token(it: Chosen) -> list[Part]:
         Bar("Workings: every token", speaks, link="every token", space=2),
         it.column("tokens", VALUE, effect, effects_now, it.config.n_vocab, **shown),
     ]
-
-
-def orange(frame: Worksheet, area: Area) -> None:
-    """Where a neuron fires."""
-    frame.conditional_formatting.add(area.cells, ColorScaleRule("num", 0, "FFFFFF", "max", None, "E69138"))

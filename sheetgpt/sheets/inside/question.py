@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from openpyxl.formatting.rule import FormulaRule
-from openpyxl.styles import Font, PatternFill
-from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.choosers import Chooser, whole, whole_now
 from sheetgpt.sheets.formulas import text_at
@@ -31,7 +29,6 @@ POSITIONS, TOKENS = 4, 5  # rows of the text
 TYPED, USED, SHOWN = 3, 4, 5  # columns: what is typed, what it comes to, the token there
 NO_POSITION = "The text has no such position, so its last token is taken: positions are 0 to "
 NO_TOKEN = "No token has this id, so it counts as empty: ids are 0 to "
-GREEN = "548235"
 WIDTHS = (25, 7, 10, 9, 12)  # of columns A to E
 
 Twin = Callable[[State], Value]
@@ -262,18 +259,11 @@ def dress(page: Page, layout: Layout, tokens: Mapping[str, tuple[str, str]]) -> 
         words = "A position of the text above; last: the end of the text, however long it is."
         Chooser("", page["position"], offered, "Position", words).validate(frame)
         for name, (title, otherwise) in tokens.items():
-            rule = DataValidation("whole", operator="between", formula1="0", formula2=str(last), allow_blank=True)
-            rule.errorTitle = rule.promptTitle = title
-            rule.error = rule.prompt = f"A token's id, 0 to {last}. Empty: {otherwise}."
-            rule.showErrorMessage = rule.showInputMessage = True
-            rule.add(page[name].cells)
-            frame.add_data_validation(rule)
-        first, white = letters(FIRST_TOKEN), Font(bold=True, color="FFFFFF")
-        here = [f"{first}${POSITIONS}={Area(page.title, page['position'].row, USED).local}"]
-        asked = FormulaRule(here, font=white, fill=PatternFill(bgColor="C55A11"), stopIfTrue=True)
-        blank = FormulaRule([f'{first}${TOKENS}=""'], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=True)
-        for rule in (blank, asked):
-            frame.conditional_formatting.add(Area(page.title, TOKENS, FIRST_TOKEN, 1, layout.context).cells, rule)
+            looks.takes(title, f"A token's id, 0 to {last}. Empty: {otherwise}.", 0, last)(frame, page[name])
+        first, text = letters(FIRST_TOKEN), Area(page.title, TOKENS, FIRST_TOKEN, 1, layout.context)
+        asked = f"{first}${POSITIONS}={Area(page.title, page['position'].row, USED).local}"
+        blank = looks.plain(f'{first}${TOKENS}=""')
+        looks.put(frame, text, blank, looks.stands_out(asked, stop=True))
         furnish(frame, page)
 
     return add
@@ -281,10 +271,5 @@ def dress(page: Page, layout: Layout, tokens: Mapping[str, tuple[str, str]]) -> 
 
 def furnish(frame: Worksheet, page: Page, widths: Sequence[float] = WIDTHS) -> None:
     """Widths, a green tab, and the text frozen above what is said of it."""
-    frame.sheet_view.showGridLines = False
-    frame.sheet_properties.tabColor = GREEN
-    for name, width in zip("ABCDE", widths, strict=True):
-        frame.column_dimensions[name].width = width
-    for column in range(FIRST_TOKEN, page.last_column + 1):
-        frame.column_dimensions[letters(column)].width = 9.5
-    frame.freeze_panes = f"{letters(FIRST_TOKEN)}{TOKENS + 1}"
+    all_widths = dict(enumerate(widths, 1)) | dict.fromkeys(range(FIRST_TOKEN, page.last_column + 1), 9.5)
+    looks.dress(all_widths, looks.GREEN, f"{letters(FIRST_TOKEN)}{TOKENS + 1}", gridlines=False)(frame)

@@ -6,15 +6,12 @@ A yellow cell's place has its name, `bench.page["steering"]`; the workbook knows
 from collections.abc import Callable
 from typing import Any
 
-from openpyxl.styles import Font, PatternFill
-from openpyxl.worksheet.datavalidation import DataValidation
-from openpyxl.worksheet.worksheet import Worksheet
-
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Colour, Formula, Values
 from sheetgpt.sheets.grid import LAB, LABEL
 from sheetgpt.sheets.lab.lanes import Move
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import takes
 from sheetgpt.sheets.page import Beside, Page, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
@@ -22,7 +19,6 @@ from sheetgpt.sheets.tensor import Kind
 WORDS = "two texts side by side, and screws to turn in the second"
 TYPED = 3  # column C
 WIDE = 14  # column N: where bars and boxes end
-TURNED, WHITE = PatternFill(bgColor="C55A11"), Font(bold=True, color="FFFFFF")  # a screw that is turned
 
 Twin = Callable[[State], Values]
 
@@ -68,34 +64,7 @@ def notes(at: int, style: str, *words: str) -> Block:
     return Block(n_rows=len(words), n_columns=1, column=at, label=None, style=style, twin=lambda state: words)
 
 
-def takes(title: str, words: str, least: float, most: float, whole: bool = True) -> Colour:
-    """What cells take, and what is said of it when one is selected."""
-    limits = f"{least:g}", f"{most:.0f}"
-
-    def add(frame: Worksheet, area: Area) -> None:
-        rule = DataValidation("whole" if whole else "decimal", operator="between", allow_blank=True)
-        rule.formula1, rule.formula2 = limits
-        say(frame, area, rule, title, words)
-
-    return add
-
-
 def takes_index(title: str, limit: int, at: int = 0) -> Colour:
     """A whole number below the limit, in column `at` of a block."""
     of_block = takes(title, f"A whole number from 0 to {limit - 1}.", 0, limit - 1)
     return lambda frame, area: of_block(frame, area.stripe(at))
-
-
-def takes_one_of(title: str, words: str, *offered: str) -> Colour:
-    def add(frame: Worksheet, area: Area) -> None:
-        say(frame, area, DataValidation("list", formula1=f'"{",".join(offered)}"', allow_blank=True), title, words)
-
-    return add
-
-
-def say(frame: Worksheet, area: Area, rule: DataValidation, title: str, words: str) -> None:
-    rule.errorTitle = rule.promptTitle = title[:32]
-    rule.error = rule.prompt = words
-    rule.showErrorMessage = rule.showInputMessage = True
-    rule.add(area.cells)
-    frame.add_data_validation(rule)

@@ -23,8 +23,9 @@ from sheetgpt.sheets.grid import BIAS, EDITS, FIRST_TOKEN, GAIN, HOME, INDEX, LA
 from sheetgpt.sheets.lab.lanes import Move, Redirect
 from sheetgpt.sheets.lab.screws import MLP, N_STEERING, RESID, START, STEERING, patch_key
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import PURPLE, dress, signed
 from sheetgpt.sheets.network.embed import looked_up
-from sheetgpt.sheets.network.token_page import guarded, header, letter, signed
+from sheetgpt.sheets.network.token_page import guarded, header, letter
 from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
 
@@ -81,7 +82,7 @@ class Edited:
         self.page = Page(EDITS, WORDS, context, first=first, guard=self.guard, bar_end=first + context - 1)
         self.page.second = Area(EDITS, POSITION_ROW, first, 0, context)
         self.page.links.append(("A2", f"{quoted(HOME)}!A1"))
-        self.page.dresses.append(self.dress)
+        self.page.dresses.append(self.dress())
         self.page.add(*header(layout, EDITS, NOTE, HEADS, self.move.area, lambda state: state.lane_b.other.prompt))
 
     def guard(self, source: str, t: int) -> str:
@@ -130,13 +131,11 @@ class Edited:
         looks: dict[str, Any] = {"label": label, "numbered": True, "colours": [signed(2)]}
         return Block(edited(i, name), self.config.n_embd, formula=formula, twin=twin, **looks)
 
-    def dress(self, frame: Worksheet) -> None:
-        frame.sheet_properties.tabColor = "7030A0"
-        frame.freeze_panes = f"{letters(FIRST_TOKEN)}6"
-        for column, width in ((LABEL, 26), (INDEX, 7), (GAIN, 11), (BIAS, 11)):
-            frame.column_dimensions[letters(column)].width = width
-        for column in range(FIRST_TOKEN, self.move.first):  # where lane A has its columns on other sheets
-            frame.column_dimensions[letters(column)].width = 1
+    def dress(self) -> Callable[[Worksheet], None]:
+        """Narrow where lane A has its columns on other sheets."""
+        narrow = dict.fromkeys(range(FIRST_TOKEN, self.move.first), 1)
+        widths = {LABEL: 26, INDEX: 7, GAIN: 11, BIAS: 11} | narrow
+        return dress(widths, PURPLE, f"{letters(FIRST_TOKEN)}6")
 
 
 def so_far(area: Area, r: int, t: int) -> str:

@@ -14,16 +14,18 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.gpt2.edits import MEAN, ZERO
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Part, cell
 from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES, ranges
 from sheetgpt.sheets.home.prompt import message_now as home_message_now
 from sheetgpt.sheets.inputs import prompt_cell
-from sheetgpt.sheets.lab.bench import TURNED, TYPED, WHITE, WIDE, Bench, column, takes, takes_one_of, yellow
+from sheetgpt.sheets.lab.bench import TYPED, WIDE, Bench, column, yellow
 from sheetgpt.sheets.lab.results import add_results
 from sheetgpt.sheets.lab.screws import SETTINGS, Lab, settings_of
 from sheetgpt.sheets.lab.turning import odd_patches, odd_steering, patching, steering, switches
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import takes, takes_one_of
 from sheetgpt.sheets.page import Bar, Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
@@ -52,11 +54,8 @@ def page(layout: Layout) -> Page:
 
 def dress(it: Bench, frame: Worksheet) -> None:
     """Widths, and where typing begins."""
-    frame.sheet_properties.tabColor = "7030A0"
-    frame.sheet_view.showGridLines = False
-    frame.column_dimensions["A"].width = 36
-    for at in range(2, max(WIDE, it.page["switches"].last_column) + 1):
-        frame.column_dimensions[letters(at)].width = 13
+    rest = dict.fromkeys(range(2, max(WIDE, it.page["switches"].last_column) + 1), 13)
+    looks.dress({LABEL: 36} | rest, looks.PURPLE, gridlines=False)(frame)
     selected = frame.sheet_view.selection[0]
     if it.layout.reads_text:
         start = it.page["prompt"]
@@ -182,8 +181,7 @@ def shade(frame: Worksheet, message: Area) -> None:
     starts = 1, 1 + len("Lane A: ")  # of Lab's own notes, of a lane's
     either = ",".join(f'MID({message.local},{start},{len(NOTE)})="{NOTE}"' for start in starts)
     note = FormulaRule([f"OR({either})"], font=Font(color="C55A11"))
-    for rule in (fine, note):
-        frame.conditional_formatting.add(message.cells, rule)
+    looks.put(frame, message, fine, note)
 
 
 def settings(it: Bench) -> Iterator[Part]:
@@ -219,7 +217,7 @@ def for_all_switches() -> Iterator[list[Part]]:
     """Two yellow cells, each with its title and what it is for."""
 
     def restored(frame: Worksheet, area: Area) -> None:
-        frame.conditional_formatting.add(area.cells, CellIsRule("equal", ["1"], font=WHITE, fill=TURNED))
+        looks.put(frame, area, CellIsRule("equal", ["1"], **looks.deep()))
 
     titles, words = ("Restore all", "A part that is off leaves"), "1 undoes every change below, 0 brings it back"
     one_or_none = takes(titles[0], "1 undoes every change, 0 brings it back.", 0, 1)

@@ -21,11 +21,21 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Formulas, Piece, Row, Sources, Text
-from sheetgpt.sheets.grid import EMBED, FIRST_TOKEN, HOME, LABEL, LANE, OUTPUT, SAMPLE, SOFTMAX, TITLE_ROW
+from sheetgpt.sheets.grid import (
+    DECODING,
+    EMBED,
+    FIRST_TOKEN,
+    HOME,
+    LABEL,
+    LANE,
+    OUTPUT,
+    SAMPLE,
+    SOFTMAX,
+    TITLE_ROW,
+    TOKENIZER,
+)
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.text.text_layout import DECODING
-from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 
 COPIED = {title: f"{title} B" for title in (SOFTMAX, TOKENIZER, DECODING)}
 WIDEST = 21  # columns that Home takes at the least, from the first token's on

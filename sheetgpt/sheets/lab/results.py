@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from openpyxl.chart import Reference
-from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
@@ -19,6 +18,7 @@ from sheetgpt.sheets.formulas import sum_exp, text_at
 from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.lab.bench import Bench, column, notes, takes_index, yellow
 from sheetgpt.sheets.lab.screws import below
+from sheetgpt.sheets.looks import signed
 from sheetgpt.sheets.page import Bar, Beside, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor, Value
@@ -157,7 +157,7 @@ def add_likeliest(it: Bench) -> None:
             block(1, "token_a", "token", home("top_tokens", 0), tokens(0)),
             block(2, "prob_a", "prob", softmax("next_probs", 0), probs(0), doubt=doubt(0)),
             block(3, "prob_b", "prob", softmax("next_probs", 1), probs(1), doubt=doubt(1)),
-            block(4, "prob_less", "share", less("prob"), prob_less, doubt=worst, colours=[scale]),
+            block(4, "prob_less", "share", less("prob"), prob_less, doubt=worst, colours=[signed(0.5)]),
             block(5, "logit_a", "number", softmax("next_logits", 0), logits(0)),
             block(6, "logit_b", "number", softmax("next_logits", 1), logits(1)),
             block(7, "", "signed", less("logit"), logit_less, doubt=lambda found: found.apart),
@@ -168,12 +168,6 @@ def add_likeliest(it: Bench) -> None:
     whole = replace(here["token_a"], n_columns=len(HEADS))
     here.also.append(Tensor("lab_table", (whole,), Kind.NUMBERS, ("rank",)))
     here.dresses.append(lambda frame: add_chart(frame, whole))
-
-
-def scale(frame: Worksheet, area: Area) -> None:
-    """What is likelier in lane B red, what is less likely blue."""
-    rule = ColorScaleRule("num", -0.5, "6FA8DC", "num", 0, "FFFFFF", "num", 0.5, "E06666")
-    frame.conditional_formatting.add(area.cells, rule)
 
 
 def add_chart(frame: Worksheet, table: Area) -> None:

@@ -6,7 +6,6 @@ A line that is empty, or names something that the model doesn't have, is left ou
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from openpyxl.formatting.rule import FormulaRule
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
@@ -14,7 +13,7 @@ from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Colour, Formula, Part
 from sheetgpt.sheets.choosers import whole_below
 from sheetgpt.sheets.formulas import text_at
-from sheetgpt.sheets.lab.bench import TURNED, WHITE, Bench, column, takes_index, yellow
+from sheetgpt.sheets.lab.bench import Bench, column, takes_index, yellow
 from sheetgpt.sheets.lab.screws import (
     MLP,
     N_PATCHES,
@@ -27,6 +26,7 @@ from sheetgpt.sheets.lab.screws import (
     patch_of,
     steering_of,
 )
+from sheetgpt.sheets.looks import put, stands_out
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
@@ -56,8 +56,7 @@ def marked(it: Bench, in_use: str, off: int) -> Colour:
 
     def add(frame: Worksheet, area: Area) -> None:
         flag = it.page[in_use]
-        on = FormulaRule([f"${letters(flag.column)}{flag.row}<>{off}"], font=WHITE, fill=TURNED)
-        frame.conditional_formatting.add(area.cells, on)
+        put(frame, area, stands_out(f"${letters(flag.column)}{flag.row}<>{off}"))
 
     return add
 
@@ -77,8 +76,7 @@ def switches(it: Bench) -> list[Part]:
 
     def mark(frame: Worksheet, area: Area) -> None:
         first = area.line(0).stripe(0).cells
-        turned = FormulaRule([f"IF(ISNUMBER({first}),{first}<>1,FALSE)"], font=WHITE, fill=TURNED)
-        frame.conditional_formatting.add(area.cells, turned)
+        put(frame, area, stands_out(f"IF(ISNUMBER({first}),{first}<>1,FALSE)"))
 
     looks: dict[str, Any] = {"label": lambda i: f"block {i}", "label_style": "name"}
     size: dict[str, int] = {"rows": config.n_layer, "columns": config.n_head + 1}

@@ -10,8 +10,9 @@ import numpy as np
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Part
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import probability, signed
 from sheetgpt.sheets.network.parts import Network, Source, activate, add, dense, layer_norm
-from sheetgpt.sheets.network.token_page import probability, signed, token_page
+from sheetgpt.sheets.network.token_page import token_page
 from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
 

@@ -6,8 +6,9 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.grid import BAND, EMBED, ID_ROW
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import signed
 from sheetgpt.sheets.network.parts import Network
-from sheetgpt.sheets.network.token_page import letter, signed, token_page
+from sheetgpt.sheets.network.token_page import letter, token_page
 from sheetgpt.sheets.page import Bar, Page
 
 NOTE = "Each column is one token. Read down: its embedding, its position's, and their sum."

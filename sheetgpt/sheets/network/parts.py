@@ -14,7 +14,8 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.grid import BIAS, GAIN, SCALE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.token_page import beside, keys, signed
+from sheetgpt.sheets.looks import signed
+from sheetgpt.sheets.network.token_page import beside, keys
 from sheetgpt.sheets.page import Bar, Beside, Page
 
 # x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); sqrt(2/pi) is written out: 320 bytes a cell less in LibreOffice, and up

@@ -9,9 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.sheets.block import Block, Part, unguarded
@@ -28,6 +26,7 @@ from sheetgpt.sheets.grid import (
     TOKEN_ROW,
 )
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import dress
 from sheetgpt.sheets.page import AT_TOP, Beside, Page, Texts
 from sheetgpt.sheets.state import Prompt, State
 from sheetgpt.sheets.tensor import Kind
@@ -61,19 +60,10 @@ def token_page(
     page.positions = Area(title, POSITION_ROW, FIRST_TOKEN, 0, layout.context)
     page.links.append(("A2", f"{quoted(HOME)}!A1"))
     page.add(*header(layout, heading, note, heads))
-    page.dresses.append(lambda frame: _dress(frame, layout, tab))
+    widths: dict[int, float] = {LABEL: 24, INDEX: 7, GAIN: 9, BIAS: 9, SCALE: 9 if layout.scaled else 3}
+    widths |= dict.fromkeys(range(FIRST_TOKEN, FIRST_TOKEN + layout.context), 9.5)
+    page.dresses.append(dress(widths, tab, f"{letter(0)}{ACTIVE_ROW + 1}"))
     return page
-
-
-def _dress(frame: Worksheet, layout: Layout, tab: str) -> None:
-    """Widths and the frozen header."""
-    frame.sheet_properties.tabColor = tab
-    frame.freeze_panes = f"{letter(0)}{ACTIVE_ROW + 1}"
-    widths = {LABEL: 24, INDEX: 7, GAIN: 9, BIAS: 9, SCALE: 9 if layout.scaled else 3}
-    for column, width in widths.items():
-        frame.column_dimensions[get_column_letter(column)].width = width
-    for t in range(layout.context):
-        frame.column_dimensions[letter(t)].width = 9.5
 
 
 def header(
@@ -152,15 +142,3 @@ def beside(page: Page, name: str, n_rows: int, column: int, axis: str) -> Block:
         axes=(axis,),
         kind=Kind.WEIGHT,
     )
-
-
-def signed(limit: float) -> Any:
-    """Blue below zero, white at zero, red above."""
-    rule = ("num", -limit, "6FA8DC", "num", 0, "FFFFFF", "num", limit, "E06666")
-    return lambda frame, area: frame.conditional_formatting.add(area.cells, ColorScaleRule(*rule))
-
-
-def probability(frame: Worksheet, area: Area) -> None:
-    """White at 0, deep orange at 1."""
-    rule = ColorScaleRule("num", 0, "FFFFFF", "num", 0.5, "F9B76B", "num", 1, "C55A11")
-    frame.conditional_formatting.add(area.cells, rule)

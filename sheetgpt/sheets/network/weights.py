@@ -8,13 +8,13 @@ decimal that rounds to the checkpoint's float32; in int8 a whole number (`sheetg
 from typing import Any
 
 import numpy as np
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block
-from sheetgpt.sheets.grid import BAND, FIRST_TOKEN, FIRST_WEIGHT, LABEL, LM_HEAD, WPE, WTE
+from sheetgpt.sheets.grid import BAND, FIRST_TOKEN, FIRST_WEIGHT, INDEX, LABEL, LM_HEAD, WPE, WTE
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.looks import GREEN, dress
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
@@ -39,15 +39,7 @@ def weight_page(title: str, words: str, note: str, first: int, prefix: str = "")
 
 def freeze(page: Page, row: int) -> None:
     """The rows above this one stay in sight; and the columns' widths."""
-    corner = f"{get_column_letter(page.first)}{row}"
-
-    def dress(frame: Worksheet) -> None:
-        frame.sheet_properties.tabColor = TAB
-        frame.freeze_panes = corner
-        frame.column_dimensions["A"].width = 20
-        frame.column_dimensions["B"].width = 7
-
-    page.dresses.append(dress)
+    page.dresses.append(dress({LABEL: 20, INDEX: 7}, GREEN, f"{letters(page.first)}{row}"))
 
 
 def matrix(layout: Layout, name: str, shape: tuple[int, int], twin: Any, label: str, **more: Any) -> Block:

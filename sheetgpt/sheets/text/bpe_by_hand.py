@@ -5,31 +5,27 @@ Twin: `learn`. Each round the most frequent pair of neighbours becomes one new l
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import accumulate, pairwise
+from typing import Any
 
-from openpyxl.worksheet.worksheet import Worksheet
-
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.sheets.block import Block, Part, State, Values, cell
 from sheetgpt.sheets.formulas import code_point
-from sheetgpt.sheets.grid import HOME
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.text.tokenizer_layout import TokenizerLayout
-from sheetgpt.text.bpe import Trace, length
+from sheetgpt.sheets.grid import BY_HAND
+from sheetgpt.sheets.looks import ORANGE, dress
+from sheetgpt.sheets.page import Beside, Page, Space, Texts
+from sheetgpt.sheets.tensor import Kind
+from sheetgpt.text.bpe import length
 
-BY_HAND = "BPE by hand"
 WIDTH, ROUNDS, CHARACTERS = 24, 6, 12  # letters of the text, rounds, characters of the UTF-8 example
 FIRST = 4  # column D: the first letter
 NEW = -1  # the number of Z; Y is one less. No code point is negative
 PAIR = 100  # a pair's number is left * PAIR + right, where left and right are the places where its letters first stand
-INPUT, UTF8_INPUT = Area(BY_HAND, 4, 2), Area(BY_HAND, 9 + 8 * ROUNDS, 2)
-POSITIONS = Area(BY_HAND, 7, FIRST, 1, WIDTH)
+TYPED, ZERO, LAST_OF_BAR = 2, 3, 15  # columns
+NO_PAIR = "no pair occurs twice"
 UNIT = "LEN(_xlfn.UNICHAR(128512))"  # 2 where the program counts in UTF-16, as Excel does
-LINES = ("letter", "number", "pair", "count", "candidate", "joins", "so far")
 
 
 @dataclass
@@ -67,202 +63,222 @@ def letter_of(symbol: int) -> str:
     return chr(ord("Z") + symbol - NEW) if symbol < 0 else chr(symbol)
 
 
-def _row(r: int, line: str) -> int:
-    return 8 + 8 * r + LINES.index(line)
+def learned(state: State) -> list[Learned]:
+    return learn(state.by_hand[0])
 
 
-def _cell(r: int, line: str, p: int) -> str:
-    """A line of round r at position p, which counts from 0."""
-    return Area(BY_HAND, _row(r, line), FIRST).at(0, p)
-
-
-def _line(r: int, line: str, before: int = 0) -> str:
-    """A whole line of round r, with so many columns before it."""
-    return Area(BY_HAND, _row(r, line), FIRST - before, 1, WIDTH + before).local
-
-
-def formulas(r: int, p: int) -> dict[str, str]:
-    """Round r at position p."""
-    number, after, pair, count = (_cell(r, *at) for at in (("number", p), ("number", p + 1), ("pair", p), ("count", p)))
-    top, chosen = f"$B${_row(r, 'count')}", f"$B${_row(r, 'candidate')}"
-    position = POSITIONS.at(0, p)
-    if r == 0:
-        text = INPUT.local
-        place = position  # of the character in the text: those before it may be two units long
-        if p > 0:
-            place = f'({position}+({UNIT}-1)*COUNTIF(${_cell(0, "number", 0)}:{_cell(0, "number", p - 1)},">65535"))'
-        symbol = f'IF({place}>LEN({text}),"",IFERROR({code_point(text, place, f"LEN({text})")},65533))'
-    else:
-        there = f"MATCH({position}-0.5,{_line(r - 1, 'so far', 1)},1)"
-        new = f"IF(INDEX({_line(r - 1, 'joins')},1,{there})=1,{NEW - r + 1},INDEX({_line(r - 1, 'number')},1,{there}))"
-        symbol = f'IF({position}>MAX({_line(r - 1, "so far")}),"",{new})'
-    shown = f"IF({number}<0,CHAR({ord('Z') - NEW}+{number}),_xlfn.UNICHAR({number}))"
-    left, right = (f"MATCH({cell},{_line(r, 'number')},0)" for cell in (number, after))
-    gone = f"N({_cell(r, 'joins', p - 1)})=1" if p > 0 else "FALSE"
-    return {
-        "letter": f'IF({number}="","",{shown})',
-        "number": symbol,
-        "pair": f'IF({number}="","",IF({after}="","",{left}*{PAIR}+{right}))' if p < WIDTH - 1 else '""',
-        "count": f'IF({pair}="","",COUNTIF({_line(r, "pair")},{pair}))',
-        "candidate": f'IF({pair}="","",IF({top}>1,IF({count}={top},{pair},""),""))',
-        "joins": f'IF({number}="","",IF({gone},0,IF({chosen}=0,0,IF({pair}={chosen},1,0))))',
-        "so far": f'{_cell(r, "so far", p - 1)}+IF({number}="",0,IF({gone},0,1))',
-    }
-
-
-def values(this: Learned, p: int) -> dict[str, int | str]:
-    """The cached twin of `formulas`."""
-    n = len(this.symbols)
-    inside, pair = p < n, p < len(this.keys)
-    kept = sum(1 for q in range(min(p + 1, n)) if not (q and this.joins[q - 1]))
-    return {
-        "letter": letter_of(this.symbols[p]) if inside else "",
-        "number": this.symbols[p] if inside else "",
-        "pair": this.keys[p] if pair else "",
-        "count": this.counts[p] if pair else "",
-        "candidate": this.keys[p] if pair and this.best > 1 and this.counts[p] == this.best else "",
-        "joins": this.joins[p] if inside else "",
-        "so far": kept,
-    }
-
-
-def sheet(tokenizer: TokenizerLayout, palette: Palette, texts: tuple[str, str], read: Trace) -> Sheet:
-    """`texts` stand in the yellow cells, for the merges and for UTF-8; `read`: the prompt, whose cost is shown."""
-    return Sheet(
-        BY_HAND,
-        "how merges are learned, with a text of your own",
-        lambda: _rows(tokenizer, palette, *texts, read),
-        *(UTF8_INPUT.row + 12, FIRST + WIDTH - 1),
-        names={"by_hand_text": [INPUT], "by_hand_utf8": [UTF8_INPUT]},
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=_dress,
-    )
-
-
-def _dress(frame: Worksheet) -> None:
-    frame.sheet_properties.tabColor = "C55A11"
-    frame.sheet_view.showGridLines = False
-    for column, width in {1: 30, 2: 18, 3: 4}.items():
-        frame.column_dimensions[rows.letters(column)].width = width
-    for p in range(WIDTH):
-        frame.column_dimensions[rows.letters(FIRST + p)].width = 6.5
-    frame.freeze_panes = "D4"
-
-
-def _rows(tokenizer: TokenizerLayout, palette: Palette, text: str, utf8_text: str, read: Trace) -> Iterator[Row]:
+def page(tokenizer: Page) -> Page:
+    """`tokenizer`: the sheet that reads the prompt, whose cost is shown."""
+    here = Page(BY_HAND, "how merges are learned, with a text of your own", WIDTH, FIRST, "by_hand_")
     note = "How merges are learned, on one line of text: the most frequent pair becomes a new letter."
-    yield rows.row(1, rows.text(1, "BPE by hand", palette["title"]), rows.text(4, note, palette["note"]), height=24)
-    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
+    here.head(note, FIRST)
     words = f"Up to {WIDTH} letters. Merging ends when no pair occurs twice, or after {ROUNDS} rounds."
-    label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, text, palette["input"])
-    yield rows.row(4, label, typed, rows.text(4, words, palette["note"]))
+    here.add(Space(), typed("text", words, lambda state: state.by_hand[0]))
     words = f"A pair's number: {PAIR} × the first position of its left letter, plus that of its right letter."
-    yield rows.row(5, rows.text(4, words, palette["note"]))
-    learned = learn(text)
-    numbers = rows.joined(rows.number(FIRST + p, p + 1, palette["index"]) for p in range(WIDTH))
-    yield rows.row(POSITIONS.row, rows.text(1, "position", palette["label"]), numbers)
-    for r, this in enumerate(learned):
-        yield from _round_rows(palette, r, this)
-    yield from _utf8_rows(palette, utf8_text, read.unit)
-    yield from _cost_rows(tokenizer, palette, read.n, len(read.ids))
+    here.add(Texts({FIRST: words}, "note"), Space())
+    here.add(Block("positions", label="position", twin=lambda s: range(1, WIDTH + 1), style="index", named=False))
+    for r in range(ROUNDS):
+        here.add(*round_lines(here, r), Space())
+    here.add(*utf8_lines(here), Space(2), *cost_lines(here, tokenizer))
+    widths = {1: 30, TYPED: 18, ZERO: 4} | dict.fromkeys(range(FIRST, FIRST + WIDTH), 6.5)
+    here.dresses.append(dress(widths, ORANGE, "D4", gridlines=False))
+    return here
 
 
-def _round_rows(palette: Palette, r: int, this: Learned) -> Iterator[Row]:
-    sources, cached = (
-        [formulas(r, p) for p in range(WIDTH)],
-        [values(this, p) for p in range(WIDTH)],
+def typed(name: str, words: str, twin: Callable[[State], str]) -> Part:
+    """A yellow cell."""
+    said = Texts({1: "Type a text", FIRST: words}, styles={1: "name", FIRST: "note"})
+    return Beside(said, cell(TYPED, None, twin, "input", name, kind=Kind.INPUT))
+
+
+def bar(title: str) -> Part:
+    return Texts({column: title if column == 1 else "" for column in range(1, LAST_OF_BAR + 1)}, "section")
+
+
+# A round
+
+
+def round_lines(here: Page, r: int) -> Iterator[Part]:
+    """Its letters as numbers, their pairs, how often each occurs, which joins, and what is left."""
+
+    def at(line: str, p: int) -> str:
+        """A line at position p, which counts from 0."""
+        return here[f"{r} {line}"].at(0, p)
+
+    def all(line: str, back: int = 0) -> str:
+        return here[f"{r - back} {line}"].local
+
+    def line(name: str, label: str, formula: Step, twin: Callable[[Learned], Values], style: str = "id") -> Block:
+        return strip(f"{r} {name}", label, formula, lambda s: twin(s.ask(learned)[r]), style=style)
+
+    def beside(name: str, formula: Callable[[], str], twin: Callable[[Learned], Any], style: str) -> Block:
+        return cell(TYPED, formula, lambda s: twin(s.ask(learned)[r]), style, f"{r} {name}", named=False)
+
+    def letter(p: int) -> str:
+        number = at("number", p)
+        return f'IF({number}="","",IF({number}<0,CHAR({ord("Z") - NEW}+{number}),_xlfn.UNICHAR({number})))'
+
+    title = "The text" if r == 0 else f"After round {r}"
+    yield replace(
+        line("letter", title, letter, lambda this: [*map(letter_of, this.symbols)], "token"), label_style="name"
     )
-    labels = {
-        "letter": "The text" if r == 0 else f"After round {r}",
-        "number": "as numbers",
-        "pair": "pair with the next letter",
-        "count": "how often it occurs",
-        "candidate": "the most frequent pairs",
-        "joins": "joins the next letter?",
-        "so far": "letters left so far",
-    }
-    for line in LINES:
-        n = _row(r, line)
-        style = {"letter": "token", "joins": "flag", "count": "number"}.get(line, "id")
-        cells = rows.text(1, labels[line], palette["name" if line == "letter" else "label"])
-        cells += _beside(palette, r, line, this)
-        if line == "so far":
-            cells += rows.number(3, 0, palette["index"])
-        style_number = palette["id" if style == "number" else style]
-        for p in range(WIDTH):
-            cells += rows.formula(FIRST + p, sources[p][line], cached[p][line], style_number)
-        yield rows.row(n, cells)
+
+    def number(p: int) -> str:
+        """Of the text's letters their code points; then those that no join has swallowed, a new letter for a pair."""
+        position = here["positions"].at(0, p)
+        if r == 0:
+            text, place = here["text"].local, position  # of the character: those before it may be two units long
+            if p > 0:
+                before = here["0 number"]
+                place = f'({position}+({UNIT}-1)*COUNTIF(${before.at(0, 0)}:{before.at(0, p - 1)},">65535"))'
+            return f'IF({place}>LEN({text}),"",IFERROR({code_point(text, place, f"LEN({text})")},65533))'
+        left = here[f"{r - 1} so far"]
+        from_zero = replace(left, column=left.column - 1, n_columns=left.n_columns + 1).local
+        there = f"MATCH({position}-0.5,{from_zero},1)"
+        new = f"IF(INDEX({all('joins', 1)},1,{there})=1,{NEW - r + 1},INDEX({all('number', 1)},1,{there}))"
+        return f'IF({position}>MAX({left.local}),"",{new})'
+
+    yield line("number", "as numbers", number, lambda this: this.symbols)
+
+    def pair(p: int) -> str:
+        if p == WIDTH - 1:
+            return '""'
+        left, right = (f"MATCH({at('number', q)},{all('number')},0)" for q in (p, p + 1))
+        return f'IF({at("number", p)}="","",IF({at("number", p + 1)}="","",{left}*{PAIR}+{right}))'
+
+    yield line("pair", "pair with the next letter", pair, lambda this: this.keys)
+
+    def count(p: int) -> str:
+        return f'IF({at("pair", p)}="","",COUNTIF({all("pair")},{at("pair", p)}))'
+
+    yield Beside(
+        line("count", "how often it occurs", count, lambda this: this.counts),
+        beside("most", lambda: f"MAX({all('count')})", lambda this: this.best, "total"),
+    )
+
+    def candidate(p: int) -> str:
+        """The pair, where it is one of the most frequent and occurs twice."""
+        count, most, pair = at("count", p), all("most"), at("pair", p)
+        return f'IF({pair}="","",IF({most}>1,IF({count}={most},{pair},""),""))'
+
+    def candidates(this: Learned) -> list[int | str]:
+        pairs = zip(this.keys, this.counts, strict=True)
+        return [key if this.best > 1 and count == this.best else "" for key, count in pairs]
+
+    yield Beside(
+        line("candidate", "the most frequent pairs", candidate, candidates),
+        beside("chosen", lambda: f"MAX({all('candidate')})", lambda this: this.pair, "id"),
+    )
+
+    def gone(p: int) -> str:
+        """Whether the letter before has taken this one in."""
+        return f"N({at('joins', p - 1)})=1" if p > 0 else "FALSE"
+
+    def joins(p: int) -> str:
+        chosen = all("chosen")
+        return f'IF({at("number", p)}="","",IF({gone(p)},0,IF({chosen}=0,0,IF({at("pair", p)}={chosen},1,0))))'
+
+    def rule() -> str:
+        """The pair that joins, and its new letter."""
+        left, place = all("letter"), f"MATCH(1,{all('joins')},0)"
+        found = f'INDEX({left},1,{place})&INDEX({left},1,{place}+1)&" → {letter_of(NEW - r)}"'
+        return f'IF({all("chosen")}=0,"{NO_PAIR}",{found})'
+
+    def rule_now(this: Learned) -> str:
+        if not this.pair:
+            return NO_PAIR
+        left, right = (letter_of(this.symbols[place - 1]) for place in divmod(this.pair, PAIR))
+        return f"{left}{right} → {letter_of(NEW - r)}"
+
+    yield Beside(
+        line("joins", "joins the next letter?", joins, lambda this: this.joins, "flag"),
+        beside("rule", rule, rule_now, "quote"),
+    )
+
+    def so_far(p: int) -> str:
+        return f'{at("so far", p - 1)}+IF({at("number", p)}="",0,IF({gone(p)},0,1))'
+
+    def so_far_now(this: Learned) -> list[int]:
+        kept = [*accumulate(int(not swallowed) for swallowed in [0, *this.joins][: len(this.symbols)])]
+        return kept + [kept[-1] if kept else 0] * (WIDTH - len(kept))
+
+    yield Beside(line("so far", "letters left so far", so_far, so_far_now), cell(ZERO, None, lambda state: 0, "index"))
 
 
-def _beside(palette: Palette, r: int, line: str, this: Learned) -> Cells:
-    """Column B: the largest count, the pair that is chosen, and the rule it makes."""
-    if line == "count":
-        return rows.formula(2, f"MAX({_line(r, 'count')})", this.best, palette["total"])
-    if line == "candidate":
-        return rows.formula(2, f"MAX({_line(r, 'candidate')})", this.pair, palette["id"])
-    if line == "joins":
-        chosen, letters = f"$B${_row(r, 'candidate')}", _line(r, "letter")
-        place = f"MATCH(1,{_line(r, 'joins')},0)"
-        rule = f'INDEX({letters},1,{place})&INDEX({letters},1,{place}+1)&" → {letter_of(NEW - r)}"'
-        shown = "no pair occurs twice"
-        if this.pair:
-            left, right = (letter_of(this.symbols[place - 1]) for place in divmod(this.pair, PAIR))
-            shown = f"{left}{right} → {letter_of(NEW - r)}"
-        return rows.formula(2, f'IF({chosen}=0,"no pair occurs twice",{rule})', shown, palette["quote"])
-    return ()
+# UTF-8
 
 
-def _utf8_rows(palette: Palette, example_text: str, unit: int) -> Iterator[Row]:
+def utf8_lines(here: Page) -> Iterator[Part]:
     """Code points and bytes, a character a column; characters beyond U+FFFF are two positions wide in Excel."""
-    top, text = UTF8_INPUT.row, UTF8_INPUT.local
-    bar = "UTF-8: the bytes of a text"
-    yield rows.row(top - 1, *(rows.text(c, bar if c == 1 else "", palette["section"]) for c in range(1, 16)))
+    yield bar("UTF-8: the bytes of a text")
     words = f"Up to {CHARACTERS} characters, of one to four bytes each."
-    label, typed = rows.text(1, "Type a text", palette["name"]), rows.text(2, example_text, palette["input"])
-    yield rows.row(top, label, typed, rows.text(4, words, palette["note"]))
-    example = [ord(c) for c in example_text[:CHARACTERS]]
-    positions = [length(example_text[:p], unit) + 1 for p in range(len(example))]
-    yield _strip(palette, top + 1, "position", [_place(top + 1, p, text) for p in range(CHARACTERS)], positions)
-    here = [f"{rows.letters(FIRST + p)}${top + 1}" for p in range(CHARACTERS)]
-    source = f'IF({{0}}="","",IFERROR({code_point(text, "{0}", f"LEN({text})")},65533))'
-    yield _strip(palette, top + 2, "code point", [source.format(cell) for cell in here], example)
-    spelled = [chr(code).encode() for code in example]
+    yield typed("utf8", words, lambda state: state.by_hand[1])
+
+    def example(state: State) -> str:
+        text: str = state.by_hand[1][:CHARACTERS]
+        return text
+
+    def place(p: int) -> str:
+        text = here["utf8"].local
+        if p == 0:
+            return f'IF(LEN({text})=0,"",1)'
+        above = here["place"].at(0, p - 1)
+        following = f"{above}+IF({here['code'].at(0, p - 1)}>65535,{UNIT},1)"
+        return f'IF({above}="","",IF({following}>LEN({text}),"",{following}))'
+
+    def places(state: State) -> list[int]:
+        text = example(state)
+        return [length(text[:p], state.read.unit) + 1 for p in range(len(text))]
+
+    yield strip("place", "position", place, places, CHARACTERS)
+
+    def code(p: int) -> str:
+        text, here_it_is = here["utf8"].local, here["place"].at(0, p)
+        return f'IF({here_it_is}="","",IFERROR({code_point(text, here_it_is, f"LEN({text})")},65533))'
+
+    yield strip("code", "code point", code, lambda state: [*map(ord, example(state))], CHARACTERS)
+
+    def byte(k: int, p: int) -> str:
+        """Byte k of a code point's one to four, blank past the last."""
+        code = here["code"].at(0, p)
+        n = f"(1+({code}>127)+({code}>2047)+({code}>65535))"
+        lead = f"IF({code}<128,{code},256-2^(8-{n})+INT({code}/64^({n}-1)))"
+        source = lead if k == 0 else f'IF({n}>{k},128+MOD(INT({code}/64^({n}-{k + 1})),64),"")'
+        return f'IF({code}="","",{source})'
+
+    def bytes_now(k: int, state: State) -> list[int | str]:
+        spelled = [character.encode() for character in example(state)]
+        return [token[k] if k < len(token) else "" for token in spelled]
+
     for k in range(4):
-        sources = [_byte(f"{rows.letters(FIRST + p)}${top + 2}", k) for p in range(CHARACTERS)]
-        cached: list[int | str] = [token[k] if k < len(token) else "" for token in spelled]
-        yield _strip(palette, top + 3 + k, f"byte {k + 1}", sources, cached)
+        yield strip(f"byte {k}", f"byte {k + 1}", partial(byte, k), partial(bytes_now, k), CHARACTERS)
 
 
-def _place(n: int, p: int, text: str) -> str:
-    if p == 0:
-        return f'IF(LEN({text})=0,"",1)'
-    above = rows.letters(FIRST + p - 1)
-    following = f"{above}${n}+IF({above}${n + 1}>65535,{UNIT},1)"
-    return f'IF({above}${n}="","",IF({following}>LEN({text}),"",{following}))'
+def cost_lines(here: Page, tokenizer: Page) -> Iterator[Part]:
+    yield bar("The length of the prompt: in bytes, and in tokens after the merges")
+
+    def line(label: str, name: str, formula: Callable[[], str], twin: Callable[[State], float], style: str) -> Part:
+        return Beside(Texts({1: label}, "label"), cell(TYPED, formula, twin, style, name, named=False))
+
+    def ratio() -> str:
+        n_bytes, n_tokens = here["as bytes"].local, here["as tokens"].local
+        return f"IF({n_tokens}=0,0,{n_bytes}/{n_tokens})"
+
+    def ratio_now(state: State) -> float:
+        return state.read.n / len(state.read.ids) if state.read.ids else 0
+
+    yield line("as bytes", "as bytes", lambda: tokenizer["all_bytes"].reference, lambda s: s.read.n, "total")
+    yield line(
+        "as BPE tokens", "as tokens", lambda: tokenizer["n_tokens"].reference, lambda s: len(s.read.ids), "total"
+    )
+    yield line("bytes per token", "bytes a token", ratio, ratio_now, "number")
 
 
-def _byte(code: str, k: int) -> str:
-    """Byte k of a code point's one to four, blank past the last."""
-    n = f"(1+({code}>127)+({code}>2047)+({code}>65535))"
-    lead = f"IF({code}<128,{code},256-2^(8-{n})+INT({code}/64^({n}-1)))"
-    source = lead if k == 0 else f'IF({n}>{k},128+MOD(INT({code}/64^({n}-{k + 1})),64),"")'
-    return f'IF({code}="","",{source})'
+Step = Callable[[int], str]  # the formula of a position
 
 
-def _strip(palette: Palette, n: int, label: str, sources: Sequence[str], cached: Sequence[int | str]) -> Row:
-    padded = [*cached, *[""] * (len(sources) - len(cached))]
-    cells = (rows.formula(FIRST + p, source, padded[p], palette["id"]) for p, source in enumerate(sources))
-    return rows.row(n, rows.text(1, label, palette["label"]), *cells)
-
-
-def _cost_rows(tokenizer: TokenizerLayout, palette: Palette, n_bytes: int, n_tokens: int) -> Iterator[Row]:
-    n = UTF8_INPUT.row + 9
-    title = "The length of the prompt: in bytes, and in tokens after the merges"
-    yield rows.row(n, *(rows.text(c, title if c == 1 else "", palette["section"]) for c in range(1, 16)))
-    lines = (("as bytes", "n_bytes", n_bytes), ("as BPE tokens", "n_tokens", n_tokens))
-    for i, (label, name, value) in enumerate(lines, 1):
-        cell = rows.formula(2, tokenizer.cells[name].reference, value, palette["total"])
-        yield rows.row(n + i, rows.text(1, label, palette["label"]), cell)
-    ratio = f"IF($B${n + 2}=0,0,$B${n + 1}/$B${n + 2})"
-    cell = rows.formula(2, ratio, n_bytes / n_tokens if n_tokens else 0, palette["number"])
-    yield rows.row(n + 3, rows.text(1, "bytes per token", palette["label"]), cell)
+def strip(
+    name: str, label: str, formula: Step, twin: Callable[[State], Values], width: int = WIDTH, style: str = "id"
+) -> Block:
+    """A line with a formula of its own in every column."""
+    return Block(name, 1, width, lambda i, p: formula(p), twin, label, style=style, fills=False, named=False)

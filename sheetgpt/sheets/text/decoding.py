@@ -4,179 +4,211 @@ Twin: `utf8.decode`. A token can hold half a character, so decoding works on the
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 
 import numpy as np
-from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.block import Block, State, Values, cell
 from sheetgpt.sheets.formulas import text_at
-from sheetgpt.sheets.grid import HOME
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.text.text_layout import BYTE_COLUMNS, DECODING, FIRST, TOKEN_COLUMNS, DecodingLayout
-from sheetgpt.text.utf8 import decode
+from sheetgpt.sheets.grid import DECODING
+from sheetgpt.sheets.looks import ORANGE, dress
+from sheetgpt.sheets.page import Beside, Page, Texts
+from sheetgpt.text.utf8 import Decoded, decode
 
+NOTE = "From token ids to text: tokens left, their bytes right. \ufffd marks bytes that form no character."
 TOKEN_HEADS = ("no.", "id", "token", "bytes, hexadecimal", "bytes", "ends at")
 BYTE_HEADS = ("byte", "of token", "byte no.", "byte", "still needs", "code point", "text so far")
+FIRST_OF_BYTES, END, SAID = 8, 6, 4  # columns: of the bytes' part, of the tokens' ends, of the text in full
 MORE = "…"  # the text goes on, but the sheet doesn't
 
-
-def token_formulas(layout: DecodingLayout, k: int) -> dict[str, str]:
-    """The formulas of token k's row."""
-    number, token, size = (layout.column(name).at(k) for name in ("number", "id", "size"))
-    row = "1," if layout.ids.n_rows == 1 else ""  # Gnumeric takes a lone number for a row, along a line too
-    id_cell = f"INDEX({layout.ids.reference},{row}{number})"
-    shown, hexes = (text_at(area.reference, f"{token}+1") for area in (layout.vocab_shown, layout.vocab_hex))
-    return {
-        "id": f'IF(ISNUMBER({id_cell}),{id_cell},"")',
-        "token": f'IF({token}="","",{shown})',
-        "hex": f'IF({token}="","",{hexes})',
-        "size": f"LEN({layout.column('hex').at(k)})/2",
-        "end": f"{layout.column('end').at(k - 1)}+{size}",
-    }
+Step = Callable[[int], str]  # the formula of a row
 
 
-def byte_formulas(layout: DecodingLayout, i: int) -> dict[str, str]:
-    """The formulas of byte i. `need`: bytes that its character still lacks, -1 where it fits nowhere."""
-    row, of, nth, byte, need, code = (layout.column(name).at(i) for name in BYTE_COLUMNS[:-1])
-    above, before, code_above, text_above = (layout.column(n).at(i - 1) for n in ("byte", "need", "code", "text"))
-    ends, total = layout.column("end").rows_of(-1, layout.n_tokens + 1).local, layout.total.local
-    high = f"IF({above}=237,159,IF({above}=244,143,191))"
-    low = f"IF({above}=224,160,IF({above}=240,144,128))"
-    goes_on = f"AND({before}>0,{byte}>={low},{byte}<={high})" if i > 0 else "FALSE"
-    lead = f"IF({byte}<128,0,IF(OR({byte}<194,{byte}>244),-1,IF({byte}<224,1,IF({byte}<240,2,3))))"
-    bits = f"{byte}-CHOOSE(MAX({need},0)+1,0,192,224,240)"
-    broken = f'IF(AND({before}>0,NOT({goes_on})),"\ufffd","")&' if i > 0 else ""
-    shown = f'IF({code}=0,"␀",IFERROR(_xlfn.UNICHAR({code}),"\ufffd"))'
-    out = f'{broken}IF(OR({need}=-1,AND({need}>0,{row}={total})),"\ufffd",IF({need}=0,{shown},""))'
-    sources = {
-        "of": f"MATCH({row}-0.5,{ends},1)",
-        "nth": f"{row}-INDEX({ends},{of})",
-        "byte": f"HEX2DEC(MID(INDEX({layout.column('hex').local},{of}),2*{nth}-1,2))",
-        "need": f"IF({goes_on},{before}-1,{lead})" if i > 0 else lead,
-        "code": f"IF({goes_on},{code_above}*64+{byte}-128,{bits})" if i > 0 else bits,
-        "text": f"{text_above}&{out}" if i > 0 else out,
-    }
-    return {name: f'IF({row}>{total},"",{source})' for name, source in sources.items()}
+def n_bytes(n_tokens: int) -> int:
+    """The bytes that the sheet has rows for: 16 a token, which is four times what text needs."""
+    return min(max(512, 16 * n_tokens), 4096)
 
 
-def sheet(
-    layout: DecodingLayout, palette: Palette, ids: Sequence[int], shown: Sequence[str], hexes: Sequence[str]
-) -> Sheet:
-    """`ids` are those that the cells hold; `hexes` the column `vocab_hex`."""
-    return Sheet(
-        DECODING,
-        "token ids become bytes, and bytes become text",
-        lambda: _rows(layout, palette, _values(layout, ids, shown, hexes)),
-        *(FIRST + max(layout.n_tokens, layout.capacity) - 1, len(TOKEN_COLUMNS) + 1 + len(BYTE_COLUMNS)),
-        names={layout.name: [layout.text]},
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=_dress,
-    )
+@dataclass(frozen=True)
+class Spelled:
+    """What a state's tokens spell."""
+
+    tokens: Sequence[bytes]
+    done: Decoded
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.tokens)
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Of each byte: the token's number and the byte's in it, from 1."""
+        return [(k, j) for k, token in enumerate(self.tokens, 1) for j in range(1, len(token) + 1)]
 
 
-def _dress(frame: Worksheet) -> None:
-    frame.sheet_properties.tabColor = "C55A11"
-    frame.sheet_view.showGridLines = False
-    frame.freeze_panes = f"A{FIRST}"
-    for i, width in enumerate((6, 9, 16, 26, 7, 9, 4, 7, 9, 9, 7, 11, 11, 60), 1):
-        frame.column_dimensions[rows.letters(i)].width = width
+def spelled(state: State) -> Spelled:
+    tokens = [bytes.fromhex(state.hexes[i]) for i in state.prompt.ids]
+    return Spelled(tokens, decode(b"".join(tokens)))  # in full: a character that the sheet's end cuts shows nothing yet
 
 
-def split_text(
-    layout: DecodingLayout, ids: Sequence[int], n_prompt: int, n_shown: int, hexes: Sequence[str]
-) -> tuple[str, str]:
+def split_text(capacity: int, ids: Sequence[int], n_prompt: int, n_shown: int, hexes: Sequence[str]) -> tuple[str, str]:
     """What the first `n_prompt` ids spell, as far as the sheet shows it, and what those up to `n_shown` add to that."""
     ends = np.cumsum([0, *(len(hexes[i]) // 2 for i in ids)])
     texts = decode([byte for i in ids for byte in bytes.fromhex(hexes[i])]).text
-    start, whole = (texts[n - 1] if n else "" for n in np.minimum(ends[[n_prompt, n_shown]], layout.capacity))
-    return start, whole[len(start) :] + MORE * bool(ends[n_shown] > layout.capacity)
+    start, whole = (texts[n - 1] if n else "" for n in np.minimum(ends[[n_prompt, n_shown]], capacity))
+    return start, whole[len(start) :] + MORE * bool(ends[n_shown] > capacity)
 
 
-Column = list[int] | list[str] | list[int | str]
+def page(ids: Area, vocab_shown: Area, vocab_hex: Area, name: str = "completion", capacity: int = 512) -> Page:
+    """`ids`: a row or column of cells, blank after the last id; `vocab_hex`: each token's bytes, by id; `name`: of the
+    cell with the text; `capacity`: bytes.
+    """
+    here = Page(DECODING, "token ids become bytes, and bytes become text", 1)
+    here.head(NOTE, SAID)
+
+    def whole() -> str:
+        texts, total = here["text"].local, here["total"].local
+        seen = f'INDEX({texts},MIN({total},{capacity}))&IF({total}>{capacity},"{MORE}","")'
+        return f'IF({total}=0,"",{seen})'
+
+    def whole_now(state: State) -> str:
+        texts = state.ask(spelled).done.text
+        return (texts[:capacity][-1] if texts else "") + MORE * (len(texts) > capacity)
+
+    def total() -> str:
+        return here["end"].at(here["end"].n_rows - 1)
+
+    room = f"of {capacity:,} that fit on this sheet"
+    here.add(
+        Beside(Texts({1: "text"}, "name"), cell(SAID, whole, whole_now, "quote", name)),
+        Beside(
+            Texts({1: "bytes", SAID + 1: room}, styles={1: "name", SAID + 1: "note"}),
+            cell(SAID, total, lambda state: len(state.ask(spelled).data), "total", "total", named=False),
+        ),
+    )
+    bars = {1: "1 Tokens and their bytes", FIRST_OF_BYTES: "2 Bytes and their characters"}
+    heads = dict(enumerate(TOKEN_HEADS, 1)) | dict(enumerate(BYTE_HEADS, FIRST_OF_BYTES))
+    n_columns = FIRST_OF_BYTES + len(BYTE_HEADS)
+    here.add(Texts({c: bars.get(c, "") for c in range(1, n_columns)}, "section"), Texts(heads))
+    here.add(cell(END, None, lambda state: 0, "index"))
+    first_row = here.row
+    here.add(Beside(*of_tokens(here, ids, vocab_shown, vocab_hex), *of_bytes(here, capacity)))
+    widths = dict(enumerate((6, 9, 16, 26, 7, 9, 4, 7, 9, 9, 7, 11, 11, 60), 1))
+    here.dresses.append(dress(widths, ORANGE, f"A{first_row}", gridlines=False))
+    return here
 
 
-def _values(
-    layout: DecodingLayout, ids: Sequence[int], shown: Sequence[str], hexes: Sequence[str]
-) -> dict[str, Column]:
-    """What each column holds, and the single cells."""
-    spelled = [bytes.fromhex(hexes[i]) for i in ids]
-    data = b"".join(spelled)
-    sizes = [len(token) for token in spelled] + [0] * (layout.n_tokens - len(ids))
-    places = [(k, j) for k, token in enumerate(spelled, 1) for j in range(1, len(token) + 1)][: layout.capacity]
-    seen = data[: layout.capacity]
-    done = decode(data)  # a character that the sheet's end cuts shows nothing yet
-    pad: list[int | str] = [""] * (layout.capacity - len(seen))
-    idle = [""] * (layout.n_tokens - len(ids))
-    blank: list[int | str] = [*idle]
-    whole = done.text[len(seen) - 1] if seen else ""
-    return {
-        "id": list[int | str](ids) + blank,
-        "token": [shown[i] for i in ids] + idle,
-        "hex": [hexes[i] for i in ids] + idle,
-        "size": sizes,
-        "end": [sum(sizes[: k + 1]) for k in range(len(sizes))],
-        "of": [k for k, _ in places] + pad,
-        "nth": [j for _, j in places] + pad,
-        "byte": [*seen, *pad],
-        "need": done.need[: len(seen)] + pad,
-        "code": done.code[: len(seen)] + pad,
-        "text": [*done.text[: len(seen)], *map(str, pad)],
-        "total": [len(data)],
-        "whole": [whole + MORE * (len(data) > layout.capacity)],
-    }
+def column(
+    place: int, name: str, n_rows: int, step: Step | None, twin: Callable[[State], Values], style: str = "id"
+) -> Block:
+    formula = None if step is None else lambda i, j: step(i)
+    return Block(name, n_rows, 1, formula, twin, label=None, style=style, column=place, named=False)
 
 
-def _rows(layout: DecodingLayout, palette: Palette, values: dict[str, Column]) -> Iterator[Row]:
-    note = "From token ids to text: tokens left, their bytes right. \ufffd marks bytes that form no character."
-    title = rows.text(1, "Decoding", palette["title"]), rows.text(4, note, palette["note"])
-    yield rows.row(1, *title, height=24)
-    yield rows.row(2, rows.text(1, "← Home", palette["link"]))
-    texts, total, capacity = layout.column("text").local, layout.total.local, layout.capacity
-    seen = f'INDEX({texts},MIN({total},{capacity}))&IF({total}>{capacity},"{MORE}","")'
-    whole = rows.formula(4, f'IF({total}=0,"",{seen})', values["whole"][0], palette["quote"])
-    yield rows.row(3, rows.text(1, "text", palette["name"]), whole)
-    count = rows.formula(4, layout.column("end").at(layout.n_tokens - 1), values["total"][0], palette["total"])
-    room = rows.text(5, f"of {capacity:,} that fit on this sheet", palette["note"])
-    yield rows.row(4, rows.text(1, "bytes", palette["name"]), count, room)
-    bars = {1: "1 Tokens and their bytes", len(TOKEN_COLUMNS) + 2: "2 Bytes and their characters"}
-    yield rows.row(5, *(rows.text(c, bars.get(c, ""), palette["section"]) for c in range(1, 15)))
-    heads = [*enumerate(TOKEN_HEADS, 1), *enumerate(BYTE_HEADS, len(TOKEN_COLUMNS) + 2)]
-    yield rows.row(6, *(rows.text(c, head, palette["header"]) for c, head in heads))
-    yield rows.row(FIRST - 1, rows.number(layout.column("end").column, 0, palette["index"]))
-    tokens, seen_bytes = (_columns(layout, palette, values, names) for names in (TOKEN_COLUMNS, BYTE_COLUMNS))
-    for i in range(max(layout.n_tokens, layout.capacity)):
-        cells: list[Cells] = []
-        if i < layout.n_tokens:
-            cells += _line(tokens, i, cache(partial(token_formulas, layout, i)))
-        if i < layout.capacity:
-            cells += _line(seen_bytes, i, cache(partial(byte_formulas, layout, i)))
-        yield rows.row(FIRST + i, *cells)
+def of_tokens(here: Page, ids: Area, vocab_shown: Area, vocab_hex: Area) -> Iterator[Block]:
+    """A token a row."""
+    n = ids.n_cells
+
+    def id(k: int) -> str:
+        row = "1," if ids.n_rows == 1 else ""  # Gnumeric takes a lone number for a row, along a line too
+        cell = f"INDEX({ids.reference},{row}{here['number'].at(k)})"
+        return f'IF(ISNUMBER({cell}),{cell},"")'
+
+    def of_vocabulary(column: Area) -> Step:
+        def entry(k: int) -> str:
+            id = here["id"].at(k)
+            return f'IF({id}="","",{text_at(column.reference, f"{id}+1")})'
+
+        return entry
+
+    def size(k: int) -> str:
+        return f"LEN({here['hex'].at(k)})/2"
+
+    def sizes(state: State) -> list[int]:
+        found = [len(token) for token in state.ask(spelled).tokens]
+        return found + [0] * (n - len(found))
+
+    def end(k: int) -> str:
+        return f"{here['end'].at(k - 1)}+{here['size'].at(k)}"
+
+    yield column(1, "number", n, None, lambda state: range(1, n + 1), "index")
+    yield column(2, "id", n, id, lambda state: [*state.prompt.ids])
+    yield column(3, "token", n, of_vocabulary(vocab_shown), lambda s: [s.shown[i] for i in s.prompt.ids], "token")
+    yield column(4, "hex", n, of_vocabulary(vocab_hex), lambda s: [s.hexes[i] for i in s.prompt.ids], "label")
+    yield column(5, "size", n, size, sizes)
+    yield column(END, "end", n, end, lambda state: [*accumulate(sizes(state))])
 
 
-Dressed = list[tuple[str, int, int, Column]]  # a name, its column, its style, its values
+def of_bytes(here: Page, n: int) -> Iterator[Block]:
+    """A byte a row; what follows the last is blank."""
+
+    def at(name: str, i: int) -> str:
+        return here[name].at(i)
+
+    def step(formula: Step) -> Step:
+        return lambda i: f'IF({at("row", i)}>{here["total"].local},"",{formula(i)})'
+
+    def ends() -> str:
+        return here["end"].rows_of(-1, here["end"].n_rows + 1).local
+
+    def of(i: int) -> str:
+        """The token's number."""
+        return f"MATCH({at('row', i)}-0.5,{ends()},1)"
+
+    def nth(i: int) -> str:
+        """The byte's number in its token."""
+        return f"{at('row', i)}-INDEX({ends()},{at('of', i)})"
+
+    def byte(i: int) -> str:
+        return f"HEX2DEC(MID(INDEX({here['hex'].local},{at('of', i)}),2*{at('nth', i)}-1,2))"
+
+    def goes_on(i: int) -> str:
+        """Whether this byte goes on with the character before it. Twins: `utf8.lowest`, `utf8.highest`."""
+        if i == 0:
+            return "FALSE"
+        above, before, byte = at("byte", i - 1), at("need", i - 1), at("byte", i)
+        low = f"IF({above}=224,160,IF({above}=240,144,128))"
+        high = f"IF({above}=237,159,IF({above}=244,143,191))"
+        return f"AND({before}>0,{byte}>={low},{byte}<={high})"
+
+    def need(i: int) -> str:
+        """Bytes that the character still lacks, -1 where it fits nowhere."""
+        byte = at("byte", i)
+        lead = f"IF({byte}<128,0,IF(OR({byte}<194,{byte}>244),-1,IF({byte}<224,1,IF({byte}<240,2,3))))"
+        return f"IF({goes_on(i)},{at('need', i - 1)}-1,{lead})" if i > 0 else lead
+
+    def code(i: int) -> str:
+        """The code point so far."""
+        byte = at("byte", i)
+        bits = f"{byte}-CHOOSE(MAX({at('need', i)},0)+1,0,192,224,240)"
+        return f"IF({goes_on(i)},{at('code', i - 1)}*64+{byte}-128,{bits})" if i > 0 else bits
+
+    def text(i: int) -> str:
+        """Everything up to here."""
+        need, code = at("need", i), at("code", i)
+        broken = f'IF(AND({at("need", i - 1)}>0,NOT({goes_on(i)})),"\ufffd","")&' if i > 0 else ""
+        shown = f'IF({code}=0,"␀",IFERROR(_xlfn.UNICHAR({code}),"\ufffd"))'
+        cut = f"OR({need}=-1,AND({need}>0,{at('row', i)}={here['total'].local}))"
+        out = f'{broken}IF({cut},"\ufffd",IF({need}=0,{shown},""))'
+        return f"{at('text', i - 1)}&{out}" if i > 0 else out
+
+    yield column(FIRST_OF_BYTES, "row", n, None, lambda state: range(1, n + 1), "index")
+    steps: Sequence[tuple[str, Step, Callable[[Spelled], Sequence[int | str]]]] = (
+        ("of", of, lambda found: [k for k, _ in found.places]),
+        ("nth", nth, lambda found: [j for _, j in found.places]),
+        ("byte", byte, lambda found: [*found.data]),
+        ("need", need, lambda found: found.done.need),
+        ("code", code, lambda found: found.done.code),
+        ("text", text, lambda found: found.done.text),
+    )
+    for place, (name, formula, twin) in enumerate(steps, FIRST_OF_BYTES + 1):
+        style = "quote" if name == "text" else "id"
+        yield column(place, name, n, step(formula), partial(_seen, twin, n), style)
 
 
-def _columns(layout: DecodingLayout, palette: Palette, values: dict[str, Column], names: Sequence[str]) -> Dressed:
-    """All but the first, which numbers the lines."""
-    styles = {"token": "token", "text": "quote", "hex": "label"}
-    first = layout.column(names[0])
-    numbers: Column = [*range(1, first.n_rows + 1)]
-    head = (names[0], first.column, palette["index"], numbers)
-    rest = ((name, layout.column(name).column, palette[styles.get(name, "id")], values[name]) for name in names[1:])
-    return [head, *rest]
-
-
-def _line(columns: Dressed, i: int, formulas: Callable[[], dict[str, str]]) -> Iterator[Cells]:
-    """`formulas` are made when the file is written: verification asks for the values only."""
-    (_, column, style, _), *rest = columns
-    yield rows.number(column, i + 1, style)
-    for name, column, style, values in rest:
-        yield rows.formula(column, partial(_named, formulas, name), values[i], style)
-
-
-def _named(formulas: Callable[[], dict[str, str]], name: str) -> str:
-    return formulas()[name]
+def _seen(twin: Callable[[Spelled], Sequence[int | str]], n: int, state: State) -> Sequence[int | str]:
+    """As much as the sheet has room for."""
+    return twin(state.ask(spelled))[:n]

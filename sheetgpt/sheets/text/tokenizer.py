@@ -1,7 +1,7 @@
 """The Tokenizer sheet: the prompt's text becomes token ids, a byte a row, every step a column from left to right.
 
-Formulas: tokenizer_steps.py. Cached values: the trace of `bpe.run`, which has the same columns. The ids stand in
-`tokenizer_ids`, their number in `tokenizer_n_tokens`, and what is wrong, if anything, in `tokenizer_message`.
+The columns are functions, in `reading.py` and, of a merge round, in `merging.py`; here they get their places. The ids
+stand in `tokenizer_ids`, their number in `tokenizer_n_tokens`, and what is wrong, if anything, in `tokenizer_message`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,323 +11,289 @@ from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
+from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.area import quoted
-from sheetgpt.ooxml.rows import Cells, Row
-from sheetgpt.sheets.grid import HOME
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.sheet import Sheet
-from sheetgpt.sheets.text.tokenizer_layout import (
-    COLUMNS,
-    FIRST_BYTE,
-    FIRST_ROUND,
-    HEADER_ROW,
-    LABEL_ROW,
-    LINE_BREAK,
-    LIST,
-    MESSAGE_ROW,
-    ROUND,
-    SECTION_ROW,
-    SUMMARY,
-    TEXT_ROW,
-    TOKENIZER,
-    VALUE_ROW,
-    WORDS_ROW,
-    ZERO_ROW,
-    TokenizerLayout,
+from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW, MAX_TEXT
+from sheetgpt.sheets import looks
+from sheetgpt.sheets.block import Block, Part, State, Value, cell
+from sheetgpt.sheets.grid import TOKENIZER
+from sheetgpt.sheets.inputs import LINE_BREAK
+from sheetgpt.sheets.page import Beside, Page, Texts
+from sheetgpt.sheets.text.columns import Column, Reader, Sizes, in_text
+from sheetgpt.sheets.text.merging import ROUND, Merging, all_rounds, final, open_now, open_pairs, rank, runs, runs_now
+from sheetgpt.sheets.text.reading import (
+    added,
+    at,
+    byte,
+    character,
+    code,
+    count,
+    found_of,
+    ids,
+    kind,
+    kind_name,
+    last,
+    left,
+    letter,
+    longest_of,
+    n_bytes,
+    nth,
+    number,
+    position,
+    row,
+    short,
+    start,
+    token,
+    width,
+    word,
 )
-from sheetgpt.sheets.text.tokenizer_steps import RoundSteps, Steps
+from sheetgpt.sheets.text.tables import MOST
 from sheetgpt.text import bpe
-from sheetgpt.text.bpe import Cell, Round, Trace
-from sheetgpt.text.characters import NAMES
-from sheetgpt.text.tokenizer import byte_to_unicode
 
+NOTE = "From text to token ids, one byte per row, from left to right. Nothing is typed here; the prompt is on Home."
 FINE = bpe.sentences(0, 0)[bpe.FITS]
 
-# a section's columns (of COLUMNS or ROUND), its title and what to say of it
+# What stands together: the columns, their title, and what to say of them
 SECTIONS = (
-    (1, 1, "", ""),
+    ([row], "", ""),
     (
-        *(2, 6, "1 Characters"),
+        [position, character, code, n_bytes, nth],
+        "1 Characters",
         "A computer knows a character by its number in Unicode, its code point. The text is cut into characters, and "
         "each gets one row per byte.",
     ),
     (
-        *(7, 8, "2 UTF-8 bytes"),
+        [byte, letter],
+        "2 UTF-8 bytes",
         "The code point's bits in one to four bytes. GPT-2 shows each byte as a letter: a space is Ġ.",
     ),
     (
-        *(9, 12, "3 Kinds"),
+        [added, left, kind, kind_name],
+        "3 Kinds",
         "Special tokens such as <|endoftext|> are found first. Every other character is a space, a letter, a number or "
         "something else, as the sheet Characters lists them.",
     ),
     (
-        *(13, 16, "4 Words"),
+        [start, short, word, last],
+        "4 Words",
         "A token never spans two words. A word is a run of one kind of character with the space before it, or a short "
         "ending: 's 't 're 've 'm 'll 'd. Further spaces form a word of their own.",
     ),
-    (17, 18, "5 Result", "The id after the last merge round (the rounds are on the right), and the tokens so far."),
-    (19, 22, "6 Tokens", "The same ids as a list, which is what the network reads."),
+    (
+        [final, count],
+        "5 Result",
+        "The id after the last merge round (the rounds are on the right), and the tokens so far.",
+    ),
+    ([number, at, ids, token], "6 Tokens", "The same ids as a list, which is what the network reads."),
 )
+LIST = (number, at, ids, token)  # these have a row for each token that there may be
+COLUMNS = [column for columns, _, _ in SECTIONS for column in columns]
+FIRST_ROUND = len(COLUMNS) + 2  # the column; one before it is left free for words
 AROUND = " This tokenizer puts tokens of its own around every text."
-HEADS = (
-    *("byte", "place", "character", "code point", "bytes", "byte no.", "byte", "letter", "special", "left", "kind", ""),
-    *("starts?", "ending?", "word", "ends at", "token id", "tokens", "no.", "from byte", "id", "token"),
-)
-ROUND_HEADS = ("id", "token", "bytes", "rank", "best", "joins")
-SUMMARY_HEADS = ("characters", "length of 😀", "bytes", "words", "rounds", "tokens", "problem")
 ROUND_WORDS = (
     "7 Merge rounds →  At first every byte is a token. Each pair of neighbours in a word is looked up in the list of "
     "merges; a pair that is not there has no rank (–). In every word the pair with the smallest rank joins, wherever "
     "it occurs, from left to right; then the next round begins, until no pair is left."
 )
-WIDTHS = (6, 9, 8, 10, 8, 8, 8, 8, 8, 8, 8, 12, 8, 8, 8, 8, 9, 9, 6, 9, 9, 16)
-_STYLES = {
-    **dict.fromkeys(("character", "letter", "token", "final", "id"), "piece"),
-    **dict.fromkeys(("added", "left", "start", "short"), "rare"),
-}
-_ROUND_STYLES = {"token": "piece", "rank": "rank", "best": "rank", "merge": "joins"}
-
-
-def sheet(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace, shown: Sequence[str]) -> Sheet:
-    """`text` is what the prompt cell holds, `trace` how `bpe.run` reads it, `shown` the token strings by id."""
-    return Sheet(
-        TOKENIZER,
-        "the prompt's text becomes token ids, step by step",
-        lambda: tokenizer_rows(layout, palette, text, trace, shown),
-        *(FIRST_BYTE + layout.n_ids - 1, layout.last_column),
-        names=layout.names(),
-        links=[("A2", f"{quoted(HOME)}!A1")],
-        dress=lambda frame: _dress(frame, layout),
-    )
-
-
-def _dress(frame: Worksheet, layout: TokenizerLayout) -> None:
-    """Widths, colours, and the merged cells of the explanations."""
-    frame.sheet_properties.tabColor = "C55A11"
-    frame.sheet_view.showGridLines = False
-    frame.freeze_panes = f"D{FIRST_BYTE}"
-    first = layout.column(COLUMNS[0])
-    for i, width in enumerate(WIDTHS):
-        frame.column_dimensions[rows.letters(first.column + i)].width = width
-    frame.column_dimensions[rows.letters(FIRST_ROUND - 1)].width = 46
-    for r in range(layout.rounds):
-        for name, width in zip(ROUND, (8, 13, 7, 8, 8, 7), strict=True):
-            frame.column_dimensions[rows.letters(layout.round(r, name).column)].width = width
-    fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
-    frame.conditional_formatting.add(layout.cells["message"].cells, fine)
-    boxes = [layout.column("token"), *(layout.round(r, "token") for r in range(layout.rounds))]
-    filled = CellIsRule(operator="notEqual", formula=['""'], fill=PatternFill(bgColor="FFF2CC"))
-    frame.conditional_formatting.add(" ".join(area.cells for area in boxes), filled)
-    for begin, end, _, _ in SECTIONS[1:]:
-        a, b = (rows.letters(column) for column in (begin, end))
-        frame.merged_cells.add(f"{a}{WORDS_ROW}:{b}{WORDS_ROW}")
-
-
-def summary_formulas(layout: TokenizerLayout) -> dict[str, str]:
-    """The single cells above the columns."""
-    steps, last = Steps(layout), layout.capacity - 1
-    cells = {name: area.local for name, area in layout.cells.items()}
-    prompt, end = layout.prompt.reference, steps.cell("position", last)
-    more = f"{end}+{steps.width(last)}<={cells['length']}"
-    too_long = f'IF({end}="",FALSE,OR({steps.cell("nth", last)}<{steps.cell("n_bytes", last)},{more}))'
-    code, ids = layout.column("code").local, layout.round(0, "id").local
-    half = f'OR(COUNTIF({code},"<0")>0,COUNTIFS({code},">=55296",{code},"<=57343")>0)'
-    missing, still_open = f'COUNTIF({ids},"<0")>0', f"{layout.open_pairs(layout.rounds - 1).local}>0"
-    # LibreOffice keeps a tab as U+0001 in a cell of several lines; Excel, which counts in UTF-16, doesn't.
-    tabs = f"AND({cells['unit']}=1,ISNUMBER(FIND(CHAR(10),{prompt})))"
-    checks = {bpe.EMPTY: f"{cells['length']}=0", bpe.TOO_LONG: too_long, bpe.HALF_CHARACTER: half}
-    checks |= {bpe.NO_TOKEN: missing, bpe.TOO_MANY_ROUNDS: still_open}
-    problem = f"{PROBLEM[bpe.FITS]}"
-    for status, check in reversed(checks.items()):
-        problem = f"IF({check},{PROBLEM[status]},{problem})"
-    fits, tables = f"{cells['problem']}={PROBLEM[bpe.FITS]}", layout.tables
-    n_tokens, n_around = steps.cell("count", last), len(tables.prefix) + len(tables.suffix)
-    n_tokens += f"+{n_around}" * (n_around > 0)
-    typed = f'IF({tabs},SUBSTITUTE({prompt},CHAR(1),CHAR(9)),{prompt}&"")'
-    return {
-        "text": f'IF(ISERROR({prompt}),"",SUBSTITUTE({typed},"{LINE_BREAK}",CHAR(10)))',
-        "message": f"CHOOSE({cells['problem']}+1," + ",".join(f'"{words}"' for words in messages(layout)) + ")",
-        "length": f"LEN({cells['text']})",
-        "unit": "LEN(_xlfn.UNICHAR(128512))",
-        "n_bytes": f"COUNT({layout.column('byte').local})",
-        "n_words": f"MAX({layout.column('word').local})",
-        "n_rounds": f"SUM({layout.runs().local})",
-        "n_tokens": f"IF({fits},{n_tokens},IF({cells['problem']}={PROBLEM[bpe.EMPTY]},{len(tables.empty)},0))",
-        "problem": problem,
-    }
-
-
-def messages(layout: TokenizerLayout) -> tuple[str, ...]:
-    """What the message says for each problem, 0 for none."""
-    words = bpe.sentences(layout.capacity, layout.rounds, layout.tables)
-    return tuple(words[status] for status in STATUSES)
-
+FIRST_CELL = 4  # the column of the cells above the columns
+NAMED = ("byte", "word", "final", "ids", "message", "n_tokens", "problem", "n_rounds", "unit")
 
 STATUSES = (bpe.FITS, bpe.EMPTY, bpe.TOO_LONG, bpe.HALF_CHARACTER, bpe.NO_TOKEN, bpe.TOO_MANY_ROUNDS)
 PROBLEM = {status: number for number, status in enumerate(STATUSES)}  # as the sheet writes it
 
 
-def _summary_values(layout: TokenizerLayout, text: str, trace: Trace) -> dict[str, int | str]:
-    problem = PROBLEM[trace.status]
-    return {
-        "text": text,
-        "message": messages(layout)[problem],
-        "length": bpe.length(text, trace.unit),
-        "unit": trace.unit,
-        "n_bytes": trace.n,
-        "n_words": max(trace.word, default=0),
-        "n_rounds": len(trace.rounds),
-        "n_tokens": len(trace.ids),
-        "problem": problem,
-    }
+def messages(sizes: Sizes) -> tuple[str, ...]:
+    """What the message says for each problem, 0 for none."""
+    words = bpe.sentences(sizes.capacity, sizes.rounds, sizes.tables)
+    return tuple(words[status] for status in STATUSES)
 
 
-def tokenizer_rows(
-    layout: TokenizerLayout, palette: Palette, text: str, trace: Trace, shown: Sequence[str]
-) -> Iterator[Row]:
-    yield from _top(layout, palette, text, trace)
-    yield from _heads(layout, palette, trace)
-    steps = Steps(layout)
-    done = [*trace.rounds, *[Round()] * (layout.rounds - len(trace.rounds))]
-    rounds = [
-        _round_cells(RoundSteps(steps, r), palette, done[r], shown, layout.capacity) for r in range(layout.rounds)
-    ]
-    known = cached_columns(layout, trace, shown)
-    pad: list[Cell] = [""] * (layout.capacity - trace.n)
-    groups = [[*column, *pad] for column in trace.groups]
-    columns = [
-        (number, steps.step(name), palette[_STYLES.get(name, "id")], known[name])
-        for number, name in enumerate(COLUMNS[1:], 2)
-        if name != "number"
-    ]
-    for i in range(layout.capacity):
-        cells = [rows.number(1, i + 1, palette["index"])]
-        cells += [rows.formula(number, partial(step, i), values[i], style) for number, step, style, values in columns]
-        cells.insert(COLUMNS.index("number"), rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"]))
-        cells += [at_byte(i) for at_byte in rounds]
-        for g, values in enumerate(groups):
-            source = partial(_of_group, steps, g, i)
-            cells.append(rows.formula(layout.group(g).column, source, values[i], palette["rare"]))
-        yield rows.row(FIRST_BYTE + i, *cells)
-    for i in range(layout.capacity, layout.n_ids):  # a text that fills every byte, and the tokens around it
-        cells = [rows.number(COLUMNS.index("number") + 1, i + 1, palette["index"])]
-        cells += [
-            rows.formula(number, partial(step, i), values[i], style)
-            for number, step, style, values in columns
-            if COLUMNS[number - 1] in LIST
-        ]
-        yield rows.row(FIRST_BYTE + i, *cells)
+def page(sizes: Sizes, merges: Page, characters: Page, prompt: Area, vocab_shown: Area) -> Page:
+    """`prompt` is the cell with the text, `vocab_shown` the column of token strings by id."""
+    check_room(sizes)
+    here = Page(TOKENIZER, "the prompt's text becomes token ids, step by step", 1, prefix="tokenizer_")
+    on = Reader(here, sizes, merges, characters, prompt, vocab_shown)
+    rounds = [Merging(on, r) for r in range(sizes.rounds)]
+    here.head(NOTE, FIRST_CELL, more=[one("text", partial(text, on), lambda state: state.read.text, "quote")])
+    here.add(one("message", partial(message, on), lambda s: messages(sizes)[PROBLEM[s.read.status]], "message"))
+    here.add(*summary(on))
+    here.add(*heads(on, rounds))
+    first_byte = here.row
+    here.add(Beside(*columns(on), *(block for this in rounds for block in of_round(this)), *groups(on)))
+    here.dresses.append(partial(dress, here, rounds, first_byte))
+    return here
 
 
-def _of_group(steps: Steps, g: int, i: int) -> str:
-    return steps.guarded(i, steps.group(g, i))
-
-
-def _round_cells(
-    steps: RoundSteps, palette: Palette, done: Round, shown: Sequence[str], capacity: int
-) -> Callable[[int], Cells]:
-    """The cells of one round at byte i, counting from 0."""
-    first = steps.layout.round(steps.r, ROUND[0]).column
-    tokens = [_shown(shown, token) for token in done.id]
-    pad: list[Cell] = [""] * (capacity - len(tokens))
-    columns = [
-        (
-            *(first + j, steps.step(name), palette[_ROUND_STYLES.get(name, "id")]),
-            [*(tokens if name == "token" else getattr(done, name)), *pad],
+def check_room(sizes: Sizes) -> None:
+    tables = sizes.tables
+    if not 1 <= sizes.capacity <= MAX_TEXT:
+        raise SheetGPTError(
+            f"--prompt-bytes {sizes.capacity} is not between 1 and {MAX_TEXT}, the characters that a cell holds."
         )
-        for j, name in enumerate(ROUND)
+    if not 1 <= sizes.rounds <= (MAX_COLUMN - FIRST_ROUND) // len(ROUND):
+        raise SheetGPTError(f"{sizes.rounds} merge rounds don't fit on a sheet of {MAX_COLUMN:,} columns.")
+    if last_column(sizes) > MAX_COLUMN:
+        raise SheetGPTError(f"{len(tables.added):,} added tokens don't fit on the sheet Tokenizer.")
+    if len(tables.keys) > MOST:
+        raise SheetGPTError(f"The {len(tables.merged):,} merges don't fit on a sheet of {MAX_ROW:,} rows.")
+
+
+def column_of_round(r: int) -> int:
+    return FIRST_ROUND + len(ROUND) * r
+
+
+def column_of_group(sizes: Sizes, g: int) -> int:
+    """One is left free before the first."""
+    return column_of_round(sizes.rounds) + 1 + g
+
+
+def last_column(sizes: Sizes) -> int:
+    return column_of_group(sizes, sizes.n_groups - 1) if sizes.n_groups else column_of_round(sizes.rounds) - 1
+
+
+# Above the columns
+
+
+def one(name: str, formula: Callable[[], str], twin: Callable[[State], Value], style: str, column: int = 0) -> Block:
+    return cell(column or FIRST_CELL, formula, twin, style, name, named=name in NAMED)
+
+
+def text(on: Reader) -> str:
+    """The prompt with line feeds. LibreOffice keeps a tab as U+0001 in a cell of several lines; Excel, which counts in
+    UTF-16, doesn't.
+    """
+    prompt = on.prompt.reference
+    tabs = f"AND({on['unit']}=1,ISNUMBER(FIND(CHAR(10),{prompt})))"
+    typed = f'IF({tabs},SUBSTITUTE({prompt},CHAR(1),CHAR(9)),{prompt}&"")'
+    return f'IF(ISERROR({prompt}),"",SUBSTITUTE({typed},"{LINE_BREAK}",CHAR(10)))'
+
+
+def message(on: Reader) -> str:
+    return f"CHOOSE({on['problem']}+1," + ",".join(f'"{words}"' for words in messages(on.sizes)) + ")"
+
+
+def summary(on: Reader) -> list[Part]:
+    """What the text comes to: a head, and below it a cell."""
+    cells: list[tuple[str, str, Callable[[], str], Callable[[State], Value]]] = [
+        ("characters", "length", lambda: f"LEN({on['text']})", lambda s: bpe.length(s.read.text, s.read.unit)),
+        ("length of 😀", "unit", lambda: "LEN(_xlfn.UNICHAR(128512))", lambda s: s.read.unit),
+        ("bytes", "all_bytes", lambda: f"COUNT({on['byte']})", lambda s: s.read.n),
+        ("words", "n_words", lambda: f"MAX({on['word']})", lambda s: max(s.read.word, default=0)),
+        ("rounds", "n_rounds", partial(all_rounds, on), lambda s: len(s.read.rounds)),
+        ("tokens", "n_tokens", partial(n_tokens, on), lambda s: len(s.read.ids)),
+        ("problem", "problem", partial(problem, on), lambda s: PROBLEM[s.read.status]),
     ]
-    return lambda i: rows.joined(
-        rows.formula(column, partial(step, i), values[i], style) for column, step, style, values in columns
+    heads = {column: head for column, (head, *_) in enumerate(cells, FIRST_CELL)}
+    room = f"Room for {on.sizes.capacity} bytes, and for words of up to {on.sizes.rounds} merge rounds."
+    note = FIRST_CELL + len(cells)
+    values = [
+        one(name, formula, twin, "total", column) for column, (_, name, formula, twin) in enumerate(cells, FIRST_CELL)
+    ]
+    return [Texts(heads | {note: room}, styles={note: "note"}), Beside(*values)]
+
+
+def n_tokens(on: Reader) -> str:
+    """Those of the text and those around it; of an empty text the one that stands for it."""
+    around = len(on.tables.prefix) + len(on.tables.suffix)
+    found = on.at("count", on.sizes.capacity - 1) + f"+{around}" * (around > 0)
+    empty = f"IF({on['problem']}={PROBLEM[bpe.EMPTY]},{len(on.tables.empty)},0)"
+    return f"IF({on['problem']}={PROBLEM[bpe.FITS]},{found},{empty})"
+
+
+def problem(on: Reader) -> str:
+    """The number of the first that there is."""
+    last, rounds = on.sizes.capacity - 1, on.sizes.rounds
+    end, codes = on.at("position", last), on["code"]
+    more = f"{end}+{width(on, last)}<={on['length']}"
+    checks = {
+        bpe.EMPTY: f"{on['length']}=0",
+        bpe.TOO_LONG: f'IF({end}="",FALSE,OR({on.at("nth", last)}<{on.at("n_bytes", last)},{more}))',
+        bpe.HALF_CHARACTER: f'OR(COUNTIF({codes},"<0")>0,COUNTIFS({codes},">=55296",{codes},"<=57343")>0)',
+        bpe.NO_TOKEN: f'COUNTIF({on["round 0 id"]},"<0")>0',
+        bpe.TOO_MANY_ROUNDS: f"{on[f'round {rounds - 1} open']}>0",
+    }
+    found = f"{PROBLEM[bpe.FITS]}"
+    for status, check in reversed(checks.items()):
+        found = f"IF({check},{PROBLEM[status]},{found})"
+    return found
+
+
+def heads(on: Reader, rounds: Sequence[Merging]) -> Iterator[Part]:
+    """Sections, their explanations, the columns' heads, and the row before the first byte."""
+    sizes, columns_of_rounds = on.sizes, [(this, column_of_round(this.r)) for this in rounds]
+    titles = {first: title for first, _, title, _ in sections()} | {FIRST_ROUND - 1: "7 Merges"}
+    titles |= {first: f"Round {this.r + 1}" for this, first in columns_of_rounds}
+    titles |= {column_of_group(sizes, 0): f"Special tokens, {bpe.GROUP} a column"} if sizes.n_groups else {}
+    yield Texts({c: titles.get(c, "") for c in range(1, last_column(sizes) + 1)}, "section")
+
+    words = {first: words for first, _, _, words in sections()} | {FIRST_ROUND - 1: ROUND_WORDS}
+    if on.tables.prefix or on.tables.suffix:
+        words[max(first for first, *_ in sections())] += AROUND
+    place = ROUND.index(rank)
+    labels = {first + place - 1: "pairs:" for _, first in columns_of_rounds}
+    yield Beside(
+        Texts(words | labels, "paragraph", dict.fromkeys(labels, "label"), height=108),
+        *(
+            one(this.name("open"), partial(open_pairs, this), partial(open_now, this), "id", first + place)
+            for this, first in columns_of_rounds
+        ),
+    )
+    names = {c: column.head for c, column in enumerate(COLUMNS, 1)}
+    names |= {first + j: column.head for _, first in columns_of_rounds for j, column in enumerate(ROUND)}
+    yield Texts(names)
+    yield Beside(
+        cell(COLUMNS.index(count) + 1, None, lambda state: 0, "id"),
+        *(
+            one(this.name("runs"), partial(runs, this), partial(runs_now, this), "flag", first)
+            for this, first in columns_of_rounds
+        ),
     )
 
 
-def _shown(shown: Sequence[str], token: Cell) -> str:
-    return "" if token == "" else "?" if token < 0 else shown[token]
+def sections() -> Iterator[tuple[int, int, str, str]]:
+    """First and last column, title and words of each."""
+    first = 1
+    for columns, title, words in SECTIONS:
+        yield first, first + len(columns) - 1, title, words
+        first += len(columns)
 
 
-def cached_columns(layout: TokenizerLayout, trace: Trace, shown: Sequence[str]) -> dict[str, list[Cell] | list[str]]:
-    """The trace, padded to the sheet's rows, and the columns that only show it."""
-    letters, n = byte_to_unicode(), layout.capacity
-    own = ("position", "code", "n_bytes", "nth", "byte", "added", "left", "kind", "start", "short", "word", "last")
-    pad: list[Cell] = [""] * (n - trace.n)
-    columns: dict[str, list[Cell] | list[str]] = {name: [*getattr(trace, name), *pad] for name in (*own, "final")}
-    visible = zip(trace.code, trace.nth, strict=True)
-    columns["character"] = [("" if nth > 1 else _symbol(code)) for code, nth in visible] + [""] * len(pad)
-    columns["letter"] = [letters[byte] for byte in trace.byte] + [""] * len(pad)
-    columns["kind_name"] = [NAMES[kind] for kind in trace.kind] + [""] * len(pad)
-    count = 0
-    counts: list[Cell] = []
-    for token in columns["final"]:
-        count += token != ""
-        counts.append(count)
-    blank: list[Cell] = [""] * (layout.n_ids - len(trace.ids))
-    return columns | {
-        "count": counts,
-        "at": [*trace.starts, *blank],
-        "id": [*trace.ids, *blank],
-        "token": [_shown(shown, token) for token in trace.ids] + [""] * len(blank),
-    }
+# The columns
 
 
-def _symbol(code: int) -> str:
-    return "␣" if code == 32 else chr(9216 + code) if code < 32 else chr(code)
+def columns(on: Reader) -> Iterator[Block]:
+    for place, column in enumerate(COLUMNS, 1):
+        n_rows = on.sizes.n_ids if column in LIST else on.sizes.capacity
+        yield column.block(on, n_rows, place, named=column.name in NAMED)
 
 
-def _top(layout: TokenizerLayout, palette: Palette, text: str, trace: Trace) -> Iterator[Row]:
-    note = "From text to token ids, one byte per row, from left to right. Nothing is typed here; the prompt is on Home."
-    title = rows.text(1, "Tokenizer", palette["title"]), rows.text(4, note, palette["note"])
-    yield rows.row(1, *title, height=24)
-    formulas, values = summary_formulas(layout), _summary_values(layout, text, trace)
-
-    def cell(name: str, style: str) -> Cells:
-        area = layout.cells[name]
-        return rows.formula(area.column, formulas[name], values[name], palette[style])
-
-    yield rows.row(TEXT_ROW, rows.text(1, "← Home", palette["link"]), cell("text", "quote"))
-    yield rows.row(MESSAGE_ROW, cell("message", "message"))
-    capacity = f"Room for {layout.capacity} bytes, and for words of up to {layout.rounds} merge rounds."
-    heads = [rows.text(4 + i, head, palette["header"]) for i, head in enumerate(SUMMARY_HEADS)]
-    yield rows.row(LABEL_ROW, *heads, rows.text(4 + len(heads), capacity, palette["note"]))
-    yield rows.row(VALUE_ROW, *(cell(name, "total") for name in SUMMARY))
+def of_round(this: Merging) -> Iterator[Block]:
+    for place, column in enumerate(ROUND, column_of_round(this.r)):
+        yield column.block(this, this.on.sizes.capacity, place, this.name(column.name))
 
 
-def _heads(layout: TokenizerLayout, palette: Palette, trace: Trace) -> Iterator[Row]:
-    """Sections, their explanations, the columns' heads, and the row before the first byte."""
-    n = SECTION_ROW
-    titles = {begin: title for begin, _, title, _ in SECTIONS} | {FIRST_ROUND - 1: "7 Merges"}
-    titles |= {layout.round(r, "id").column: f"Round {r + 1}" for r in range(layout.rounds)}
-    titles |= {layout.group(0).column: f"Special tokens, {bpe.GROUP} a column"} if layout.n_groups else {}
-    end = layout.last_column
-    bar = (rows.text(c, titles.get(c, ""), palette["section"]) for c in range(1, end + 1))
-    yield rows.row(n, *bar)
-    n = WORDS_ROW
-    sections = {begin: text for begin, _, _, text in SECTIONS}
-    if layout.tables.prefix or layout.tables.suffix:
-        sections[layout.column("number").column] += AROUND
-    words = rows.joined(rows.text(begin, text, palette["paragraph"]) for begin, text in sections.items())
-    words += rows.text(FIRST_ROUND - 1, ROUND_WORDS, palette["paragraph"])
-    yield rows.row(n, words, *(_open_pairs(layout, palette, trace, r) for r in range(layout.rounds)), height=108)
-    n = HEADER_ROW
-    heads = rows.joined(rows.text(c, head, palette["header"]) for c, head in enumerate(HEADS, 1))
-    for r in range(layout.rounds):
-        first = layout.round(r, "id").column
-        heads += rows.joined(rows.text(first + j, head, palette["header"]) for j, head in enumerate(ROUND_HEADS))
-    yield rows.row(n, heads)
-    n = ZERO_ROW
-    zero = rows.number(layout.column("count").column, 0, palette["id"])
-    yield rows.row(n, zero, *(_runs(layout, palette, trace, r) for r in range(layout.rounds)))
+def groups(on: Reader) -> Iterator[Block]:
+    """A column for each group of added tokens, where they are more than one formula looks for."""
+    for g in range(on.sizes.n_groups):
+        of_group = Column("group", "", 0, partial(found_of, g), "rare", in_text, partial(longest_of, g))
+        yield of_group.block(on, on.sizes.capacity, column_of_group(on.sizes, g), f"group {g}")
 
 
-def _open_pairs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> Cells:
-    area, count = layout.open_pairs(r), trace.rounds[r].n_open if r < len(trace.rounds) else 0
-    label = rows.text(area.column - 1, "pairs:", palette["label"])
-    source = f'COUNTIF({layout.round(r, "rank").local},"<{bpe.NO_PAIR}")'
-    return label + rows.formula(area.column, source, count, palette["id"])
+# Looks
 
 
-def _runs(layout: TokenizerLayout, palette: Palette, trace: Trace, r: int) -> Cells:
-    """1 while the round before left something to merge."""
-    source = f"IF({layout.open_pairs(r - 1).local}>0,1,0)" if r else f"IF({layout.cells['length'].local}=0,0,1)"
-    return rows.formula(layout.runs(r).column, source, int(r < len(trace.rounds)), palette["flag"])
+def dress(here: Page, rounds: Sequence[Merging], first_byte: int, frame: Worksheet) -> None:
+    """Widths, colours, and the merged cells of the explanations."""
+    widths = {c: column.width for c, column in enumerate(COLUMNS, 1)} | {FIRST_ROUND - 1: 46}
+    widths |= {column_of_round(this.r) + j: column.width for this in rounds for j, column in enumerate(ROUND)}
+    looks.dress(widths, looks.ORANGE, f"D{first_byte}", gridlines=False)(frame)
+    fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
+    frame.conditional_formatting.add(here["message"].cells, fine)
+    boxes = [here["token"], *(here[this.name("token")] for this in rounds)]
+    filled = CellIsRule(operator="notEqual", formula=['""'], fill=PatternFill(bgColor="FFF2CC"))
+    frame.conditional_formatting.add(" ".join(area.cells for area in boxes), filled)
+    words_row = first_byte - 3
+    for begin, end, title, _ in sections():
+        if title:
+            frame.merged_cells.add(f"{rows.letters(begin)}{words_row}:{rows.letters(end)}{words_row}")

@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.grid import VOCABULARY, WTE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.weights import TAB, VOCABULARY_AXIS
+from sheetgpt.sheets.looks import GREEN, dress
+from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
 
@@ -38,12 +38,5 @@ def page(layout: Layout) -> Page:
     page.add(Texts(heads))
     first = page.row
     page.add(Beside(*columns))
-
-    def dress(frame: Worksheet) -> None:
-        frame.sheet_properties.tabColor = TAB
-        frame.freeze_panes = f"A{first}"
-        for column, width in zip("ABC", (10, 24, 24), strict=True):
-            frame.column_dimensions[column].width = width
-
-    page.dresses.append(dress)
+    page.dresses.append(dress({ID: 10, SHOWN: 24, HEX: 24}, GREEN, f"A{first}"))
     return page

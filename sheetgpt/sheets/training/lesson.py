@@ -5,10 +5,9 @@ its formulas must come to follows from it: the word's forward and backward pass,
 forward pass on the new weights, and what both models write.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,9 +18,8 @@ from sheetgpt.gpt2.config import LOOKED_UP, GPT2Config
 from sheetgpt.gpt2.loss import Example
 from sheetgpt.gpt2.model import Array, Trace, forward
 from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, check_whole, states
+from sheetgpt.sheets.asking import Asking
 from sheetgpt.sheets.layout import Layout
-
-Found = TypeVar("Found")
 
 TRAINING, STATE, NEXT, FORWARD, LOSS, BACKWARD, GRADIENT = (
     "Training",
@@ -85,7 +83,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Moment(Asking):
     """A training workbook before its next step."""
 
     layout: Lesson
@@ -167,17 +165,6 @@ class Moment:
             if chosen[-1] == self.layout.end or len(ids) == self.layout.context:
                 return Written(tuple(ids), tuple(chosen), trace)
             ids.append(chosen[-1])
-
-    def ask(self, find: "Callable[[Moment], Found]") -> Found:
-        """What a function finds out about this moment; asked again, it isn't computed again."""
-        if find not in self._found:
-            self._found[find] = find(self)
-        found: Found = self._found[find]
-        return found
-
-    @cached_property
-    def _found(self) -> dict[Any, Any]:
-        return {}
 
 
 def shares(logits: Array, temperature: float) -> Array:

@@ -12,7 +12,8 @@ from sheetgpt.gpt2.model import Array, Trace
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, cell, unguarded
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, ID_ROW, INDEX, LABEL, POSITION_ROW
-from sheetgpt.sheets.network.token_page import letter, probability
+from sheetgpt.sheets.looks import probability
+from sheetgpt.sheets.network.token_page import letter
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind

@@ -24,9 +24,10 @@ from sheetgpt.sheets.grid import (
     POSITION_ROW,
     TOKEN_ROW,
 )
+from sheetgpt.sheets.looks import signed
 from sheetgpt.sheets.network import block
 from sheetgpt.sheets.network.parts import Network, layer_norm
-from sheetgpt.sheets.network.token_page import letter, signed
+from sheetgpt.sheets.network.token_page import letter
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind

@@ -14,7 +14,8 @@ from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, WARM_UP
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, cell, unguarded
 from sheetgpt.sheets.grid import ACTIVE_ROW, BIAS, FIRST_TOKEN, GAIN, ID_ROW, INDEX, LABEL, POSITION_ROW, TOKEN_ROW
-from sheetgpt.sheets.network.token_page import guarded, letter, probability
+from sheetgpt.sheets.looks import probability
+from sheetgpt.sheets.network.token_page import guarded, letter
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
