@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from openpyxl import Workbook
 from openpyxl.utils import column_index_from_string, get_column_letter
@@ -38,28 +39,31 @@ class Move:
     def title(self) -> str:
         return f"{STEP} {self.k}"
 
-    def place(self, sheet: str) -> tuple[str, int]:
-        """Where the cells of a page stand: on which sheet, and by how many rows lower."""
-        if sheet == STATE and self.k > 1:
-            return f"{STEP} {self.k - 1}", self.down[NEXT]
-        return (self.title, self.down[sheet]) if sheet in self.down else (sheet, 0)
+    @cached_property
+    def places(self) -> dict[str, tuple[str, int]]:
+        """Of each page that is moved: on which sheet its cells stand, and by how many rows lower."""
+        own = {page: (self.title, down) for page, down in self.down.items()}
+        return own if self.k == 1 else own | {STATE: (f"{STEP} {self.k - 1}", self.down[NEXT])}
 
     def area(self, area: Area) -> Area:
-        title, down = self.place(area.sheet)
+        title, down = self.places.get(area.sheet, (area.sheet, 0))
         return replace(area, sheet=title, row=area.row + down)
 
     def formula(self, source: str, on: str) -> str:
         """A formula of the page `on`, as this step has it."""
 
         def moved(found: re.Match[str]) -> str:
-            text, sheet = found[1], found[2]
+            text, sheet, a, left, b, top, c, right, d, bottom = found.groups()
             if text is not None:
                 return text
-            title, down = self.place(on if sheet is None else sheet[1:-2].replace("''", "'"))
-            corners = [found.group(3, 4, 5, 6), found.group(7, 8, 9, 10)]
-            cells = ":".join(f"{a}{column}{b}{int(row) + down}" for a, column, b, row in corners if row is not None)
-            return cells if title == self.title else f"{quoted(title)}!{cells}"
+            page = on if sheet is None else sheet[1:-2].replace("''", "'")
+            title, down = self.places.get(page, (page, 0))
+            cells = f"{a}{left}{b}{int(top) + down}"
+            if bottom is not None:
+                cells += f":{c}{right}{d}{int(bottom) + down}"
+            return cells if title == own else f"{quoted(title)}!{cells}"
 
+        own = self.title
         return REFERENCE.sub(moved, source)
 
     def sources(self, sources: Sources, on: str) -> Sources:

@@ -48,9 +48,7 @@ TRY = {
     "0.1": "too far: a step jumps over the place that it was to reach, and the curve swings",
     "0": "nothing moves: the loss stays where it is",
 }
-TROUBLE = (
-    "A yellow cell has something from which no step can be made, or the word has more tokens than there are columns."
-)
+TROUBLE = "No step can be made of this: look at the yellow cells, and whether the word fits into the columns."
 
 
 def page(layout: Lesson, moves: Sequence[Move], others: Sequence[tuple[str, str]]) -> Page:

@@ -35,11 +35,8 @@ UNROLLED = {"unroll": "steps that stand in the workbook one after another, all o
 
 def words_page(layout: Lesson) -> Page:
     here = Page(WORDS, "the list that is learned from", 1, first=2, last_column=3)
-    note = (
-        f"{TRAINING} says which one is learned. "
-        if layout.unroll
-        else "One word a step, in this order, round and round. "
-    )
+    turns = "One word a step, in this order, round and round. "
+    note = f"{TRAINING} says which one is learned. " if layout.unroll else turns
     note += (
         f"Type words of your own: letters a to z, at most {layout.longest}."
         if layout.letters
