@@ -90,6 +90,7 @@ def build(
     heads: learning.Heads = None,
     positions: learning.Positions = None,
     untied: learning.Untied = False,
+    unroll: learning.Unroll = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a GPT-2 checkpoint into a workbook.
@@ -105,13 +106,16 @@ def build(
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
 
     `sheetgpt build --train` makes workbooks/names-train.xlsx, in which a new GPT-2 learns first names.
+
+    `sheetgpt build --train --unroll 15` makes workbooks/names-unrolled.xlsx, in which it learns one in fifteen steps.
     """
     out, err = screen.printers()
     lesson = {"words": words, "layers": layers, "width": width, "heads": heads, "positions": positions}
+    lesson |= {"untied": untied, "unroll": unroll}
     if train:
-        learning.build_to_learn(given, model, output, seed, quiet, lesson | {"untied": untied})
+        learning.build_to_learn(given, model, output, seed, quiet, lesson)
         return
-    learning.refuse_without_train(lesson | {"untied": untied})
+    learning.refuse_without_train(lesson)
     if output is not None:
         target.check(output, "-o", {}, makes_folders=True)
     needs_text = prompt_bytes > 0 or prompt is not None

@@ -44,6 +44,15 @@ Untied = Annotated[
     bool,
     typer.Option("--untied", help="The unembedding has a matrix of its own.", rich_help_panel=PANEL),
 ]
+Unroll = Annotated[
+    int | None,
+    typer.Option(
+        help="So many steps stand in the workbook one after another, all on one word: move the learning rate, and the"
+        " curve of their losses is drawn anew. 15 is a good number.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
 OWN = {"output", "seed", "quiet", "train"}  # besides those of the panel
 
 
@@ -69,7 +78,10 @@ def build_to_learn(
         made = build_lesson(None if new else model, output, **sizes, progress=advance)
     if not quiet:
         out.say(f"{made}  {made.stat().st_size / 1e6:,.1f} MB")
-        out.say(f"Its first sheet says how to make a step; sheetgpt train {made} --steps 1000 makes a thousand.")
+        if own["unroll"] is None:
+            out.say(f"Its first sheet says how to make a step; sheetgpt train {made} --steps 1000 makes a thousand.")
+        else:
+            out.say("Its first sheet says which learning rates to try; each draws the curve anew.")
 
 
 def refuse_without_train(own: Mapping[str, Any]) -> None:

@@ -6,18 +6,26 @@
   round by cells elsewhere says nothing here; but on its own sheet no formula reads to the right of its own position.
 
 In both `$` stands before every row number, and a row has one formula, or each column its own.
+
+Where many steps stand one after another, a sheet of its own for each has both passes. The first step's forward pass is
+on State's weights, which know nothing of the word, and has the rules of `causality.py`.
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from sheetgpt.excel_rules.filled import Filled, misfits, relative
 from sheetgpt.excel_rules.grammar import Reference
+from sheetgpt.excel_rules.positions import MARK as FORWARD_MARK
+from sheetgpt.excel_rules.positions import PREFIX
 from sheetgpt.excel_rules.references import Box
 from sheetgpt.excel_rules.uses import Use, uses
 
 GRADIENTS, AFTER = "gradients_", "after_"
 MARK = "grad_wte"  # a workbook with this name is one that learns
+_OF_A_STEP = re.compile(rf"step\d+_({MARK}|{FORWARD_MARK})")  # and with such names it has many steps
 
 Names = Mapping[str, list[Reference]]
 
@@ -29,14 +37,14 @@ class Directed(NamedTuple):
     backward: bool
 
 
-def directed(names: Names) -> dict[str, Directed]:
-    """Title in lower case -> its columns."""
-    found = {}
+def directed(names: Names) -> dict[str, list[Directed]]:
+    """Title in lower case -> its columns, of one pass or of two."""
+    found = defaultdict[str, list[Directed]](list)
     for name, references in names.items():
         for prefix in (GRADIENTS, AFTER):
             match references:
                 case [Reference(sheet=str(title), whole=False) as r] if name == prefix + in_a_name(title):
-                    found[title.lower()] = Directed(Box(r.left, r.top, r.right, r.bottom), prefix == GRADIENTS)
+                    found[title.lower()].append(Directed(Box(r.left, r.top, r.right, r.bottom), prefix == GRADIENTS))
     return found
 
 
@@ -46,12 +54,22 @@ def in_a_name(title: str) -> str:
 
 def directions_problems(names: Names) -> Iterator[tuple[str, str]]:
     """That nothing is declared is a problem, too: else deleting the name would silence the rule."""
-    if MARK in names and not any(each.backward for each in directed(names).values()):
+    areas = directed(names)
+    if MARK in names and not any(each.backward for several in areas.values() for each in several):
         yield (
             MARK,
             f"The workbook has gradients, but no name {GRADIENTS}… that says which columns are positions; so it can't "
             "be checked that no gradient comes from an earlier one.",
         )
+    for name, references in names.items():
+        step = _OF_A_STEP.fullmatch(name)
+        if step is None or not references:
+            continue
+        title, backward = (references[0].sheet or "").lower(), step[1] == MARK
+        declared = any(each.backward == backward for each in areas.get(title, ()))
+        if not declared and (backward or PREFIX + in_a_name(title) not in names):
+            what = "gradients are positions" if backward else "the forward pass are positions"
+            yield name, f"No name {GRADIENTS if backward else AFTER}{in_a_name(title)} says which columns of {what}."
 
 
 class Directions:
@@ -63,8 +81,9 @@ class Directions:
 
     def take(self, title: str, column: int, row: int, width: int, text: str) -> Iterator[str]:
         sheet = title.lower()
-        own = self.areas.get(sheet)
-        if own is None or not own.box.meets(Box(column, row, column + width - 1, row)):
+        cells = Box(column, row, column + width - 1, row)
+        own = next((each for each in self.areas.get(sheet, ()) if each.box.meets(cells)), None)
+        if own is None:
             return
         problems = [
             rule for use in uses(text, sheet, self.names) for rule in self._wrong(own, sheet, column, width, use)
@@ -75,8 +94,8 @@ class Directions:
     def _wrong(self, own: Directed, sheet: str, column: int, width: int, use: Use) -> Iterator[str]:
         if use.rows_move:
             yield f"The reference {use.text} has no $ before its row; formulas here fill right only."
-        theirs = self.areas.get(use.sheet)
-        if theirs is None or theirs.backward != own.backward or (use.sheet != sheet and not own.backward):
+        theirs = next((each for each in self.areas.get(use.sheet, ()) if each.backward == own.backward), None)
+        if theirs is None or (use.sheet != sheet and not own.backward):
             return
         for i in {0, width - 1}:
             box = use.moved(i)

@@ -135,7 +135,7 @@ class Block:
                 cells = rows.text(LABEL, name, palette[self.label_style])
             if numbered:
                 cells += rows.number(INDEX, self.number_from + i, palette["index"])
-            start = min(i + self.strict, n) if self.triangle else 0
+            start = self._start(i, n)
             own, at, style = values[i][start:], first + start, palette[self.style] if self.style else 0
             if start == n:
                 pass  # the last row of a triangle without its diagonal
@@ -151,6 +151,17 @@ class Block:
                     sure = known[run.start : run.stop] if isinstance(known, np.ndarray) else known
                     cells += (Formulas(first + run.start, sources, own, style, sure),)
             yield Line(cells, self.height, self.folded)
+
+    def n_formulas(self, width: int) -> int:
+        """How many there are; `width`: the page's columns."""
+        n = self.n_columns or width
+        if self.formula is None:
+            return 0
+        return sum(len(run) for i in range(self.n_rows) for run in self._runs(i, self._start(i, n), n))
+
+    def _start(self, i: int, n: int) -> int:
+        """The column of row i's first cell."""
+        return min(i + self.strict, n) if self.triangle else 0
 
     def _runs(self, i: int, start: int, n: int) -> list[range]:
         """Where row i has formulas side by side."""

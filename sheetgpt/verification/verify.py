@@ -18,26 +18,25 @@ from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, sec
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2 import quantize
 from sheetgpt.ooxml.foreign import not_loaded
-from sheetgpt.sheets import sheets, training
+from sheetgpt.sheets import sheets
 from sheetgpt.sheets.grid import HOME, LAB, TOKENIZER
 from sheetgpt.sheets.home.self_check import DIFFERS, OTHER_INPUTS
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.lab.lab import page as lab_page
 from sheetgpt.sheets.lab.screws import Lab
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.sheets.state import State
 from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.axes import checked_axes
 from sheetgpt.verification.built import built_problems
 from sheetgpt.verification.compare import part
 from sheetgpt.verification.judge import Found, report
+from sheetgpt.verification.lesson import verify_lesson
 from sheetgpt.verification.report import MOST, Report, TensorResult
 from sheetgpt.workbook.build import text_sheets
 from sheetgpt.workbook.checkpoints import find_checkpoint
 from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.lab import with_lane_b
-from sheetgpt.workbook.lesson import open_lesson
 from sheetgpt.workbook.reopen import DamagedWorkbook, is_lesson, open_workbook
 from sheetgpt.workbook.state import state_of, write
 
@@ -98,25 +97,17 @@ def verify(
     if is_lesson(workbook):
         if changed or model is not None or weights_from_workbook:
             raise SheetGPTError("A training workbook is compared as it is: it takes no prompt, settings or model.")
-        return _lesson(Path(workbook), engine, timeout, wrong_cells)
+
+        def recalculated(path: Path, puts: Mapping[str, Any], read: Sequence[str]) -> Found:
+            return ENGINES[engine](path, puts, read, timeout)
+
+        return verify_lesson(Path(workbook), engine, recalculated, wrong_cells)
     given = {"prompt": prompt, "ids": ids, "chat": chat, **settings} if changed else {}
     case = prepare(Path(workbook), given, model, weights_from_workbook, as_saved=engine == "cached")
     if isinstance(case, Report):
         return replace(case, engine=engine)
     answer = ENGINES[engine](case.path, case.puts, list(case.areas.values()), timeout)
     return replace(judge(case, engine, answer, wrong_cells), not_loaded=not_loaded(case.path))
-
-
-def _lesson(path: Path, engine: str, timeout: float, wrong_cells: int | None) -> Report:
-    """Of a training workbook: from the state in its cells to everything that its formulas must come to."""
-    try:
-        expected = training.sheets(open_lesson(path), PLAIN)
-    except DamagedWorkbook as error:
-        return Report(str(path), engine, (), (str(error),))
-    areas = {sheet.title: sheet.area.reference for sheet in expected}
-    answer = ENGINES[engine](path, {}, list(areas.values()), timeout)
-    found = {title: answer[reference] for title, reference in areas.items()}
-    return replace(report(path, (), engine, expected, found, wrong_cells), not_loaded=not_loaded(path))
 
 
 def prepare(

@@ -20,8 +20,9 @@ from sheetgpt.gpt2.new import new_params
 from sheetgpt.ooxml import target
 from sheetgpt.ooxml.book import Book, Progress
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
+from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.palette import registered
-from sheetgpt.sheets.training import lay_out, lesson, sheets
+from sheetgpt.sheets.training import lay_out, lesson, one_step, sheets
 from sheetgpt.sheets.training import words as words_sheet
 from sheetgpt.sheets.training.bands import BANDS
 from sheetgpt.sheets.training.first import SETTINGS, WRITING
@@ -32,7 +33,8 @@ from sheetgpt.workbook.build import add
 from sheetgpt.workbook.reopen import DamagedWorkbook
 
 MOST_FORMULAS = 400_000  # some 4 seconds a step in LibreOffice
-DEFAULT = Path("workbooks", "names-train.xlsx")
+MOST_UNROLLED, MOST_STEPS = 1_000_000, 100  # formulas in all steps, and steps
+DEFAULT, UNROLLED = Path("workbooks", "names-train.xlsx"), Path("workbooks", "names-unrolled.xlsx")
 
 
 def build_lesson(
@@ -46,6 +48,7 @@ def build_lesson(
     positions: int | None = None,
     tied: bool = True,
     seed: int = 0,
+    unroll: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Writes a workbook in which a GPT-2 learns words, and returns its path (default: workbooks/names-train.xlsx).
@@ -53,21 +56,31 @@ def build_lesson(
     Without a `model` a new one, of so many `layers`, `heads` and `positions`, `width` numbers a token, its weights
     drawn from the `seed`, learns the letters a to z; `words` is a file with one word a line, by default first names. A
     checkpoint learns on with its own tokenizer, the word in so many `positions` as are asked for, or 12.
+
+    With `unroll` so many steps stand in the workbook one after another, all on the same word, so that a change of the
+    learning rate shows at once what it does to all of them (default path: workbooks/names-unrolled.xlsx).
     """
-    path = Path(output) if output is not None else DEFAULT
+    path = Path(output) if output is not None else DEFAULT if unroll is None else UNROLLED
     target.check(path, "-o", {"the list of words": [] if words is None else [words]}, makes_folders=True)
     if model is None:
-        moment = new_moment(words, layers, width, heads, 12 if positions is None else positions, tied, seed)
+        moment = new_moment(words, layers, width, heads, 12 if positions is None else positions, tied, seed, unroll)
     else:
         checkpoint = model if isinstance(model, Checkpoint) else load(model)
         target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
-        moment = moment_of(checkpoint, words, positions, seed)
+        moment = moment_of(checkpoint, words, positions, unroll)
     save(moment, path, progress)
     return path
 
 
 def new_moment(
-    words: str | os.PathLike[str] | None, layers: int, width: int, heads: int, positions: int, tied: bool, seed: int
+    words: str | os.PathLike[str] | None,
+    layers: int,
+    width: int,
+    heads: int,
+    positions: int,
+    tied: bool,
+    seed: int,
+    unroll: int | None = None,
 ) -> Moment:
     """Step 0 of a new model."""
     for name, value in (("--layers", layers), ("--width", width), ("--heads", heads), ("--positions", positions)):
@@ -76,16 +89,19 @@ def new_moment(
     if positions < 2:
         raise SheetGPTError("--positions 1 leaves no room for a word: give at least 2.")
     config = GPT2Config(N_VOCAB, positions, width, layers, heads, 4 * width, tied=tied)
-    layout = fitting(lay_out(config, positions, n_words=1))
+    layout = with_steps(fitting(lay_out(config, positions, n_words=1)), unroll)
     listed = read_words(NAMES if words is None else Path(words), positions - 1)
     params = new_params(config, seed)
     shown = ("⟨end⟩", *LETTERS)
     ids = tuple(tuple(spell(word)) for word in listed)
     layout = replace(layout, n_words=len(listed), end=END)
-    return Moment(layout, adam.start(params), Settings(), (), tuple(listed), ids, shown, source=f"new, seed {seed}")
+    start, source = adam.start(params), f"new, seed {seed}"
+    return Moment(layout, start, settings_of(layout), (), tuple(listed), ids, shown, source=source)
 
 
-def moment_of(checkpoint: Checkpoint, words: str | os.PathLike[str] | None, positions: int | None, seed: int) -> Moment:
+def moment_of(
+    checkpoint: Checkpoint, words: str | os.PathLike[str] | None, positions: int | None, unroll: int | None = None
+) -> Moment:
     """Step 0 of a checkpoint that learns on."""
     config, tokenizer = checkpoint.config, checkpoint.tokenizer
     if tokenizer is None:
@@ -95,7 +111,7 @@ def moment_of(checkpoint: Checkpoint, words: str | os.PathLike[str] | None, posi
     if not checkpoint.stop_ids:
         raise SheetGPTError(f"{checkpoint.name} has no token that ends a text, which stands around each word.")
     columns = min(12, config.n_positions) if positions is None else positions
-    layout = fitting(lay_out(config, columns, letters=False, end=checkpoint.stop_ids[0]))
+    layout = with_steps(fitting(lay_out(config, columns, letters=False, end=checkpoint.stop_ids[0])), unroll)
     listed, ids = [], []
     for n, word in read_lines(Path(words)):
         found = tuple(tokenizer.encode(word))
@@ -109,9 +125,31 @@ def moment_of(checkpoint: Checkpoint, words: str | os.PathLike[str] | None, posi
     shown, _ = token_strings(tokenizer, config.n_vocab)
     layout = replace(layout, n_words=len(listed))
     start = adam.start({name: np.asarray(tensor) for name, tensor in checkpoint.params.items()})
-    return Moment(
-        layout, start, Settings(), (), tuple(listed), tuple(ids), tuple(shown), source=checkpoint.name or "a checkpoint"
-    )
+    source = checkpoint.name or "a checkpoint"
+    return Moment(layout, start, settings_of(layout), (), tuple(listed), tuple(ids), tuple(shown), source=source)
+
+
+def settings_of(layout: Lesson) -> Settings:
+    """At first: the few steps of an unrolled workbook have no time to warm up."""
+    return Settings(learning_rate=0.01, warm_up=0, schedule="constant") if layout.unroll else Settings()
+
+
+def with_steps(layout: Lesson, unroll: int | None) -> Lesson:
+    """The layout with so many steps one after another, if a spreadsheet can make them."""
+    if unroll is None:
+        return layout
+    if isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1:
+        raise SheetGPTError(f"--unroll {unroll!r:.80} must be a whole number of at least 1.")
+    each = step_formulas(layout)
+    most = min(MOST_STEPS, MOST_UNROLLED // each)
+    if unroll > most:
+        raise SheetGPTError(
+            f"--unroll {unroll}: a step of this model takes {each:,} formulas, and sheetgpt builds workbooks of up to "
+            f"{MOST_STEPS} steps and {MOST_UNROLLED:,} formulas in them. {'Take' if most else 'Leave it out, or take'} "
+            + (f"at most --unroll {most}, a smaller model" if most else "a smaller model")
+            + ", or fewer --positions."
+        )
+    return replace(layout, unroll=unroll, room=unroll)
 
 
 def fitting(layout: Lesson) -> Lesson:
@@ -135,6 +173,12 @@ def about_formulas(config: GPT2Config, columns: int) -> int:
     return columns * (5 * (config.n_layer * block + 4 * config.n_embd) + 16 * config.n_vocab) + 4 * config.n_params
 
 
+def step_formulas(layout: Lesson) -> int:
+    """Of one step of an unrolled workbook, but its few losses."""
+    parts = [(page, part) for page in one_step(replace(layout, room=1)) for _, part in page.placed]
+    return sum(part.n_formulas(page.width) for page, part in parts if isinstance(part, Block))
+
+
 def save(moment: Moment, path: Path, progress: Progress | None = None) -> None:
     book = Book("A GPT-2 that learns in a spreadsheet")
     book.frame(TRAINING)
@@ -147,8 +191,8 @@ def open_lesson(path: str | os.PathLike[str]) -> Moment:
     """What the file's constants say, whatever its formulas do. Raises DamagedWorkbook."""
     path = Path(path)
     shapes = [each.name for each in fields(GPT2Config)]
-    sizes = [*shapes, *words_sheet.LESSON]
-    found = _cells(path, sizes)
+    unrolled = "UNROLL" in cached.package(path).names
+    found = _cells(path, [*shapes, *words_sheet.LESSON, *(words_sheet.UNROLLED if unrolled else ())])
     try:
         config = GPT2Config(
             **{name: _whole(name, found[name]) for name in shapes[:6]},
@@ -162,6 +206,8 @@ def open_lesson(path: str | os.PathLike[str]) -> Moment:
         layout = fitting(lay_out(config, context, n_words=n_words, end=end, letters=bool(spells), room=max(room, 1)))
         if n_words < 1 or max(n_words, room) > MAX_ROW or end >= config.n_vocab:
             raise ValueError(f"{n_words} words, room for {room} losses and the end {end} can't be")
+        if unrolled:
+            layout = replace(with_steps(layout, _whole("unroll", found["unroll"])), room=layout.room)
     except (ValueError, OverflowError, SheetGPTError) as error:
         raise DamagedWorkbook(f"The sheet Model of {path} doesn't hold a valid config: {error}.") from error
     return _moment(path, layout, str(_one("source", found["source"])))
@@ -169,8 +215,9 @@ def open_lesson(path: str | os.PathLike[str]) -> Moment:
 
 def _moment(path: Path, layout: Lesson, source: str) -> Moment:
     weights = [f"{band}{name}" for band in BANDS for name in layout.config.parameter_shapes()]
-    others = ["step", "losses", "words", "vocabulary", *SETTINGS, *WRITING]
-    others += ["weight_tensor", "weight_row", "weight_column"]
+    others = ["step", "losses", "words", "vocabulary", *SETTINGS]
+    own = ["word_number"] if layout.unroll else [*WRITING, "weight_tensor", "weight_row", "weight_column"]
+    others += own
     others += [] if layout.letters else ["word_ids", "word_lengths"]
     areas = {name: layout[name].reference for name in (*weights, *others)}
     cells = cached.recalculate(path, {}, [*areas.values()])
@@ -182,19 +229,22 @@ def _moment(path: Path, layout: Lesson, source: str) -> Moment:
         }
         step = _whole("step", found["step"])
         state = adam.State(step, bands[""], bands["m."], bands["v."])
-        values: dict[str, Any] = {name: _as_whole(_one(name, found[name])) for name in (*SETTINGS, *WRITING)}
+        typed_in = [name for name in (*SETTINGS, *WRITING) if name in found]
+        values: dict[str, Any] = {name: _as_whole(_one(name, found[name])) for name in typed_in}
         values["schedule"] = str(values["schedule"]).lower()
         settings = Settings(**{name: values[name] for name in SETTINGS})
-        writing = lesson.Writing(values["write"] == 1, values["seed"], float(values["temperature"]))
         losses = found["losses"]
         lost = () if losses is None else tuple(losses.numbers.ravel()[: min(step, layout.room)].tolist())
         listed = _texts(found["words"], layout.n_words)
         ids = _ids(layout, listed, found)
         shown = _texts(found["vocabulary"], layout.config.n_vocab)
-        weight = _weight(layout, found)
+        moment = Moment(layout, state, settings, lost, listed, ids, shown, source=source)
+        if layout.unroll:
+            return replace(moment, chosen=_whole("word_number", found["word_number"], 1, layout.n_words))
+        writing = lesson.Writing(values["write"] == 1, values["seed"], float(values["temperature"]))
+        return replace(moment, writing=writing, weight=_weight(layout, found))
     except (TypeError, ValueError, SheetGPTError) as error:
         raise DamagedWorkbook(f"{path} can't make a step: {error}") from error
-    return Moment(layout, state, settings, lost, listed, ids, shown, writing, source, weight)
 
 
 def _cells(path: Path, names: Sequence[str]) -> Mapping[str, Cells]:

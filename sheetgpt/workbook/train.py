@@ -65,6 +65,10 @@ def train(
     if not is_lesson(path):
         raise SheetGPTError(f"{path} is no training workbook: sheetgpt build --train makes one.")
     moment = open_lesson(path)
+    if moment.layout.unroll:
+        raise SheetGPTError(
+            f"{path} has its {moment.layout.unroll} steps in its cells: to make more, build one without --unroll."
+        )
     target.check(path, "the workbook", {}, makes_folders=False)
     files = {} if save_to is None else files_of(moment, model)
     kept = Kept(moment.now, [])

@@ -35,15 +35,11 @@ from sheetgpt.sheets.grid import (
     TOKENIZER,
 )
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.references import REFERENCE
 from sheetgpt.sheets.sheet import Sheet
 
 COPIED = {title: f"{title} B" for title in (SOFTMAX, TOKENIZER, DECODING)}
 WIDEST = 21  # columns that Home takes at the least, from the first token's on
-
-_REFERENCE = re.compile(
-    r"""("(?:[^"]|"")*")|('(?:[^']|'')+'!)?(?<![\w.$])(\$?)([A-Z]{1,3})(\$?)([1-9]\d*)"""
-    r"""(?::(\$?)([A-Z]{1,3})(\$?)([1-9]\d*))?(?![\w.(])"""
-)
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,7 @@ class Move:
             name = COPIED.get(place, place)
             return (f"{quoted(name)}!" if name != COPIED.get(on, on) else "") + ":".join(parts)
 
-        return _REFERENCE.sub(moved, source)
+        return REFERENCE.sub(moved, source)
 
     def _redirected(self, on: str, sheet: str, first: int, last: int) -> Redirect | None:
         return next(

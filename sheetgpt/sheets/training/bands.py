@@ -48,7 +48,8 @@ def widths(page: Page, of: dict[str, float], freeze: str = "", tab: str = "54823
 
 
 def state_page(layout: Lesson) -> Page:
-    note = "All that the training knows. Copy the range next, and paste its values onto the range state: one step."
+    made = "one step" if layout.unroll < 2 else f"{layout.unroll} steps"
+    note = f"All that the training knows. Copy the range next, and paste its values onto the range state: {made}."
     page = Page(STATE, "step, losses, weights and what Adam remembers of each: constants", width(layout))
     titled(page, note)
 

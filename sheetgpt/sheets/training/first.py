@@ -4,7 +4,7 @@ The settings' arithmetic is `adam.learning_rate` and `adam.corrections`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -52,18 +52,42 @@ def page(layout: Lesson, others: Sequence[Page]) -> Page:
     here.bar_end = SAYS
     note = "A GPT-2 learns, one word a step: every gradient and every new weight is a formula."
     here.add(Texts({LABEL: TRAINING, VALUE: note}, styles={LABEL: "title", VALUE: "note"}, height=AT_TOP))
-    here.add(*now(layout), *settings(layout), *making_a_step(), *curve(layout, here), *listed(others))
-    for k, other in enumerate(others):
-        here.links.append((f"A{here['sheet_list'].row + k}", f"{quoted(other.title)}!A1"))
-    here.dresses.append(lambda frame: _dress(frame, here))
+    here.add(*now(layout), *settings(layout), *writing(), *making_a_step(), *curve(layout, here))
+    listed(here, [(other.title, other.words) for other in others])
+
+    def dress(frame: Worksheet) -> None:
+        looks(frame, here, RANGES)
+        draw(frame, here["curve"], here["step_now"].row - 1, 10)
+
+    here.dresses.append(dress)
     return here
 
 
-def entry(name: str, words: str, style: str, formula: Any, twin: Callable[[Moment], Any], **more: Any) -> Beside:
+def entry(
+    name: str,
+    words: str,
+    style: str,
+    formula: Any,
+    twin: Callable[[Moment], Any],
+    columns: tuple[int, int] = (VALUE, SAYS),
+    **more: Any,
+) -> Beside:
     """A row: what it is called, its cell, and what it means."""
-    label = more.pop("label", name.replace("_", " "))
-    texts = Texts({LABEL: label, SAYS: words}, "label", {LABEL: "name"}, height=more.pop("height", None))
-    return Beside(texts, cell(VALUE, formula, twin, style, name, **more))
+    label, (value, says) = more.pop("label", name.replace("_", " ")), columns
+    texts = Texts({LABEL: label, says: words}, "label", {LABEL: "name"}, height=more.pop("height", None))
+    return Beside(texts, cell(value, formula, twin, style, name, **more))
+
+
+def word_of(layout: Lesson, number: str) -> str:
+    """The word of a number in the list, without blanks around it."""
+    found = f'INDEX({layout["words"].reference},{number})&""'
+    return f"LOWER(TRIM({found}))" if layout.letters else found
+
+
+def targets_of(layout: Lesson, number: str) -> str:
+    """That word's tokens and the end; an error where the columns don't take them."""
+    n = f"LEN({layout['word'].reference})" if layout.letters else f"INDEX({layout['word_lengths'].reference},{number})"
+    return f"IF({n}>{layout.longest},NA(),{n}+1)"
 
 
 def now(layout: Lesson) -> list[Part]:
@@ -74,15 +98,6 @@ def now(layout: Lesson) -> list[Part]:
 
     def number() -> str:
         return f"MOD({at('step')},{at('n_words')})+1"
-
-    def word() -> str:
-        found = f'INDEX({at("words")},{at("word_number")})&""'
-        return f"LOWER(TRIM({found}))" if layout.letters else found
-
-    def targets() -> str:
-        """The word's tokens and the end; an error where the columns don't take them."""
-        n = f"LEN({at('word')})" if layout.letters else f"INDEX({at('word_lengths')},{at('word_number')})"
-        return f"IF({n}>{layout.longest},NA(),{n}+1)"
 
     def text(page: str) -> Callable[[], str]:
         return lambda: f'{layout[page + ".text"].stripe(layout.context - 1).reference}&""'
@@ -107,7 +122,7 @@ def now(layout: Lesson) -> list[Part]:
             "word",
             "what is read, and should be guessed letter by letter",
             "token",
-            word,
+            lambda: word_of(layout, at("word_number")),
             lambda m: m.words[m.turn],
             kind=Kind.TEXTS,
         ),
@@ -115,7 +130,7 @@ def now(layout: Lesson) -> list[Part]:
             "n_targets",
             "guesses that count: its tokens, and the end",
             "id",
-            targets,
+            lambda: targets_of(layout, at("word_number")),
             lambda m: m.wanted.n_targets,
             label="guesses",
         ),
@@ -167,8 +182,21 @@ def now(layout: Lesson) -> list[Part]:
 
 
 def settings(layout: Lesson) -> list[Part]:
+    words = "Yellow cells are yours: change one and watch the loss after this step."
+    return [Bar("How far a step goes", words, link="settings"), *typed_in(SETTINGS), *rates(layout)]
+
+
+def typed_in(words: Mapping[str, str]) -> list[Part]:
+    """A yellow cell for each setting."""
+
     def typed(name: str) -> Callable[[Moment], Any]:
         return lambda moment: getattr(moment.settings, name)
+
+    return [entry(name, said, "input", None, typed(name), kind=Kind.INPUT) for name, said in words.items()]
+
+
+def rates(layout: Lesson, **columns: Any) -> list[Part]:
+    """What the settings make of a step."""
 
     def at(name: str) -> str:
         return layout[name].reference
@@ -187,20 +215,11 @@ def settings(layout: Lesson) -> list[Part]:
     def corrected(k: int) -> Callable[[Moment], float]:
         return lambda moment: adam.corrections(moment.step, moment.settings)[k]
 
-    def writing(name: str) -> Callable[[Moment], Any]:
-        return lambda m: {"write": int(m.writing.on), "seed": m.writing.seed, "temperature": m.writing.temperature}[
-            name
-        ]
+    def rate_now(moment: Moment) -> float:
+        return adam.learning_rate(moment.step, moment.settings)
 
-    typed_in: dict[str, Any] = {"kind": Kind.INPUT}
     return [
-        Bar(
-            "How far a step goes",
-            "Yellow cells are yours: change one and watch the loss after this step.",
-            link="settings",
-        ),
-        *(entry(name, words, "input", None, typed(name), **typed_in) for name, words in SETTINGS.items()),
-        entry("rate", "this step's own learning rate", "rate", rate, lambda m: adam.learning_rate(m.step, m.settings)),
+        entry("rate", "this step's own learning rate", "rate", rate, rate_now, **columns),
         entry(
             "correction1",
             "1 − beta1 ^ step: how much of a whole mean m has seen",
@@ -208,6 +227,7 @@ def settings(layout: Lesson) -> list[Part]:
             correction("beta1"),
             corrected(0),
             label="correction of m",
+            **columns,
         ),
         entry(
             "correction2",
@@ -216,9 +236,20 @@ def settings(layout: Lesson) -> list[Part]:
             correction("beta2"),
             corrected(1),
             label="correction of v",
+            **columns,
         ),
+    ]
+
+
+def writing() -> list[Part]:
+    def typed(name: str) -> Callable[[Moment], Any]:
+        return lambda m: {"write": int(m.writing.on), "seed": m.writing.seed, "temperature": m.writing.temperature}[
+            name
+        ]
+
+    return [
         Bar("What it writes", "Before the step and after it, with the same random numbers.", link="writing"),
-        *(entry(name, words, "input", None, writing(name), **typed_in) for name, words in WRITING.items()),
+        *(entry(name, words, "input", None, typed(name), kind=Kind.INPUT) for name, words in WRITING.items()),
     ]
 
 
@@ -229,9 +260,10 @@ def making_a_step() -> list[Part]:
     ]
 
 
-def listed(others: Sequence[Page]) -> list[Part]:
-    titles = [[other.title, other.words] for other in others]
-    return [
+def listed(here: Page, others: Sequence[tuple[str, str]]) -> None:
+    """The sheets, each with its words and a link that leads there."""
+    titles = [[*each] for each in others]
+    here.add(
         Bar("The sheets", "In the order of their tabs.", link="sheets"),
         Block(
             "sheet_list",
@@ -245,38 +277,35 @@ def listed(others: Sequence[Page]) -> list[Part]:
             axes=("sheet", "title and words"),
             kind=Kind.CONSTANT,
         ),
-    ]
+    )
+    for k, (title, _) in enumerate(others):
+        here.links.append((f"A{here['sheet_list'].row + k}", f"{quoted(title)}!A1"))
 
 
-def _dress(frame: Worksheet, here: Page) -> None:
+RANGES = {  # what the yellow cells take: from, to, and whether only whole numbers
+    "learning_rate": (0, 1000, False),
+    "beta1": (0, 0.999999, False),
+    "beta2": (0, 0.999999, False),
+    "epsilon": (1e-30, 1, False),
+    "decay": (0, 1000, False),
+    "warm_up": (0, 1_000_000, True),
+    "steps": (1, 1_000_000, True),
+    "write": (0, 1, True),
+    "seed": (0, 2147483645, True),
+    "temperature": (0, 100, False),
+}
+
+
+def looks(frame: Worksheet, here: Page, ranges: Mapping[str, tuple[float, float, bool]]) -> None:
+    """Widths, and what the yellow cells take."""
     frame.sheet_properties.tabColor = "C55A11"
     for column, width in {"A": 22, "B": 22, "C": 74, "D": 11, "E": 11, "F": 11, "G": 11}.items():
         frame.column_dimensions[column].width = width
-    draw(frame, here)
-    _validate(frame, here)
-
-
-def _validate(frame: Worksheet, here: Page) -> None:
-    """What the yellow cells take."""
-    whole: Literal["whole", "decimal"]
-    ranges = {
-        "learning_rate": (0, 1000, False),
-        "beta1": (0, 0.999999, False),
-        "beta2": (0, 0.999999, False),
-        "epsilon": (1e-30, 1, False),
-        "decay": (0, 1000, False),
-        "warm_up": (0, 1_000_000, True),
-        "steps": (1, 1_000_000, True),
-        "write": (0, 1, True),
-        "seed": (0, 2147483645, True),
-        "temperature": (0, 100, False),
-    }
-    for name, (least, most, is_whole) in ranges.items():
-        whole = "whole" if is_whole else "decimal"
-        rule = DataValidation(
-            whole, operator="between", formula1=f"{least:g}", formula2=f"{most:.10g}", allow_blank=False
-        )
-        rule.error = f"{name} is a {'whole ' if is_whole else ''}number from {least:g} to {most:.10g}."
+    for name, (least, most, whole) in ranges.items():
+        kind: Literal["whole", "decimal"] = "whole" if whole else "decimal"
+        first, last = f"{least:g}", f"{most:.10g}"
+        rule = DataValidation(kind, operator="between", formula1=first, formula2=last, allow_blank=False)
+        rule.error = f"{name} is a {'whole ' if whole else ''}number from {least:g} to {most:.10g}."
         _say(frame, rule, here[name])
     rule = DataValidation("list", formula1=f'"{",".join(adam.SCHEDULES)}"', allow_blank=False)
     rule.error = f"schedule is {', '.join(adam.SCHEDULES)}."

@@ -6,7 +6,7 @@ forward pass on the new weights, and what both models write.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,6 +38,7 @@ AFTER, WRITES, WRITES_AFTER, ONE_WEIGHT, WORDS, SHAPES = (
     "Words",
     "Model",
 )
+STEP = "Step"  # of an unrolled workbook: on a sheet of its own for each step, "Step 1"
 ROOM = 1000  # losses that are kept
 
 
@@ -52,6 +53,7 @@ class Lesson(Layout):
     end: int = 0  # the token that stands before a word and after it
     letters: bool = True
     room: int = ROOM
+    unroll: int = 0  # steps that stand in the workbook, one after another on one word; 0: a single one, on each in turn
 
     @property
     def longest(self) -> int:
@@ -96,6 +98,8 @@ class Moment(Asking):
     writing: Writing = field(default_factory=Writing)
     source: str = ""  # where the weights come from
     weight: tuple[str, int, int] = ("wte", 0, 0)  # the one that is looked at: its tensor, row and column in the cells
+    chosen: int = 1  # the number of the word that all steps read, where several stand in the workbook
+    computed: tuple[adam.State, ...] = ()  # where a program has computed them: the states that led to its later steps
 
     @property
     def config(self) -> GPT2Config:
@@ -109,7 +113,7 @@ class Moment(Asking):
     @property
     def turn(self) -> int:
         """Which word it reads."""
-        return learn.turn(self.step, len(self.words))
+        return self.chosen - 1 if self.layout.unroll else learn.turn(self.step, len(self.words))
 
     @cached_property
     def wanted(self) -> Example:
@@ -140,6 +144,18 @@ class Moment(Asking):
     def history(self) -> tuple[float, ...]:
         """The losses, this step's too, as far as there is room."""
         return (*self.losses, float(self.trace["loss"]))[-self.layout.room :]
+
+    @cached_property
+    def steps(self) -> tuple["Moment", ...]:
+        """This moment and those after it, one for each step that stands in the workbook.
+
+        Each begins where the one before it ended: in the state that a program has computed there, or in NumPy's.
+        """
+        found = [self]
+        for k in range(1, self.layout.unroll):
+            now = self.computed[k - 1] if k <= len(self.computed) else found[-1].next
+            found.append(replace(found[-1], now=now, losses=found[-1].history))
+        return tuple(found)
 
     @cached_property
     def writes(self) -> Written | None:

@@ -9,7 +9,7 @@ from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.bands import titled, widths
-from sheetgpt.sheets.training.lesson import SHAPES, WORDS, Lesson, Moment
+from sheetgpt.sheets.training.lesson import SHAPES, TRAINING, WORDS, Lesson, Moment
 
 MEANING = {
     "n_vocab": "tokens in the vocabulary",
@@ -30,11 +30,13 @@ LESSON = {
     "room": "losses that are kept",
     "source": "where the weights of step 0 come from",
 }
+UNROLLED = {"unroll": "steps that stand in the workbook one after another, all on the same word"}
 
 
 def words_page(layout: Lesson) -> Page:
     here = Page(WORDS, "the list that is learned from", 1, first=2, last_column=3)
-    note = "One word a step, in this order, round and round. "
+    turns = "One word a step, in this order, round and round. "
+    note = f"{TRAINING} says which one is learned. " if layout.unroll else turns
     note += (
         f"Type words of your own: letters a to z, at most {layout.longest}."
         if layout.letters
@@ -90,7 +92,7 @@ def shapes_page(layout: Lesson) -> Page:
     here = Page(SHAPES, "shapes and tokens", 1, first=2, last_column=3)
     titled(here, "What the workbook was built with: constants.", 3)
     here.add(Texts({LABEL: "name", 2: "value", 3: "what it is"}))
-    for name, words in (MEANING | LESSON).items():
+    for name, words in (MEANING | LESSON | (UNROLLED if layout.unroll else {})).items():
         kind = Kind.CONSTANT
 
         def twin(moment: Moment, name: str = name) -> float | str:
