@@ -67,7 +67,9 @@ def main() -> int:
         subprocess.run([*program, "train", copy, "--steps", str(args.steps), "--save", folder, "--quiet"], check=True)
         from_folder, from_cells, n, mean = compare(copy, folder)
     print(f"{n} words after {args.steps} steps, mean loss in transformers {mean:.6f}. Largest difference of a word's")
-    print(f"loss from the evaluator's on the same folder: {from_folder:.1e}; on the workbook's cells: {from_cells:.1e}.")
+    print(
+        f"loss from the evaluator's on the same folder: {from_folder:.1e}; on the workbook's cells: {from_cells:.1e}."
+    )
     return 0 if from_folder <= SAME and from_cells <= AS_FLOAT32 else 1
 
 

@@ -3,9 +3,10 @@
     python scripts/checks/steps_by_keys.py [WORKBOOK] [--steps 10] [--pictures FOLDER]
 
 Without a WORKBOOK, a new one of `build --train`. It works on a copy, in a LibreOffice with a fresh profile, on a screen
-of its own. After each step the copy is saved by keys, too, and the file that LibreOffice wrote is read: step number, all
-losses, all weights and their running means, and the loss shown before and after the next step must be NumPy's to 1e-9.
-Ends with status 1 where they aren't. `--copy-once` leaves out every copy but the first, which must be found out.
+of its own. After each step the copy is saved by keys, too, and the file that LibreOffice wrote is read: the step's
+number, all losses, all weights and their running means, and the loss shown before and after the next step must be
+NumPy's to 1e-9. Ends with status 1 where they aren't. `--copy-once` leaves out every copy but the first, which must be
+found out.
 
 Needs Linux, and `apt install xvfb xdotool`, for pictures imagemagick, too. SHEETGPT_SOFFICE names another LibreOffice.
 """
@@ -174,9 +175,9 @@ def differences(saved: Path, moment: Moment) -> dict[str, float]:
     if (found.now.t, len(found.losses)) != (moment.now.t, len(moment.losses)):
         return {f"step {found.now.t} with {len(found.losses)} losses": float("inf")}
     cells = cached.recalculate(saved, {}, ["loss_now", "loss_after"])
-    shown = [cell.numbers[0, 0] if cell is not None else np.nan for cell in cells.values()]
-    losses = np.subtract([*found.losses, *shown], [*moment.losses, moment.trace["loss"], moment.after["loss"]])
-    worst = {"losses": float(abs(losses).max())}
+    shown = [np.nan if cell is None else float(cell.numbers[0, 0]) for cell in cells.values()]
+    wanted = [*moment.losses, float(moment.trace["loss"]), float(moment.after["loss"])]
+    worst = {"losses": float(abs(np.array([*found.losses, *shown]) - np.array(wanted)).max())}
     for band, (title, _) in BANDS.items():
         own, other = part(found.now, band), part(moment.now, band)
         worst[title] = max(float(abs(own[name] - other[name]).max()) for name in other)

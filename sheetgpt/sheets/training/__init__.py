@@ -15,7 +15,7 @@ from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.tensor import Tensor
-from sheetgpt.sheets.training import backward, bands, first, gradient, losses, one_weight, passes, words, writes
+from sheetgpt.sheets.training import backward, bands, first, gradient, guide, losses, one_weight, passes, words, writes
 from sheetgpt.sheets.training.lesson import AFTER, BACKWARD, NEXT, STATE, WRITES_AFTER, Lesson, Moment
 
 RANGES = {STATE: "state", NEXT: "next"}  # what is pasted onto, and what is copied
@@ -23,11 +23,13 @@ DIRECTED = {BACKWARD: "gradients", AFTER: "after", WRITES_AFTER: "after"}  # whi
 
 
 def pages(layout: Lesson) -> list[Page]:
+    back = backward.page(layout)
     others = [
+        guide.page(layout, back),
         bands.state_page(layout),
         passes.forward_page(layout),
         losses.loss_page(layout),
-        backward.page(layout),
+        back,
         gradient.page(layout),
         bands.next_page(layout),
         one_weight.page(layout),

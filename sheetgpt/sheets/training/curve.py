@@ -86,7 +86,7 @@ def curve(layout: Lesson, here: Page) -> list[Part]:
 def draw(frame: Worksheet, here: Page) -> None:
     """The chart, beside the first rows."""
     area = here["curve"]
-    chart = lines("Loss", "0.0")
+    chart = lines("Loss", "0.00")
     chart.add_data(Reference(frame, area.column, area.row - 1, area.column + 1, area.last_row), titles_from_data=True)
     chart.set_categories(Reference(frame, CHART + 1, area.row, CHART + 1, area.last_row))
     chart.x_axis.tickLblSkip = 10
@@ -94,5 +94,5 @@ def draw(frame: Worksheet, here: Page) -> None:
         mark(series, colour)
         series.marker.symbol = "none"
     chart.legend.position = "b"
-    chart.anchor = between(CHART, here["step_now"].row - 1, 9, 18)
+    chart.anchor = between(CHART, here["step_now"].row - 1, 4, 17)
     frame.add_chart(chart)
