@@ -2,6 +2,7 @@
 
 python -m pip install -e '.[render]'
 python scripts/render.py [workbooks/stories.xlsx] [--sheet home] [--sheet sample]
+python scripts/render.py workbooks/names-train.xlsx
 """
 
 import argparse
@@ -15,7 +16,7 @@ from sheetgpt.engines.libreoffice import export_pdf
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.edits import Edits
 from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
-from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.reopen import is_lesson, open_workbook
 
 RANGES = {
     "home": "Home!A1:Y62",
@@ -31,6 +32,11 @@ RANGES = {
     "neuron": "Neuron!A1:U43",
     "embedding": "Embedding!A1:Q48",
     "lab": "Lab!A1:Q66",  # of a workbook of `build --lab`
+}
+LEARNING = {  # of a workbook of `build --train`
+    "training": "Training!A1:G39",
+    "backward": "Backward!A1:Q45",
+    "one-weight": "One weight!A1:F26",
 }
 
 
@@ -58,13 +64,17 @@ def shown(workbook: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workbook", type=Path, nargs="?", default=Path("workbooks/stories.xlsx"))
-    parser.add_argument("--sheet", choices=RANGES, action="append", help="only this one; may be given several times")
+    words = "only this one; may be given several times"
+    parser.add_argument("--sheet", choices=RANGES | LEARNING, action="append", help=words)
     args = parser.parse_args()
-    for name in args.sheet or RANGES:
+    ranges = LEARNING if is_lesson(args.workbook) else RANGES
+    for name in args.sheet or ranges:
         if name == "lab" and args.sheet is None and open_workbook(args.workbook).layout.lanes == 1:
             continue
+        if name not in ranges:
+            parser.error(f"{args.workbook} has no such sheet: choose from {', '.join(ranges)}")
         try:
-            print(render(args.workbook, name, RANGES[name]))
+            print(render(args.workbook, name, ranges[name]))
         except SheetGPTError as error:
             parser.error(str(error))
 

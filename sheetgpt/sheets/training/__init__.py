@@ -20,6 +20,7 @@ from sheetgpt.sheets.training import (
     bands,
     first,
     gradient,
+    guide,
     losses,
     one_weight,
     passes,
@@ -50,9 +51,11 @@ def pages(layout: Lesson) -> list[Page]:
     if layout.unroll:
         many = Many.of(layout)
         return [many.first, *many.before, *many.step, *many.behind]
+    step = one_step(layout)
     others = [
+        guide.page(layout, next(page for page in step if page.title == BACKWARD)),
         bands.state_page(layout),
-        *one_step(layout),
+        *step,
         one_weight.page(layout),
         losses.after_page(layout),
         writes.page(layout, after=False),

@@ -141,7 +141,16 @@ def _band(
     layout: Lesson, prefix: str, band: str, weights: Callable[[str, str], tuple[Any, Callable[[Moment], Any], Any]]
 ) -> list[Part]:
     title, words = BANDS[band]
-    found: list[Part] = [Texts({LABEL: title, FIRST_TOKEN: words}, "section"), Space()]
+    columns = Block(
+        n_rows=1,
+        n_columns=width(layout),
+        twin=lambda moment: np.arange(float(width(layout))),
+        label="column",
+        numbered=False,
+        style="index",
+        kind=Kind.CONSTANT,
+    )
+    found: list[Part] = [Texts({LABEL: title, FIRST_TOKEN: words}, "section", {FIRST_TOKEN: "name"}), columns]
     shapes = layout.config.parameter_shapes()
     above = {each for each, other in pairwise(shapes) if each[:-1] == other[:-1]}  # its bias stands right below
     for name, shape in shapes.items():

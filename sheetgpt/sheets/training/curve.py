@@ -86,7 +86,7 @@ def curve(layout: Lesson, here: Page) -> list[Part]:
 def draw(frame: Worksheet, area: Area, row: int, every: int) -> None:
     """The chart, beside the rows from this one on. `area`: the losses; on their left the steps, each so manieth named,
     and on their right what guessing gives."""
-    chart = lines("Loss", "0.0")
+    chart = lines("Loss", "0.00")
     chart.add_data(Reference(frame, area.column, area.row - 1, area.column + 1, area.last_row), titles_from_data=True)
     chart.set_categories(Reference(frame, area.column - 1, area.row, area.column - 1, area.last_row))
     chart.x_axis.tickLblSkip = every
@@ -94,5 +94,5 @@ def draw(frame: Worksheet, area: Area, row: int, every: int) -> None:
         mark(series, colour)
         series.marker.symbol = "none"
     chart.legend.position = "b"
-    chart.anchor = between(CHART, row, 9, 18)
+    chart.anchor = between(CHART, row, 4, 17)
     frame.add_chart(chart)

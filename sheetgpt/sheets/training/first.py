@@ -4,7 +4,7 @@ The settings' arithmetic is `adam.learning_rate` and `adam.corrections`.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -36,15 +36,13 @@ WRITING = {
     "seed": "another whole number, another text",
     "temperature": "0: always the likeliest letter; 1: as likely as the model has it",
 }
-EXCEL = (
-    "Excel: type next into the Name Box (left of the formula bar), Enter, Ctrl+C; "
-    "then state into the Name Box, Enter, Ctrl+Alt+V, V, Enter."
-)
-OFFICE = (
-    "LibreOffice: type next into the Name Box, Enter, Ctrl+C; "
-    "then state into the Name Box, Enter, Ctrl+Shift+V, Enter. Say yes where it asks whether to overwrite."
-)
-MANY = "Each step needs its own copy. sheetgpt train makes a thousand steps: sheetgpt train THIS-FILE --steps 1000."
+BY_KEYS = {  # scripts/checks/steps_by_keys.py does it
+    "copy": "In the Name Box (left of the formula bar) type next, Enter, Ctrl+C. Anew for each step.",
+    "paste in Excel": "In the Name Box type state, Enter, Ctrl+Alt+V, V, Enter.",
+    "in LibreOffice": "There type state, Enter, Ctrl+Shift+V, Enter, and Enter where it asks whether to overwrite.",
+    "values only": "Formulas must not be ticked. If errors appear, formulas were pasted: undo it (Ctrl+Z).",
+    "many steps": "Save, close, and let a command make them: sheetgpt train THIS-FILE --steps 1000",
+}
 
 
 def page(layout: Lesson, others: Sequence[Page]) -> Page:
@@ -52,7 +50,7 @@ def page(layout: Lesson, others: Sequence[Page]) -> Page:
     here.bar_end = SAYS
     note = "A GPT-2 learns, one word a step: every gradient and every new weight is a formula."
     here.add(Texts({LABEL: TRAINING, VALUE: note}, styles={LABEL: "title", VALUE: "note"}, height=AT_TOP))
-    here.add(*now(layout), *settings(layout), *writing(), *making_a_step(), *curve(layout, here))
+    here.add(*now(layout), *making_a_step(), *settings(layout), *writing(), *curve(layout, here))
     listed(here, [(other.title, other.words) for other in others])
 
     def dress(frame: Worksheet) -> None:
@@ -255,9 +253,13 @@ def writing() -> list[Part]:
 
 def making_a_step() -> list[Part]:
     return [
-        Bar("Make a step", "Copy next, paste its values onto state.", link="make a step"),
-        *(Texts({LABEL: words}, "label") for words in (EXCEL, OFFICE, MANY)),
+        Bar("Make a step", "Copy the range next, and paste its values onto the range state.", link="make a step"),
+        *by_keys(BY_KEYS),
     ]
+
+
+def by_keys(names: Iterable[str]) -> list[Part]:
+    return [Texts({LABEL: name, VALUE: BY_KEYS[name]}, "label", {LABEL: "name"}) for name in names]
 
 
 def listed(here: Page, others: Sequence[tuple[str, str]]) -> None:
@@ -299,7 +301,7 @@ RANGES = {  # what the yellow cells take: from, to, and whether only whole numbe
 def looks(frame: Worksheet, here: Page, ranges: Mapping[str, tuple[float, float, bool]]) -> None:
     """Widths, and what the yellow cells take."""
     frame.sheet_properties.tabColor = "C55A11"
-    for column, width in {"A": 22, "B": 22, "C": 74, "D": 11, "E": 11, "F": 11, "G": 11}.items():
+    for column, width in {"A": 18, "B": 18, "C": 54, "D": 11, "E": 11, "F": 11, "G": 11}.items():
         frame.column_dimensions[column].width = width
     for name, (least, most, whole) in ranges.items():
         kind: Literal["whole", "decimal"] = "whole" if whole else "decimal"

@@ -58,7 +58,7 @@ def _block(layout: Lesson, name: str, of: str, formula: Formula, words: str, **m
         return in_cells(of, moment.trace[f"grad_{name}"])
 
     axes = ("out",) if n_rows == 1 else ("in", "out")
-    own: dict[str, Any] = {"label": name, "twin": twin, "style": "tiny", "axes": axes, "colours": [heat]}
+    own: dict[str, Any] = {"label": name, "twin": twin, "style": "gradient", "axes": axes, "colours": [heat]}
     return [Bar(name, words), Block(name, n_rows, n_columns, formula=formula, **(own | more))]
 
 

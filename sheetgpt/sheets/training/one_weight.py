@@ -84,6 +84,9 @@ def page(layout: Lesson) -> Page:
     def chosen(k: int) -> Callable[[Moment], Any]:
         return lambda moment: moment.weight[k]
 
+    def first_cells(moment: Moment) -> list[str]:
+        return [layout[name].at(0, 0).replace("$", "") for name in names]
+
     typed: dict[str, Any] = {"kind": Kind.INPUT}
     here.add(
         Bar("Which one", "Yellow cells are yours.", last=SAYS),
@@ -92,7 +95,7 @@ def page(layout: Lesson) -> Page:
             cell(VALUE, None, chosen(0), "input", "weight_tensor", **typed),
         ),
         Beside(
-            Texts({LABEL: "row", SAYS: "counts from 0, as on State"}, "label"),
+            Texts({LABEL: "row", SAYS: "counts from 0; the list says where on State a tensor begins"}, "label"),
             cell(VALUE, None, chosen(1), "input", "weight_row", **typed),
         ),
         Beside(
@@ -131,8 +134,14 @@ def page(layout: Lesson) -> Page:
             doubt=doubt,
         ),
         line("change", "change", "new w − w", lambda: f"{own('weight_new_w')}-{own('weight_w')}", change, doubt=doubt),
-        Bar("Try it", f"Type w + {MOVE} into the weight's cell on State and look at the loss.", last=SAYS),
-        line("loss", "loss now", "of this step's word", lambda: at("loss"), lambda k: float(k.trace["loss"])),
+        Bar("Try it", f"Note the loss expected; then type w + {MOVE} into its cell on State.", last=SAYS),
+        line(
+            "loss",
+            "loss now",
+            "of this step's word: becomes the one that was expected",
+            lambda: at("loss"),
+            lambda k: float(k.trace["loss"]),
+        ),
         line(
             "moved",
             "loss expected",
@@ -142,20 +151,14 @@ def page(layout: Lesson) -> Page:
         ),
     )
     # beside the first rows, so that all is seen at once
-    here.row = 4
+    here.row = 3
+    listed: dict[str, Any] = {"n_rows": n, "n_columns": 1, "label": None, "numbered": False, "style": "label"}
     here.add(
-        Block(
-            "tensors",
-            n,
-            1,
-            twin=lambda moment: names,
-            column=LIST,
-            label=None,
-            numbered=False,
-            style="label",
-            kind=Kind.CONSTANT,
-            axes=("tensor",),
-        )
+        Texts({LIST: "tensor", LIST + 1: "on State"}),
+        Beside(
+            Block("tensors", column=LIST, twin=lambda moment: names, kind=Kind.CONSTANT, axes=("tensor",), **listed),
+            Block(column=LIST + 1, twin=first_cells, kind=Kind.CONSTANT, **listed),
+        ),
     )
 
     def dress(frame: Worksheet) -> None:
@@ -164,5 +167,5 @@ def page(layout: Lesson) -> Page:
         frame.add_data_validation(rule)
 
     here.dresses.append(dress)
-    widths(here, {"A": 18, "B": 18, "C": 70, "E": 20}, tab="7030A0")
+    widths(here, {"A": 16, "B": 22, "C": 62, "D": 3, "E": 18, "F": 9}, tab="7030A0")
     return here

@@ -19,12 +19,12 @@ from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.bands import titled
 from sheetgpt.sheets.training.curve import draw
 from sheetgpt.sheets.training.first import (
-    EXCEL,
-    OFFICE,
+    BY_KEYS,
     RANGES,
     SAYS,
     SETTINGS,
     VALUE,
+    by_keys,
     entry,
     listed,
     looks,
@@ -205,7 +205,7 @@ def curve(layout: Lesson, here: Page, moves: Sequence[Move]) -> list[Part]:
 
 def going_on(layout: Lesson) -> list[Part]:
     words = "Copy next, what the last step leaves, and paste its values onto state."
-    return [Bar("Go on from here", words, link="go on"), *(Texts({LABEL: keys}, "label") for keys in (EXCEL, OFFICE))]
+    return [Bar("Go on from here", words, link="go on"), *by_keys([*BY_KEYS][:-1])]
 
 
 def head(layout: Lesson) -> Page:

@@ -124,7 +124,7 @@ def shapes_page(layout: Lesson) -> Page:
                 cell(2, None, lambda m: "".join(m.shown[1:]), "label", "letters", kind=Kind.CONSTANT),
             ),
         )
-    widths(here, {"A": 22, "B": 18}, tab="7F7F7F")
+    widths(here, {"A": 22, "B": 18, "C": 66}, tab="7F7F7F")
     return here
 
 
