@@ -10,7 +10,7 @@ from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX
 from sheetgpt.sheets.home import guide_assistant, guide_experiments
 from sheetgpt.sheets.home.about import counted, parameter_parts
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Beside, Page, Space, Stack, Texts
+from sheetgpt.sheets.page import Beside, Page, Paper, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
 
@@ -95,6 +95,7 @@ def page(layout: Layout) -> Page:
     here.add(heading(guide_assistant.TITLE, guide_assistant.NOTE))
     for name, words in guide_assistant.LINES:
         add_paragraph(here, name, words, 48 if len(words) > 220 else 32)
+    here.paper = Paper(one=True, upright=True)
     here.dresses.append(dress)
     return here
 

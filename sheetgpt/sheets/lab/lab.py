@@ -24,7 +24,7 @@ from sheetgpt.sheets.lab.results import add_results
 from sheetgpt.sheets.lab.screws import SETTINGS, Lab, settings_of
 from sheetgpt.sheets.lab.turning import odd_patches, odd_steering, patching, steering, switches
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Page, Space, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 
@@ -46,6 +46,7 @@ def page(layout: Layout) -> Page:
     add_texts(it)
     here.add(*settings(it), *switches(it), *steering(it), *patching(it))
     add_results(it)
+    here.paper = Paper(one=True)
     here.dresses.append(partial(dress, it))
     return here
 

@@ -18,7 +18,7 @@ from sheetgpt.sheets.map import drawing
 from sheetgpt.sheets.map.drawing import POS, SUM, TOK, n_numbers, n_tokens
 from sheetgpt.sheets.map.looks import dress
 from sheetgpt.sheets.map.sizes import MAP, Followed, workings
-from sheetgpt.sheets.page import AT_TOP, Beside, Page, Space, Stack, Texts
+from sheetgpt.sheets.page import AT_TOP, Beside, Page, Paper, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 from sheetgpt.sheets.text.tokenizer_layout import TOKENIZER
@@ -53,7 +53,9 @@ def page(layout: Layout) -> Page:
         )
     )
     river(it)
-    here.add(Space(1, 6), *legend(it), *workings(it), *drawing.chooses(it))
+    here.add(Space(1, 6), *legend(it))
+    here.paper = Paper(one=True, last_row=here.row - 1, last_column=here.bar_end)
+    here.add(*workings(it), *drawing.chooses(it))
     first = here["positions"]
     here.positions = Area(MAP, first.row, FIRST_TOKEN, here["likeliest"].row - first.row + 1, layout.context)
     here.dresses.append(partial(dress, it))
