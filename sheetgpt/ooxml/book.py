@@ -21,6 +21,7 @@ from openpyxl.cell.cell import Cell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.workbook.properties import CalcProperties
+from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -105,6 +106,9 @@ class Book:
         frame.page_setup.orientation = "landscape"
         frame.page_setup.fitToHeight = 0  # as wide as a page, as long as it takes
         frame.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+        frame.page_margins = PageMargins(left=0.4, right=0.4, top=0.4, bottom=0.6, header=0.3, footer=0.3)
+        footer: Any = frame.oddFooter
+        footer.left.text, footer.right.text = "&A", "&P / &N"
         return frame
 
     def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:

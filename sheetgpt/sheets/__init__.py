@@ -17,6 +17,7 @@ from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
 from sheetgpt.sheets.lab.lanes import COPIED, beside, copied
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.map import map as network_map
 from sheetgpt.sheets.network import block, embed, output, weights
 from sheetgpt.sheets.optional import OptionalSheet, Value
 from sheetgpt.sheets.page import Page
@@ -50,6 +51,7 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.page(s.layout).sheet(s, p)],
+    OptionalSheet("map", Pages(lambda layout: [network_map.page(layout)]), network_map.n_formulas, network_map.starts),
     of_text(lambda s, p: [s.text.tokenizer.sheet(s, p)]),
     Pages(lambda layout: [embed.page(layout)]),
     Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),

@@ -16,7 +16,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.ooxml.rows import Cells, Row, letters
 from sheetgpt.sheets.block import Block, Drawing, Ground, Line, Part, State
 from sheetgpt.sheets.grid import HOME, LABEL
 from sheetgpt.sheets.palette import Palette
@@ -112,6 +112,30 @@ class Space:
         return repeat(Line((), self.height), self.n_rows)
 
 
+@dataclass(frozen=True)
+class Paper:
+    """How a page is printed: as wide as a sheet of paper, and as long as it takes.
+
+    On one sheet of paper with `one`, which is higher than wide with `upright`. `last_row`, `last_column`: what comes
+    after them is not printed; 0: all is. The first rows, so many as `head`, stand on every sheet of paper.
+    """
+
+    one: bool = False
+    upright: bool = False
+    last_row: int = 0
+    last_column: int = 0
+    head: int = 0
+
+    def set_up(self, frame: Worksheet, page: "Page") -> None:
+        frame.page_setup.orientation = "portrait" if self.upright else "landscape"
+        frame.page_setup.fitToHeight = 1 if self.one else 0
+        if self.last_row or self.last_column:
+            end = f"{letters(self.last_column or page.widest)}{self.last_row or page.last_row}"
+            frame.print_area = f"A1:{end}"
+        if self.head:
+            frame.print_title_rows = f"1:{self.head}"
+
+
 @dataclass
 class Page(Ground):
     """A sheet as it is declared. `add` lays parts out below those that are there; `sheet` makes it for a state."""
@@ -126,6 +150,7 @@ class Page(Ground):
     also: list[Tensor] = field(default_factory=list)  # names of a part of a block, or of several side by side
     links: list[tuple[str, str]] = field(default_factory=list)
     sections: list[tuple[str, int]] = field(default_factory=list)
+    paper: Paper = Paper()
     on_home: tuple[str, Sequence[Part]] | None = None  # where its line on Home leads, and what stands in that line
 
     def head(
@@ -233,7 +258,7 @@ class Page(Ground):
             self.words,
             lambda: self.rows(state, palette),
             self.last_row,
-            self._widest(),
+            self.widest,
             names=names,
             positions=self._down(self.positions),
             second=self._down(self.second),
@@ -243,7 +268,8 @@ class Page(Ground):
             dress=self.dressed,
         )
 
-    def _widest(self) -> int:
+    @property
+    def widest(self) -> int:
         """The last column that has a cell."""
         found = [self.last_column, *(area.last_column for area in self.areas.values())]
         for _, part in self.placed:
@@ -265,6 +291,7 @@ class Page(Ground):
 
     def dressed(self, frame: Worksheet) -> None:
         """What the page as a whole wants, and each block's colours."""
+        self.paper.set_up(frame, self)
         for dress in self.dresses:
             dress(frame)
         for block, area in self.blocks:

@@ -45,6 +45,24 @@ _STYLES = {
     "order": Style(color="A6A6A6", number_format="0.000", align="center"),
     "whole share": Style(align="center", number_format="0%"),
     "colour": Style(number_format=";;;"),  # of a small map: the colour says it all
+    # the map's
+    # LibreOffice shows links in a dark blue of its own, so the boxes are light
+    "map box": Style(
+        bold=True, size=11, color="1F3864", fill="9DC3E6", align="center", underline=True, boxed=True, middle=True
+    ),
+    "map head": Style(
+        bold=True, color="0563C1", fill="DDEBF7", align="center", underline=True, number_format='"head "0', middle=True
+    ),
+    "map label": Style(color="595959", middle=True),
+    "map token": Style(bold=True, fill="FFF2CC", align="center"),
+    "map number": Style(size=8, color="595959", align="center", number_format="0.00", middle=True),
+    "map share": Style(align="center", number_format='[<0.005]"";0%'),
+    "map adds": Style(bold=True, align="center", number_format='"+ "0.0', middle=True),
+    "map length": Style(color="1F3864", fill="9DC3E6", align="center", number_format="0.0", middle=True),
+    "map stream": Style(bold=True, color="1F3864", fill="9DC3E6", align="center", number_format='0.0" ▸"', middle=True),
+    "map logit": Style(align="center", number_format="0.00"),
+    "map mark": Style(bold=True, color="C55A11"),
+    "map next": Style(bold=True, color="FFFFFF", fill="C55A11", align="center"),
     # the tokenizer's
     "rank": Style(color="595959", align="center", number_format=f'[={NO_PAIR}]"–";0'),  # a dash where nothing merges
     "rare": Style(color="595959", align="center", number_format='0;-0;"·"'),  # mostly 0

@@ -9,7 +9,7 @@ from sheetgpt.sheets.home import guide_assistant, guide_experiments
 from sheetgpt.sheets.home.about import counted, parameter_parts
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import ORANGE, dress
-from sheetgpt.sheets.page import Beside, Page, Space, Stack, Texts
+from sheetgpt.sheets.page import Beside, Page, Paper, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 
 WORDS = "a tour in ten stops, where the parameters are, experiments, and how a model becomes an assistant"
@@ -94,6 +94,7 @@ def page(layout: Layout) -> Page:
     for name, words in guide_assistant.LINES:
         add_paragraph(here, name, words, 48 if len(words) > 220 else 32)
     here.dresses.append(dress(dict(enumerate((6, 30, 14, 10, 86), 1)), ORANGE, gridlines=False))
+    here.paper = Paper(one=True, upright=True)
     return here
 
 

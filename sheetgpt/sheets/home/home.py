@@ -14,7 +14,7 @@ from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, sett
 from sheetgpt.sheets.home.strip import strip
 from sheetgpt.sheets.home.table import add_charts, table
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Page, Space, Texts
+from sheetgpt.sheets.page import Bar, Page, Paper, Space, Texts
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
@@ -22,6 +22,7 @@ from sheetgpt.sheets.tensor import Kind, Tensor
 from sheetgpt.sheets.text.pages import Text
 
 WORDS = "the prompt, the settings, the ten likeliest next tokens"
+CHARTS_END = FIRST_TOKEN + 19  # the last column that is printed: the table's charts end here
 LIST = "The sheets, in the order of their tabs"
 
 
@@ -48,6 +49,7 @@ def sheet(state: State, palette: Palette, others: Sequence[Sheet]) -> Sheet:
     else:
         here.links.append((f"A{here.row}", aside[0]))
         here.add(Aside(aside[1]))
+    here.paper = Paper(one=True, last_column=CHARTS_END)
     here.add(Bar(LIST))
     here.also.append(Tensor("sheet_list", (Area(HOME, here.row, LABEL, len(others), 2),), Kind.CONSTANT))
     for other in others:

@@ -39,7 +39,7 @@ from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import GREEN, dress, probability, put, scale, stands_out
 from sheetgpt.sheets.network.token_page import letter
-from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 
@@ -78,6 +78,7 @@ def page(layout: Layout) -> Page:
         (f"{letters(SHARE)}2", f"{quoted(ATTENTION)}!A{rows['all heads']}"),
         (f"{letters(FIRST_TOKEN)}2", Area(ATTENTION, rows["pattern"], it.maps).reference),
     ]
+    here.paper = Paper(one=True, last_column=it.maps - 2)
     here.last_column = max(here["distance"].last_column, here["offered head"].last_column)
     here.dresses += [partial(_dress, it), partial(_mark, it)]
     return here

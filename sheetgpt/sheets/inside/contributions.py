@@ -17,10 +17,18 @@ from sheetgpt.sheets.block import Block, Part, cell, unguarded
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, LABEL
 from sheetgpt.sheets.inside.contributions_parts import Find, Floats, Parts, add_written, all_doubts, direction, scored
-from sheetgpt.sheets.inside.contributions_tables import add_charts, colour, heat_map, lengths, residual, strongest
+from sheetgpt.sheets.inside.contributions_tables import (
+    add_charts,
+    colour,
+    heat_map,
+    lengths,
+    residual,
+    strongest,
+    table_end,
+)
 from sheetgpt.sheets.inside.question import LAST, POSITIONS, Ask, add_text, dress
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Page, Texts
+from sheetgpt.sheets.page import Bar, Page, Paper, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 
@@ -53,7 +61,9 @@ def page(layout: Layout) -> Page:
     here.positions = replace(here["likeliest"], row=POSITIONS, n_rows=here.row - POSITIONS)
     here.add(Bar("What is asked"))
     it.ask.add(it.ask.position(), token(it), other(it), beside=facts(it), note=not_scored(it))
-    here.add(*strongest(it), *heat_map(it), *lengths(it), *residual(it), *direction(it))
+    here.add(*strongest(it), *heat_map(it), *lengths(it), *residual(it))
+    here.paper = Paper(one=True, last_row=here.row - 1, last_column=max(table_end(it), FIRST_TOKEN + 11))
+    here.add(*direction(it))
     add_written(it)
     here.on_home = f"{quoted(here.title)}!A{dict(here.sections)['strongest']}", for_home(it)
     tokens = {"token": ("Token id", "the likeliest next token"), "other": ("Compared with id", "no comparison")}

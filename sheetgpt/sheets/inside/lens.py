@@ -27,7 +27,7 @@ from sheetgpt.sheets.inside.question import LAST, Ask, Question, add_text, dress
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import BLUE, plain, put, scale, stands_out
 from sheetgpt.sheets.network.output import unembedding
-from sheetgpt.sheets.page import Bar, Page, Texts
+from sheetgpt.sheets.page import Bar, Page, Paper, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 
@@ -62,6 +62,7 @@ def page(layout: Layout) -> Page:
     here.add(Bar("What is asked"))
     it.ask.add(it.ask.position(), it.token())
     here.add(*likeliest(it), *followed(it), *best(it), *network(it))
+    here.paper = Paper(one=True, last_row=dict(here.sections)["workings"] - 2, last_column=here.bar_end)
     here.dresses += [dress(here, layout, {"token": ("Token id", "the likeliest at the end")}), it.add_charts]
     return here
 

@@ -32,7 +32,7 @@ from sheetgpt.sheets.inside.neuron_chosen import (
 from sheetgpt.sheets.inside.question import LAST, POSITIONS, TOKENS, add_text, dress
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import BLUE, put, scale, stands_out, takes
-from sheetgpt.sheets.page import Bar, Beside, Page, Space, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 
@@ -70,6 +70,7 @@ def page(layout: Layout) -> Page:
     here.positions = replace(here["sum"], row=POSITIONS, n_rows=here.row - POSITIONS)
     here.add(Space(CHART_ROWS, TALL))
     add_tables(it)
+    here.paper = Paper(one=True, last_row=here.row - 1, last_column=max(here.bar_end, SUPPRESSED + 2))
     here.add(*activations(it), *(every_token(it) if it.tells_tokens else ()))
     here.dresses += [dress(here, layout, {}), partial(offer, it), partial(add_chart, it)]
     return here

@@ -26,7 +26,7 @@ from sheetgpt.sheets.lab.screws import SETTINGS, Lab, settings_of
 from sheetgpt.sheets.lab.turning import odd_patches, odd_steering, patching, steering, switches
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import takes, takes_one_of
-from sheetgpt.sheets.page import Bar, Beside, Page, Space, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 
@@ -48,6 +48,7 @@ def page(layout: Layout) -> Page:
     add_texts(it)
     here.add(*settings(it), *switches(it), *steering(it), *patching(it))
     add_results(it)
+    here.paper = Paper(one=True)
     here.dresses.append(partial(dress, it))
     return here
 

@@ -27,7 +27,7 @@ from sheetgpt.sheets.grid import (
 )
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import dress
-from sheetgpt.sheets.page import AT_TOP, Beside, Page, Texts
+from sheetgpt.sheets.page import AT_TOP, Beside, Page, Paper, Texts
 from sheetgpt.sheets.state import Prompt, State
 from sheetgpt.sheets.tensor import Kind
 
@@ -56,6 +56,7 @@ def token_page(
 ) -> Page:
     """A page with its header. `heading`: its title row; `heads` names columns B to E."""
     page = Page(title, words, layout.context, prefix=prefix, guard=guarded, numbered=True)
+    page.paper = Paper(head=ACTIVE_ROW)
     page.bar_end = FIRST_TOKEN + layout.context - 1
     page.positions = Area(title, POSITION_ROW, FIRST_TOKEN, 0, layout.context)
     page.links.append(("A2", f"{quoted(HOME)}!A1"))

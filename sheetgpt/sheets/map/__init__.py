@@ -1,0 +1,1 @@
+"""The sheet Map: the whole network on one screen, live."""
