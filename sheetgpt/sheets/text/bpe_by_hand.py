@@ -76,6 +76,11 @@ def _cell(r: int, line: str, p: int) -> str:
     return Area(BY_HAND, _row(r, line), FIRST).at(0, p)
 
 
+def line_of(r: int, line: str) -> Area:
+    """A whole line of round r."""
+    return Area(BY_HAND, _row(r, line), FIRST, 1, WIDTH)
+
+
 def _line(r: int, line: str, before: int = 0) -> str:
     """A whole line of round r, with so many columns before it."""
     return Area(BY_HAND, _row(r, line), FIRST - before, 1, WIDTH + before).local
