@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from sheetgpt.sheets.choice import sample, softmax
-from sheetgpt.sheets.exercises import exercises
+from sheetgpt.sheets.exercises import exercises, paper
 from sheetgpt.sheets.home import about, guide, home
 from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_chosen
 from sheetgpt.sheets.lab import edits, lab
@@ -53,6 +53,7 @@ REGISTRY: list[Maker] = [
     lambda s, p: [guide.page(s.layout).sheet(s, p)],
     OptionalSheet("exercises", Pages(lambda layout: [exercises.page(layout)]), exercises.n_formulas, exercises.starts),
     OptionalSheet(exercises.SOLUTIONS, lambda s, p: (), lambda layout: 0, asked_for=True, part_of="exercises"),
+    OptionalSheet("paper", Pages(lambda layout: [paper.page(layout)]), paper.n_formulas, asked_for=True),
     of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.text(s.layout), s.read, s.shown)]),
     Pages(lambda layout: [embed.page(layout)]),
     Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),

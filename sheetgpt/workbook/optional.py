@@ -48,4 +48,5 @@ def named(wanted: Names, option: str) -> list[str]:
             choices = ", ".join([ALL, NO_SHEETS, *known])
             raise SheetGPTError(f"{option} {name}: there is no such sheet; choose among {choices}.")
     every = [sheet.name for sheet in optional_sheets() if not sheet.asked_for]
-    return every if ALL in given else [name for name in given if name in known]
+    known = every if ALL in given else []
+    return [*known, *(name for name in given if name not in (ALL, NO_SHEETS, *known))]
