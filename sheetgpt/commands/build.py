@@ -19,6 +19,7 @@ from sheetgpt.screen import LONG, Screen
 from sheetgpt.workbook.build import load_fitting, planned
 from sheetgpt.workbook.limits import file_bytes, forecast, in_browsers, memory_bytes
 from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.tiny import tiny_settings
 
 NAMES = ", ".join(f"`{name}`" for name in bundled())
 Model = Annotated[
@@ -83,6 +84,12 @@ def build(
         typer.Option("--lab", help="Two texts side by side, and a sheet Lab that changes the model in the second."),
     ] = False,
     lanes: Annotated[int, typer.Option(help="1, or 2: what --lab stands for.")] = 1,
+    solutions: Annotated[
+        bool, typer.Option("--solutions", help="Fill in the sheet Exercises: the second workbook, for the teacher.")
+    ] = False,
+    tiny: Annotated[
+        bool, typer.Option("--tiny", help="A model of 8 dimensions, whose whole block fits on one printed page.")
+    ] = False,
     train: learning.Train = False,
     words: learning.Words = None,
     layers: learning.Layers = None,
@@ -101,6 +108,10 @@ def build(
 
     `sheetgpt build --lab` makes workbooks/stories-lab.xlsx, with a second text in which heads can be switched off.
 
+    `sheetgpt build --solutions` makes workbooks/stories-solutions.xlsx, with the exercises of stories.xlsx solved.
+
+    `sheetgpt build --tiny` makes workbooks/tiny.xlsx, a model of 616 weights to follow with a pencil.
+
     `sheetgpt build gpt2 --weights int8` downloads GPT-2 small and rounds its weights to whole numbers.
 
     `sheetgpt build my/checkpoint -o my.xlsx --prompt "Hello" --new-tokens 8` takes a checkpoint of your own.
@@ -116,6 +127,9 @@ def build(
         learning.build_to_learn(given, model, output, seed, quiet, lesson)
         return
     learning.refuse_without_train(lesson)
+    if tiny:
+        build(given, **{**given.params, **tiny_settings(_typed(given)), "tiny": False})
+        return
     if output is not None:
         target.check(output, "-o", {}, makes_folders=True)
     needs_text = prompt_bytes > 0 or prompt is not None
@@ -123,7 +137,8 @@ def build(
     for note in () if quiet else checkpoint.notes:
         err.say(visible(f"Note: {note}", LONG), style="dark_orange")
     layout = planned(
-        checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, 2 if lab else lanes
+        *(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, 2 if lab else lanes),
+        solutions=solutions,
     )
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
@@ -143,6 +158,7 @@ def build(
             sheets=sheets,
             without=without,
             lanes=2 if lab else lanes,
+            solutions=solutions,
             progress=_saying_first(err, room, advance),
         )
     if not quiet:
@@ -155,6 +171,16 @@ def build(
         if weights != "exact" or digits is not None:
             book = open_workbook(made)
             out.say(f"Weights ({book.layout.weights}): {book.cost}.")
+
+
+def _typed(context: typer.Context) -> dict[str, Any]:
+    """The words of the command line, without what has its default."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {
+        name: context.params[name]
+        for name, source in sources.items()
+        if source is not None and source.name != "DEFAULT"
+    }
 
 
 def _saying_first(err: Screen, sentences: list[str], advance: Progress) -> Progress:

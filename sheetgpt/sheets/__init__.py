@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from sheetgpt.sheets.choice import sample, softmax
+from sheetgpt.sheets.exercises import exercises, paper
 from sheetgpt.sheets.home import about, guide, home
 from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_chosen
 from sheetgpt.sheets.lab import edits, lab
@@ -52,6 +53,9 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.page(s.layout).sheet(s, p)],
     OptionalSheet("map", Pages(lambda layout: [network_map.page(layout)]), network_map.n_formulas, network_map.starts),
+    OptionalSheet("exercises", Pages(lambda layout: [exercises.page(layout)]), exercises.n_formulas, exercises.starts),
+    OptionalSheet(exercises.SOLUTIONS, lambda s, p: (), lambda layout: 0, asked_for=True, part_of="exercises"),
+    OptionalSheet("paper", Pages(lambda layout: [paper.page(layout)]), paper.n_formulas, asked_for=True),
     of_text(lambda s, p: [s.text.tokenizer.sheet(s, p)]),
     Pages(lambda layout: [embed.page(layout)]),
     Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),

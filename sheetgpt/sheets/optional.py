@@ -28,6 +28,7 @@ class OptionalSheet:
     n_formulas: Callable[[Layout], int]  # about how many formula cells it adds to a workbook
     starts: Callable[[Layout], Mapping[str, Value]] = none_to_choose  # its yellow cells, and what they hold at first
     expensive: bool = False  # left out of a large model's workbook unless it is asked for
+    asked_for: bool = False  # only in where it is named
     part_of: str = ""  # the sheet that it is a part of, which makes it: it has no tab of its own
 
     def __call__(self, state: State, palette: Palette) -> Iterable[Sheet]:

@@ -263,6 +263,7 @@ class Page(Ground):
             positions=self._down(self.positions),
             second=self._down(self.second),
             sections=self.sections,
+            answers=[tensor.name for tensor in self.tensors if tensor.kind == Kind.ANSWER],
             links=self.links,
             on_home=on_home,
             dress=self.dressed,

@@ -44,6 +44,7 @@ class Sheet:
         None  # the second lane's columns; no formula may read the other lane's, but its own position's
     )
     sections: Sequence[tuple[str, int]] = ()  # a short name and its row, for the links on Home
+    answers: Sequence[str] = ()  # the names of yellow cells that take a formula of one's own, too
     links: Sequence[tuple[str, str]] = ()  # cell, place in the workbook
     on_home: tuple[str, Callable[[], Cells]] | None = None  # where its line on Home leads, and that line but its link
     dress: Callable[[Worksheet], None] = undressed  # widths, colours, charts, what the input cells take

@@ -20,6 +20,7 @@ class Kind(Enum):
     """What stands in the cells."""
 
     INPUT = "input"  # what a person types: the yellow cells
+    ANSWER = "answer"  # a yellow cell that takes a formula of one's own, too
     WEIGHT = "weight"
     NUMBERS = "computed numbers"
     TEXTS = "computed texts"

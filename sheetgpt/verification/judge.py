@@ -44,6 +44,7 @@ def report(
         for result in results(difference, wrong_cells):
             problem = wrong_names.get(result.name, "") if not result.problem else result.problem
             tensors.append(replace(result, problem=problem))
+        own = without(own, sheet)
         extra, lacking = uncovered(own, difference.want.formulas)
         compared += len(own) - len(extra)
         problems += _cells(sheet.title, extra, "holds a formula where there should be none", wrong_cells)
@@ -55,6 +56,12 @@ def report(
             problems.append(f"The sheet {title} is none of this workbook's: nothing says what its formulas must show.")
     total = sum(sheet.formulas for sheet in seen) + n_foreign
     return Report(str(path), engine, tuple(tensors), tuple(problems), total, compared, tuple(seen))
+
+
+def without(places: Array, sheet: Sheet) -> Array:
+    """A formula in a yellow cell that takes one is an input, as a number there would be: what it comes to is read."""
+    taken = {(area.row - 1, area.column - 1) for name in sheet.answers for area in sheet.names[name]}
+    return places[[tuple(at) not in taken for at in places.tolist()]] if taken else places
 
 
 def _cells(title: str, places: Array, words: str, most: int | None) -> Iterator[str]:

@@ -26,6 +26,7 @@ from sheetgpt.sheets.lab.lab import page as lab_page
 from sheetgpt.sheets.lab.screws import Lab
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.tensor import Value
 from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.axes import checked_axes
 from sheetgpt.verification.built import built_problems
@@ -204,7 +205,7 @@ def _tokens(ids: Sequence[int]) -> str:
 def judge(case: Case, engine: str, answer: Found, wrong_cells: int | None = MOST) -> Report:
     """`answer`: what a program computed for each of the case's areas."""
     found = {title: answer[reference] for title, reference in case.areas.items()}
-    state = in_units(case.state, found)
+    state = as_answered(in_units(case.state, found), found)
     return report(case.path, case.problems, engine, sheets(state), as_typed(state, found), wrong_cells)
 
 
@@ -220,6 +221,21 @@ def in_units(state: State, found: Found) -> State:
     if lane is not None and lane.other.read is not None:
         lane = replace(lane, other=replace(lane.other, read=lane.other.read.in_utf16()))
     return replace(state, read=state.read.in_utf16(), lab=lane)
+
+
+def as_answered(state: State, found: Found) -> State:
+    """The state with what the program computed in the yellow cells that take formulas of one's own."""
+    answers: dict[str, Value] = {}
+    for sheet in sheets(state):
+        got = found.get(sheet.title)
+        if got is None:
+            continue
+        for name in sheet.answers:
+            (area,) = sheet.names[name]
+            at = area.row - 1, area.column - 1
+            number = float(got.numbers[at])
+            answers[name] = got.texts.get(at, "" if np.isnan(number) else number)
+    return replace(state, chosen={**state.chosen, **answers}) if answers else state
 
 
 def as_typed(state: State, found: Found) -> Found:

@@ -70,6 +70,7 @@ def build(
     sheets: Names | None = None,
     without: Names = (),
     lanes: int = 1,
+    solutions: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`, with two lanes `<model>-lab.xlsx`).
@@ -83,6 +84,7 @@ def build(
     `weights` "int8" makes a large file a third, `digits` rounds every weight to so many significant ones (`quantize`).
     `sheets` ("all", or names) says which of the expensive optional sheets are in, by default all, or none from 50
     million parameters on; `without` leaves out any of the optional sheets (`workbook.optional`).
+    With `solutions` the yellow cells of the sheet Exercises hold the solutions (`workbooks/<model>-solutions.xlsx`).
     With two `lanes` a second text stands beside the first, and the sheet Lab changes what the model does with it.
     `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
@@ -90,10 +92,12 @@ def build(
     if not isinstance(model, Checkpoint):
         model = load_fitting(model, context, weights, digits, needs_text=prompt_bytes > 0 or prompt is not None)
     checkpoint = model
-    usual = _plain(Path(checkpoint.name).name) + ("-lab" if lanes == 2 else "")
+    usual = _plain(Path(checkpoint.name).name) + ("-lab" if lanes == 2 else "") + ("-solutions" if solutions else "")
     path = Path(output) if output is not None else Path("workbooks", f"{usual}.xlsx")
     target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
-    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, lanes)
+    layout = planned(
+        checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, lanes, solutions
+    )
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
@@ -129,6 +133,7 @@ def planned(
     sheets: Names | None = None,
     without: Names = (),
     lanes: int = 1,
+    solutions: bool = False,
 ) -> Layout:
     """The layout of the workbook that `build` would write with these arguments."""
     if prompt_bytes < 0:
@@ -137,7 +142,7 @@ def planned(
         )
     room = (0, 0) if checkpoint.tokenizer is None or prompt_bytes == 0 else (prompt_bytes, merge_rounds)
     config, mode = checkpoint.config, quantize.mode(weights, digits)
-    optional = choose(sheets, without, large=config.n_params >= MANY_PARAMS)
+    optional = choose(sheets, without, large=config.n_params >= MANY_PARAMS, solutions=solutions)
     chat, ends = checkpoint.chat if room[0] else None, checkpoint.stop_ids
     around = len(checkpoint.tokenizer.encode(chat.wrap(""))) if chat and checkpoint.tokenizer else 0
     columns = n_columns(config, context, around)

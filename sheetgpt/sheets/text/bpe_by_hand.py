@@ -13,7 +13,7 @@ from typing import Any
 
 from sheetgpt.sheets.block import Block, Part, State, Values, cell
 from sheetgpt.sheets.formulas import code_point
-from sheetgpt.sheets.grid import BY_HAND
+from sheetgpt.sheets.grid import BY_HAND, TOKENIZER
 from sheetgpt.sheets.looks import ORANGE, dress
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.tensor import Kind
@@ -83,6 +83,11 @@ def page(tokenizer: Page) -> Page:
     widths = {1: 30, TYPED: 18, ZERO: 4} | dict.fromkeys(range(FIRST, FIRST + WIDTH), 6.5)
     here.dresses.append(dress(widths, ORANGE, "D4", gridlines=False))
     return here
+
+
+def places() -> Page:
+    """The page for those who only ask where its lines lie, which doesn't depend on the tokenizer."""
+    return page(Page(TOKENIZER, "", 1))
 
 
 def typed(name: str, words: str, twin: Callable[[State], str]) -> Part:

@@ -1,0 +1,1 @@
+"""Tasks for a class, each checked against the live model."""
