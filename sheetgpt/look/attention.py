@@ -11,7 +11,7 @@ from sheetgpt.look.printing import heat_map, sentences
 from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, ids_of
 from sheetgpt.screen import printer
 from sheetgpt.sheets.choosers import whole_now
-from sheetgpt.sheets.inside.attention_heads import IN_WORDS, NONE
+from sheetgpt.sheets.inside.attention.heads import IN_WORDS, NONE
 from sheetgpt.workbook.look import subject_of
 
 

@@ -13,7 +13,12 @@ from functools import partial
 from sheetgpt.sheets.choice import sample, softmax
 from sheetgpt.sheets.exercises import exercises, paper
 from sheetgpt.sheets.home import about, guide, home
-from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_chosen
+from sheetgpt.sheets.inside import lens
+from sheetgpt.sheets.inside.attention import page as attention
+from sheetgpt.sheets.inside.contributions import page as contributions
+from sheetgpt.sheets.inside.embedding import page as embedding
+from sheetgpt.sheets.inside.neuron import chosen as neuron_chosen
+from sheetgpt.sheets.inside.neuron import page as neuron
 from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
 from sheetgpt.sheets.lab.lanes import COPIED, beside, copied

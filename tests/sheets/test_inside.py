@@ -20,9 +20,9 @@ from sheetgpt.inspection import lens as seen
 from sheetgpt.inspection.subject import Subject, subject
 from sheetgpt.sheets.home import home as home_sheet
 from sheetgpt.sheets.home.prompt import FINE, NOTE
-from sheetgpt.sheets.inside import contributions as contributions_sheet
 from sheetgpt.sheets.inside import lens as lens_sheet
-from sheetgpt.sheets.inside.contributions import NOT_SCORED
+from sheetgpt.sheets.inside.contributions import page as contributions_sheet
+from sheetgpt.sheets.inside.contributions.page import NOT_SCORED
 from sheetgpt.sheets.inside.question import NO_POSITION, NO_TOKEN
 from sheetgpt.verification.verify import Case, judge, prepare, verify
 from sheetgpt.workbook.build import build

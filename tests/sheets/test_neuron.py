@@ -20,10 +20,10 @@ from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import embedding, neuron
 from sheetgpt.inspection.subject import subject
-from sheetgpt.sheets.inside.embedding import alike
-from sheetgpt.sheets.inside.embedding_words import EMBEDDING, SEVERAL
-from sheetgpt.sheets.inside.neuron import page as neuron_page
-from sheetgpt.sheets.inside.neuron_chosen import NEURON, TOKENS_PART
+from sheetgpt.sheets.inside.embedding.page import alike
+from sheetgpt.sheets.inside.embedding.words import EMBEDDING, SEVERAL
+from sheetgpt.sheets.inside.neuron.chosen import NEURON, TOKENS_PART
+from sheetgpt.sheets.inside.neuron.page import page as neuron_page
 from sheetgpt.text.shown import token_strings
 from sheetgpt.verification.verify import Case, verify
 from sheetgpt.workbook.optional import choose

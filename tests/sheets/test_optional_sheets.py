@@ -19,8 +19,8 @@ from sheetgpt import sheets as registry
 from sheetgpt.engines import Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.sheets.inside import attention
-from sheetgpt.sheets.inside.attention_words import ATTENTION
+from sheetgpt.sheets.inside.attention import page as attention
+from sheetgpt.sheets.inside.attention.words import ATTENTION
 from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.optional import OptionalSheet
 from sheetgpt.sheets.palette import PLAIN

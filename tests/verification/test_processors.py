@@ -30,8 +30,8 @@ import sheetgpt
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.inspection.embedding import Map, map_of, map_problems
 from sheetgpt.inspection.rounded import rounding_doubt
-from sheetgpt.sheets.inside.embedding import alike
-from sheetgpt.sheets.inside.embedding_words import EMBEDDING
+from sheetgpt.sheets.inside.embedding.page import alike
+from sheetgpt.sheets.inside.embedding.words import EMBEDDING
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.compare import SAVED
 from sheetgpt.workbook.reopen import open_workbook

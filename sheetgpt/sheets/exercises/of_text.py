@@ -6,8 +6,8 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.exercises.column import Column
 from sheetgpt.sheets.exercises.task import RIGHT, Mistake, Number, Task, one, quoted
 from sheetgpt.sheets.grid import LAB
-from sheetgpt.sheets.inside.contributions import page as contributions_page
-from sheetgpt.sheets.inside.contributions_parts import CONTRIBUTIONS, Parts
+from sheetgpt.sheets.inside.contributions.page import page as contributions_page
+from sheetgpt.sheets.inside.contributions.parts import CONTRIBUTIONS, Parts
 from sheetgpt.sheets.lab.lab import page as lab_page
 from sheetgpt.sheets.lab.results import Both, both
 from sheetgpt.sheets.layout import Layout

@@ -9,7 +9,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Formula, Part, cell
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
-from sheetgpt.sheets.inside.contributions_parts import scored
+from sheetgpt.sheets.inside.contributions.parts import scored
 from sheetgpt.sheets.map.sizes import Floats, Followed, lengths, likeliest_now, strongest_now
 from sheetgpt.sheets.page import Beside, Stack, Texts
 from sheetgpt.sheets.state import State

@@ -17,7 +17,7 @@ from sheetgpt.inspection.rounded import rounding_doubt
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.grid import FIRST_TOKEN
-from sheetgpt.sheets.inside.contributions_parts import scored
+from sheetgpt.sheets.inside.contributions.parts import scored
 from sheetgpt.sheets.inside.question import LAST, Question
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import guarded

@@ -18,7 +18,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.charts import between, plain, rich
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
-from sheetgpt.sheets.inside.embedding_words import FIRST, MAP_COLUMNS, Alike, Found
+from sheetgpt.sheets.inside.embedding.words import FIRST, MAP_COLUMNS, Alike, Found
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
 

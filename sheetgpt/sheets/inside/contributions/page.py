@@ -1,7 +1,7 @@
 """The sheet Contributions: which parts of the network decided, for a position and a token that are chosen there.
 
 Direct logit attribution; the mathematics and the twin: `inspection/contributions.py`. The tables here show what
-`contributions_parts.py` computes below them.
+`workings.py` computes below them.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.block import Block, Part, cell, unguarded
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, LABEL
-from sheetgpt.sheets.inside.contributions_parts import Find, Floats, Parts, add_written, all_doubts, direction, scored
-from sheetgpt.sheets.inside.contributions_tables import (
+from sheetgpt.sheets.inside.contributions.parts import Find, Floats, Parts, all_doubts, scored
+from sheetgpt.sheets.inside.contributions.tables import (
     add_charts,
     colour,
     heat_map,
@@ -26,6 +26,7 @@ from sheetgpt.sheets.inside.contributions_tables import (
     strongest,
     table_end,
 )
+from sheetgpt.sheets.inside.contributions.workings import add_written, direction
 from sheetgpt.sheets.inside.question import LAST, POSITIONS, Ask, add_text, dress
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Page, Paper, Texts

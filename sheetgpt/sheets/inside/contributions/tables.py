@@ -1,6 +1,6 @@
 """The tables and charts of the sheet Contributions: the strongest parts, the parts block by block, the residual stream.
 
-They show what the workings below them hold (`contributions_parts.py`).
+They show what the workings below them hold (`workings.py`).
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.charts import bars, between, lines, mark, rich
 from sheetgpt.sheets.formulas import rank_id
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
-from sheetgpt.sheets.inside.contributions_parts import Find, Floats, Parts, all_doubts
+from sheetgpt.sheets.inside.contributions.parts import Find, Floats, Parts, all_doubts
 from sheetgpt.sheets.page import Bar, Beside, Space, Texts
 from sheetgpt.sheets.state import State
 

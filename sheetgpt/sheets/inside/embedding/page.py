@@ -18,8 +18,8 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Part
 from sheetgpt.sheets.formulas import rank_id, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
-from sheetgpt.sheets.inside.embedding_map import MAP_ROWS, add_chart, common_tokens, text_on_map
-from sheetgpt.sheets.inside.embedding_words import EMBEDDING, FIRST, WORDS, Alike, Found, directions, spelled, words
+from sheetgpt.sheets.inside.embedding.map import MAP_ROWS, add_chart, common_tokens, text_on_map
+from sheetgpt.sheets.inside.embedding.words import EMBEDDING, FIRST, WORDS, Alike, Found, directions, spelled, words
 from sheetgpt.sheets.inside.lens import TALL, orange
 from sheetgpt.sheets.inside.question import POSITIONS, SHOWN, add_text, furnish
 from sheetgpt.sheets.layout import Layout

@@ -19,7 +19,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Colour, Part, unguarded
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
-from sheetgpt.sheets.inside.attention_words import ATTENTION, RANKED, Chosen, Seen
+from sheetgpt.sheets.inside.attention.words import ATTENTION, RANKED, Chosen, Seen
 from sheetgpt.sheets.looks import plain, probability, put, scale, stands_out
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State

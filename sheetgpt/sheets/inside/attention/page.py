@@ -20,8 +20,8 @@ from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Colour, Formula, Part, cell, unguarded
 from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
-from sheetgpt.sheets.inside.attention_heads import UPRIGHT, entropies, heads, no_token, shown
-from sheetgpt.sheets.inside.attention_words import (
+from sheetgpt.sheets.inside.attention.heads import UPRIGHT, entropies, heads, no_token, shown
+from sheetgpt.sheets.inside.attention.words import (
     ATTENTION,
     N_RANKED,
     RANKED,

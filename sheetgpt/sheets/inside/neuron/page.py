@@ -20,7 +20,7 @@ from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
-from sheetgpt.sheets.inside.neuron_chosen import (
+from sheetgpt.sheets.inside.neuron.chosen import (
     TALL,
     TOKENS_PART,
     Chosen,

@@ -1,0 +1,1 @@
+"""The sheet Contributions: tables (`tables.py`) of what each part writes and adds (`workings.py`)."""
