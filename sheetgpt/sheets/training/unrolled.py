@@ -16,7 +16,6 @@ from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
-from sheetgpt.sheets.training.bands import titled
 from sheetgpt.sheets.training.curve import draw
 from sheetgpt.sheets.training.first import (
     BY_KEYS,
@@ -211,7 +210,11 @@ def going_on(layout: Lesson) -> list[Part]:
 def head(layout: Lesson) -> Page:
     """The top of a step's sheet: its number, and what the settings make of it."""
     here = Page(STEP, "the step's own learning rate", 1)
-    titled(here, "One step, from top to bottom: the word forward, its loss, backward, the gradients, the new weights.")
+    note = "One step, from top to bottom: the word forward, its loss, backward, the gradients, the new weights."
+    name = cell(LABEL, lambda: f'"{STEP} "&{here["step_now"].local}', lambda m: f"{STEP} {m.step}", "title")
+    here.add(Beside(Texts({FIRST_TOKEN: note}, "note", height=AT_TOP), name))
+    here.links.append((f"A{here.row}", f"{quoted(TRAINING)}!A1"))
+    here.add(Texts({LABEL: "← Training"}, "link"))
     columns = FIRST_TOKEN, FIRST_TOKEN + 1
     here.add(
         entry(
