@@ -167,5 +167,5 @@ def page(layout: Lesson) -> Page:
         frame.add_data_validation(rule)
 
     here.dresses.append(dress)
-    widths(here, {"A": 16, "B": 22, "C": 62, "D": 3, "E": 18, "F": 9}, tab="7030A0")
+    widths(here, {"A": 16, "B": 22, "C": 58, "D": 3, "E": 16, "F": 10}, tab="7030A0")
     return here
