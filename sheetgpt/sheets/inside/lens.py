@@ -62,7 +62,7 @@ def page(layout: Layout) -> Page:
     here.add(Bar("What is asked"))
     it.ask.add(it.ask.position(), it.token())
     here.add(*likeliest(it), *followed(it), *best(it), *network(it))
-    here.paper = Paper(one=True, last_row=dict(here.sections)["workings"] - 2, last_column=here.bar_end)
+    here.paper = Paper(one=True, last_row=dict(here.sections)["workings"] - 1, last_column=here.bar_end)
     here.dresses += [dress(here, layout, {"token": ("Token id", "the likeliest at the end")}), it.add_charts]
     return here
 

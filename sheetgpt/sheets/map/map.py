@@ -167,8 +167,8 @@ def river(it: Followed) -> None:
 def legend(it: Followed) -> list[Part]:
     width = it.config.n_embd
     lines = (
-        f"Embedding, Output: the first {n_numbers(it)} of the token's {width} numbers. Blocks: the strongest head (its "
-        "mix of values is the longest), and how much the token looks at each token before it.",
+        "Blocks: the strongest head (whose mix of values is the longest), and how much the token looks at each token.",
+        f"Embedding and Output: the first {n_numbers(it)} of the token's {width} numbers, blue below 0, red above it.",
         f"+ and ▸: how long is what a part adds, and what there is then: √ of the sum of {width} squares.",
     )
     return [Texts({LABEL: line}, "note") for line in lines]

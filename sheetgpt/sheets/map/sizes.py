@@ -24,7 +24,7 @@ from sheetgpt.sheets.network.token_page import guarded
 from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
 
-MAP, WORDS = "Map", "the whole network on one page: follow one token from the text to the choice"
+MAP, WORDS = "Map", "the whole network on one page, live"
 DIGITS = 9  # heads whose shares of the longest mix are equal to so many decimals count as equal
 
 Floats = NDArray[Any]
@@ -125,7 +125,7 @@ def workings(it: Followed) -> list[Part]:
     words = "How long is what each part writes, the stream after each block, and each head's mix; a token a column."
     flags: dict[str, Any] = {"style": "flag", "idle": 0, "guard": unguarded}
     return [
-        Bar("Workings", words, link="workings"),
+        Bar("Workings", words),
         Beside(
             Block("offered", n_columns=1, column=FIRST_TOKEN - 1, twin=lambda s: [LAST], style="id", **_plain),
             Block("positions", label="position", twin=lambda s: np.arange(it.width), style="id", **_quiet),

@@ -63,7 +63,7 @@ def page(layout: Layout) -> Page:
     here.add(Bar("What is asked"))
     it.ask.add(it.ask.position(), token(it), other(it), beside=facts(it), note=not_scored(it))
     here.add(*strongest(it), *heat_map(it), *lengths(it), *residual(it))
-    here.paper = Paper(one=True, last_row=here.row - 1, last_column=max(table_end(it), FIRST_TOKEN + 11))
+    here.paper = Paper(one=True, last_row=here.row, last_column=max(table_end(it), FIRST_TOKEN + 11))
     here.add(*direction(it))
     add_written(it)
     here.on_home = f"{quoted(here.title)}!A{dict(here.sections)['strongest']}", for_home(it)

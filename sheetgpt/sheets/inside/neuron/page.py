@@ -70,7 +70,7 @@ def page(layout: Layout) -> Page:
     here.positions = replace(here["sum"], row=POSITIONS, n_rows=here.row - POSITIONS)
     here.add(Space(CHART_ROWS, TALL))
     add_tables(it)
-    here.paper = Paper(one=True, last_row=here.row - 1, last_column=max(here.bar_end, SUPPRESSED + 2))
+    here.paper = Paper(one=True, last_row=here.row - 1, last_column=FIRST_TOKEN + 19)
     here.add(*activations(it), *(every_token(it) if it.tells_tokens else ()))
     here.dresses += [dress(here, layout, {}), partial(offer, it), partial(add_chart, it)]
     return here
