@@ -143,6 +143,9 @@ def build(
         typer.Option("--lab", help="Two texts side by side, and a sheet Lab that changes the model in the second."),
     ] = False,
     lanes: Annotated[int, typer.Option(help="1, or 2: what --lab stands for.")] = 1,
+    unprotected: Annotated[
+        bool, typer.Option("--unprotected", help="Leave formulas open, to be taken apart; they are locked otherwise.")
+    ] = False,
     train: learning.Train = False,
     words: learning.Words = None,
     layers: learning.Layers = None,
@@ -198,6 +201,7 @@ def build(
             sheets=sheets,
             without=without,
             lanes=2 if lab else lanes,
+            unprotected=unprotected,
             progress=_saying_first(room, advance),
         )
     if not quiet:

@@ -24,9 +24,10 @@ _STYLES = {
     "flag": Style(color="A6A6A6", align="center", number_format='"yes";;"no"'),
     "number": Style(number_format="0.000"),
     "signed": Style(number_format="+0.000;-0.000;0.000", align="center"),
-    "weight": Style(color="375623", fill="E2EFDA", number_format="0.0000"),
-    "input": Style(bold=True, fill="FFE699", align="center", boxed=True),
-    "prompt": Style(bold=True, size=12, fill="FFE699", wrap=True, number_format="@", middle=True),
+    "weight": Style(color="375623", fill="E2EFDA", number_format="0.0000", open=True),
+    "scale": Style(number_format="0.00E+00", open=True),  # of whole numbers: a weight, too
+    "input": Style(bold=True, fill="FFE699", align="center", boxed=True, open=True),
+    "prompt": Style(bold=True, size=12, fill="FFE699", wrap=True, number_format="@", middle=True, open=True),
     "completion": Style(bold=True, size=12, color="833C0B", fill="FBE5D6", wrap=True, middle=True),
     "share": Style(number_format="0.000", align="center"),
     "bits": Style(number_format="0.0", align="center"),

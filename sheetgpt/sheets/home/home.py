@@ -11,7 +11,7 @@ from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, letters
 from sheetgpt.sheets.block import Block, Drawing, Line, Part
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
-from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status
+from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status, typed_over
 from sheetgpt.sheets.home.strip import strip
 from sheetgpt.sheets.home.table import add_charts, table
 from sheetgpt.sheets.layout import Layout
@@ -31,7 +31,7 @@ def page(layout: Layout, text: Text | None = None) -> Page:
     here = Page(HOME, WORDS, layout.context)
     here.last_column = FIRST_TOKEN - 1 + max(layout.context, 18)
     here.add(*title(layout), *boxes(layout, text), *status(layout, text), *settings(layout, text))
-    here.add(*strip(layout, text))
+    here.add(*strip(layout, text), typed_over(layout, text))
     first = here["token_ids"]
     here.positions = Area(HOME, first.row, FIRST_TOKEN, here.row - first.row, layout.context)
     here.add(*table(here, layout))

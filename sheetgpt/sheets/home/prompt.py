@@ -17,6 +17,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
+from sheetgpt.sheets.home import overwritten
 from sheetgpt.sheets.home.chat import answered, full_prompt
 from sheetgpt.sheets.home.facts import lengths, surprises
 from sheetgpt.sheets.home.self_check import self_check
@@ -116,6 +117,11 @@ def prompt_text(layout: Layout, text: Text | None) -> str:
     return "&".join(layout["token_text"].at(0, t) for t in range(layout.context))
 
 
+def typed_over(layout: Layout, text: Text | None) -> Part:
+    """In a folded row."""
+    return overwritten.overwritten(layout, text, lambda: "" if text is None else completion(layout, text))
+
+
 def decoded_prompt(layout: Layout, text: Text) -> str:
     """The text up to the last byte of the prompt's tokens."""
     end = text.decoding.column("end").reference
@@ -138,6 +144,7 @@ def message_formula(layout: Layout, text: Text | None) -> str:
     for name, (*_, sentence) in ranges(layout).items():
         cell = layout[name].local
         checks.append((f"IF(ISNUMBER({cell}),NOT(AND({_in_range(layout, name)})),TRUE)", f'"{sentence}"'))
+    checks.append((f'{layout["overwritten"].local}<>""', overwritten.told(layout)))
     checks.append((f"{layout['n_dropped'].local}>0", f'"{SLID}"'))
     if text is not None:
         checks.append((f"AND({n_ids}=0,{problem}={PROBLEM[bpe.EMPTY]})", f'"{NOTE}"&{words}'))
