@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from sheetgpt.sheets.choice import sample, softmax
-from sheetgpt.sheets.home import about, guide, home
+from sheetgpt.sheets.home import about, after, guide, home
 from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_chosen
 from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
@@ -96,9 +96,11 @@ def optional_sheets() -> list[OptionalSheet]:
 
 
 def starts(layout: Layout) -> dict[str, Value]:
-    """The yellow cells of the optional sheets that are in, and what they hold at first."""
+    """The yellow cells that ask what to look at, and what they hold at first: Home's, and the optional sheets' own."""
     inside = [sheet for sheet in optional_sheets() if sheet.name in layout.optional]
-    return {name: value for sheet in inside for name, value in sheet.starts(layout).items()}
+    return {after.AFTER: after.PROMPT} | {
+        name: value for sheet in inside for name, value in sheet.starts(layout).items()
+    }
 
 
 def optional_formulas(layout: Layout) -> int:

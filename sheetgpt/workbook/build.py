@@ -229,7 +229,7 @@ def make_book(
     numbers, draft = quantize.evaluated(params), quantize.draft(params)
     writing = write(numbers, draft, inputs, start, layout)
     cost = rounding_cost(checkpoint, layout, start, writing.trace["logits"][:, : len(start)])
-    built = Built(inputs, start, writing.trace["logits"][:, -1], cost, inputs.text(layout))
+    built = Built(inputs, start, writing.trace["logits"][:, len(start) - 1], cost, inputs.text(layout))
     strings = token_strings(checkpoint.tokenizer, layout.config.n_vocab)
     n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
     origin = Origin(source, identity, built)

@@ -50,7 +50,9 @@ class Written:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the workbook makes of a prompt: the tokens in its columns, what it wrote, and what would come next."""
+    """What the workbook makes of a prompt: the tokens in its columns, what it wrote, and what may come next `after` a
+    position of the text, the one that its Home asks about: at first the prompt's last.
+    """
 
     ids: tuple[int, ...]
     n_prompt: int
@@ -60,6 +62,8 @@ class Prediction:
     message: str
     written: tuple[Written, ...]
     next_tokens: tuple[NextToken, ...]
+    after: int = 0
+    after_shown: str = ""  # the token there
     not_loaded: tuple[str, ...] = ()  # what the workbook would have fetched or run
     changed: "Prediction | None" = None  # lane B's, where something is changed there
     divergence: float | None = None  # of lane B from lane A, KL(A || B) in bits
@@ -167,9 +171,11 @@ def _prediction(
     n_prompt = int(cells["n_prompt"].numbers[0, 0])
     completion = cells["completion"].texts.get((0, 0), "") if "completion" in cells else ""
     text = cells["prompt_text"].texts.get((0, 0), "")
+    after = int(cells["next_used"].numbers[0, 0])
+    shown = cells["token_text"].texts.get((0, after), "")
     written = _written(cells, n_prompt, len(tokens))
     heat = inputs.sampling.temperature
-    return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens)
+    return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens, after, shown)
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
@@ -208,6 +214,7 @@ MAX_NAMED = 1 << 20
 _NAMES = (
     *("message", "token_ids", "token_text", "n_prompt", "prompt_text"),
     *("top_ids", "top_tokens", "top_logits", "top_probs"),
+    "next_used",
     *("sample_chosen_prob", "sample_uniform", "sample_kept"),
 )
 

@@ -10,7 +10,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, letters
 from sheetgpt.sheets.block import Block, Drawing, Line, Part
+from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
+from sheetgpt.sheets.home import after
 from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status, typed_over
 from sheetgpt.sheets.home.strip import strip
 from sheetgpt.sheets.home.table import add_charts, table
@@ -118,6 +120,7 @@ def validate(frame: Worksheet, layout: Layout) -> None:
     """What the input cells take."""
     last = layout.config.n_vocab - 1
     ids = (0, last, True, f"A token id is a whole number from 0 to {last}.")
+    Chooser("", layout[after.AFTER], after.offered(layout), "After which position?", after.HINT).validate(frame)
     for name, (least, most, whole, words) in (ranges(layout) | {"prompt_ids": ids}).items():
         kind: Literal["whole", "decimal"] = "whole" if whole else "decimal"
         rule = DataValidation(kind, operator="between", formula1=str(least), formula2=str(most), allow_blank=True)

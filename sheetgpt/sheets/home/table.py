@@ -4,18 +4,23 @@ Arithmetic: `top` and `probabilities` in `gpt2/sampling.py`.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from openpyxl.chart import Reference
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.block import Block, Part
+from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
-from sheetgpt.sheets.grid import FIRST_TOKEN, SOFTMAX
+from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL, SOFTMAX
+from sheetgpt.sheets.home.after import AFTER, HINT, used
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.state import State
@@ -36,10 +41,20 @@ def table(here: Page, layout: Layout) -> list[Part]:
     heats, reshaped, sums = at_temperatures(here, layout)
     return [
         Bar(heading(layout), over, space=0 if layout.chat else 1),
+        asked(layout),
         Beside(heads, heats),
         Beside(*likeliest(here, layout), reshaped),
         Beside(Texts({PROB: "sum of exp"}, "label", height=TALL), sums),
     ]
+
+
+def asked(layout: Layout) -> Part:
+    """After which position: what is typed, and what it comes to."""
+    return Beside(
+        Texts({LABEL: "after which position?", FIRST_TOKEN: HINT}, styles={LABEL: "name", FIRST_TOKEN: "note"}),
+        cell(TOKEN, None, lambda state: state.chosen[AFTER], "input", AFTER, kind=Kind.INPUT),
+        cell(LOGIT, lambda: used(layout), lambda state: state.now.after, "id", "next_used"),
+    )
 
 
 def some(layout: Layout) -> str:
@@ -60,11 +75,11 @@ def best(state: State) -> Any:
 
 def heading(layout: Layout) -> tuple[Callable[[], str], Callable[[State], str]]:
     def formula() -> str:
-        last = f"INDEX({layout['token_text'].local},1,{layout['n_tokens'].local})"
+        last = f"INDEX({layout['token_text'].local},1,{layout['next_used'].local}+1)"
         return f'"What comes next? The ten likeliest tokens"&IF({some(layout)}," after “"&{last}&"”","")'
 
     def twin(state: State) -> str:
-        return f"What comes next? The ten likeliest tokens after “{state.prompt.shown[-1]}”"
+        return f"What comes next? The ten likeliest tokens after “{state.prompt.shown[state.now.after]}”"
 
     return formula, twin
 
@@ -109,11 +124,24 @@ def likeliest(here: Page, layout: Layout) -> list[Block]:
 
     return [
         Block("ranks", column=RANK, twin=lambda state: np.arange(1, RANKS + 1), style="index", named=False, **sizes),
-        column("top_ids", ID, "id", id, lambda state, ids: ids),
-        column("top_tokens", TOKEN, "token", token, lambda s, ids: [s.shown[k] for k in ids], kind=Kind.TEXTS),
+        column("top_ids", ID, "id", id, lambda state, ids: ids, colours=[partial(mark_chosen, layout)]),
+        column(
+            *("top_tokens", TOKEN, "token", token, lambda s, ids: [s.shown[k] for k in ids]),
+            kind=Kind.TEXTS,
+            colours=[partial(mark_chosen, layout)],
+        ),
         column("top_logits", LOGIT, "number", logit, lambda state, ids: state.now.logits[ids].tolist()),
         column("top_probs", PROB, "prob", prob, prob_now, doubt=doubt),
     ]
+
+
+def mark_chosen(layout: Layout, frame: Worksheet, area: Area) -> None:
+    """The token that was written there, orange as in the text."""
+    place, n_prompt = layout["next_used"].local, layout["n_prompt"].local
+    after = f"INDEX({layout['token_ids'].local},1,{place}+2)"
+    chosen = f"AND({place}+2<={layout['n_tokens'].local},{place}+1>={n_prompt},${letters(ID)}{area.row}={after})"
+    font, fill = Font(bold=True, color="FFFFFF"), PatternFill(bgColor="C55A11")
+    frame.conditional_formatting.add(area.cells, FormulaRule([chosen], font=font, fill=fill))
 
 
 def at_temperatures(here: Page, layout: Layout) -> tuple[Block, Block, Block]:

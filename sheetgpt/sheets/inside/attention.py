@@ -22,6 +22,7 @@ from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Colour, Formula, Part, cell, unguarded
 from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
+from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.inside.attention_heads import UPRIGHT, entropies, heads, no_token, shown
 from sheetgpt.sheets.inside.attention_words import (
     ATTENTION,
@@ -37,7 +38,7 @@ from sheetgpt.sheets.inside.attention_words import (
     refusal,
     token_sentence,
 )
-from sheetgpt.sheets.inside.question import GREEN, LAST
+from sheetgpt.sheets.inside.question import GREEN
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import letter, probability
 from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
@@ -49,14 +50,14 @@ KEY, PLACE, SHARE, ORDER = LABEL, 2, 3, 4  # columns on the left of the pattern
 CHOICES = {  # title, and what is shown when the yellow cell is selected
     "block": ("Block", "Whose heads to show. Block 0 reads first."),
     "head": ("Head", "Which of the block's heads to show large."),
-    "token": ("Token", f"The position of the token to describe, or “{LAST}”."),
+    "token": ("Token", f"The position of the token to describe, “{PROMPT}” (the end of what was typed) or “{LAST}”."),
 }
 WIDTHS = (22, 7, 9, 9, 7)  # of columns A to E
 SHADES = (("FFFFFF", 1, "2F5597"), ("7F7F7F", 8, "FFFFFF"))  # of the copies from 0 to 1, of the distance from 0 to 8
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
-    return {"attention_block": layout.config.n_layer // 2, "attention_head": 0, "attention_token": LAST}
+    return {"attention_block": layout.config.n_layer // 2, "attention_head": 0, "attention_token": PROMPT}
 
 
 def n_formulas(layout: Layout) -> int:
@@ -120,7 +121,7 @@ def offered(it: Chosen) -> Part:
     blocks = FIRST_TOKEN + it.width + 2
     return Beside(
         Texts({KEY: "the lists to choose from"}, "label", folded=True),
-        entries("token", FIRST_TOKEN - 1, [LAST, *range(it.width)]),
+        entries("token", FIRST_TOKEN - 2, [PROMPT, LAST, *range(it.width)]),
         entries("block", blocks, [*range(it.config.n_layer)]),
         entries("head", blocks + it.config.n_layer + 1, [*range(it.config.n_head)]),
     )

@@ -16,9 +16,10 @@ from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.block import Block, Part, cell, unguarded
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, LABEL
+from sheetgpt.sheets.home.after import PROMPT
 from sheetgpt.sheets.inside.contributions_parts import Find, Floats, Parts, add_written, all_doubts, direction, scored
 from sheetgpt.sheets.inside.contributions_tables import add_charts, colour, heat_map, lengths, residual, strongest
-from sheetgpt.sheets.inside.question import LAST, POSITIONS, Ask, add_text, dress
+from sheetgpt.sheets.inside.question import POSITIONS, Ask, add_text, dress
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Page, Texts
 from sheetgpt.sheets.state import State
@@ -34,7 +35,7 @@ FACT = FIRST_TOKEN + 8  # the column of the sum of all parts
 
 def starts(layout: Layout) -> Mapping[str, Value]:
     """The yellow cells."""
-    return {"contributions_position": LAST, "contributions_token": "", "contributions_other": ""}
+    return {"contributions_position": PROMPT, "contributions_token": "", "contributions_other": ""}
 
 
 def n_formulas(layout: Layout) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Part
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.network.checksums import CHECKS, added, activated, checks, multiplied, normed, row_sums, shares
+from sheetgpt.sheets.network.checksums import CHECKS, activated, added, checks, multiplied, normed, row_sums, shares
 from sheetgpt.sheets.network.parts import Network, Source, activate, add, dense, layer_norm
 from sheetgpt.sheets.network.token_page import probability, signed, token_page
 from sheetgpt.sheets.page import Bar, Beside, Page

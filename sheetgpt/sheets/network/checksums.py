@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
@@ -172,7 +171,7 @@ def checks(net: Network, title: str, found: Sequence[Check]) -> list[Part]:
 
     Home counts the ones (`overwritten.py`).
     """
-    layout, sheet = net.layout, net.page.title
+    layout = net.layout
     header = {POSITION_ROW: "positions", ID_ROW: "token_ids", TOKEN_ROW: "token_text", ACTIVE_ROW: "active"}
 
     def same(row: int, t: int) -> str:
