@@ -136,5 +136,5 @@ def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]
             found.append(changed.sheet(state, palette))
     own = home.sheet(state, palette, found)
     theirs = home.sheet(b, palette, found)
-    last = state.layout["top_ids"].last_row + 1
+    last = state.layout["entropy"].last_row
     return [beside(own, theirs, move, on_home(b, palette, screws), last), *found]

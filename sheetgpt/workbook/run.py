@@ -20,6 +20,7 @@ from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets.grid import LANE
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.lab.screws import Lab, with_edits
+from sheetgpt.sheets.text.tokenizer_layout import LINE_BREAK
 from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
 from sheetgpt.workbook.lab import write as write_changed
@@ -170,7 +171,8 @@ def _prediction(
         raise SheetGPTError(f"{workbook} shows no next token; `sheetgpt verify` finds out what is wrong.")
     n_prompt = int(cells["n_prompt"].numbers[0, 0])
     completion = cells["completion"].texts.get((0, 0), "") if "completion" in cells else ""
-    text = cells["prompt_text"].texts.get((0, 0), "")
+    completion = completion.replace(LINE_BREAK, "\n")
+    text = cells["prompt_text"].texts.get((0, 0), "").replace(LINE_BREAK, "\n")
     after = int(cells["next_used"].numbers[0, 0])
     shown = cells["token_text"].texts.get((0, after), "")
     written = _written(cells, n_prompt, len(tokens))
@@ -201,7 +203,7 @@ def _one_by_one(
                 "The prompt and the new tokens don't fit into the columns, so they can't be streamed: ask "
                 "for fewer --new-tokens."
             )
-        text = ("" if cell is None else cell.texts.get((0, 0), "")).rstrip("\ufffd")
+        text = ("" if cell is None else cell.texts.get((0, 0), "")).rstrip("\ufffd").replace(LINE_BREAK, "\n")
         on_text(text[len(shown) :])
         shown = text
 

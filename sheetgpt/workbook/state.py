@@ -17,6 +17,7 @@ from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Built, Now, Origin, Prompt, State
 from sheetgpt.sheets.text.decoding import split_text
 from sheetgpt.sheets.text.text_layout import Text
+from sheetgpt.sheets.text.tokenizer_layout import LINE_BREAK
 from sheetgpt.text import bpe
 
 
@@ -51,7 +52,8 @@ def state_of(
     prompt = Prompt(ids, [shown[i] for i in ids], layout.context, n_prompt, inputs.sampling.seed)
     said = "".join(prompt.shown), ""
     if text is not None:
-        said = split_text(text.decoding, ids, n_prompt, n_shown(layout, ids, n_prompt), hexes)
+        split = split_text(text.decoding, ids, n_prompt, n_shown(layout, ids, n_prompt), hexes)
+        said = split[0].replace("\n", LINE_BREAK), split[1].replace("\n", LINE_BREAK)
     bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else n_prompt - 1)
     model = Path(origin.source).name or "a model"
     logits = trace["logits"]

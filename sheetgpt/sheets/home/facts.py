@@ -13,7 +13,7 @@ from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 from sheetgpt.sheets.text.text_layout import Text
 
-TITLE, FACT = FIRST_TOKEN + 5, FIRST_TOKEN + 9  # columns
+TITLE, FACT = FIRST_TOKEN, FIRST_TOKEN + 4  # columns
 BITS, INFINITE = 1023, "∞"  # a double ends below 2^1024
 
 

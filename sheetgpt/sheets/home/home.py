@@ -13,9 +13,20 @@ from sheetgpt.sheets.block import Block, Drawing, Line, Part
 from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
 from sheetgpt.sheets.home import after
-from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status, typed_over
+from sheetgpt.sheets.home.prompt import (
+    TITLES,
+    TYPED,
+    WIDE,
+    boxes,
+    ranges,
+    settings,
+    settings_valid,
+    status,
+    trust,
+    typed_over,
+)
 from sheetgpt.sheets.home.strip import strip
-from sheetgpt.sheets.home.table import add_charts, table
+from sheetgpt.sheets.home.table import add_charts, table, temperatures
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Page, Space, Texts
 from sheetgpt.sheets.palette import Palette
@@ -32,13 +43,14 @@ def page(layout: Layout, text: Text | None = None) -> Page:
     """What every Home has, down to the table. `text`: only the formulas ask for it, and who declares has none."""
     here = Page(HOME, WORDS, layout.context)
     here.last_column = FIRST_TOKEN - 1 + max(layout.context, 18)
-    here.add(*title(layout), *boxes(layout, text), *status(layout, text), *settings(layout, text))
-    here.add(*strip(layout, text), typed_over(layout, text))
+    here.bar_end = FIRST_TOKEN - 1 + max(layout.context, 12)
+    here.add(*title(layout), *boxes(layout, text), *status(layout, text))
+    here.add(*strip(layout, text), settings_valid(layout), typed_over(layout, text))
     first = here["token_ids"]
     here.positions = Area(HOME, first.row, FIRST_TOKEN, here.row - first.row, layout.context)
-    here.add(*table(here, layout))
+    here.add(*table(here, layout, settings(layout, text)), *temperatures(here, layout), *trust(layout))
     here.also.append(Tensor("next_token", (here["top_tokens"].line(0),), Kind.TEXTS))
-    here.dresses += [lambda frame: dress(frame, layout), lambda frame: add_charts(frame, here)]
+    here.dresses += [lambda frame: dress(frame, layout), lambda frame: add_charts(frame, here, layout.config.n_vocab)]
     return here
 
 
@@ -92,7 +104,7 @@ def title(layout: Layout) -> list[Part]:
         return f"GPT-2 in a spreadsheet: {state.now.model}"
 
     return [
-        Block(n_columns=1, column=LABEL, label=None, twin=name, style="title", height=28),
+        Block(n_columns=1, column=LABEL, label=None, twin=name, style="title", height=24),
         Texts({LABEL: words}, "note"),
     ]
 
@@ -103,12 +115,13 @@ def dress(frame: Worksheet, layout: Layout) -> None:
     for column in range(FIRST_TOKEN, FIRST_TOKEN + layout.context):
         frame.column_dimensions[letters(column)].width = 9.5
     frame.sheet_view.showGridLines = False
+    frame.freeze_panes = "B1"  # what a row of the text is called
     frame.sheet_format.outlineLevelRow = 1  # flags that only formulas need are folded
     frame.sheet_properties.tabColor = "C55A11"
     validate(frame, layout)
     box = "user_says" if layout.chat else "prompt"
     start = layout[box] if layout.reads_text else layout["prompt_ids"].line(0).stripe(0)
-    selected = frame.sheet_view.selection[0]  # where typing begins
+    selected = frame.sheet_view.selection[-1]  # where typing begins
     selected.activeCell = start.cells
     selected.sqref = f"{start.cells}:{letters(WIDE)}{start.row}" if layout.reads_text else start.cells
     for name in ("user_says", "prompt", "completion"):

@@ -23,7 +23,7 @@ from sheetgpt.sheets.home.facts import lengths, surprises
 from sheetgpt.sheets.home.self_check import self_check
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.layout import INPUTS, Layout
-from sheetgpt.sheets.page import Bar, Beside, Space, Stack, Texts
+from sheetgpt.sheets.page import Beside, Space, Stack, Texts
 from sheetgpt.sheets.state import Now, State
 from sheetgpt.sheets.tensor import Kind, Value
 from sheetgpt.sheets.text.text_layout import Text
@@ -38,7 +38,8 @@ NEW_LINE = (
     f"For a line break, type or paste {LINE_BREAK}. (Alt+Enter, or Ctrl+Enter in LibreOffice, works too, but not in "
     "LibreOffice 26.)"
 )
-TYPED, HINT = 3, 4  # columns: what is typed, and a few words on it
+TYPED = 3  # column: what is typed
+NAME, NUMBER, HINT = FIRST_TOKEN, FIRST_TOKEN + 2, FIRST_TOKEN + 3  # of the settings
 WIDE = FIRST_TOKEN + 11  # the prompt's box ends here
 
 
@@ -78,7 +79,7 @@ def boxes(layout: Layout, text: Text | None) -> list[Part]:
 def box(title: str, held: Block, style: str) -> Part:
     """A line whose cell is merged up to the column WIDE."""
     rest = dict.fromkeys(range(TYPED + 1, WIDE + 1), "")
-    return Beside(Texts({LABEL: title} | rest, style, {LABEL: "name"}, height=36), held)
+    return Beside(Texts({LABEL: title} | rest, style, {LABEL: "name"}, height=32), held)
 
 
 def said(name: str, title: str, formula: Callable[[], str], twin: Callable[[State], str], style: str = "quote") -> Part:
@@ -89,7 +90,15 @@ def said(name: str, title: str, formula: Callable[[], str], twin: Callable[[Stat
 def completion(layout: Layout, text: Text) -> str:
     """What the written tokens add to the text."""
     whole = text.decoding.text.reference if layout.chat is None else answered(layout, text)
-    return f"MID({whole},LEN({layout['prompt_text'].local})+1,{MAX_TEXT})"
+    return on_one_line(f"MID({whole},LEN({layout['prompt_text'].local})+1,{MAX_TEXT})")
+
+
+def on_one_line(text: str) -> str:
+    """A line feed as the sign for it, as it is typed: a cell is as high as it is, and would hide a second line.
+
+    As many characters as before: what is written after the prompt begins at LEN + 1.
+    """
+    return f'SUBSTITUTE({text},CHAR(10),"{LINE_BREAK}")'
 
 
 def status(layout: Layout, text: Text | None) -> list[Part]:
@@ -127,7 +136,7 @@ def decoded_prompt(layout: Layout, text: Text) -> str:
     end = text.decoding.column("end").reference
     n_bytes = f"INDEX({end},{layout['n_prompt'].local})"
     seen = f"INDEX({text.decoding.column('text').reference},MIN({n_bytes},{text.decoding.capacity}))"
-    return f'IF({layout["n_prompt"].local}=0,"",IF({n_bytes}=0,"",{seen}))'
+    return f'IF({layout["n_prompt"].local}=0,"",IF({n_bytes}=0,"",{on_one_line(seen)}))'
 
 
 def message_formula(layout: Layout, text: Text | None) -> str:
@@ -176,29 +185,38 @@ def ranges(layout: Layout) -> dict[str, tuple[float, float, bool, str]]:
 
 
 TITLES = {
-    "new_tokens": ("New tokens", "How many tokens to write after the prompt."),
-    "temperature": ("Temperature", "0 always takes the likeliest token. Below 1: more cautious. Above 1: wilder."),
-    "top_k": ("top_k", f"Choose only among this many of the likeliest tokens, 1 to {MAX_TOP_K}."),
-    "top_p": ("top_p", "Of these, keep the likeliest that together reach this probability. 1 keeps all."),
-    "seed": ("Seed", "The same seed gives the same text, another seed another text."),
-    "score_prompt": ("Score the prompt", "1 shows how surprising each token of the prompt is. 0 is faster."),
+    "new_tokens": ("New tokens", "how many to write after the prompt"),
+    "temperature": ("Temperature", "0: always the likeliest; below 1 more cautious, above 1 wilder"),
+    "top_k": ("top_k", f"choose among this many of the likeliest, 1 to {MAX_TOP_K}"),
+    "top_p": ("top_p", "of these, those that together reach this probability; 1: all"),
+    "seed": ("Seed", "the same seed writes the same text"),
+    "score_prompt": ("Score the prompt", "1: how surprising is each token of it? 0: faster"),
 }
 
 
-def settings(layout: Layout, text: Text | None) -> list[Part]:
-    """The yellow cells with a number, whether all are in order, and beside them what the text comes to."""
+def settings(layout: Layout, text: Text | None) -> Part:
+    """The yellow cells with a number, and below them what the text comes to."""
     cells: list[Part] = []
     for name in INPUTS:
         title, hint = TITLES[name]
-        words = Texts({LABEL: title, HINT: hint}, styles={LABEL: "name", HINT: "note"})
-        typed = cell(TYPED, None, partial(setting_now, name), "input", name, kind=Kind.INPUT)
+        words = Texts({NAME: title, HINT: hint}, styles={NAME: "name", HINT: "note"})
+        typed = cell(NUMBER, None, partial(setting_now, name), "input", name, kind=Kind.INPUT)
         cells.append(Beside(words, typed))
+    return Stack(*cells, *lengths(layout, text), *surprises(layout))
+
+
+def settings_valid(layout: Layout) -> Part:
+    """In a folded row."""
     ok = cell(TYPED, partial(settings_ok, layout), lambda state: 1, "flag", "settings_ok")
-    cells.append(Beside(Texts({LABEL: "All settings valid?"}, "label"), ok))
+    return Beside(Texts({LABEL: "all settings valid?"}, "name", folded=True), ok)
+
+
+def trust(layout: Layout) -> list[Part]:
+    """Whether the numbers are the evaluator's, and what rounding the weights costs."""
     check = said("self_check", "Self-check", partial(self_check, layout), lambda state: state.now.self_check)
     price = cell(TYPED, None, lambda state: f"{layout.weights}; {state.now.cost}.", "note")
     weights = Space() if layout.weights == EXACT else Beside(Texts({LABEL: "Weights"}, "name"), price)
-    return [Bar("Settings"), Beside(Stack(*cells), Stack(*lengths(layout, text), *surprises(layout))), check, weights]
+    return [Space(), check, weights]
 
 
 def setting_now(name: str, state: State) -> Value:

@@ -20,9 +20,9 @@ from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL, SOFTMAX
-from sheetgpt.sheets.home.after import AFTER, HINT, used
+from sheetgpt.sheets.home.after import AFTER, used
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Page, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
 
@@ -35,15 +35,33 @@ RANK, ID, TOKEN, LOGIT, PROB = range(1, FIRST_TOKEN)  # columns
 Find = Callable[[State, Any], Any]  # of the likeliest tokens' ids, what a column says of them
 
 
-def table(here: Page, layout: Layout) -> list[Part]:
-    heads = Texts(dict(enumerate(("rank", "id", "token", "logit", "probability"), 1)), height=TALL)
-    over = f"Their probabilities at other temperatures T: softmax(logit / T) over all {layout.config.n_vocab:,} tokens"
-    heats, reshaped, sums = at_temperatures(here, layout)
+def table(here: Page, layout: Layout, settings: Part) -> list[Part]:
+    """The ten likeliest tokens; on their right the settings, so that both are on the first screen."""
+    heads = Texts(dict(enumerate(("rank", "id", "token", "logit", f"of all {layout.config.n_vocab:,}"), 1)))
+    words = "Settings: change a yellow number, and the text is written anew"
     return [
-        Bar(heading(layout), over, space=0 if layout.chat else 1),
-        asked(layout),
-        Beside(heads, heats),
-        Beside(*likeliest(here, layout), reshaped),
+        Bar(heading(layout), words, space=0 if layout.chat else 1),
+        Beside(Stack(asked(layout), heads, Beside(*likeliest(here, layout))), settings),
+    ]
+
+
+def temperatures(here: Page, layout: Layout) -> list[Part]:
+    """The same tokens at five temperatures, and the charts."""
+    words = f"softmax(logit / T) over all {layout.config.n_vocab:,} tokens"
+    heats, reshaped, sums = at_temperatures(here, layout)
+
+    def token(i: int, j: int) -> str:
+        return f'{here["top_tokens"].line(i).local}&""'
+
+    def tokens(state: State) -> list[str]:
+        found = state.ask(best)
+        return [*(state.shown[k] for k in found), *[""] * (RANKS - len(found))]
+
+    looks: dict[str, Any] = {"n_columns": 1, "column": PROB, "label": None, "named": False, "height": TALL}
+    return [
+        Bar("The same tokens at other temperatures T", words),
+        Beside(Texts({PROB: "token"}, height=TALL), heats),
+        Beside(Block("again", RANKS, formula=token, twin=tokens, style="token", **looks), reshaped),
         Beside(Texts({PROB: "sum of exp"}, "label", height=TALL), sums),
     ]
 
@@ -51,7 +69,7 @@ def table(here: Page, layout: Layout) -> list[Part]:
 def asked(layout: Layout) -> Part:
     """After which position: what is typed, and what it comes to."""
     return Beside(
-        Texts({LABEL: "after which position?", FIRST_TOKEN: HINT}, styles={LABEL: "name", FIRST_TOKEN: "note"}),
+        Texts({LABEL: "after which position?", PROB: "← in use"}, styles={LABEL: "name", PROB: "note"}),
         cell(TOKEN, None, lambda state: state.chosen[AFTER], "input", AFTER, kind=Kind.INPUT),
         cell(LOGIT, lambda: used(layout), lambda state: state.now.after, "id", "next_used"),
     )
@@ -112,7 +130,7 @@ def likeliest(here: Page, layout: Layout) -> list[Block]:
     def doubt(state: State) -> float:
         return float(sampling.doubt(state.now.logits, state.inputs.sampling.temperature))
 
-    sizes: dict[str, Any] = {"n_rows": RANKS, "n_columns": 1, "label": None, "height": TALL}
+    sizes: dict[str, Any] = {"n_rows": RANKS, "n_columns": 1, "label": None}
 
     def column(name: str, number: int, style: str, source: Callable[[int], str], find: Find, **looks: Any) -> Block:
         def twin(state: State) -> list[Any]:
@@ -178,12 +196,12 @@ def at_temperatures(here: Page, layout: Layout) -> tuple[Block, Block, Block]:
     )
 
 
-def add_charts(frame: Worksheet, here: Page) -> None:
+def add_charts(frame: Worksheet, here: Page, n_vocab: int) -> None:
     """The ten probabilities at the temperature that is set, and at five others side by side."""
     probs, tokens = here["top_probs"], here["top_tokens"]
     names = Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row)
-    top, tall = probs.row - 1, probs.n_rows + 2  # from the table's heads to its sums
-    now = bars("bar", "Next token at the chosen temperature")
+    top, tall = here["heats"].row, probs.n_rows + 2  # from their heads to the sums
+    now = bars("bar", f"Next token at the chosen temperature, among all {n_vocab:,}")
     now.y_axis.scaling.min = 0
     now.add_data(Reference(frame, probs.column, probs.row, probs.column, probs.last_row))
     now.set_categories(names)
@@ -194,8 +212,8 @@ def add_charts(frame: Worksheet, here: Page) -> None:
     heats = bars("col", "The same tokens at other temperatures")
     heats.y_axis.scaling.min = 0
     for i in range(len(TEMPERATURES)):
-        column = FIRST_TOKEN + i
-        heats.add_data(Reference(frame, column, probs.row - 1, column, probs.last_row), titles_from_data=True)
+        column, first = FIRST_TOKEN + i, here["heats"].row
+        heats.add_data(Reference(frame, column, first, column, first + RANKS), titles_from_data=True)
     heats.set_categories(names)
     heats.legend.position = "r"
     heats.y_axis.scaling.max = 1
