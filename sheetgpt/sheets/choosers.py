@@ -24,14 +24,14 @@ class Chooser:
     cell: Area
     offered: Area
     title: str
-    words: str  # what is shown when the cell is selected
+    words: str  # what is said when something else is typed
 
     def validate(self, frame: Worksheet) -> None:
         """Puts the list into the cell."""
         rule = DataValidation("list", formula1=self.offered.local, allow_blank=True)
-        rule.promptTitle, rule.prompt = self.title, self.words
-        rule.errorTitle, rule.error = self.title, "Choose an entry of the list."
-        rule.showErrorMessage = rule.showInputMessage = True
+        # no input message: it would cover what the sheet says of the choice, below the cell
+        rule.errorTitle, rule.error = self.title, f"{self.words} Choose an entry of the list."
+        rule.showErrorMessage = True
         rule.add(self.cell.cells)
         frame.add_data_validation(rule)
 

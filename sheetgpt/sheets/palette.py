@@ -21,6 +21,7 @@ _STYLES = {
     "index": Style(color="7F7F7F", align="center"),
     "token": Style(bold=True, fill="FFF2CC", align="center", boxed=True),
     "id": Style(color="595959", align="center", middle=True),
+    "wrapped id": Style(color="595959", align="center", middle=True, wrap=True),
     "flag": Style(color="A6A6A6", align="center", number_format='"yes";;"no"'),
     "number": Style(number_format="0.000"),
     "signed": Style(number_format="+0.000;-0.000;0.000", align="center"),
@@ -33,6 +34,8 @@ _STYLES = {
     "bits": Style(number_format="0.0", align="center"),
     "heat": Style(bold=True, fill="D9E2F3", align="center", number_format='"T = "0.0'),
     "prob": Style(number_format="0.0%", align="center"),
+    "points": Style(number_format="+0.0%;-0.0%;0.0%", align="center"),  # a difference of probabilities, in their unit
+    "large": Style(number_format="[>=1000000]0.0E+00;0.000", align="center"),  # which may be any size
     "tiny": Style(number_format="0.00E+00"),
     "count": Style(number_format="#,##0", align="right"),
     "total": Style(bold=True, number_format="#,##0", align="right", fill="D9E2F3"),

@@ -7,7 +7,7 @@ import pytest
 
 import sheetgpt
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.edits import Changes, Edits, Patch
+from sheetgpt.gpt2.edits import Changes, Edits, Patch, Steering
 from sheetgpt.gpt2.model import Trace, forward
 from sheetgpt.gpt2.sampling import probabilities
 from sheetgpt.inspection.attention import head_table
@@ -15,7 +15,7 @@ from sheetgpt.inspection.subject import subject
 from sheetgpt.sheets.home.guide_assistant import ANSWERED, ASKED, GAP, GOES_ON, GOES_ON_WRAPPED, LINES, MADE_UP, UNKNOWN
 from sheetgpt.sheets.home.guide_experiments import EXPERIMENTS
 
-HEAD, LENS, PART, NEURON, WORDS, OFF, PATCHED = EXPERIMENTS
+HEAD, LENS, PART, NEURON, WORDS, OFF, STEERED, PATCHED = EXPERIMENTS
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,23 @@ def test_without_the_head_that_copies(model: Checkpoint) -> None:
     assert f"“cat” is back with {mean[' cat']:.0%}." in OFF.outcome
 
 
+def test_a_direction_changes_the_mood(model: Checkpoint) -> None:
+    assert "Tom was very" in STEERED.todo
+    assert model.tokenizer
+    (sad,), (happy,) = (model.tokenizer.encode(word) for word in (" sad", " happy"))
+
+    def steered(block: int, factor: float) -> dict[str, float]:
+        return next_probabilities(model, "Tom was very", Edits(steering=(Steering(block, sad, happy, factor),)))
+
+    plain, four, eight, early = steered(1, 0.0), steered(1, 4.0), steered(1, 8.0), steered(0, 4.0)
+    assert [next(iter(found)) for found in (plain, four, eight, early)] == [" happy", " sad", " sad", "."]
+    assert f"“happy” with {plain[' happy']:.0%}, and “sad” with {plain[' sad']:.0%}." in STEERED.outcome
+    assert (
+        f"“sad” is the likeliest with {four[' sad']:.0%}, with factor 8 it has {eight[' sad']:.0%}." in STEERED.outcome
+    )
+    assert f"the likeliest is “.” with {early['.']:.0%}." in STEERED.outcome
+
+
 def test_the_stream_knows_who_is_sad(model: Checkpoint) -> None:
     boy, girl = "The boy was sad because", "The girl was sad because"
     assert boy in PATCHED.todo
@@ -139,9 +156,9 @@ def test_a_workbook_has_those_whose_sheets_it_has(micro: Checkpoint, micro_workb
         return [str(cell.value) for cell in openpyxl.load_workbook(path)["Guide"]["B"] if cell.value]
 
     every = [one.question for one in EXPERIMENTS]
-    assert [word for word in questions(micro_workbook) if word in every] == every[:-2]
+    assert [word for word in questions(micro_workbook) if word in every] == every[:-3]
     lab = sheetgpt.build(micro, tmp_path / "lab.xlsx", ids=[1], context=2, sheets="none", without="all", lanes=2)
-    assert [word for word in questions(lab) if word in every] == every[-2:]
+    assert [word for word in questions(lab) if word in every] == every[-3:]
     bare = sheetgpt.build(micro, tmp_path / "w.xlsx", ids=[1], context=2, sheets="lens", without="attention")
     assert [word for word in questions(bare) if word in every] == [LENS.question]
     assert sheetgpt.check(bare) == []

@@ -97,6 +97,6 @@ def surprises(layout: Layout) -> list[Part]:
 
     return [
         line("loss", "Prompt's surprise, bits per token", loss, loss_now, "share", doubt),
-        line("perplexity", "Prompt's perplexity", perplexity, perplexity_now, "share", doubt),
+        line("perplexity", "Prompt's perplexity", perplexity, perplexity_now, "large", doubt),
         line("entropy", "Next token's entropy, bits", entropy, entropy_now, "share", hot),
     ]

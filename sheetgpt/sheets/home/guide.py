@@ -47,7 +47,7 @@ def stops(layout: Layout) -> list[Stop]:
             "shifted by learned numbers: the green ones beside each row.",
         ),
         (
-            *(to("h0.attn.scores.0"), f"{first}: attention"),
+            *(to("h0.attn.probs.0"), f"{first}: attention"),
             "Each token asks (query); it and every token before it answer (key). The better the two match, the more "
             "of the answering token's value is taken. The orange squares show who looks at whom.",
         ),

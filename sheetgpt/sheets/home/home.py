@@ -137,8 +137,8 @@ def validate(frame: Worksheet, layout: Layout) -> None:
     for name, (least, most, whole, words) in (ranges(layout) | {"prompt_ids": ids}).items():
         kind: Literal["whole", "decimal"] = "whole" if whole else "decimal"
         rule = DataValidation(kind, operator="between", formula1=str(least), formula2=str(most), allow_blank=True)
-        rule.error, rule.prompt = words, f"{TITLES[name][1]} {words}" if name in TITLES else words
-        rule.errorTitle = rule.promptTitle = TITLES[name][0] if name in TITLES else "Token ids"
-        rule.showErrorMessage = rule.showInputMessage = True
+        rule.error = words  # no input message: it would cover the text, or the hint beside the cell
+        rule.errorTitle = TITLES[name][0] if name in TITLES else "Token ids"
+        rule.showErrorMessage = True
         rule.add(layout[name].cells)
         frame.add_data_validation(rule)

@@ -33,6 +33,7 @@ from sheetgpt.text import bpe
 
 FINE = "Everything is in order."
 NOTE = "Note: "
+COMMA = "In some languages a decimal point is a comma: 0,8."
 SLID = f"{NOTE}the prompt and the new tokens don't fit into the columns, so the prompt's first tokens were dropped."
 NEW_LINE = (
     f"For a line break, type or paste {LINE_BREAK}. (Alt+Enter, or Ctrl+Enter in LibreOffice, works too, but not in "
@@ -176,9 +177,14 @@ def ranges(layout: Layout) -> dict[str, tuple[float, float, bool, str]]:
     most = layout.context - 1
     return {
         "new_tokens": (0, most, True, f"New tokens must be a whole number from 0 to {most}."),
-        "temperature": (0, HOTTEST, False, f"The temperature must be 0, or a number from {COLDEST:g} to {HOTTEST}."),
+        "temperature": (
+            0,
+            HOTTEST,
+            False,
+            f"The temperature must be 0, or a number from {COLDEST:g} to {HOTTEST}. {COMMA}",
+        ),
         "top_k": (1, MAX_TOP_K, True, f"top_k must be a whole number from 1 to {MAX_TOP_K}."),
-        "top_p": (0, 1, False, "top_p must be above 0 and at most 1."),
+        "top_p": (0, 1, False, f"top_p must be above 0 and at most 1. {COMMA}"),
         "seed": (0, MAX_SEED, True, f"The seed must be a whole number from 0 to {MAX_SEED}."),
         "score_prompt": (0, 1, True, "“Score the prompt” must be 0 or 1."),
     }

@@ -45,6 +45,7 @@ from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 
+LOOKS_AT = ("– it looks most at position", "– then at", "– then at")
 NOTE = "Each column is a token that looks, each row a token that it looks at: itself or one before it."
 KEY, PLACE, SHARE, ORDER = LABEL, 2, 3, 4  # columns on the left of the pattern
 CHOICES = {  # title, and what is shown when the yellow cell is selected
@@ -103,10 +104,13 @@ def choosers(it: Chosen) -> Part:
 
     return Beside(
         Stack(
-            Texts({TYPED: "choose", SHOWN: "shown", RANKED: "looks at"}),
+            Texts({TYPED: "choose", SHOWN: "shown"}),
             *(line(name, title) for name, (title, _) in CHOICES.items()),
+            Beside(
+                Stack(*(Texts({LABEL: words}, "label") for words in LOOKS_AT)),
+                it.column("ranked", SHOWN, ranked, ranked_now, "id", n_rows=N_RANKED),
+            ),
         ),
-        Stack(Space(), it.column("ranked", RANKED, ranked, ranked_now, "id", n_rows=N_RANKED)),
         Stack(token_sentence(it), head_sentence(it), copies_sentence(it), refusal(it)),
     )
 

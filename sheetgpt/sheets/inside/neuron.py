@@ -181,9 +181,9 @@ def offer(it: Chosen, frame: Worksheet) -> None:
     Chooser("", it.page["block"], it.page["blocks"], "Block", words).validate(frame)
     last = it.config.n_inner - 1
     rule = DataValidation("whole", operator="between", formula1="0", formula2=str(last), allowBlank=True)
-    rule.errorTitle = rule.promptTitle = "Neuron"
-    rule.error = rule.prompt = f"A neuron of the block, 0 to {last}."
-    rule.showErrorMessage = rule.showInputMessage = True
+    rule.errorTitle = "Neuron"
+    rule.error = f"A neuron of the block, 0 to {last}."
+    rule.showErrorMessage = True
     rule.add(it.page["number"].cells)
     frame.add_data_validation(rule)
 

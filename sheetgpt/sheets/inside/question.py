@@ -280,9 +280,9 @@ def dress(page: Page, layout: Layout, tokens: Mapping[str, tuple[str, str]]) -> 
         Chooser("", page["position"], offered, "Position", words).validate(frame)
         for name, (title, otherwise) in tokens.items():
             rule = DataValidation("whole", operator="between", formula1="0", formula2=str(last), allow_blank=True)
-            rule.errorTitle = rule.promptTitle = title
-            rule.error = rule.prompt = f"A token's id, 0 to {last}. Empty: {otherwise}."
-            rule.showErrorMessage = rule.showInputMessage = True
+            rule.errorTitle = title
+            rule.error = f"A token's id, 0 to {last}. Empty: {otherwise}."
+            rule.showErrorMessage = True
             rule.add(page[name].cells)
             frame.add_data_validation(rule)
         first, white = letters(FIRST_TOKEN), Font(bold=True, color="FFFFFF")
@@ -297,11 +297,11 @@ def dress(page: Page, layout: Layout, tokens: Mapping[str, tuple[str, str]]) -> 
 
 
 def furnish(frame: Worksheet, page: Page, widths: Sequence[float] = WIDTHS) -> None:
-    """Widths, a green tab, and the text frozen above what is said of it."""
+    """Widths, a green tab; labels and title stay in sight, but not the text: below it the columns are other things."""
     frame.sheet_view.showGridLines = False
     frame.sheet_properties.tabColor = GREEN
     for name, width in zip("ABCDE", widths, strict=True):
         frame.column_dimensions[name].width = width
     for column in range(FIRST_TOKEN, page.last_column + 1):
         frame.column_dimensions[letters(column)].width = 9.5
-    frame.freeze_panes = f"{letters(FIRST_TOKEN)}{TOKENS + 1}"
+    frame.freeze_panes = f"{letters(FIRST_TOKEN)}{POSITIONS - 1}"

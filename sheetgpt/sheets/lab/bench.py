@@ -69,7 +69,7 @@ def notes(at: int, style: str, *words: str) -> Block:
 
 
 def takes(title: str, words: str, least: float, most: float, whole: bool = True) -> Colour:
-    """What cells take, and what is said of it when one is selected."""
+    """What cells take, and what is said when something else is typed."""
     limits = f"{least:g}", f"{most:.0f}"
 
     def add(frame: Worksheet, area: Area) -> None:
@@ -94,8 +94,7 @@ def takes_one_of(title: str, words: str, *offered: str) -> Colour:
 
 
 def say(frame: Worksheet, area: Area, rule: DataValidation, title: str, words: str) -> None:
-    rule.errorTitle = rule.promptTitle = title[:32]
-    rule.error = rule.prompt = words
-    rule.showErrorMessage = rule.showInputMessage = True
+    rule.errorTitle, rule.error = title[:32], words  # no input message: it would cover the results
+    rule.showErrorMessage = True
     rule.add(area.cells)
     frame.add_data_validation(rule)
