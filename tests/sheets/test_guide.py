@@ -112,12 +112,11 @@ def test_a_direction_changes_the_mood(model: Checkpoint) -> None:
     def steered(block: int, factor: float) -> dict[str, float]:
         return next_probabilities(model, "Tom was very", Edits(steering=(Steering(block, sad, happy, factor),)))
 
-    plain, four, eight, early = steered(1, 0.0), steered(1, 4.0), steered(1, 8.0), steered(0, 4.0)
-    assert [next(iter(found)) for found in (plain, four, eight, early)] == [" happy", " sad", " sad", "."]
+    plain, four, six, early = steered(1, 0.0), steered(1, 4.0), steered(1, 6.0), steered(0, 4.0)
+    assert [next(iter(found)) for found in (plain, four, six, early)] == [" happy", " sad", " sad", "."]
     assert f"“happy” with {plain[' happy']:.0%}, and “sad” with {plain[' sad']:.0%}." in STEERED.outcome
-    assert (
-        f"“sad” is the likeliest with {four[' sad']:.0%}, with factor 8 it has {eight[' sad']:.0%}." in STEERED.outcome
-    )
+    found = f"“sad” is the likeliest with {four[' sad']:.0%}, with factor 6 it has {six[' sad']:.0%}."
+    assert found in STEERED.outcome
     assert f"the likeliest is “.” with {early['.']:.0%}." in STEERED.outcome
 
 

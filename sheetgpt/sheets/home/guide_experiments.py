@@ -12,6 +12,9 @@ TITLE = "Experiments"
 NOTE = "What comes out is said of the bundled model, stories, at temperature 1; another one answers in its own way."
 
 
+ZERO = "Set New tokens to 0 on Home"
+
+
 @dataclass(frozen=True)
 class Experiment:
     sheet: str  # where it is done
@@ -31,8 +34,8 @@ EXPERIMENTS = (
         "Attention",
         ("attention",),
         "What does this head do?",
-        "Set New tokens to 0 on Home and type “Lily had a red ball and Tom had a blue hat. Lily liked her red” there; on Attention choose block 3, "
-        "head 0.",
+        f"{ZERO} and type “Lily had a red ball and Tom had a blue hat. Lily liked her red” there; "
+        "on Attention choose block 3, head 0.",
         "The last token, “red”, looks at “ball” (53%), which followed the “red” before it, and then at “hat” (26%), "
         "which followed the other colour. Of all heads this one looks most at what came after an earlier copy (48% on "
         "average): an induction head, though not a pure one.",
@@ -41,7 +44,7 @@ EXPERIMENTS = (
         "Lens",
         ("lens",),
         "Where does the answer appear?",
-        "Set New tokens to 0 on Home, type “The bird flew up into the” there, and read the token “sky” on Lens from left to right.",
+        f"{ZERO} and type “The bird flew up into the” there; read the token “sky” on Lens from left to right.",
         "After the embedding it is number 1408, after block 0 number 816, after block 1 number 155, after block 2 "
         "number 6 with 3%. Block 3 makes it the likeliest, with 42%.",
     ),
@@ -49,7 +52,7 @@ EXPERIMENTS = (
         "Contributions",
         ("attention", "contributions"),
         "Which part decided?",
-        "Set New tokens to 0 on Home and type “Mia had a cat. The cat was named Sue. Mia loved her” there.",
+        f"{ZERO} and type “Mia had a cat. The cat was named Sue. Mia loved her” there.",
         "The model would say “cat”, and what speaks for it most is a single head: block 3, head 2 adds 3.90 to a "
         "logit of 9.80, more than any MLP. On Attention you see why: it gives 73% of its attention to the two "
         "“cat”, and it copies them.",
@@ -58,7 +61,7 @@ EXPERIMENTS = (
         "Neuron",
         ("neuron", "neuron-tokens"),
         "What does this neuron wait for?",
-        "Set New tokens to 0 on Home and type “The dog was very big and very” there; on Neuron choose block 3, neuron 208.",
+        f"{ZERO} and type “The dog was very big and very” there; on Neuron choose block 3, neuron 208.",
         "It fires at “very” (5.5 and 5.8) and at “and” (3.0), after which a quality is about to be named, and is "
         "silent at the other tokens. It speaks for “heavy”, “loud”, “long” and “friendly”.",
     ),
@@ -75,7 +78,8 @@ EXPERIMENTS = (
         LAB,
         (),
         "What if that head is off?",
-        "Set New tokens to 0 on Home and type “Mia had a cat. The cat was named Sue. Mia loved her” there; on Lab set block 3, head 2 to 0.",
+        f"{ZERO} and type “Mia had a cat. The cat was named Sue. Mia loved her” there; on Lab set block 3, head 2 to "
+        "0.",
         "Lane A says “cat” with 38%. In lane B, without the head that copies, “cat” falls to 2%, and “toy” is the "
         "likeliest with 12%. Choose mean in place of zero: an average of the head is left, and “cat” is back with 23%. "
         "“Restore all” makes the lanes equal again.",
@@ -85,18 +89,18 @@ EXPERIMENTS = (
         LAB,
         (),
         "Can a direction change its mood?",
-        "Set New tokens to 0 on Home and type “Tom was very” there; on Lab steer block 1: plus the id of “·sad”, minus that "
-        "of “·happy” (they stand on Vocabulary), factor 4. Then factor 8; then block 0.",
-        "Lane A says “happy” with 26%, and “sad” with 9%. In lane B “sad” is the likeliest with 33%, with factor 8 it has "
-        "64%. Before block 0 the same push with factor 4 breaks the sentence: the likeliest is “.” with 15%.",
+        f"{ZERO} and type “Tom was very” there; on Lab steer block 1: plus the id of “·sad”, minus that of “·happy” "
+        "(they stand on Vocabulary), factor 4. Then factor 6; then factor 4 in block 0.",
+        "Lane A says “happy” with 26%, and “sad” with 9%. In lane B “sad” is the likeliest with 33%, with factor 6 it "
+        "has 50%. Before block 0 the same push breaks the sentence: the likeliest is “.” with 15%.",
         lanes=2,
     ),
     Experiment(
         LAB,
         (),
         "Where does it know who is sad?",
-        "Set New tokens to 0 on Home, type “The boy was sad because” there and “The girl was sad because” on Lab. Patch block 0, resid, position "
-        "1; then blocks 1, 2 and 3 in its place.",
+        f"{ZERO} and type “The boy was sad because” there, “The girl was sad because” on Lab. Patch block 0, resid, "
+        "position 1; then blocks 1, 2 and 3 in its place.",
         "Lane B says “she” with 84%. With lane A's stream at the token “girl” before block 0 or 1 it says “he” with "
         "72%; before block 2 “she” is back with 46%, because by then later tokens have read who it is.",
         lanes=2,
