@@ -16,8 +16,8 @@ from sheetgpt.ooxml.xml import escape
 
 TITLE = "A formula of the model"  # at most 32 characters
 REFUSAL = (
-    "Press Escape: this cell calculates, or says where others are, and the workbook needs it. Yellow cells and weights "
-    "are yours. To take formulas apart: sheetgpt build --unprotected."
+    "This cell calculates, or says where others are: press Escape, and it is as it was. Yellow cells and weights are "
+    "yours. To take formulas apart: sheetgpt build --unprotected."
 )  # at most 255
 # formats may be changed; what may not is what the cells hold, and where they are
 PROTECTION = b'<sheetProtection sheet="1" formatCells="0" formatColumns="0" formatRows="0"/>'

@@ -86,14 +86,15 @@ def page(layout: Layout) -> Page:
     for number, (place, name, words) in enumerate(stops(layout), 1):
         add_paragraph(here, name, words, 32, number, place)
     here.add(Space(), *parameters(here, layout), Space())
-    found = guide_experiments.offered(layout)
-    if found:
-        here.add(heading(guide_experiments.TITLE, guide_experiments.NOTE))
-        for number, one in enumerate(found, 1):
-            add_paragraph(here, one.question, one.words, 48, number, f"{quoted(one.sheet)}!A1")
-        here.add(Space())
+    found, elsewhere = guide_experiments.offered(layout), guide_experiments.elsewhere(layout)
+    here.add(heading(guide_experiments.TITLE, guide_experiments.NOTE if found else ""))
+    for number, one in enumerate(found, 1):
+        add_paragraph(here, one.question, one.words, 48, number, f"{quoted(one.sheet)}!A1")
+    if elsewhere:
+        add_paragraph(here, "In another workbook", elsewhere, 32)
+    here.add(Space())
     here.add(heading(guide_assistant.TITLE, guide_assistant.NOTE))
-    for name, words in guide_assistant.LINES:
+    for name, words in guide_assistant.lines(chats=layout.chat is not None):
         add_paragraph(here, name, words, 48 if len(words) > 220 else 32)
     here.dresses.append(dress)
     return here

@@ -12,6 +12,8 @@ TITLE = "Experiments"
 NOTE = "What comes out is said of the bundled model, stories, at temperature 1; another one answers in its own way."
 
 
+HERE = "The experiments are made with the model stories: “sheetgpt build” makes its workbook, stories.xlsx."
+IN_LAB = "Two more, with heads switched off and streams steered: “sheetgpt build --lab” makes stories-lab.xlsx."
 ZERO = "Set New tokens to 0 on Home"
 
 
@@ -108,6 +110,15 @@ EXPERIMENTS = (
 )
 
 
+def elsewhere(layout: Layout) -> str:
+    """Where the others are."""
+    if layout.chat is not None or not layout.reads_text:
+        return HERE
+    return "" if layout.lanes == 2 else IN_LAB
+
+
 def offered(layout: Layout) -> list[Experiment]:
-    """Those whose sheets are in the workbook."""
+    """Those whose sheets are in the workbook, of a model that continues what is typed."""
+    if layout.chat is not None or not layout.reads_text:
+        return []
     return [one for one in EXPERIMENTS if {*one.needs} <= {*layout.optional} and one.lanes <= layout.lanes]

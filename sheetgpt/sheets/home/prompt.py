@@ -33,6 +33,7 @@ from sheetgpt.text import bpe
 
 FINE = "Everything is in order."
 NOTE = "Note: "
+BOTH = f"{NOTE}both boxes are filled, so what you say is read, and the prompt below it is not."
 COMMA = "In some languages a decimal point is a comma: 0,8."
 SLID = f"{NOTE}the prompt and the new tokens don't fit into the columns, so the prompt's first tokens were dropped."
 NEW_LINE = (
@@ -156,6 +157,8 @@ def message_formula(layout: Layout, text: Text | None) -> str:
         checks.append((f"IF(ISNUMBER({cell}),NOT(AND({_in_range(layout, name)})),TRUE)", f'"{sentence}"'))
     checks.append((f'{layout["overwritten"].local}<>""', overwritten.told(layout)))
     checks.append((f"{layout['n_dropped'].local}>0", f'"{SLID}"'))
+    if layout.chat is not None:
+        checks.append((f'AND({layout["user_says"].local}<>"",{layout["prompt"].local}<>"")', f'"{BOTH}"'))
     if text is not None:
         checks.append((f"AND({n_ids}=0,{problem}={PROBLEM[bpe.EMPTY]})", f'"{NOTE}"&{words}'))
     formula = f'"{FINE}"'
@@ -167,6 +170,8 @@ def message_formula(layout: Layout, text: Text | None) -> str:
 def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     if now.n_given > layout.context - now.inputs.new_tokens:
         return SLID
+    if layout.chat is not None and now.inputs.user_says and now.inputs.prompt:
+        return BOTH
     if text is not None and not now.inputs.text(layout) and not now.inputs.ids:
         return NOTE + messages(text.tokenizer)[PROBLEM[bpe.EMPTY]]
     return FINE
