@@ -84,6 +84,9 @@ def build(
         typer.Option("--lab", help="Two texts side by side, and a sheet Lab that changes the model in the second."),
     ] = False,
     lanes: Annotated[int, typer.Option(help="1, or 2: what --lab stands for.")] = 1,
+    unprotected: Annotated[
+        bool, typer.Option("--unprotected", help="Leave formulas open, to be taken apart; they are locked otherwise.")
+    ] = False,
     solutions: Annotated[
         bool, typer.Option("--solutions", help="Fill in the sheet Exercises: the second workbook, for the teacher.")
     ] = False,
@@ -159,6 +162,7 @@ def build(
             without=without,
             lanes=2 if lab else lanes,
             solutions=solutions,
+            unprotected=unprotected,
             progress=_saying_first(err, room, advance),
         )
     if not quiet:

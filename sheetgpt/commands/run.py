@@ -122,7 +122,7 @@ def _print_run(
     if ours is not None:
         _print_verdict(out, "".join(text for _, text in ours), [id for id, _ in ours], result)
     if other is None:
-        _print_table(out, result, "What could come next?")
+        _print_table(out, result, f"What could come next after “{result.after_shown}”, position {result.after}?")
         return
     out.say("Lane B, changed", style="bold")
     _print_text(out, other)

@@ -220,6 +220,7 @@ def export(document: Any, pdf: dict[str, Any]) -> None:
         areas.setdefault(titles[title.casefold()], []).extend([cells] if cells else [])
     for title, ranges in areas.items():
         sheet = document.Sheets.getByName(title)
+        sheet.unprotect("")  # a copy to be printed
         cursor = sheet.createCursor()
         cursor.gotoEndOfUsedArea(False)
         last = cursor.RangeAddress

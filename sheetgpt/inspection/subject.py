@@ -29,6 +29,7 @@ class Subject:
     trace: Trace
     ids: tuple[int, ...]  # of the text
     shown: Sequence[str]
+    n_prompt: int | None = None  # of these, how many the prompt has; None: all
 
     @cached_property
     def tokens(self) -> list[str]:
@@ -54,9 +55,9 @@ def subject(model: Model, prompt: str | None, ids: Sequence[int] | None) -> Subj
 
 
 def place(text: Subject, position: int | None) -> int:
-    """A position of the text, by default the last."""
+    """A position of the text, by default the prompt's last."""
     if position is None:
-        return len(text.ids) - 1
+        return (text.n_prompt or len(text.ids)) - 1
     if position not in range(len(text.ids)):
         raise SheetGPTError(f"There is no position {position}: the text has positions 0 to {len(text.ids) - 1}.")
     return int(position)

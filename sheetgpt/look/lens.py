@@ -12,15 +12,23 @@ from sheetgpt.look.printing import sentences
 from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, ids_of
 from sheetgpt.screen import printer
 from sheetgpt.sheets.choosers import whole_now
+from sheetgpt.sheets.home.after import LAST
 from sheetgpt.sheets.optional import Value
 from sheetgpt.workbook.look import subject_of
 
 Position = Annotated[
-    int | None, typer.Option(help="Which token of the text; 0 is the first. [default: the last]", show_default=False)
+    int | None,
+    typer.Option(help="Which token of the text; 0 is the first. [default: the end of the prompt]", show_default=False),
 ]
 Token = Annotated[int | None, typer.Option(help="The id of the token that is asked for.", show_default=False)]
 
 SHOWN = 5  # of the likeliest tokens
+
+
+def given_position(asked: int | None, in_the_workbook: Value, n: int) -> int | None:
+    """What is asked for, or else what the workbook's cell holds; None for the end of the prompt."""
+    last = isinstance(in_the_workbook, str) and in_the_workbook.lower() == LAST
+    return n - 1 if asked is None and last else given(asked, in_the_workbook, n)
 
 
 def given(asked: int | None, in_the_workbook: Value, n: int) -> int | None:
@@ -44,7 +52,7 @@ def lens(
     """
     book, text = subject_of(context.obj, prompt=prompt, ids=ids_of(ids), new_tokens=new_tokens, model=model)
     out, chosen = printer(), book.chosen
-    at = given(position, chosen.get("lens_position", ""), len(text.ids))
+    at = given_position(position, chosen.get("lens_position", ""), len(text.ids))
     frame = seen.table(text, at, given(token, chosen.get("lens_token", ""), text.config.n_vocab))
     here, token = frame.attrs["position"], frame.attrs["token"]
     sentences(out, [f"After “{text.tokens[here]}” at position {here}; the token “{text.shown[token]}”, id {token}:"])
@@ -77,9 +85,9 @@ def contributions(
     book, text = subject_of(context.obj, prompt=prompt, ids=ids_of(ids), new_tokens=new_tokens, model=model)
     out, names = printer(), ("position", "token", "other")
     typed = [book.chosen.get(f"contributions_{name}", "") for name in names]
-    sizes = len(text.ids), text.config.n_vocab, text.config.n_vocab
-    asked = [given(*one) for one in zip((position, token, other), typed, sizes, strict=True)]
-    found = made_of.of(text, *asked)
+    at = given_position(position, typed[0], len(text.ids))
+    asked = [given(*one, text.config.n_vocab) for one in zip((token, other), typed[1:], strict=True)]
+    found = made_of.of(text, at, *asked)
     rather = "" if found.other is None else f" rather than “{text.shown[found.other]}”"
     after = f"“{text.tokens[found.position]}” at position {found.position}"
     sentences(out, [f"What speaks for “{text.shown[found.token]}”, id {found.token},{rather} after {after}:"])

@@ -7,7 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from sheetgpt.inspection.neuron import active_table, on_tokens, token_table
-from sheetgpt.look.lens import Position, given
+from sheetgpt.inspection.subject import place
+from sheetgpt.look.lens import Position, given, given_position
 from sheetgpt.look.printing import sentences
 from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, ids_of
 from sheetgpt.screen import printer
@@ -34,10 +35,10 @@ def neuron(
     out, chosen, config = printer(), book.chosen, text.config
     i = given(block, chosen.get("neuron_block", 0), config.n_layer) or 0
     n = given(number, chosen.get("neuron_number", 0), config.n_inner) or 0
-    at = given(position, chosen.get("neuron_position", ""), len(text.ids))
+    at = given_position(position, chosen.get("neuron_position", ""), len(text.ids))
     own = on_tokens(text, i, n)
     active = active_table(text, i, at)
-    at = len(text.ids) - 1 if at is None else at
+    at = place(text, at)
     sentences(out, [f"Block {i}, neuron {n}, on every token:"])
     table = Table("", "token", "sum", "activation", "", box=None, pad_edge=False)
     most = max(float(own["activation"].max()), 1e-9)

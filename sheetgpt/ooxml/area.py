@@ -67,6 +67,10 @@ class Area:
         """n rows from row `first` on."""
         return Area(self.sheet, self.row + first, self.column, n, self.n_columns)
 
+    def columns_of(self, first: int, n: int) -> "Area":
+        """n columns from column `first` on."""
+        return Area(self.sheet, self.row, self.column + first, self.n_rows, n)
+
     # References to it
 
     @property

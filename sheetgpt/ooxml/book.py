@@ -19,7 +19,7 @@ from typing import Any
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
-from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.workbook.properties import CalcProperties
 from openpyxl.worksheet.page import PageMargins
@@ -29,6 +29,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt import system
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import archive, fonts, unfinished, workers
+from sheetgpt.ooxml.locks import Lock
 from sheetgpt.ooxml.prefixes import DRAWN, prefixed
 from sheetgpt.ooxml.rows import Row
 from sheetgpt.ooxml.xml import escape, written
@@ -62,6 +63,7 @@ class Style:
     underline: bool = False
     middle: bool = False  # of a tall row
     turned: bool = False  # reads from below upwards
+    open: bool = False  # may be typed over in a book that is locked
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Sheet:
     last_cell: str
     n_cells: int
     links: list[tuple[str, str]]  # cell, place in the workbook
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,11 @@ Progress = Callable[[Written], None]
 
 
 class Book:
-    """A workbook in the making."""
+    """A workbook in the making. `locked`: only cells of an open style may be typed over (`locks`)."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, locked: bool = False) -> None:
+        self.locked = locked
+        self._open: set[int] = set()
         self.workbook = Workbook()
         self.workbook.remove(self.workbook.worksheets[0])
         # fullCalcOnLoad is left out: a 0 stays in a copy that openpyxl saves, which has no cached values
@@ -113,7 +118,8 @@ class Book:
         return frame
 
     def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:
-        self.sheets.append(Sheet(frame, rows, last_cell, n_cells, self._links.pop(frame.title, [])))
+        lock = Lock(frozenset(self._open)) if self.locked else None
+        self.sheets.append(Sheet(frame, rows, last_cell, n_cells, self._links.pop(frame.title, []), lock))
 
     def name(self, name: str, reference: str) -> None:
         self.workbook.defined_names[name] = DefinedName(name, attr_text=reference)
@@ -139,7 +145,11 @@ class Book:
             side = Side("thin", color="A6A6A6")
             cell.border = Border(side, side, side, side)
         cell.number_format = style.number_format
-        return cell.style_id
+        if style.open:
+            cell.protection = Protection(locked=False)
+            self._open.add(cell.style_id)
+        number: int = cell.style_id
+        return number
 
     def save(self, target: Path, progress: Progress | None = None) -> None:
         """Writes the package; `progress` is called after each sheet, and now and then during a large one."""
@@ -244,8 +254,9 @@ def _filled(frame: bytes, sheet: Sheet) -> Iterator[bytes]:
     assert found
     yield re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:%b"' % sheet.last_cell.encode(), before)
     yield b"<sheetData>"
-    yield from written(sheet.rows())
-    yield b"</sheetData>" + _without_hints(_with_links(after, sheet.links), sheet.last_cell)
+    yield from written(sheet.rows() if sheet.lock is None else sheet.lock.watched(sheet.rows()))
+    after = _without_hints(_with_links(after, sheet.links), sheet.last_cell)
+    yield b"</sheetData>" + (after if sheet.lock is None else sheet.lock.closed(after))
 
 
 def _with_links(after: bytes, links: Sequence[tuple[str, str]]) -> bytes:

@@ -29,8 +29,12 @@ def letters(column: int) -> bytes:
 
 def written(rows: Iterable[Row]) -> Iterator[bytes]:
     """The rows of one sheet, whose shared formulas are numbered as they come."""
-    index, below = count(), b""
+    index, below, last = count(), b"", 0
     for row in rows:
+        if below and row.number > last + 1:  # a blank row has the [+], too
+            yield b'<row r="%d"%b/>' % (last + 1, below)
+            below = b""
+        last = row.number
         tall = b"" if row.height is None else b' ht="%g" customHeight="1"' % row.height
         tall += b' hidden="1" outlineLevel="1"' if row.folded else below
         below = b' collapsed="1"' if row.folded else b""  # the [+] stands at the row below

@@ -12,7 +12,7 @@ from functools import partial
 
 from sheetgpt.sheets.choice import sample, softmax
 from sheetgpt.sheets.exercises import exercises, paper
-from sheetgpt.sheets.home import about, guide, home
+from sheetgpt.sheets.home import about, after, guide, home
 from sheetgpt.sheets.inside import lens
 from sheetgpt.sheets.inside.attention import page as attention
 from sheetgpt.sheets.inside.contributions import page as contributions
@@ -106,9 +106,11 @@ def optional_sheets() -> list[OptionalSheet]:
 
 
 def starts(layout: Layout) -> dict[str, Value]:
-    """The yellow cells of the optional sheets that are in, and what they hold at first."""
+    """The yellow cells that ask what to look at, and what they hold at first: Home's, and the optional sheets' own."""
     inside = [sheet for sheet in optional_sheets() if sheet.name in layout.optional]
-    return {name: value for sheet in inside for name, value in sheet.starts(layout).items()}
+    return {after.AFTER: after.PROMPT} | {
+        name: value for sheet in inside for name, value in sheet.starts(layout).items()
+    }
 
 
 def optional_formulas(layout: Layout) -> int:
@@ -144,5 +146,5 @@ def with_lane_b(state: State, lane: LaneB, palette: Palette, others: list[Sheet]
             found.append(changed.sheet(state, palette))
     own = home.sheet(state, palette, found)
     theirs = home.sheet(b, palette, found)
-    last = state.layout["top_ids"].last_row + 1
+    last = state.layout["entropy"].last_row
     return [beside(own, theirs, move, on_home(b, palette, screws), last), *found]

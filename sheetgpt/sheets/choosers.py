@@ -3,6 +3,7 @@
 What is typed there may still be anything: beside the cell stands what the sheet shows, `whole`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -20,14 +21,14 @@ class Chooser:
     cell: Area
     offered: Area
     title: str
-    words: str  # what is shown when the cell is selected
+    words: str  # what is said when something else is typed
 
     def validate(self, frame: Worksheet) -> None:
         """Puts the list into the cell."""
         rule = DataValidation("list", formula1=self.offered.local, allow_blank=True)
-        rule.promptTitle, rule.prompt = self.title, self.words
-        rule.errorTitle, rule.error = self.title, "Choose an entry of the list."
-        rule.showErrorMessage = rule.showInputMessage = True
+        # no input message: it would cover what the sheet says of the choice, below the cell
+        rule.errorTitle, rule.error = self.title, f"{self.words} Choose an entry of the list."
+        rule.showErrorMessage = True
         rule.add(self.cell.cells)
         frame.add_data_validation(rule)
 
@@ -47,12 +48,13 @@ def whole_below(cell: str, limit: int) -> str:
     return f"IF(ISNUMBER({cell}),AND({cell}>=0,{cell}<{limit},INT({cell})={cell}),FALSE)"
 
 
-def offered(typed: str, shown: str, usual: str = "") -> str:
-    """Whether what is typed is what is shown; an empty cell is fine, and the text `usual`."""
-    words = f'OR({typed}="",{typed}="{usual}")' if usual else f'{typed}=""'
+def offered(typed: str, shown: str, usual: Sequence[str] = ()) -> str:
+    """Whether what is typed is what is shown; an empty cell is fine, and the `usual` words."""
+    equal = ",".join(f'{typed}="{word}"' for word in ("", *usual))
+    words = f"OR({equal})"
     return f"IF(ISNUMBER({typed}),{typed}={shown},IF(ISTEXT({typed}),{words},ISBLANK({typed})))"
 
 
-def offered_now(typed: Value, shown: int, usual: str = "") -> bool:
+def offered_now(typed: Value, shown: int, usual: Sequence[str] = ()) -> bool:
     """The twin of `offered`. A spreadsheet's = knows no small and capital letters."""
-    return typed.lower() in ("", usual) if isinstance(typed, str) else typed == shown
+    return typed.lower() in ("", *usual) if isinstance(typed, str) else typed == shown

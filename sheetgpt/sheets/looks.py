@@ -74,7 +74,7 @@ def plain(condition: str, stop: bool = True) -> Rule:
 
 
 def takes(title: str, words: str, least: float, most: float, whole: bool = True, hint: str = "") -> Colour:
-    """What cells take, and what is said of it when one is selected: `hint`, or the same words."""
+    """What cells take. A `hint` is shown when one is selected; it covers what is beside the cell."""
     limits = f"{least:g}", f"{most:.0f}"
 
     def add(frame: Worksheet, area: Area) -> None:
@@ -93,8 +93,8 @@ def takes_one_of(title: str, words: str, *offered: str) -> Colour:
 
 
 def say(frame: Worksheet, area: Area, rule: DataValidation, title: str, words: str, hint: str = "") -> None:
-    rule.errorTitle = rule.promptTitle = title[:32]
-    rule.error, rule.prompt = words, hint or words
-    rule.showErrorMessage = rule.showInputMessage = True
+    rule.errorTitle, rule.error, rule.showErrorMessage = title[:32], words, True
+    if hint:
+        rule.promptTitle, rule.prompt, rule.showInputMessage = title[:32], hint, True
     rule.add(area.cells)
     frame.add_data_validation(rule)

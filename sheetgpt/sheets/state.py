@@ -54,17 +54,18 @@ class Now:
     n_given: int
     prompt_text: str
     completion: str
-    logits: NDArray[Any]  # after the last token
+    logits: NDArray[Any]  # after the position that Home asks about
     surprisal: NDArray[Any]  # [T], bits; NaN where it isn't computed
     shown: Sequence[str]  # by id
     cost: Cost | None = None  # what rounding the weights changed
     doubt: float = 0.0  # how well a probability can be known, relative: of all tokens, at temperature 1
     self_check: str = ""
+    after: int = 0  # the position of these logits
 
 
 @dataclass(frozen=True)
 class Built:
-    """The inputs at build time, the prompt's ids in the columns, and the evaluator's logits after the last token."""
+    """The inputs at build time, the prompt's ids in the columns, and the evaluator's logits after the prompt."""
 
     inputs: Inputs
     ids: Sequence[int]

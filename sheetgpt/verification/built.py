@@ -39,7 +39,7 @@ def built_problems(
     evaluated = quantize.evaluated(params)
     if now is None:
         writing = write(evaluated, quantize.draft(params), inputs, built.ids, layout)
-        logits = writing.trace["logits"][:, -1]
+        logits = writing.trace["logits"][:, writing.n_prompt - 1]
         best = np.sort(logits)[::-1][: len(built.logits)]
         if not np.allclose(best, built.logits, rtol=0, atol=CLOSE * np.abs(logits).max()):
             yield "The logits at build time in the Model sheet are not the evaluator's."

@@ -71,6 +71,7 @@ def build(
     without: Names = (),
     lanes: int = 1,
     solutions: bool = False,
+    unprotected: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`, with two lanes `<model>-lab.xlsx`).
@@ -86,6 +87,7 @@ def build(
     million parameters on; `without` leaves out any of the optional sheets (`workbook.optional`).
     With `solutions` the yellow cells of the sheet Exercises hold the solutions (`workbooks/<model>-solutions.xlsx`).
     With two `lanes` a second text stands beside the first, and the sheet Lab changes what the model does with it.
+    Cells with formulas are locked, without a password; `unprotected` leaves them open (`ooxml.locks`).
     `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
@@ -118,7 +120,7 @@ def build(
     check_limits(layout, text)
     source = _relative(checkpoint.source or checkpoint.name, path)
     identity = fingerprint(checkpoint)
-    make_book(checkpoint, layout, text, inputs, source, identity).save(path, progress)
+    make_book(checkpoint, layout, text, inputs, source, identity, locked=not unprotected).save(path, progress)
     remember(identity, checkpoint)
     return path
 
@@ -217,7 +219,14 @@ def rounding_cost(
 
 
 def make_book(
-    checkpoint: Checkpoint, layout: Layout, text: Text | None, inputs: Inputs, source: str, identity: str
+    checkpoint: Checkpoint,
+    layout: Layout,
+    text: Text | None,
+    inputs: Inputs,
+    source: str,
+    identity: str,
+    *,
+    locked: bool = True,
 ) -> Book:
     """Every sheet in the order of its tab. Cached values come from the evaluator, run on the cells' own numbers."""
     params = quantize.stored(checkpoint.params, layout.weights)
@@ -225,7 +234,7 @@ def make_book(
     numbers, draft = quantize.evaluated(params), quantize.draft(params)
     writing = write(numbers, draft, inputs, start, layout)
     cost = rounding_cost(checkpoint, layout, start, writing.trace["logits"][:, : len(start)])
-    built = Built(inputs, start, writing.trace["logits"][:, -1], cost, inputs.text(layout))
+    built = Built(inputs, start, writing.trace["logits"][:, len(start) - 1], cost, inputs.text(layout))
     strings = token_strings(checkpoint.tokenizer, layout.config.n_vocab)
     n_given = len(given_ids(inputs, checkpoint.tokenizer, layout))
     origin = Origin(source, identity, built)
@@ -233,7 +242,7 @@ def make_book(
     if layout.lanes == 2:
         lab = Lab(ids=inputs.ids, switches=untouched(layout))
         state = with_lane_b(state, lab, checkpoint.tokenizer, numbers, draft)
-    book = Book(f"GPT-2 in a spreadsheet: {state.now.model}")
+    book = Book(f"GPT-2 in a spreadsheet: {state.now.model}", locked)
     book.frame(HOME)  # a book's styles are registered with its first sheet
     made = registry.sheets(state, registered(book))
     check_sheets(made)

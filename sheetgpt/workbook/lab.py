@@ -34,7 +34,9 @@ def with_lane_b(
     writing, made = write(params, draft, lab, inputs, start, layout, state.trace)
     n_given = len(given_ids(inputs, tokenizer, layout))
     strings = state.shown, state.hexes
-    other = state_of(layout, state.text, inputs, state.params, writing, strings, n_given, state.origin)
+    other = state_of(
+        layout, state.text, inputs, state.params, writing, strings, n_given, state.origin, chosen=state.chosen
+    )
     return replace(state, lab=LaneB(lab, other, made))
 
 

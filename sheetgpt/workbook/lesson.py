@@ -180,6 +180,7 @@ def step_formulas(layout: Lesson) -> int:
 
 
 def save(moment: Moment, path: Path, progress: Progress | None = None) -> None:
+    # nothing is locked: a step is made by pasting onto a whole sheet of cells
     book = Book("A GPT-2 that learns in a spreadsheet")
     book.frame(TRAINING)
     for sheet in sheets(moment, registered(book, learns=True)):

@@ -41,4 +41,4 @@ def subject_of(
     params = quantize.evaluated(cells)
     writing = write(params, quantize.draft(cells), inputs, start, book.layout)
     shown, _ = token_strings(checkpoint.tokenizer, book.layout.config.n_vocab)
-    return book, Subject(book.layout.config, params, writing.trace, tuple(writing.ids), shown)
+    return book, Subject(book.layout.config, params, writing.trace, tuple(writing.ids), shown, writing.n_prompt)

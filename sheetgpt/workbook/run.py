@@ -18,7 +18,7 @@ from sheetgpt.gpt2.model import as_cells
 from sheetgpt.gpt2.sampling import Choice
 from sheetgpt.ooxml.foreign import not_loaded
 from sheetgpt.sheets.grid import LANE
-from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.inputs import LINE_BREAK, Inputs
 from sheetgpt.sheets.lab.screws import Lab, with_edits
 from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
@@ -50,7 +50,9 @@ class Written:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the workbook makes of a prompt: the tokens in its columns, what it wrote, and what would come next."""
+    """What the workbook makes of a prompt: the tokens in its columns, what it wrote, and what may come next `after` a
+    position of the text, the one that its Home asks about: at first the prompt's last.
+    """
 
     ids: tuple[int, ...]
     n_prompt: int
@@ -60,6 +62,8 @@ class Prediction:
     message: str
     written: tuple[Written, ...]
     next_tokens: tuple[NextToken, ...]
+    after: int = 0
+    after_shown: str = ""  # the token there
     not_loaded: tuple[str, ...] = ()  # what the workbook would have fetched or run
     changed: "Prediction | None" = None  # lane B's, where something is changed there
     divergence: float | None = None  # of lane B from lane A, KL(A || B) in bits
@@ -166,10 +170,13 @@ def _prediction(
         raise SheetGPTError(f"{workbook} shows no next token; `sheetgpt verify` finds out what is wrong.")
     n_prompt = int(cells["n_prompt"].numbers[0, 0])
     completion = cells["completion"].texts.get((0, 0), "") if "completion" in cells else ""
-    text = cells["prompt_text"].texts.get((0, 0), "")
+    completion = completion.replace(LINE_BREAK, "\n")
+    text = cells["prompt_text"].texts.get((0, 0), "").replace(LINE_BREAK, "\n")
+    after = int(cells["next_used"].numbers[0, 0])
+    shown = cells["token_text"].texts.get((0, after), "")
     written = _written(cells, n_prompt, len(tokens))
     heat = inputs.sampling.temperature
-    return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens)
+    return Prediction(tuple(tokens), n_prompt, text, completion, heat, message, written, next_tokens, after, shown)
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
@@ -195,7 +202,7 @@ def _one_by_one(
                 "The prompt and the new tokens don't fit into the columns, so they can't be streamed: ask "
                 "for fewer --new-tokens."
             )
-        text = ("" if cell is None else cell.texts.get((0, 0), "")).rstrip("\ufffd")
+        text = ("" if cell is None else cell.texts.get((0, 0), "")).rstrip("\ufffd").replace(LINE_BREAK, "\n")
         on_text(text[len(shown) :])
         shown = text
 
@@ -208,6 +215,7 @@ MAX_NAMED = 1 << 20
 _NAMES = (
     *("message", "token_ids", "token_text", "n_prompt", "prompt_text"),
     *("top_ids", "top_tokens", "top_logits", "top_probs"),
+    "next_used",
     *("sample_chosen_prob", "sample_uniform", "sample_kept"),
 )
 

@@ -8,9 +8,10 @@ from sheetgpt.gpt2.continuation import Cache, advance
 from sheetgpt.gpt2.model import Array, Trace, forward
 from sheetgpt.gpt2.sampling import Choice, choose, doubt, surprisal, uniforms
 from sheetgpt.sheets import starts
+from sheetgpt.sheets.home.after import AFTER, used_now
 from sheetgpt.sheets.home.chat import n_shown
 from sheetgpt.sheets.home.self_check import OTHER_INPUTS, self_check_now
-from sheetgpt.sheets.inputs import EXAMPLE, UTF8_EXAMPLE, Inputs
+from sheetgpt.sheets.inputs import EXAMPLE, LINE_BREAK, UTF8_EXAMPLE, Inputs
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Built, Now, Origin, Prompt, State
@@ -50,24 +51,28 @@ def state_of(
     prompt = Prompt(ids, [shown[i] for i in ids], layout.context, n_prompt, inputs.sampling.seed)
     said = "".join(prompt.shown), ""
     if text is not None:
-        said = split_text(text.decoding["text"].n_rows, ids, n_prompt, n_shown(layout, ids, n_prompt), hexes)
+        split = split_text(text.decoding["text"].n_rows, ids, n_prompt, n_shown(layout, ids, n_prompt), hexes)
+        said = split[0].replace("\n", LINE_BREAK), split[1].replace("\n", LINE_BREAK)
     bits = surprisal(trace["logits"], ids, 0 if inputs.score_prompt else n_prompt - 1)
     model = Path(origin.source).name or "a model"
     logits = trace["logits"]
+    own = starts(layout) | dict(chosen or {})
+    at = used_now(own[AFTER], layout, ids, n_prompt, inputs.score_prompt)
     check = OTHER_INPUTS
-    if as_built(inputs, inputs.text(layout), ids[:n_prompt], origin.built):
-        check = self_check_now(logits[:, -1], origin.built.logits)
+    if at == n_prompt - 1 and as_built(inputs, inputs.text(layout), ids[:n_prompt], origin.built):
+        check = self_check_now(logits[:, at], origin.built.logits)
     now = Now(
         model,
         inputs,
         n_given,
         *said,
-        logits=logits[:, -1],
+        logits=logits[:, at],
         surprisal=bits,
         shown=shown,
         cost=origin.built.cost,
         doubt=float(doubt(logits).max()),
         self_check=check,
+        after=at,
     )
     read = None
     if text is not None:
@@ -75,7 +80,7 @@ def state_of(
         read = bpe.run(inputs.text(layout), sizes.tables, sizes.capacity, sizes.rounds)
     return State(
         *(layout, text, inputs, params, trace, prompt, writing.choices, now, shown, hexes, origin, read, by_hand),
-        chosen=starts(layout) | dict(chosen or {}),
+        chosen=own,
     )
 
 

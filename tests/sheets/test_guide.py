@@ -1,21 +1,38 @@
 """What the Guide says of its experiments is what the bundled model does."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
 
 import sheetgpt
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.edits import Changes, Edits, Patch
+from sheetgpt.gpt2.edits import Changes, Edits, Patch, Steering
 from sheetgpt.gpt2.model import Trace, forward
 from sheetgpt.gpt2.sampling import probabilities
 from sheetgpt.inspection.attention import head_table
 from sheetgpt.inspection.subject import subject
-from sheetgpt.sheets.home.guide_assistant import ANSWERED, ASKED, GAP, GOES_ON, GOES_ON_WRAPPED, LINES, MADE_UP, UNKNOWN
-from sheetgpt.sheets.home.guide_experiments import EXPERIMENTS
+from sheetgpt.sheets.home.guide_assistant import (
+    ANSWERED,
+    ASKED,
+    GAP,
+    GOES_ON,
+    GOES_ON_WRAPPED,
+    LINES,
+    MADE_UP,
+    TRY,
+    TRY_HERE,
+    UNKNOWN,
+    lines,
+)
+from sheetgpt.sheets.home.guide_experiments import EXPERIMENTS, HERE, IN_LAB, elsewhere, offered
+from sheetgpt.sheets.layout import Layout
+from sheetgpt.text.chat import Chat
+from sheetgpt.workbook.build import planned
 
-HEAD, LENS, PART, NEURON, WORDS, OFF, PATCHED = EXPERIMENTS
+HEAD, LENS, PART, NEURON, WORDS, OFF, STEERED, PATCHED = EXPERIMENTS
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +121,22 @@ def test_without_the_head_that_copies(model: Checkpoint) -> None:
     assert f"“cat” is back with {mean[' cat']:.0%}." in OFF.outcome
 
 
+def test_a_direction_changes_the_mood(model: Checkpoint) -> None:
+    assert "Tom was very" in STEERED.todo
+    assert model.tokenizer
+    (sad,), (happy,) = (model.tokenizer.encode(word) for word in (" sad", " happy"))
+
+    def steered(block: int, factor: float) -> dict[str, float]:
+        return next_probabilities(model, "Tom was very", Edits(steering=(Steering(block, sad, happy, factor),)))
+
+    plain, four, six, early = steered(1, 0.0), steered(1, 4.0), steered(1, 6.0), steered(0, 4.0)
+    assert [next(iter(found)) for found in (plain, four, six, early)] == [" happy", " sad", " sad", "."]
+    assert f"“happy” with {plain[' happy']:.0%}, and “sad” with {plain[' sad']:.0%}." in STEERED.outcome
+    found = f"“sad” is the likeliest with {four[' sad']:.0%}, with factor 6 it has {six[' sad']:.0%}."
+    assert found in STEERED.outcome
+    assert f"the likeliest is “.” with {early['.']:.0%}." in STEERED.outcome
+
+
 def test_the_stream_knows_who_is_sad(model: Checkpoint) -> None:
     boy, girl = "The boy was sad because", "The girl was sad because"
     assert boy in PATCHED.todo
@@ -134,14 +167,20 @@ def test_the_assistant_answers_and_the_base_model_goes_on(model: Checkpoint) -> 
         assert on.ids[-1] not in model.stop_ids
 
 
-def test_a_workbook_has_those_whose_sheets_it_has(micro: Checkpoint, micro_workbook: Path, tmp_path: Path) -> None:
-    def questions(path: Path) -> list[str]:
-        return [str(cell.value) for cell in openpyxl.load_workbook(path)["Guide"]["B"] if cell.value]
+def test_a_workbook_has_those_that_can_be_made_in_it(reader: Checkpoint, reader_workbook: Path) -> None:
+    """Its sheets are there, it takes a text, and it continues what is typed; and it says where the others are."""
 
-    every = [one.question for one in EXPERIMENTS]
-    assert [word for word in questions(micro_workbook) if word in every] == every[:-2]
-    lab = sheetgpt.build(micro, tmp_path / "lab.xlsx", ids=[1], context=2, sheets="none", without="all", lanes=2)
-    assert [word for word in questions(lab) if word in every] == every[-2:]
-    bare = sheetgpt.build(micro, tmp_path / "w.xlsx", ids=[1], context=2, sheets="lens", without="attention")
-    assert [word for word in questions(bare) if word in every] == [LENS.question]
-    assert sheetgpt.check(bare) == []
+    def layout(lanes: int = 1, sheets: str | None = None, **more: Any) -> Layout:
+        return replace(planned(reader, sheets=sheets, lanes=lanes), **more)
+
+    assert offered(layout()) == [*EXPERIMENTS[:-3]]
+    assert offered(layout(2)) == [*EXPERIMENTS]
+    assert offered(layout(sheets="none")) == [HEAD, PART]
+    chat, ids = layout(chat=Chat("<", ">")), layout(prompt_bytes=0, merge_rounds=0)
+    assert offered(chat) == offered(ids) == []
+    assert [elsewhere(one) for one in (layout(), layout(2), chat, ids)] == [IN_LAB, "", HERE, HERE]
+    said = [str(cell.value) for cell in openpyxl.load_workbook(reader_workbook)["Guide"]["C"] if cell.value]
+    assert IN_LAB in said
+    assert not any(one.words in said for one in EXPERIMENTS)
+    assert TRY[1] in said
+    assert dict(lines(chats=True))["Try it here"] == TRY_HERE[1]

@@ -19,11 +19,14 @@ from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import lens as seen
 from sheetgpt.inspection.subject import Subject, subject
 from sheetgpt.sheets.home import home as home_sheet
+from sheetgpt.sheets.home.after import AFTER, used_now
 from sheetgpt.sheets.home.prompt import FINE, NOTE
+from sheetgpt.sheets.home.self_check import OTHER_INPUTS
 from sheetgpt.sheets.inside import lens as lens_sheet
 from sheetgpt.sheets.inside.contributions import page as contributions_sheet
 from sheetgpt.sheets.inside.contributions.page import NOT_SCORED
 from sheetgpt.sheets.inside.question import NO_POSITION, NO_TOKEN
+from sheetgpt.sheets.state import State
 from sheetgpt.verification.verify import Case, judge, prepare, verify
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
@@ -168,17 +171,31 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"contributions_other": 7, "contributions_position": "", "lens_position": ""},
     {"contributions_token": 7, "contributions_other": 7},
     {"contributions_position": 6, "contributions_token": 37, "lens_position": -1, "lens_token": 99},
-    {"contributions_position": "two", "contributions_token": "x", "contributions_other": "y", "lens_token": "x"},
+    {"contributions_position": "last", "lens_position": "Prompt", "next_position": "last"},
+    {"lens_position": "LAST", "next_position": 5, "contributions_position": 5},
+    {"next_position": 2, "lens_position": 7},
+    {"next_position": -1},
+    {
+        "contributions_position": "two",
+        "next_position": "two",
+        "contributions_token": "x",
+        "contributions_other": "y",
+        "lens_token": "x",
+    },
 )
 
 
 @pytest.mark.parametrize("score", [True, False])
 def test_whatever_is_asked_every_cell_is_verified(inside: Path, odd: Checkpoint, tmp_path: Path, score: bool) -> None:
     """Without scores the Output sheet has no logits before the last token of the prompt."""
-    workbook = inside if score else build(odd, tmp_path / "b.xlsx", ids=[36, 0, 0, 7], context=9, score_prompt=False)
+    workbook = (
+        inside
+        if score
+        else build(odd, tmp_path / "b.xlsx", ids=[36, 0, 0, 7], context=9, new_tokens=2, score_prompt=False)
+    )
     case = prepare(workbook, {}, odd.source, as_saved=True)
     assert isinstance(case, Case)
-    cases = [replace(case, state=replace(case.state, chosen={**case.state.chosen, **asked})) for asked in ASKED]
+    cases = [replace(case, state=asking(case.state, asked)) for asked in ASKED]
     steps = [Step(asked_now(one), [*one.areas.values()], hard=k % 2 == 0) for k, one in enumerate(cases)]
     said = set()
     for one, found in zip(cases, libreoffice.run(workbook, steps), strict=True):
@@ -191,6 +208,15 @@ def test_whatever_is_asked_every_cell_is_verified(inside: Path, odd: Checkpoint,
     expected = [FINE, NO_POSITION, NO_TOKEN, *([] if score else [NOT_SCORED])]
     for words in expected:
         assert any(words in text for text in said), (words, said)
+
+
+def asking(state: State, asked: dict[str, Any]) -> State:
+    """What the sheets show of the same text where something else is asked."""
+    chosen, n_prompt = {**state.chosen, **asked}, state.prompt.n_prompt
+    at = used_now(chosen[AFTER], state.layout, state.prompt.ids, n_prompt, state.inputs.score_prompt)
+    check = state.now.self_check if at == n_prompt - 1 else OTHER_INPUTS
+    now = replace(state.now, after=at, logits=state.trace["logits"][:, at], self_check=check)
+    return replace(state, chosen=chosen, now=now)
 
 
 def asked_now(case: Case) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import sheetgpt
 from sheetgpt.engines import cached
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.inside.question import LAST, NO_POSITION
+from sheetgpt.sheets.home.after import LAST, PROMPT
+from sheetgpt.sheets.inside.question import NO_POSITION
 from sheetgpt.sheets.map import map as network_map
 from sheetgpt.sheets.map.drawing import DOTS
 from sheetgpt.sheets.map.sizes import MAP, Followed
@@ -40,7 +41,7 @@ def followed(path: Path, position: Any, **inputs: Any) -> Case:
 
 
 CASES: list[tuple[Any, dict[str, Any]]] = [
-    *((position, {}) for position in (LAST, 0, 3, 11, 12, 13, 2.5, "", -1, 99, "two")),
+    *((position, {}) for position in (LAST, PROMPT, 0, 3, 11, 12, 13, 2.5, "", -1, 99, "two")),
     (14, {"temperature": 0}),
     (12, {"top_k": 3, "temperature": 0.5}),
     (LAST, {"new_tokens": 0}),

@@ -110,7 +110,7 @@ def choice(it: Columns) -> list[Part]:
         Bar("The choice", "The first candidate whose running total exceeds this number."),
         it.line("chosen_id", "token id", lambda: winner("ids"), lambda now: now.choice.id, style="id", exact=True),
         it.line("chosen_token", "token", token, lambda now: now.shown[now.choice.id], style="token", idle=""),
-        it.line("chosen_prob", "its probability", lambda: winner("probs"), prob_now, style="prob"),
+        it.line("chosen_prob", "probability, of those kept", lambda: winner("probs"), prob_now, style="prob"),
     ]
 
 

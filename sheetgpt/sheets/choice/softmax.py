@@ -63,7 +63,7 @@ def page(layout: Layout) -> Page:
     here.add(Texts(dict(enumerate(titles, 1))))
 
     def logit(v: int, j: int) -> str:
-        return f"INDEX({layout['logits'].line(v).reference},1,{layout['n_tokens'].reference})"
+        return f"INDEX({layout['logits'].line(v).reference},1,{layout['next_used'].reference}+1)"
 
     def exp(v: int, j: int) -> str:
         """e = exp((logit - largest) / temperature)"""

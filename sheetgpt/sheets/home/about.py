@@ -48,6 +48,7 @@ MEANING = {
 }
 
 VALUE, WHAT, BUILT = 2, 3, 5  # columns; the numbers of the build's names stand right of BUILT
+WRAPPED, TALL = ("model", "fingerprint", "optional_sheets"), 42  # values of three lines, and their height in points
 NO_ID = "–"  # in the columns past the text
 NO_TOKEN = -1  # where no token ends a text
 
@@ -76,7 +77,8 @@ def page(layout: Layout) -> Page:
     here.head()
     heads = {1: "name", VALUE: "value", WHAT: "what it is"}
     words = {BUILT: "At build time; the self-check on Home compares with these"}
-    here.add(Texts(heads | words, styles={BUILT: "section"}))
+    words |= dict.fromkeys(range(FIRST_TOKEN, FIRST_TOKEN + 6), "")  # as wide as what is said
+    here.add(Texts(heads | words, styles=dict.fromkeys(words, "section")))
     here.add(Beside(Stack(*settings(layout)), Stack(*built(layout))), Space())
     here.add(*parameters(here, layout))
     here.dresses.append(dress({1: 28, VALUE: 22, WHAT: 70, BUILT: 16}, freeze="A4"))
@@ -106,10 +108,12 @@ def settings(layout: Layout) -> list[Part]:
 
 def setting(name: str, n_rows: int) -> list[Part]:
     axes = ("token id",) if n_rows > 1 else ()
-    looks: dict[str, Any] = {"column": VALUE, "label": None, "style": "id", "kind": Kind.CONSTANT, "axes": axes}
+    looks: dict[str, Any] = {"column": VALUE, "label": None, "kind": Kind.CONSTANT, "axes": axes}
+    looks["style"] = "wrapped id" if name in WRAPPED else "id"
     held = Block(name, max(n_rows, 1), 1, twin=lambda state: state.ask(values)[name], **looks)
     words = [(name, MEANING[name]), *[("", "this one, too")] * (n_rows - 1)]
-    beside = (Texts({1: title, WHAT: what}, "label", {1: "name"}) for title, what in words)
+    tall = TALL if name in WRAPPED else None
+    beside = (Texts({1: title, WHAT: what}, "label", {1: "name"}, height=tall) for title, what in words)
     return [Beside(Stack(*beside), held)]
 
 

@@ -13,7 +13,7 @@ from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Value
 from sheetgpt.sheets.text.pages import Text
 
-TITLE, FACT = FIRST_TOKEN + 5, FIRST_TOKEN + 9  # columns
+TITLE, FACT = FIRST_TOKEN, FIRST_TOKEN + 4  # columns
 BITS, INFINITE = 1023, "∞"  # a double ends below 2^1024
 
 
@@ -97,6 +97,6 @@ def surprises(layout: Layout) -> list[Part]:
 
     return [
         line("loss", "Prompt's surprise, bits per token", loss, loss_now, "share", doubt),
-        line("perplexity", "Prompt's perplexity", perplexity, perplexity_now, "share", doubt),
+        line("perplexity", "Prompt's perplexity", perplexity, perplexity_now, "large", doubt),
         line("entropy", "Next token's entropy, bits", entropy, entropy_now, "share", hot),
     ]

@@ -45,7 +45,7 @@ def stops(layout: Layout) -> list[Stop]:
             "shifted by learned numbers: the green ones beside each row.",
         ),
         (
-            *(to("h0.attn.scores.0"), f"{first}: attention"),
+            *(to("h0.attn.probs.0"), f"{first}: attention"),
             "Each token asks (query); it and every token before it answer (key). The better the two match, the more "
             "of the answering token's value is taken. The orange squares show who looks at whom.",
         ),
@@ -84,14 +84,15 @@ def page(layout: Layout) -> Page:
     for number, (place, name, words) in enumerate(stops(layout), 1):
         add_paragraph(here, name, words, 32, number, place)
     here.add(Space(), *parameters(here, layout), Space())
-    found = guide_experiments.offered(layout)
-    if found:
-        here.add(heading(guide_experiments.TITLE, guide_experiments.NOTE))
-        for number, one in enumerate(found, 1):
-            add_paragraph(here, one.question, one.words, 48, number, f"{quoted(one.sheet)}!A1")
-        here.add(Space())
+    found, elsewhere = guide_experiments.offered(layout), guide_experiments.elsewhere(layout)
+    here.add(heading(guide_experiments.TITLE, guide_experiments.NOTE if found else ""))
+    for number, one in enumerate(found, 1):
+        add_paragraph(here, one.question, one.words, 48, number, f"{quoted(one.sheet)}!A1")
+    if elsewhere:
+        add_paragraph(here, "In another workbook", elsewhere, 32)
+    here.add(Space())
     here.add(heading(guide_assistant.TITLE, guide_assistant.NOTE))
-    for name, words in guide_assistant.LINES:
+    for name, words in guide_assistant.lines(chats=layout.chat is not None):
         add_paragraph(here, name, words, 48 if len(words) > 220 else 32)
     here.dresses.append(dress(dict(enumerate((6, 30, 14, 10, 86), 1)), ORANGE, gridlines=False))
     here.paper = Paper(one=True, upright=True)

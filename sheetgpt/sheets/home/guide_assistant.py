@@ -69,9 +69,20 @@ LINES: tuple[tuple[str, str], ...] = (
         (f"Made up, {i} of {len(MADE_UP)}", f"“{asked}” → “{said}” {words}")
         for i, (asked, said, words) in enumerate(MADE_UP, 1)
     ),
-    (
-        "Try it",
-        "The command “sheetgpt build stories-chat” makes its workbook. On its Home you say something and see it "
-        "wrapped; the special tokens are blue in the row of tokens.",
-    ),
 )
+TRY = (
+    "Try it",
+    "The command “sheetgpt build stories-chat” makes its workbook, stories-chat.xlsx. On its Home you say something "
+    "and see it wrapped; the special tokens are blue in the row of tokens.",
+)
+TRY_HERE = (
+    "Try it here",
+    "Set Temperature to 0 on Home and say any of the questions above; the special tokens are blue in the row of "
+    "tokens. What "
+    "the base model does with them is in the workbook of “sheetgpt build”, stories.xlsx.",
+)
+
+
+def lines(chats: bool) -> list[tuple[str, str]]:
+    """`chats`: whether it is a workbook that answers."""
+    return [*LINES, TRY_HERE if chats else TRY]

@@ -9,7 +9,12 @@ from sheetgpt.sheets.grid import LAB
 from sheetgpt.sheets.layout import Layout
 
 TITLE = "Experiments"
-NOTE = "What comes out is said of the bundled model, stories, with 0 new tokens; another model answers in its own way."
+NOTE = "What comes out is said of the bundled model, stories, at temperature 1; another one answers in its own way."
+
+
+HERE = "The experiments are made with the model stories: “sheetgpt build” makes its workbook, stories.xlsx."
+IN_LAB = "Two more, with heads switched off and streams steered: “sheetgpt build --lab” makes stories-lab.xlsx."
+ZERO = "Set New tokens to 0 on Home"
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,8 @@ EXPERIMENTS = (
         "Attention",
         ("attention",),
         "What does this head do?",
-        "Type “Lily had a red ball and Tom had a blue hat. Lily liked her red” on Home; on Attention choose block 3, "
-        "head 0.",
+        f"{ZERO} and type “Lily had a red ball and Tom had a blue hat. Lily liked her red” there; "
+        "on Attention choose block 3, head 0.",
         "The last token, “red”, looks at “ball” (53%), which followed the “red” before it, and then at “hat” (26%), "
         "which followed the other colour. Of all heads this one looks most at what came after an earlier copy (48% on "
         "average): an induction head, though not a pure one.",
@@ -41,7 +46,7 @@ EXPERIMENTS = (
         "Lens",
         ("lens",),
         "Where does the answer appear?",
-        "Type “The bird flew up into the” on Home and read the token “sky” on Lens from left to right.",
+        f"{ZERO} and type “The bird flew up into the” there; read the token “sky” on Lens from left to right.",
         "After the embedding it is number 1408, after block 0 number 816, after block 1 number 155, after block 2 "
         "number 6 with 3%. Block 3 makes it the likeliest, with 42%.",
     ),
@@ -49,7 +54,7 @@ EXPERIMENTS = (
         "Contributions",
         ("attention", "contributions"),
         "Which part decided?",
-        "Type “Mia had a cat. The cat was named Sue. Mia loved her” on Home.",
+        f"{ZERO} and type “Mia had a cat. The cat was named Sue. Mia loved her” there.",
         "The model would say “cat”, and what speaks for it most is a single head: block 3, head 2 adds 3.90 to a "
         "logit of 9.80, more than any MLP. On Attention you see why: it gives 73% of its attention to the two "
         "“cat”, and it copies them.",
@@ -58,7 +63,7 @@ EXPERIMENTS = (
         "Neuron",
         ("neuron", "neuron-tokens"),
         "What does this neuron wait for?",
-        "Type “The dog was very big and very” on Home; on Neuron choose block 3, neuron 208.",
+        f"{ZERO} and type “The dog was very big and very” there; on Neuron choose block 3, neuron 208.",
         "It fires at “very” (5.5 and 5.8) and at “and” (3.0), after which a quality is about to be named, and is "
         "silent at the other tokens. It speaks for “heavy”, “loud”, “long” and “friendly”.",
     ),
@@ -75,7 +80,8 @@ EXPERIMENTS = (
         LAB,
         (),
         "What if that head is off?",
-        "Type “Mia had a cat. The cat was named Sue. Mia loved her” on Home; on Lab set block 3, head 2 to 0.",
+        f"{ZERO} and type “Mia had a cat. The cat was named Sue. Mia loved her” there; on Lab set block 3, head 2 to "
+        "0.",
         "Lane A says “cat” with 38%. In lane B, without the head that copies, “cat” falls to 2%, and “toy” is the "
         "likeliest with 12%. Choose mean in place of zero: an average of the head is left, and “cat” is back with 23%. "
         "“Restore all” makes the lanes equal again.",
@@ -84,9 +90,19 @@ EXPERIMENTS = (
     Experiment(
         LAB,
         (),
+        "Can a direction change its mood?",
+        f"{ZERO} and type “Tom was very” there; on Lab steer block 1: plus the id of “·sad”, minus that of “·happy” "
+        "(they stand on Vocabulary), factor 4. Then factor 6; then factor 4 in block 0.",
+        "Lane A says “happy” with 26%, and “sad” with 9%. In lane B “sad” is the likeliest with 33%, with factor 6 it "
+        "has 50%. Before block 0 the same push breaks the sentence: the likeliest is “.” with 15%.",
+        lanes=2,
+    ),
+    Experiment(
+        LAB,
+        (),
         "Where does it know who is sad?",
-        "Type “The boy was sad because” on Home and “The girl was sad because” on Lab. Patch block 0, resid, position "
-        "1; then blocks 1, 2 and 3 in its place.",
+        f"{ZERO} and type “The boy was sad because” there, “The girl was sad because” on Lab. Patch block 0, resid, "
+        "position 1; then blocks 1, 2 and 3 in its place.",
         "Lane B says “she” with 84%. With lane A's stream at the token “girl” before block 0 or 1 it says “he” with "
         "72%; before block 2 “she” is back with 46%, because by then later tokens have read who it is.",
         lanes=2,
@@ -94,6 +110,15 @@ EXPERIMENTS = (
 )
 
 
+def elsewhere(layout: Layout) -> str:
+    """Where the others are."""
+    if layout.chat is not None or not layout.reads_text:
+        return HERE
+    return "" if layout.lanes == 2 else IN_LAB
+
+
 def offered(layout: Layout) -> list[Experiment]:
-    """Those whose sheets are in the workbook."""
+    """Those whose sheets are in the workbook, of a model that continues what is typed."""
+    if layout.chat is not None or not layout.reads_text:
+        return []
     return [one for one in EXPERIMENTS if {*one.needs} <= {*layout.optional} and one.lanes <= layout.lanes]

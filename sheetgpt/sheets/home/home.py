@@ -9,10 +9,23 @@ from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, letters
 from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Drawing, Line, Part
+from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
-from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status
+from sheetgpt.sheets.home import after
+from sheetgpt.sheets.home.prompt import (
+    TITLES,
+    TYPED,
+    WIDE,
+    boxes,
+    ranges,
+    settings,
+    settings_valid,
+    status,
+    trust,
+    typed_over,
+)
 from sheetgpt.sheets.home.strip import strip
-from sheetgpt.sheets.home.table import add_charts, table
+from sheetgpt.sheets.home.table import add_charts, table, temperatures
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Page, Paper, Space, Texts
 from sheetgpt.sheets.palette import Palette
@@ -30,13 +43,14 @@ def page(layout: Layout, text: Text | None = None) -> Page:
     """What every Home has, down to the table. `text`: only the formulas ask for it, and who declares has none."""
     here = Page(HOME, WORDS, layout.context)
     here.last_column = FIRST_TOKEN - 1 + max(layout.context, 18)
-    here.add(*title(layout), *boxes(layout, text), *status(layout, text), *settings(layout, text))
-    here.add(*strip(layout, text))
+    here.bar_end = FIRST_TOKEN - 1 + max(layout.context, 12)
+    here.add(*title(layout), *boxes(layout, text), *status(layout, text))
+    here.add(*strip(layout, text), settings_valid(layout), typed_over(layout, text))
     first = here["token_ids"]
     here.positions = Area(HOME, first.row, FIRST_TOKEN, here.row - first.row, layout.context)
-    here.add(*table(here, layout))
+    here.add(*table(here, layout, settings(layout, text)), *temperatures(here, layout), *trust(layout))
     here.also.append(Tensor("next_token", (here["top_tokens"].line(0),), Kind.TEXTS))
-    here.dresses += [lambda frame: dress(frame, layout), lambda frame: add_charts(frame, here)]
+    here.dresses += [lambda frame: dress(frame, layout), lambda frame: add_charts(frame, here, layout.config.n_vocab)]
     return here
 
 
@@ -91,7 +105,7 @@ def title(layout: Layout) -> list[Part]:
         return f"GPT-2 in a spreadsheet: {state.now.model}"
 
     return [
-        Block(n_columns=1, column=LABEL, label=None, twin=name, style="title", height=28),
+        Block(n_columns=1, column=LABEL, label=None, twin=name, style="title", height=24),
         Texts({LABEL: words}, "note"),
     ]
 
@@ -99,11 +113,11 @@ def title(layout: Layout) -> list[Part]:
 def dress(frame: Worksheet, layout: Layout) -> None:
     widths: dict[int, float] = dict(enumerate((26, 10, 16, 11, 13), LABEL))
     widths |= dict.fromkeys(range(FIRST_TOKEN, FIRST_TOKEN + layout.context), 9.5)
-    looks.dress(widths, looks.ORANGE, gridlines=False, folds=True)(frame)
+    looks.dress(widths, looks.ORANGE, "B1", gridlines=False, folds=True)(frame)  # frozen: what a row is called
     validate(frame, layout)
     box = "user_says" if layout.chat else "prompt"
     start = layout[box] if layout.reads_text else layout["prompt_ids"].line(0).stripe(0)
-    selected = frame.sheet_view.selection[0]  # where typing begins
+    selected = frame.sheet_view.selection[-1]  # where typing begins
     selected.activeCell = start.cells
     selected.sqref = f"{start.cells}:{letters(WIDE)}{start.row}" if layout.reads_text else start.cells
     for name in ("user_says", "prompt", "completion"):
@@ -115,6 +129,7 @@ def validate(frame: Worksheet, layout: Layout) -> None:
     """What the input cells take."""
     last = layout.config.n_vocab - 1
     ids = (0, last, True, f"A token id is a whole number from 0 to {last}.")
+    Chooser("", layout[after.AFTER], after.offered(layout), "After which position?", after.HINT).validate(frame)
     for name, (least, most, whole, words) in (ranges(layout) | {"prompt_ids": ids}).items():
-        title, hint = TITLES.get(name, ("Token ids", ""))
-        looks.takes(title, words, least, most, whole, f"{hint} {words}".lstrip())(frame, layout[name])
+        title = TITLES[name][0] if name in TITLES else "Token ids"
+        looks.takes(title, words, least, most, whole)(frame, layout[name])

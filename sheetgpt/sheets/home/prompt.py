@@ -17,13 +17,14 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
+from sheetgpt.sheets.home import overwritten
 from sheetgpt.sheets.home.chat import answered, full_prompt
 from sheetgpt.sheets.home.facts import lengths, surprises
 from sheetgpt.sheets.home.self_check import self_check
 from sheetgpt.sheets.inputs import LINE_BREAK, prompt_cell
 from sheetgpt.sheets.layout import INPUTS, Layout
 from sheetgpt.sheets.looks import put
-from sheetgpt.sheets.page import Bar, Beside, Space, Stack, Texts
+from sheetgpt.sheets.page import Beside, Space, Stack, Texts
 from sheetgpt.sheets.state import Now, State
 from sheetgpt.sheets.tensor import Kind, Value
 from sheetgpt.sheets.text.pages import Text
@@ -32,12 +33,15 @@ from sheetgpt.text import bpe
 
 FINE = "Everything is in order."
 NOTE = "Note: "
+BOTH = f"{NOTE}both boxes are filled, so what you say is read, and the prompt below it is not."
+COMMA = "In some languages a decimal point is a comma: 0,8."
 SLID = f"{NOTE}the prompt and the new tokens don't fit into the columns, so the prompt's first tokens were dropped."
 NEW_LINE = (
     f"For a line break, type or paste {LINE_BREAK}. (Alt+Enter, or Ctrl+Enter in LibreOffice, works too, but not in "
     "LibreOffice 26.)"
 )
-TYPED, HINT = 3, 4  # columns: what is typed, and a few words on it
+TYPED = 3  # column: what is typed
+NAME, NUMBER, HINT = FIRST_TOKEN, FIRST_TOKEN + 2, FIRST_TOKEN + 3  # of the settings
 WIDE = FIRST_TOKEN + 11  # the prompt's box ends here
 
 
@@ -77,7 +81,7 @@ def boxes(layout: Layout, text: Text | None) -> list[Part]:
 def box(title: str, held: Block, style: str) -> Part:
     """A line whose cell is merged up to the column WIDE."""
     rest = dict.fromkeys(range(TYPED + 1, WIDE + 1), "")
-    return Beside(Texts({LABEL: title} | rest, style, {LABEL: "name"}, height=36), held)
+    return Beside(Texts({LABEL: title} | rest, style, {LABEL: "name"}, height=32), held)
 
 
 def said(name: str, title: str, formula: Callable[[], str], twin: Callable[[State], str], style: str = "quote") -> Part:
@@ -88,7 +92,15 @@ def said(name: str, title: str, formula: Callable[[], str], twin: Callable[[Stat
 def completion(layout: Layout, text: Text) -> str:
     """What the written tokens add to the text."""
     whole = text.decoding["decoded"].reference if layout.chat is None else answered(layout, text)
-    return f"MID({whole},LEN({layout['prompt_text'].local})+1,{MAX_TEXT})"
+    return on_one_line(f"MID({whole},LEN({layout['prompt_text'].local})+1,{MAX_TEXT})")
+
+
+def on_one_line(text: str) -> str:
+    """A line feed as the sign for it, as it is typed: a cell is as high as it is, and would hide a second line.
+
+    As many characters as before: what is written after the prompt begins at LEN + 1.
+    """
+    return f'SUBSTITUTE({text},CHAR(10),"{LINE_BREAK}")'
 
 
 def status(layout: Layout, text: Text | None) -> list[Part]:
@@ -115,13 +127,18 @@ def prompt_text(layout: Layout, text: Text | None) -> str:
     return "&".join(layout["token_text"].at(0, t) for t in range(layout.context))
 
 
+def typed_over(layout: Layout, text: Text | None) -> Part:
+    """In a folded row."""
+    return overwritten.overwritten(layout, text, lambda: "" if text is None else completion(layout, text))
+
+
 def decoded_prompt(layout: Layout, text: Text) -> str:
     """The text up to the last byte of the prompt's tokens."""
     end = text.decoding["end"].reference
     n_bytes = f"INDEX({end},{layout['n_prompt'].local})"
     texts = text.decoding["text"]
     seen = f"INDEX({texts.reference},MIN({n_bytes},{texts.n_rows}))"
-    return f'IF({layout["n_prompt"].local}=0,"",IF({n_bytes}=0,"",{seen}))'
+    return f'IF({layout["n_prompt"].local}=0,"",IF({n_bytes}=0,"",{on_one_line(seen)}))'
 
 
 def message_formula(layout: Layout, text: Text | None) -> str:
@@ -138,7 +155,10 @@ def message_formula(layout: Layout, text: Text | None) -> str:
     for name, (*_, sentence) in ranges(layout).items():
         cell = layout[name].local
         checks.append((f"IF(ISNUMBER({cell}),NOT(AND({_in_range(layout, name)})),TRUE)", f'"{sentence}"'))
+    checks.append((f'{layout["overwritten"].local}<>""', overwritten.told(layout)))
     checks.append((f"{layout['n_dropped'].local}>0", f'"{SLID}"'))
+    if layout.chat is not None:
+        checks.append((f'AND({layout["user_says"].local}<>"",{layout["prompt"].local}<>"")', f'"{BOTH}"'))
     if text is not None:
         checks.append((f"AND({n_ids}=0,{problem}={PROBLEM[bpe.EMPTY]})", f'"{NOTE}"&{words}'))
     formula = f'"{FINE}"'
@@ -150,6 +170,8 @@ def message_formula(layout: Layout, text: Text | None) -> str:
 def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     if now.n_given > layout.context - now.inputs.new_tokens:
         return SLID
+    if layout.chat is not None and now.inputs.user_says and now.inputs.prompt:
+        return BOTH
     if text is not None and not now.inputs.text(layout) and not now.inputs.ids:
         return NOTE + messages(text.sizes)[PROBLEM[bpe.EMPTY]]
     return FINE
@@ -160,38 +182,52 @@ def ranges(layout: Layout) -> dict[str, tuple[float, float, bool, str]]:
     most = layout.context - 1
     return {
         "new_tokens": (0, most, True, f"New tokens must be a whole number from 0 to {most}."),
-        "temperature": (0, HOTTEST, False, f"The temperature must be 0, or a number from {COLDEST:g} to {HOTTEST}."),
+        "temperature": (
+            0,
+            HOTTEST,
+            False,
+            f"The temperature must be 0, or a number from {COLDEST:g} to {HOTTEST}. {COMMA}",
+        ),
         "top_k": (1, MAX_TOP_K, True, f"top_k must be a whole number from 1 to {MAX_TOP_K}."),
-        "top_p": (0, 1, False, "top_p must be above 0 and at most 1."),
+        "top_p": (0, 1, False, f"top_p must be above 0 and at most 1. {COMMA}"),
         "seed": (0, MAX_SEED, True, f"The seed must be a whole number from 0 to {MAX_SEED}."),
         "score_prompt": (0, 1, True, "“Score the prompt” must be 0 or 1."),
     }
 
 
 TITLES = {
-    "new_tokens": ("New tokens", "How many tokens to write after the prompt."),
-    "temperature": ("Temperature", "0 always takes the likeliest token. Below 1: more cautious. Above 1: wilder."),
-    "top_k": ("top_k", f"Choose only among this many of the likeliest tokens, 1 to {MAX_TOP_K}."),
-    "top_p": ("top_p", "Of these, keep the likeliest that together reach this probability. 1 keeps all."),
-    "seed": ("Seed", "The same seed gives the same text, another seed another text."),
-    "score_prompt": ("Score the prompt", "1 shows how surprising each token of the prompt is. 0 is faster."),
+    "new_tokens": ("New tokens", "how many to write after the prompt"),
+    "temperature": ("Temperature", "0: always the likeliest; below 1 more cautious, above 1 wilder"),
+    "top_k": ("top_k", f"choose among this many of the likeliest, 1 to {MAX_TOP_K}"),
+    "top_p": ("top_p", "of these, those that together reach this probability; 1: all"),
+    "seed": ("Seed", "the same seed writes the same text"),
+    "score_prompt": ("Score the prompt", "1: how surprising is each token of it? 0: faster"),
 }
 
 
-def settings(layout: Layout, text: Text | None) -> list[Part]:
-    """The yellow cells with a number, whether all are in order, and beside them what the text comes to."""
+def settings(layout: Layout, text: Text | None) -> Part:
+    """The yellow cells with a number, and below them what the text comes to."""
     cells: list[Part] = []
     for name in INPUTS:
         title, hint = TITLES[name]
-        words = Texts({LABEL: title, HINT: hint}, styles={LABEL: "name", HINT: "note"})
-        typed = cell(TYPED, None, partial(setting_now, name), "input", name, kind=Kind.INPUT)
+        words = Texts({NAME: title, HINT: hint}, styles={NAME: "name", HINT: "note"})
+        typed = cell(NUMBER, None, partial(setting_now, name), "input", name, kind=Kind.INPUT)
         cells.append(Beside(words, typed))
+    return Stack(*cells, *lengths(layout, text), *surprises(layout))
+
+
+def settings_valid(layout: Layout) -> Part:
+    """In a folded row."""
     ok = cell(TYPED, partial(settings_ok, layout), lambda state: 1, "flag", "settings_ok")
-    cells.append(Beside(Texts({LABEL: "All settings valid?"}, "label"), ok))
+    return Beside(Texts({LABEL: "all settings valid?"}, "name", folded=True), ok)
+
+
+def trust(layout: Layout) -> list[Part]:
+    """Whether the numbers are the evaluator's, and what rounding the weights costs."""
     check = said("self_check", "Self-check", partial(self_check, layout), lambda state: state.now.self_check)
     price = cell(TYPED, None, lambda state: f"{layout.weights}; {state.now.cost}.", "note")
     weights = Space() if layout.weights == EXACT else Beside(Texts({LABEL: "Weights"}, "name"), price)
-    return [Bar("Settings"), Beside(Stack(*cells), Stack(*lengths(layout, text), *surprises(layout))), check, weights]
+    return [Space(), check, weights]
 
 
 def setting_now(name: str, state: State) -> Value:

@@ -24,6 +24,7 @@ def self_check(layout: Layout) -> str:
     settings = layout["new_tokens"].rows_of(0, layout["built_settings"].n_rows)
     position, n_prompt, ids = (layout[name].local for name in ("positions", "n_prompt", "token_ids"))
     same = [f"SUMPRODUCT(1*({settings.local}<>{built['built_settings']}))=0", f"{n_prompt}={built['built_n_prompt']}"]
+    same.append(f"{layout['next_used'].local}={n_prompt}-1")
     same.append(f"SUMPRODUCT(({position}<{n_prompt})*({ids}<>{built['built_ids']}))=0")
     if layout.reads_text:
         same.append(f"OR({layout['n_ids'].local}>0,EXACT({layout.read_prompt.local},{built['built_prompt']}))")

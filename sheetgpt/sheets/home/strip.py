@@ -11,10 +11,12 @@ from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
+from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.formulas import is_among, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
+from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import plain, put, scale, stands_out
 from sheetgpt.sheets.page import Bar, Beside, Texts
@@ -36,12 +38,20 @@ def strip(layout: Layout, text: Text | None) -> list[Part]:
     """Position, ids typed, id, string, active flag and surprisal."""
     rows = [
         Bar("The text, one token per column: the prompt, then what the model writes", space=0),
-        line("positions", "position", kind=Kind.CONSTANT, style="id", twin=lambda state: np.arange(layout.context)),
+        positions(layout),
         *typed_ids(layout),
         *tokens(layout, text),
         *surprise(layout),
     ]
+    rows += probability(layout)
     return rows if layout.chat is None else [*rows, special_line(layout, text)]
+
+
+def positions(layout: Layout) -> Part:
+    """Beside them two words that stand for one: a list for the question which one is meant."""
+    words = Texts({LABEL: "position", BEFORE - 1: PROMPT, BEFORE: LAST}, "note", {LABEL: "name"})
+    looks: dict[str, Any] = {"kind": Kind.CONSTANT, "style": "id", "axes": ("token",), "label": None}
+    return Beside(words, Block("positions", twin=lambda state: np.arange(layout.context), **looks))
 
 
 def typed_ids(layout: Layout) -> list[Part]:
@@ -124,6 +134,30 @@ def surprise(layout: Layout) -> list[Part]:
 
     looks: dict[str, Any] = {"style": "bits", "doubt": lambda state: state.now.doubt, "colours": [heat]}
     return [line("surprisal", "surprise, bits", formula=bits, twin=lambda state: state.now.surprisal, **looks)]
+
+
+def probability(layout: Layout) -> list[Part]:
+    """Of each written token, when it was chosen: among all tokens of the vocabulary, at the temperature."""
+
+    def prob(i: int, t: int) -> str:
+        """exp((logit - largest) / T) / the sum of that over all tokens"""
+        largest, total = (layout[name].at(0, t - 1, HOME) for name in ("logits_max", "sample_vocab_sum"))
+        logit = f"INDEX({layout['logits'].down(t - 1, HOME)},{layout['token_ids'].at(0, t)}+1)"
+        heat, written = layout["temperature"].local, f"{layout['positions'].at(0, t)}>={layout['n_prompt'].local}"
+        found = f"IF({heat}=0,1,EXP(({logit}-{largest})/{heat})/{total})"
+        return f'IF({layout["active"].at(0, t)},IF({written},{found},""),"")'
+
+    def prob_now(state: State) -> Any:
+        found, logits, heat = np.full(layout.context, np.nan), state.trace["logits"], state.inputs.sampling.temperature
+        for t in range(state.prompt.n_prompt, state.prompt.n):
+            found[t] = sampling.probabilities(logits[:, t - 1], heat)[state.prompt.ids[t]]
+        return found
+
+    def doubt(state: State) -> Any:
+        return np.roll(sampling.doubt(state.trace["logits"], state.inputs.sampling.temperature), 1)
+
+    looks: dict[str, Any] = {"style": "prob", "formula": prob, "twin": prob_now, "doubt": doubt}
+    return [line("written_prob", "its probability", f"among all {layout.config.n_vocab:,}", **looks)]
 
 
 def special_line(layout: Layout, text: Text | None) -> Part:

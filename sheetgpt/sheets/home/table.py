@@ -4,20 +4,25 @@ Arithmetic: `top` and `probabilities` in `gpt2/sampling.py`.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from openpyxl.chart import Reference
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.block import Block, Part
+from sheetgpt.ooxml.rows import letters
+from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
-from sheetgpt.sheets.grid import FIRST_TOKEN, SOFTMAX
+from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL, SOFTMAX
+from sheetgpt.sheets.home.after import AFTER, used
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Page, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind
 
@@ -30,16 +35,44 @@ RANK, ID, TOKEN, LOGIT, PROB = range(1, FIRST_TOKEN)  # columns
 Find = Callable[[State, Any], Any]  # of the likeliest tokens' ids, what a column says of them
 
 
-def table(here: Page, layout: Layout) -> list[Part]:
-    heads = Texts(dict(enumerate(("rank", "id", "token", "logit", "probability"), 1)), height=TALL)
-    over = f"Their probabilities at other temperatures T: softmax(logit / T) over all {layout.config.n_vocab:,} tokens"
-    heats, reshaped, sums = at_temperatures(here, layout)
+def table(here: Page, layout: Layout, settings: Part) -> list[Part]:
+    """The ten likeliest tokens; on their right the settings, so that both are on the first screen."""
+    heads = Texts(dict(enumerate(("rank", "id", "token", "logit", f"of all {layout.config.n_vocab:,}"), 1)))
+    words = "Settings: change a yellow number, and the text is written anew"
     return [
-        Bar(heading(layout), over, space=0 if layout.chat else 1),
-        Beside(heads, heats),
-        Beside(*likeliest(here, layout), reshaped),
+        Bar(heading(layout), words, space=0 if layout.chat else 1),
+        Beside(Stack(asked(layout), heads, Beside(*likeliest(here, layout))), settings),
+    ]
+
+
+def temperatures(here: Page, layout: Layout) -> list[Part]:
+    """The same tokens at five temperatures, and the charts."""
+    words = f"softmax(logit / T) over all {layout.config.n_vocab:,} tokens"
+    heats, reshaped, sums = at_temperatures(here, layout)
+
+    def token(i: int, j: int) -> str:
+        return f'{here["top_tokens"].line(i).local}&""'
+
+    def tokens(state: State) -> list[str]:
+        found = state.ask(best)
+        return [*(state.shown[k] for k in found), *[""] * (RANKS - len(found))]
+
+    looks: dict[str, Any] = {"n_columns": 1, "column": PROB, "label": None, "named": False, "height": TALL}
+    return [
+        Bar("The same tokens at other temperatures T", words),
+        Beside(Texts({PROB: "token"}, height=TALL), heats),
+        Beside(Block("again", RANKS, formula=token, twin=tokens, style="token", **looks), reshaped),
         Beside(Texts({PROB: "sum of exp"}, "label", height=TALL), sums),
     ]
+
+
+def asked(layout: Layout) -> Part:
+    """After which position: what is typed, and what it comes to."""
+    return Beside(
+        Texts({LABEL: "after which position?", PROB: "← in use"}, styles={LABEL: "name", PROB: "note"}),
+        cell(TOKEN, None, lambda state: state.chosen[AFTER], "input", AFTER, kind=Kind.INPUT),
+        cell(LOGIT, lambda: used(layout), lambda state: state.now.after, "id", "next_used"),
+    )
 
 
 def some(layout: Layout) -> str:
@@ -60,11 +93,11 @@ def best(state: State) -> Any:
 
 def heading(layout: Layout) -> tuple[Callable[[], str], Callable[[State], str]]:
     def formula() -> str:
-        last = f"INDEX({layout['token_text'].local},1,{layout['n_tokens'].local})"
+        last = f"INDEX({layout['token_text'].local},1,{layout['next_used'].local}+1)"
         return f'"What comes next? The ten likeliest tokens"&IF({some(layout)}," after “"&{last}&"”","")'
 
     def twin(state: State) -> str:
-        return f"What comes next? The ten likeliest tokens after “{state.prompt.shown[-1]}”"
+        return f"What comes next? The ten likeliest tokens after “{state.prompt.shown[state.now.after]}”"
 
     return formula, twin
 
@@ -97,7 +130,7 @@ def likeliest(here: Page, layout: Layout) -> list[Block]:
     def doubt(state: State) -> float:
         return float(sampling.doubt(state.now.logits, state.inputs.sampling.temperature))
 
-    sizes: dict[str, Any] = {"n_rows": RANKS, "n_columns": 1, "label": None, "height": TALL}
+    sizes: dict[str, Any] = {"n_rows": RANKS, "n_columns": 1, "label": None}
 
     def column(name: str, number: int, style: str, source: Callable[[int], str], find: Find, **looks: Any) -> Block:
         def twin(state: State) -> list[Any]:
@@ -109,11 +142,24 @@ def likeliest(here: Page, layout: Layout) -> list[Block]:
 
     return [
         Block("ranks", column=RANK, twin=lambda state: np.arange(1, RANKS + 1), style="index", named=False, **sizes),
-        column("top_ids", ID, "id", id, lambda state, ids: ids),
-        column("top_tokens", TOKEN, "token", token, lambda s, ids: [s.shown[k] for k in ids], kind=Kind.TEXTS),
+        column("top_ids", ID, "id", id, lambda state, ids: ids, colours=[partial(mark_chosen, layout)]),
+        column(
+            *("top_tokens", TOKEN, "token", token, lambda s, ids: [s.shown[k] for k in ids]),
+            kind=Kind.TEXTS,
+            colours=[partial(mark_chosen, layout)],
+        ),
         column("top_logits", LOGIT, "number", logit, lambda state, ids: state.now.logits[ids].tolist()),
         column("top_probs", PROB, "prob", prob, prob_now, doubt=doubt),
     ]
+
+
+def mark_chosen(layout: Layout, frame: Worksheet, area: Area) -> None:
+    """The token that was written there, orange as in the text."""
+    place, n_prompt = layout["next_used"].local, layout["n_prompt"].local
+    after = f"INDEX({layout['token_ids'].local},1,{place}+2)"
+    chosen = f"AND({place}+2<={layout['n_tokens'].local},{place}+1>={n_prompt},${letters(ID)}{area.row}={after})"
+    font, fill = Font(bold=True, color="FFFFFF"), PatternFill(bgColor="C55A11")
+    frame.conditional_formatting.add(area.cells, FormulaRule([chosen], font=font, fill=fill))
 
 
 def at_temperatures(here: Page, layout: Layout) -> tuple[Block, Block, Block]:
@@ -150,12 +196,12 @@ def at_temperatures(here: Page, layout: Layout) -> tuple[Block, Block, Block]:
     )
 
 
-def add_charts(frame: Worksheet, here: Page) -> None:
+def add_charts(frame: Worksheet, here: Page, n_vocab: int) -> None:
     """The ten probabilities at the temperature that is set, and at five others side by side."""
     probs, tokens = here["top_probs"], here["top_tokens"]
     names = Reference(frame, tokens.column, tokens.row, tokens.column, tokens.last_row)
-    top, tall = probs.row - 1, probs.n_rows + 2  # from the table's heads to its sums
-    now = bars("bar", "Next token at the chosen temperature")
+    top, tall = here["heats"].row, probs.n_rows + 2  # from their heads to the sums
+    now = bars("bar", f"Next token at the chosen temperature, among all {n_vocab:,}")
     now.y_axis.scaling.min = 0
     now.add_data(Reference(frame, probs.column, probs.row, probs.column, probs.last_row))
     now.set_categories(names)
@@ -166,8 +212,8 @@ def add_charts(frame: Worksheet, here: Page) -> None:
     heats = bars("col", "The same tokens at other temperatures")
     heats.y_axis.scaling.min = 0
     for i in range(len(TEMPERATURES)):
-        column = FIRST_TOKEN + i
-        heats.add_data(Reference(frame, column, probs.row - 1, column, probs.last_row), titles_from_data=True)
+        column, first = FIRST_TOKEN + i, here["heats"].row
+        heats.add_data(Reference(frame, column, first, column, first + RANKS), titles_from_data=True)
     heats.set_categories(names)
     heats.legend.position = "r"
     heats.y_axis.scaling.max = 1

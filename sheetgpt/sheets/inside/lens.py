@@ -23,7 +23,8 @@ from sheetgpt.sheets.block import Block, Formula, Part
 from sheetgpt.sheets.charts import between, lines, mark, rich
 from sheetgpt.sheets.formulas import SMALLEST, log_sum_exp, rank_id, text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, INDEX
-from sheetgpt.sheets.inside.question import LAST, Ask, Question, add_text, dress
+from sheetgpt.sheets.home.after import PROMPT
+from sheetgpt.sheets.inside.question import Ask, Question, add_text, dress
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import BLUE, plain, put, scale, stands_out
 from sheetgpt.sheets.network.output import unembedding
@@ -46,7 +47,7 @@ SHADES = ((0.5, "E69138"), (0.2, "F6B26B"), (0.05, "F9CB9C"), (0.01, "FCE5CD")) 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
     """The yellow cells."""
-    return {"lens_position": LAST, "lens_token": ""}
+    return {"lens_position": PROMPT, "lens_token": ""}
 
 
 def n_formulas(layout: Layout) -> int:

@@ -1,7 +1,8 @@
 """What a sheet is asked about: a position of the text and tokens, in yellow cells; the text itself stands above them.
 
-An empty cell, or one that holds no position and no id, asks for the usual: the last position, the likeliest token. So a
-sheet has something to show whatever stands there, and says what it made of it.
+An empty cell, or one that holds no position and no id, asks for the usual: the prompt's last position, whatever was
+written after it, and the likeliest token. So a sheet has something to show whatever stands there, and says what it made
+of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,16 +19,16 @@ from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.choosers import Chooser, whole, whole_now
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
+from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.home.prompt import FINE, NOTE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 
-LAST = "last"  # a position: the end of the text, however long it is
 POSITIONS, TOKENS = 4, 5  # rows of the text
 TYPED, USED, SHOWN = 3, 4, 5  # columns: what is typed, what it comes to, the token there
-NO_POSITION = "The text has no such position, so its last token is taken: positions are 0 to "
+NO_POSITION = "The text has no such position, so the prompt's last token is taken: positions are 0 to "
 NO_TOKEN = "No token has this id, so it counts as empty: ids are 0 to "
 WIDTHS = (25, 7, 10, 9, 12)  # of columns A to E
 
@@ -78,8 +79,7 @@ class Question:
         return state.chosen[self.page.prefix + name]
 
     def position_now(self, state: State) -> int:
-        last = state.prompt.n - 1
-        return whole_now(self.value(state, "position"), last, last)
+        return position_now(self.value(state, "position"), state)
 
     def token_now(self, state: State, name: str) -> int | None:
         """The id that is asked for; None for what is none."""
@@ -101,12 +101,12 @@ class Question:
 
         def refusal() -> str:
             typed = self.typed("position")
-            usual = f'IF({typed}="",TRUE,{typed}="{LAST}")'
+            usual = f'IF({typed}="",TRUE,OR({typed}="{PROMPT}",{typed}="{LAST}"))'
             return f'IF({usual},"",IF({is_whole(typed, last)},"","{NO_POSITION}"&{last}&"."))'
 
         def refused(state: State) -> str:
             typed = self.value(state, "position")
-            known = typed in ("", LAST) or whole_now(typed, state.prompt.n - 1, -1) >= 0
+            known = is_usual(typed) or whole_now(typed, state.prompt.n - 1, -1) >= 0
             return "" if known else f"{NO_POSITION}{state.prompt.n - 1}."
 
         def shown() -> str:
@@ -117,7 +117,7 @@ class Question:
             "position",
             "Position",
             "of the text above",
-            lambda: f'IF({self.ready},{whole(self.typed("position"), last, last)},"")',
+            lambda: f'IF({self.ready},{position_of(self.typed("position"), self.layout)},"")',
             self.position_now,
             shown,
             lambda state: state.prompt.shown[self.position_now(state)],
@@ -220,6 +220,23 @@ class Question:
         self.page.add(Beside(words, cell(TYPED, status, status_now, "quote"), *more.get("status", ())))
 
 
+def position_of(typed: str, layout: Layout) -> str:
+    """The position that is asked for, where there is a text."""
+    last, end = (f"{layout[name].reference}-1" for name in ("n_tokens", "n_prompt"))
+    return whole(typed, last, f'IF({typed}="{LAST}",{last},{end})')
+
+
+def position_now(typed: Value, state: State) -> int:
+    """The twin of `position_of`. A spreadsheet's = knows no small and capital letters."""
+    last, end = state.prompt.n - 1, state.prompt.n_prompt - 1
+    return whole_now(typed, last, last if isinstance(typed, str) and typed.lower() == LAST else end)
+
+
+def is_usual(typed: Value) -> bool:
+    """Whether it is empty, or a word of the list."""
+    return isinstance(typed, str) and typed.lower() in ("", PROMPT, LAST)
+
+
 def is_whole(typed: str, last: str) -> str:
     """Whether `choosers.whole` takes what is typed."""
     return f"IF(ISNUMBER({typed}),AND({typed}>=0,{typed}<={last}),FALSE)"
@@ -232,7 +249,7 @@ def add_text(page: Page, layout: Layout) -> None:
     page.positions = Area(page.title, POSITIONS, FIRST_TOKEN, 2, layout.context)
     page.add(
         Beside(
-            Texts({LABEL: "The text: position", SHOWN: LAST}, styles={LABEL: "name", SHOWN: "id"}),
+            Texts({LABEL: "The text: position", USED: PROMPT, SHOWN: LAST}, "id", {LABEL: "name"}),
             Block(n_columns=layout.context, label=None, twin=lambda s: np.arange(layout.context), style="id"),
         ),
         Block(
@@ -255,8 +272,8 @@ def dress(page: Page, layout: Layout, tokens: Mapping[str, tuple[str, str]]) -> 
     last = layout.config.n_vocab - 1
 
     def add(frame: Worksheet) -> None:
-        offered = Area(page.title, POSITIONS, SHOWN, 1, layout.context + 1)
-        words = "A position of the text above; last: the end of the text, however long it is."
+        offered = Area(page.title, POSITIONS, USED, 1, layout.context + 2)
+        words = "A position of the text above; prompt: the end of what was typed; last: of what was written after it."
         Chooser("", page["position"], offered, "Position", words).validate(frame)
         for name, (title, otherwise) in tokens.items():
             looks.takes(title, f"A token's id, 0 to {last}. Empty: {otherwise}.", 0, last)(frame, page[name])
@@ -270,6 +287,6 @@ def dress(page: Page, layout: Layout, tokens: Mapping[str, tuple[str, str]]) -> 
 
 
 def furnish(frame: Worksheet, page: Page, widths: Sequence[float] = WIDTHS) -> None:
-    """Widths, a green tab, and the text frozen above what is said of it."""
+    """Widths, a green tab; labels and title stay in sight, but not the text: below it the columns are other things."""
     all_widths = dict(enumerate(widths, 1)) | dict.fromkeys(range(FIRST_TOKEN, page.last_column + 1), 9.5)
-    looks.dress(all_widths, looks.GREEN, f"{letters(FIRST_TOKEN)}{TOKENS + 1}", gridlines=False)(frame)
+    looks.dress(all_widths, looks.GREEN, f"{letters(FIRST_TOKEN)}{POSITIONS - 1}", gridlines=False)(frame)

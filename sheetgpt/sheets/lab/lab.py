@@ -21,7 +21,7 @@ from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES, ranges
 from sheetgpt.sheets.home.prompt import message_now as home_message_now
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.lab.bench import TYPED, WIDE, Bench, column, yellow
-from sheetgpt.sheets.lab.results import add_results
+from sheetgpt.sheets.lab.results import add_likeliest, compared, divergences
 from sheetgpt.sheets.lab.screws import SETTINGS, Lab, settings_of
 from sheetgpt.sheets.lab.turning import odd_patches, odd_steering, patching, steering, switches
 from sheetgpt.sheets.layout import Layout
@@ -46,8 +46,9 @@ def page(layout: Layout) -> Page:
     here.head(HEAD)
     here.add(Space())
     add_texts(it)
-    here.add(*settings(it), *switches(it), *steering(it), *patching(it))
-    add_results(it)
+    here.add(*switches(it), *for_all_switches())
+    add_likeliest(it)  # below the switches: what is turned, and what comes of it, are in sight together
+    here.add(*compared(it), *steering(it), *patching(it), *divergences(it), *settings(it))
     here.paper = Paper(one=True)
     here.dresses.append(partial(dress, it))
     return here
@@ -186,10 +187,9 @@ def shade(frame: Worksheet, message: Area) -> None:
 
 
 def settings(it: Bench) -> Iterator[Part]:
-    """Of each setting lane A's, lane B's own, and what lane B takes; on the right the two cells for all switches."""
+    """Of each setting lane A's, lane B's own, and what lane B takes."""
     yield Bar("Settings", "An empty yellow cell of lane B takes lane A's.")
     yield Texts({2: "lane A", 3: "lane B", 4: "in use"})
-    beside = dict(zip(SETTINGS, for_all_switches(), strict=False))
     for name in SETTINGS:
         least, most, whole, words = ranges(it.layout)[name]
         title = TITLES[name][0]
@@ -198,7 +198,6 @@ def settings(it: Bench) -> Iterator[Part]:
             cell(2, partial(setting, it, name, 0), partial(setting_now, name=name, lane=0), "id"),
             yellow(name, partial(typed_now, name=name), TYPED, takes(title, words, least, most, whole)),
             cell(4, partial(setting, it, name, 1), partial(setting_now, name=name, lane=1), "id"),
-            *beside.get(name, ()),
         )
 
 
@@ -214,21 +213,24 @@ def typed_now(state: State, name: str) -> Value:
     return state.lane_b.lab.settings.get(name, "")
 
 
-def for_all_switches() -> Iterator[list[Part]]:
-    """Two yellow cells, each with its title and what it is for."""
+def for_all_switches() -> Iterator[Part]:
+    """Two yellow cells, each with its title and what it is for, below the switches."""
 
     def restored(frame: Worksheet, area: Area) -> None:
         looks.put(frame, area, CellIsRule("equal", ["1"], **looks.deep()))
 
-    titles, words = ("Restore all", "A part that is off leaves"), "1 undoes every change below, 0 brings it back"
+    titles, words = (
+        ("Restore all", "A part that is off leaves"),
+        "1 undoes every change on this sheet, 0 brings it back",
+    )
     one_or_none = takes(titles[0], "1 undoes every change, 0 brings it back.", 0, 1)
     mean_or_zero = takes_one_of(titles[1], f"{ZERO}, or {MEAN}: its mean over the positions so far.", ZERO, MEAN)
-    styles = {6: "name", 9: "note"}
-    yield [
-        Texts({6: titles[0], 9: words}, styles=styles),
-        yellow("restore", lambda state: state.lane_b.lab.restore, 8, one_or_none, restored),
-    ]
-    yield [
-        Texts({6: titles[1], 9: "zero, or mean: its mean so far"}, styles=styles),
-        yellow("mode", lambda state: state.lane_b.lab.mode, 8, mean_or_zero),
-    ]
+    styles = {LABEL: "name", 3: "note"}
+    yield Beside(
+        Texts({LABEL: titles[0], 3: words}, styles=styles),
+        yellow("restore", lambda state: state.lane_b.lab.restore, 2, one_or_none, restored),
+    )
+    yield Beside(
+        Texts({LABEL: titles[1], 3: "zero, or mean: its mean over the positions so far"}, styles=styles),
+        yellow("mode", lambda state: state.lane_b.lab.mode, 2, mean_or_zero),
+    )

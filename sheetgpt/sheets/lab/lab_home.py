@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.rows import Cells, Row
+from sheetgpt.sheets.home.after import AFTER
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.lab.lanes import Fill, Move
 from sheetgpt.sheets.lab.screws import SETTINGS, settings_of
@@ -49,6 +50,7 @@ def taken(layout: Layout, screws: Page) -> dict[str, str]:
 
     found = {name: f'IF({typed(name)}="",{theirs(name)},{typed(name)})' for name in SETTINGS}
     found["score_prompt"] = theirs("score_prompt")
+    found[AFTER] = f'IF({theirs(AFTER)}="","",{theirs(AFTER)})'
     if layout.reads_text:
         found["prompt"] = f'IF({typed("prompt")}="",{theirs("prompt")}&"",{typed("prompt")}&"")'
     if layout.chat is not None:
@@ -61,4 +63,4 @@ def values_of(other: State) -> Mapping[str, float | str]:
     """The twin of `taken`."""
     inputs = other.inputs
     texts = {"prompt": prompt_cell(inputs.prompt), "user_says": prompt_cell(inputs.user_says)}
-    return {**texts, **settings_of(inputs), "score_prompt": float(inputs.score_prompt)}
+    return {**texts, **settings_of(inputs), "score_prompt": float(inputs.score_prompt), AFTER: other.chosen[AFTER]}

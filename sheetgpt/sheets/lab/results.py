@@ -24,7 +24,17 @@ from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Tensor, Value
 
 Floats = NDArray[Any]
-HEADS = ("lane A's likeliest", "A", "B", "B − A", "logit A", "logit B", "B − A", "lane B's likeliest", "B")
+HEADS = (
+    "lane A's likeliest",
+    "A",
+    "B",
+    "B − A, points",
+    "logit A",
+    "logit B",
+    "logit B − A",
+    "lane B's likeliest",
+    "B",
+)
 RESULT_WORDS = (
     "The ten likeliest next tokens of lane A and of lane B, with their probabilities at each lane's temperature"
 )
@@ -106,11 +116,6 @@ def shown(
     )
 
 
-def add_results(it: Bench) -> None:
-    add_likeliest(it)
-    it.page.add(*compared(it), *divergences(it))
-
-
 def add_likeliest(it: Bench) -> None:
     """Lane A's ten likeliest tokens, and what lane B makes of them; on the right lane B's own."""
     n, here = min(10, it.config.n_vocab), it.page
@@ -157,7 +162,7 @@ def add_likeliest(it: Bench) -> None:
             block(1, "token_a", "token", home("top_tokens", 0), tokens(0)),
             block(2, "prob_a", "prob", softmax("next_probs", 0), probs(0), doubt=doubt(0)),
             block(3, "prob_b", "prob", softmax("next_probs", 1), probs(1), doubt=doubt(1)),
-            block(4, "prob_less", "share", less("prob"), prob_less, doubt=worst, colours=[signed(0.5)]),
+            block(4, "prob_less", "points", less("prob"), prob_less, doubt=worst, colours=[signed(0.5)]),
             block(5, "logit_a", "number", softmax("next_logits", 0), logits(0)),
             block(6, "logit_b", "number", softmax("next_logits", 1), logits(1)),
             block(7, "", "signed", less("logit"), logit_less, doubt=lambda found: found.apart),

@@ -22,6 +22,7 @@ from sheetgpt.sheets.lab.screws import (
     RESID,
     STEERING,
     below,
+    part_number,
     patch_key,
     patch_of,
     steering_of,
@@ -70,6 +71,16 @@ def left_out(it: Bench, name: str, sound: Callable[[int], str]) -> Formula:
     return lambda k, _: f"IF(COUNTA({it.page[name].line(k).local})=0,0,IF({sound(k)},0,1))"
 
 
+def missing(odd: Callable[[int], str], needs: Callable[[int], Sequence[tuple[str, str]]]) -> Formula:
+    """What a line that is left out lacks: the names of the conditions that don't hold."""
+
+    def formula(k: int, _: int) -> str:
+        said = "&".join(f'IF({holds},"",", {name}")' for name, holds in needs(k))
+        return f'IF({odd(k)}=1,MID({said},3,99),"")'
+
+    return formula
+
+
 def switches(it: Bench) -> list[Part]:
     """A factor for each head and for the MLP of each block."""
     config = it.config
@@ -91,14 +102,23 @@ def steering(it: Bench) -> list[Part]:
     """Each line with the two tokens, whether it is in use, and whether it is left out."""
     config = it.config
 
-    def sound(k: int) -> str:
+    def needs(k: int) -> list[tuple[str, str]]:
         block, plus, minus, factor, start, at = (it.cell("steering", k, c) for c in range(len(STEERING)))
-        words = f'AND({whole_below(plus, config.n_vocab)},OR({minus}="",{whole_below(minus, config.n_vocab)}))'
         lanes = f'AND({plus}="",{minus}="",{whole_below(at, config.n_positions)})'
-        return (
-            f"AND({whole_below(block, config.n_layer)},ISNUMBER({factor}),"
-            f'OR({start}="",{whole_below(start, config.n_positions)}),IF({at}="",{words},{lanes}))'
-        )
+        return [
+            ("block", whole_below(block, config.n_layer)),
+            ("plus", f'IF({at}="",{whole_below(plus, config.n_vocab)},TRUE)'),
+            ("minus", f'IF({at}="",OR({minus}="",{whole_below(minus, config.n_vocab)}),TRUE)'),
+            ("factor", f"ISNUMBER({factor})"),
+            ("from position", f'OR({start}="",{whole_below(start, config.n_positions)})'),
+            ("A − B alone, without tokens", f'IF({at}="",TRUE,{lanes})'),
+        ]
+
+    def sound(k: int) -> str:
+        return f"AND({','.join(holds for _, holds in needs(k))})"
+
+    def lacks(state: State) -> list[str]:
+        return [steering_lacks(line, state) for line in state.lane_b.lab.steering]
 
     def on(k: int, _: int) -> str:
         return if_restored(it, 0, f"IF({sound(k)},1,0)")
@@ -130,13 +150,14 @@ def steering(it: Bench) -> list[Part]:
     words = ("", "block", "plus: id", "minus: id", "factor", "from position", "or A − B at", "plus", "minus", "in use")
     return [
         Bar("Steering", STEER_WORDS, link="steering"),
-        heads(*words, "left out"),
+        heads(*words, "left out", "still needs"),
         Beside(
             screws("steering", "steering", lambda state: state.lane_b.lab.steering, size, *limits, mark),
             token(8, "plus"),
             token(9, "minus"),
             column(10, on, on_now, "flag", "steering_on", N_STEERING),
             column(11, left_out(it, "steering", sound), odd_steering, "flag", "steering_odd", N_STEERING),
+            column(12, missing(lambda k: it.cell("steering_odd", k), needs), lacks, "message", rows=N_STEERING),
         ),
     ]
 
@@ -149,10 +170,16 @@ def patching(it: Bench) -> list[Part]:
         named = f'IF({part}="{MLP}",{config.n_head},IF({part}="{RESID}",{config.n_head + 1},-1))'
         return f"IF(ISNUMBER({part}),IF({whole_below(part, config.n_head)},{part},-1),{named})"
 
-    def sound(k: int) -> str:
+    def needs(k: int) -> list[tuple[str, str]]:
         block, part, position = (it.cell("patches", k, c) for c in range(len(PATCH)))
-        inside = f"{whole_below(block, config.n_layer)},{whole_below(position, config.n_positions)}"
-        return f"AND({inside},{number(part)}>=0)"
+        inside = whole_below(block, config.n_layer), whole_below(position, config.n_positions)
+        return [("block", inside[0]), ("part", f"{number(part)}>=0"), ("position", inside[1])]
+
+    def sound(k: int) -> str:
+        return f"AND({','.join(holds for _, holds in needs(k))})"
+
+    def lacks(state: State) -> list[str]:
+        return [patch_lacks(line, state) for line in state.lane_b.lab.patches]
 
     def key(k: int, _: int) -> str:
         """(block (n_head + 2) + part) n_positions + position; -1 where the line is left out"""
@@ -181,13 +208,14 @@ def patching(it: Bench) -> list[Part]:
     size, mark = (N_PATCHES, len(PATCH)), marked(it, "patch_keys", -1)
     return [
         Bar("Patching", PATCH_WORDS, link="patching"),
-        heads("", *PATCH, "", "", "A's token", "B's token", "key", "left out"),
+        heads("", *PATCH, "", "", "A's token", "B's token", "key", "left out", "still needs"),
         Beside(
             screws("patches", "patch", lambda state: state.lane_b.lab.patches, size, *limits, mark),
             token(7, 0),
             token(8, 1),
             column(9, key, key_now, "id", "patch_keys", N_PATCHES),
             column(10, left_out(it, "patches", sound), odd_patches, "flag", "patches_odd", N_PATCHES),
+            column(11, missing(lambda k: it.cell("patches_odd", k), needs), lacks, "message", rows=N_PATCHES),
         ),
     ]
 
@@ -196,6 +224,40 @@ def shown_at(shown: Sequence[str], typed: Value) -> str:
     """The entry that is typed; nothing where there is none."""
     at = below(typed, len(shown))
     return "" if at is None else shown[at]
+
+
+def lacking(line: Sequence[Value], holds: Sequence[tuple[str, bool]]) -> str:
+    """The twin of `missing`."""
+    return ", ".join(name for name, sound in holds if not sound) if any(value != "" for value in line) else ""
+
+
+def steering_lacks(line: Sequence[Value], state: State) -> str:
+    config = state.layout.config
+    block, plus, minus, factor, start, at = line
+
+    def fine(value: Value, limit: int) -> bool:
+        return below(value, limit) is not None
+
+    alone = plus == "" and minus == "" and fine(at, config.n_positions)
+    return lacking(
+        line,
+        [
+            ("block", fine(block, config.n_layer)),
+            ("plus", at != "" or fine(plus, config.n_vocab)),
+            ("minus", at != "" or minus == "" or fine(minus, config.n_vocab)),
+            ("factor", not isinstance(factor, str)),
+            ("from position", start == "" or fine(start, config.n_positions)),
+            ("A − B alone, without tokens", at == "" or alone),
+        ],
+    )
+
+
+def patch_lacks(line: Sequence[Value], state: State) -> str:
+    config = state.layout.config
+    block, part, position = line
+    named = part_number(part, config.n_head) is not None
+    inside = below(block, config.n_layer) is not None, below(position, config.n_positions) is not None
+    return lacking(line, [("block", inside[0]), ("part", named), ("position", inside[1])])
 
 
 def odd_steering(state: State) -> list[float]:

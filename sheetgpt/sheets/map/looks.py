@@ -29,8 +29,8 @@ def dress(it: Followed, frame: Worksheet) -> None:
     for column, width in {**WIDTHS, **blocks, **dict(enumerate(OUTPUT, it.after))}.items():
         frame.column_dimensions[letters(column)].width = width
     page = it.page
-    offered = Area(MAP, page["positions"].row, FIRST_TOKEN - 1, 1, it.width + 1)
-    words = "Which token to follow: a position of the text, or last, the end of the text."
+    offered = Area(MAP, page["positions"].row, FIRST_TOKEN - 2, 1, it.width + 2)
+    words = "Which token to follow: a position; prompt: the end of what was typed; last: of what was written."
     Chooser("", page["position"], offered, "Position", words).validate(frame)
     mark(it, frame)
     colour(it, frame)

@@ -11,8 +11,9 @@ from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Part, cell
 from sheetgpt.sheets.grid import EMBED, FIRST_TOKEN, HOME, INDEX, LABEL, OUTPUT, SAMPLE, TOKENIZER
+from sheetgpt.sheets.home.after import PROMPT
 from sheetgpt.sheets.home.prompt import NOTE
-from sheetgpt.sheets.inside.question import LAST, SHOWN, TYPED, USED
+from sheetgpt.sheets.inside.question import SHOWN, TYPED, USED
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.map import drawing
 from sheetgpt.sheets.map.drawing import POS, SUM, TOK, n_numbers, n_tokens
@@ -26,7 +27,7 @@ HINT = "The whole network, live. Every box is a link to its rows (in LibreOffice
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
-    return {"map_position": LAST}
+    return {"map_position": PROMPT}
 
 
 def n_formulas(layout: Layout) -> int:

@@ -17,8 +17,9 @@ from sheetgpt.inspection.rounded import rounding_doubt
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.grid import FIRST_TOKEN
+from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.inside.contributions.parts import scored
-from sheetgpt.sheets.inside.question import LAST, Question
+from sheetgpt.sheets.inside.question import Question
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import guarded
 from sheetgpt.sheets.page import Bar, Beside, Page
@@ -127,7 +128,7 @@ def workings(it: Followed) -> list[Part]:
     return [
         Bar("Workings", words),
         Beside(
-            Block("offered", n_columns=1, column=FIRST_TOKEN - 1, twin=lambda s: [LAST], style="id", **_plain),
+            Block("offered", n_columns=2, column=FIRST_TOKEN - 2, twin=lambda s: [PROMPT, LAST], style="id", **_plain),
             Block("positions", label="position", twin=lambda s: np.arange(it.width), style="id", **_quiet),
         ),
         it.line("active", 1, of_home("active"), lambda s: np.ones(s.prompt.n), label="active", **flags),

@@ -11,6 +11,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Part
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import probability, signed
+from sheetgpt.sheets.network.checksums import CHECKS, activated, added, checks, multiplied, normed, row_sums, shares
 from sheetgpt.sheets.network.parts import Network, Source, activate, add, dense, layer_norm
 from sheetgpt.sheets.network.token_page import token_page
 from sheetgpt.sheets.page import Bar, Beside, Page
@@ -23,7 +24,8 @@ def page(layout: Layout, i: int) -> Page:
     """Block i from top to bottom."""
     title = layout.block_sheet(i)
     page = token_page(layout, title, "attention, then the MLP", f"Block {i}", NOTE, prefix=f"h{i}.")
-    page.add(*parts(Network(layout, page), lambda: layout["embed" if i == 0 else f"h{i - 1}.resid_post"]))
+    net, x = Network(layout, page), lambda: layout["embed" if i == 0 else f"h{i - 1}.resid_post"]
+    page.add(*parts(net, x), *checked(net, x))
     return page
 
 
@@ -42,6 +44,34 @@ def parts(net: Network, x: Source) -> list[Part]:
         *layer_norm(net, mid, "ln_2"),
         *mlp(net),
         *add(net, "resid_post", mid, "mlp.out", more),
+    ]
+
+
+def checked(net: Network, x: Source) -> list[Part]:
+    """Whether the sums of all this come out."""
+
+    def mid() -> Area:
+        return net.area("resid_mid")
+
+    found = [
+        normed(net, x, "ln_1"),
+        multiplied(net, "attn.qkv", "ln_1", "attn.c_attn"),
+        shares(net),
+        multiplied(net, "attn.out", "attn.z", "attn.c_proj"),
+        added(net, "resid_mid", x, "attn.out"),
+        normed(net, mid, "ln_2"),
+        multiplied(net, "mlp.fc", "ln_2", "mlp.c_fc"),
+        activated(net, "mlp.act", "mlp.fc"),
+        added(net, "resid_post", mid, "mlp.out"),
+    ]
+    if net.layout.lanes == 1:  # in lane B what reads mlp.out reads what the sheet Edits makes of it
+        found.insert(-1, multiplied(net, "mlp.out", "mlp.act", "mlp.c_proj"))
+    layers = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")[: 3 if net.layout.lanes == 2 else 4]
+    words = "What each input weighs in all neurons of a layer together, for the checks above."
+    return [
+        *checks(net, CHECKS, found),
+        Bar("sums of the weights", words),
+        *(p for n in layers for p in row_sums(net, n)),
     ]
 
 

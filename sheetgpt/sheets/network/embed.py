@@ -7,6 +7,8 @@ from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.grid import BAND, EMBED, ID_ROW
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import signed
+from sheetgpt.sheets.network import checksums
+from sheetgpt.sheets.network.checksums import checks
 from sheetgpt.sheets.network.parts import Network
 from sheetgpt.sheets.network.token_page import letter, token_page
 from sheetgpt.sheets.page import Bar, Page
@@ -62,4 +64,5 @@ def page(layout: Layout) -> Page:
     ):
         x = net.tensor(name, layout.config.n_embd, "feature", label=name, formula=formula, colours=[signed(0.5)])
         page.add(Bar(name, words, link=name), x)
+    page.add(*checks(net, "embed.checks", [checksums.looked_up(net)]))
     return page

@@ -14,6 +14,7 @@ from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.formulas import log_sum_exp
 from sheetgpt.sheets.grid import OUTPUT, POSITION_ROW, SCALE
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.network.checksums import checks, normed, unembedded, vocabulary_sums
 from sheetgpt.sheets.network.parts import Network, layer_norm
 from sheetgpt.sheets.network.token_page import beside, guarded, letter, token_page
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
@@ -84,7 +85,8 @@ def page(layout: Layout) -> Page:
     fit = f"How well each token fits as the next one: its column of {config.head} × ln_f.  [n_vocab, T]"
     scales = [beside(page, scale_name(config.head), config.n_vocab, SCALE, VOCABULARY_AXIS)] if layout.scaled else []
     x = f"h{config.n_layer - 1}.resid_post"
-    page.add(*layer_norm(Network(layout, page), lambda: layout[x], "ln_f", limit=4))
+    net = Network(layout, page)
+    page.add(*layer_norm(net, lambda: layout[x], "ln_f", limit=4))
     page.add(
         Bar("logits computed?", asked),
         Block("logits_wanted", label="computed?", formula=wanted, twin=wanted_now, **flags),
@@ -111,5 +113,9 @@ def page(layout: Layout) -> Page:
             ),
             *scales,
         ),
+    )
+    page.add(*checks(net, "logits.checks", [normed(net, lambda: layout[x], "ln_f"), unembedded(net)]))
+    page.add(
+        Bar("sums of the weights", "What each number of ln_f weighs in all logits together."), vocabulary_sums(net)
     )
     return page

@@ -139,7 +139,7 @@ def beside(page: Page, name: str, n_rows: int, column: int, axis: str) -> Block:
         twin=lambda s: s.params[page.prefix + name],
         label=None,
         numbered=False,
-        style="tiny" if column == SCALE else "weight",
+        style="scale" if column == SCALE else "weight",
         axes=(axis,),
         kind=Kind.WEIGHT,
     )

@@ -127,7 +127,7 @@ def positions(layout: Layout) -> Page:
     page = weight_page(WPE, "position embeddings", note, FIRST_TOKEN)
     page.add(heads("position", n))
     if scales:
-        own: dict[str, Any] = {"style": "tiny", "axes": ("position",), "kind": Kind.WEIGHT, "numbered": False}
+        own: dict[str, Any] = {"style": "scale", "axes": ("position",), "kind": Kind.WEIGHT, "numbered": False}
         page.add(Block(scales, n_columns=n, twin=lambda s: s.params[scales], label="scale", **own))
     freeze(page, page.row)
     more: dict[str, Any] = {"axes": ("feature", "position"), "turned": True, "scales": scales}

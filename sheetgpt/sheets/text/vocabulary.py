@@ -34,7 +34,7 @@ def page(layout: Layout) -> Page:
     if own_scales:
         scales = scale_name(WTE)
         own |= {"column": SCALE_OF_WTE, "kind": Kind.WEIGHT}
-        columns.append(Block(scales, twin=lambda state: state.params[scales], style="tiny", **own))
+        columns.append(Block(scales, twin=lambda state: state.params[scales], style="scale", **own))
     page.add(Texts(heads))
     first = page.row
     page.add(Beside(*columns))

@@ -20,6 +20,7 @@ from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Colour, Formula, Part, cell, unguarded
 from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
+from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.inside.attention.heads import UPRIGHT, entropies, heads, no_token, shown
 from sheetgpt.sheets.inside.attention.words import (
     ATTENTION,
@@ -35,7 +36,6 @@ from sheetgpt.sheets.inside.attention.words import (
     refusal,
     token_sentence,
 )
-from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import GREEN, dress, probability, put, scale, stands_out
 from sheetgpt.sheets.network.token_page import letter
@@ -43,19 +43,20 @@ from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 
+LOOKS_AT = ("– it looks most at position", "– then at", "– then at")
 NOTE = "Each column is a token that looks, each row a token that it looks at: itself or one before it."
 KEY, PLACE, SHARE, ORDER = LABEL, 2, 3, 4  # columns on the left of the pattern
 CHOICES = {  # title, and what is shown when the yellow cell is selected
     "block": ("Block", "Whose heads to show. Block 0 reads first."),
     "head": ("Head", "Which of the block's heads to show large."),
-    "token": ("Token", f"The position of the token to describe, or “{LAST}”."),
+    "token": ("Token", f"The position of the token to describe, “{PROMPT}” (the end of what was typed) or “{LAST}”."),
 }
 WIDTHS = (22, 7, 9, 9, 7)  # of columns A to E
 SHADES = (("FFFFFF", 1, "2F5597"), ("7F7F7F", 8, "FFFFFF"))  # of the copies from 0 to 1, of the distance from 0 to 8
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
-    return {"attention_block": layout.config.n_layer // 2, "attention_head": 0, "attention_token": LAST}
+    return {"attention_block": layout.config.n_layer // 2, "attention_head": 0, "attention_token": PROMPT}
 
 
 def n_formulas(layout: Layout) -> int:
@@ -102,10 +103,13 @@ def choosers(it: Chosen) -> Part:
 
     return Beside(
         Stack(
-            Texts({TYPED: "choose", SHOWN: "shown", RANKED: "looks at"}),
+            Texts({TYPED: "choose", SHOWN: "shown"}),
             *(line(name, title) for name, (title, _) in CHOICES.items()),
+            Beside(
+                Stack(*(Texts({LABEL: words}, "label") for words in LOOKS_AT)),
+                it.column("ranked", SHOWN, ranked, ranked_now, "id", n_rows=N_RANKED),
+            ),
         ),
-        Stack(Space(), it.column("ranked", RANKED, ranked, ranked_now, "id", n_rows=N_RANKED)),
         Stack(token_sentence(it), head_sentence(it), copies_sentence(it), refusal(it)),
     )
 
@@ -120,7 +124,7 @@ def offered(it: Chosen) -> Part:
     blocks = FIRST_TOKEN + it.width + 2
     return Beside(
         Texts({KEY: "the lists to choose from"}, "label", folded=True),
-        entries("token", FIRST_TOKEN - 1, [LAST, *range(it.width)]),
+        entries("token", FIRST_TOKEN - 2, [PROMPT, LAST, *range(it.width)]),
         entries("block", blocks, [*range(it.config.n_layer)]),
         entries("head", blocks + it.config.n_layer + 1, [*range(it.config.n_head)]),
     )

@@ -14,7 +14,8 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Formula, Values, cell, unguarded
 from sheetgpt.sheets.choosers import offered, offered_now, whole, whole_now
 from sheetgpt.sheets.grid import FIRST_TOKEN
-from sheetgpt.sheets.inside.question import LAST
+from sheetgpt.sheets.home.after import LAST, PROMPT
+from sheetgpt.sheets.inside.question import position_now, position_of
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import guarded
 from sheetgpt.sheets.page import Page
@@ -33,7 +34,7 @@ _HEAD = (
 _COPIES = "A token that has come before gives {0} to its earlier copies, and {1} to the tokens after them."
 _NO_COPIES = "No token of this text has come before, so there are no copies to look at."
 _NO_HEAD = "There is no such {0}, so {0} {1} is shown. "
-_NO_TOKEN = "There is no such position, so the last token is described."
+_NO_TOKEN = "There is no such position, so the prompt's last token is described."
 
 Twin = Callable[[State], Values]
 
@@ -49,13 +50,13 @@ class Seen:
 
     @classmethod
     def of(cls, state: State) -> "Seen":
-        config, last = state.layout.config, state.prompt.n - 1
+        config = state.layout.config
         block, head, token = (state.chosen[f"attention_{name}"] for name in ("block", "head", "token"))
         return cls(
             state,
             whole_now(block, config.n_layer - 1, 0),
             whole_now(head, config.n_head - 1, 0),
-            whole_now(token, last, last),
+            position_now(token, state),
         )
 
     @property
@@ -152,7 +153,7 @@ class Chosen:
         def formula() -> str:
             typed = self.page[name].local
             if name == "token":
-                return f"IF({n_tokens}>0,{whole(typed, f'{n_tokens}-1', f'{n_tokens}-1')},-1)"
+                return f"IF({n_tokens}>0,{position_of(typed, self.layout)},-1)"
             return whole(typed, str((config.n_layer if name == "block" else config.n_head) - 1), "0")
 
         def twin(state: State) -> Value:
@@ -254,7 +255,7 @@ def copies_sentence(it: Chosen) -> Block:
 
 def refusal(it: Chosen) -> Block:
     """What is chosen and not there."""
-    usual = {"block": "", "head": "", "token": LAST}
+    usual: dict[str, tuple[str, ...]] = {"block": (), "head": (), "token": (PROMPT, LAST)}
 
     def formula() -> str:
         said = {name: joined(_NO_HEAD.replace("{0}", name), "", it.shown(name)) for name in ("block", "head")}

@@ -16,6 +16,7 @@ from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.block import Block, Part, cell, unguarded
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, LABEL
+from sheetgpt.sheets.home.after import PROMPT
 from sheetgpt.sheets.inside.contributions.parts import Find, Floats, Parts, all_doubts, scored
 from sheetgpt.sheets.inside.contributions.tables import (
     add_charts,
@@ -27,7 +28,7 @@ from sheetgpt.sheets.inside.contributions.tables import (
     table_end,
 )
 from sheetgpt.sheets.inside.contributions.workings import add_written, direction
-from sheetgpt.sheets.inside.question import LAST, POSITIONS, Ask, add_text, dress
+from sheetgpt.sheets.inside.question import POSITIONS, Ask, add_text, dress
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Page, Paper, Texts
 from sheetgpt.sheets.state import State
@@ -43,7 +44,7 @@ FACT = FIRST_TOKEN + 8  # the column of the sum of all parts
 
 def starts(layout: Layout) -> Mapping[str, Value]:
     """The yellow cells."""
-    return {"contributions_position": LAST, "contributions_token": "", "contributions_other": ""}
+    return {"contributions_position": PROMPT, "contributions_token": "", "contributions_other": ""}
 
 
 def n_formulas(layout: Layout) -> int:

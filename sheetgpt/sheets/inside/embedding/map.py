@@ -89,13 +89,18 @@ def places(found: Found) -> Array:
 
 def add_chart(it: Alike, state: State, frame: Worksheet) -> None:
     """All common tokens as dots, those farthest apart with their names, and the text's own with theirs."""
-    chart = plain(ScatterChart(), "Every dot is a token", "0.0")
+    chart = plain(ScatterChart(), "Every dot is a token; a few lie outside", "0.0")
     chart.scatterStyle = "lineMarker"
     dots, own, names = it.page["map"], [it.page["text across"], it.page["text up"]], it.page["text named"]
     columns = (dots.column, dots.column + 1)
     across, up = (Reference(frame, c, dots.row, c, dots.last_row) for c in columns)
     chart.series.append(_dots(across, up, GREY, 4))
-    for r in _far_apart(places(state.ask(Found)), NAMED):
+    every = places(state.ask(Found))
+    limits = [_limits(every[:, axis]) for axis in (0, 1)]
+    for axis, (least, most) in zip((chart.x_axis, chart.y_axis), limits, strict=True):
+        axis.scaling.min, axis.scaling.max = least, most
+    inside = [k for k, place in enumerate(every) if all(a < x < b for x, (a, b) in zip(place, limits, strict=True))]
+    for r in (inside[k] for k in _far_apart(every[inside], NAMED)):
         x, y = (Reference(frame, c, dots.row + r) for c in columns)
         chart.series.append(_named(_dots(x, y, GREY, 4), Area(dots.sheet, dots.row + r, LABEL), "7F7F7F", 700))
     for t in range(it.layout.context):
@@ -128,6 +133,13 @@ def _named(series: Any, name: Area, color: str, size: int) -> Any:
     labels.txPr.p[0].pPr.defRPr.solidFill = color
     series.dLbls = labels
     return series
+
+
+def _limits(places: Array) -> tuple[float, float]:
+    """Of an axis: where 98 of 100 lie, and a tenth more. A single outlier would push all others together."""
+    least, most = (float(at) for at in np.percentile(places, (1, 99)))
+    room = max((most - least) / 10, 0.1)
+    return round(least - room, 1), round(most + room, 1)
 
 
 def _far_apart(places: Array, n: int) -> list[int]:

@@ -20,6 +20,7 @@ from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
+from sheetgpt.sheets.home.after import PROMPT
 from sheetgpt.sheets.inside.neuron.chosen import (
     TALL,
     TOKENS_PART,
@@ -29,7 +30,7 @@ from sheetgpt.sheets.inside.neuron.chosen import (
     on_every_token,
     orange,
 )
-from sheetgpt.sheets.inside.question import LAST, POSITIONS, TOKENS, add_text, dress
+from sheetgpt.sheets.inside.question import POSITIONS, TOKENS, add_text, dress
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import BLUE, put, scale, stands_out, takes
 from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
@@ -48,7 +49,7 @@ def starts(layout: Layout) -> Mapping[str, Value]:
     """The yellow cells."""
     config = layout.config
     number = min(FIRST_LOOK, config.n_inner - 1)
-    return {"neuron_block": config.n_layer - 1, "neuron_number": number, "neuron_position": LAST}
+    return {"neuron_block": config.n_layer - 1, "neuron_number": number, "neuron_position": PROMPT}
 
 
 def n_formulas(layout: Layout) -> int:
