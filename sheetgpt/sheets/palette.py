@@ -89,8 +89,9 @@ _LEARNING = {  # only in a workbook that learns
         bold=True, size=12, color="833C0B", fill="FBE5D6", align="center", number_format="0.000", middle=True
     ),
     "loss": Style(number_format="0.000;;"),  # 0 where there is none yet
-    "weight value": Style(color="375623", fill="E2EFDA", align="center"),
-    "rate": Style(align="center"),
+    # with a format of their own: General takes that of the cell that is referred to, in LibreOffice
+    "weight value": Style(color="375623", fill="E2EFDA", align="center", number_format="0.000000000000"),
+    "rate": Style(align="center", number_format="0.00000000"),
     "gradient": Style(number_format="0.0000"),
 }
 

@@ -39,8 +39,8 @@ WRITING = {
 BY_KEYS = {  # scripts/checks/steps_by_keys.py does it
     "copy": "In the Name Box (left of the formula bar) type next, Enter, Ctrl+C. Anew for each step.",
     "paste in Excel": "In the Name Box type state, Enter, Ctrl+Alt+V, V, Enter.",
-    "in LibreOffice": "There type state, Enter, Ctrl+Shift+V, Enter, and Enter where it asks whether to overwrite.",
-    "values only": "Formulas must not be ticked. If errors appear, formulas were pasted: undo it (Ctrl+Z).",
+    "in LibreOffice": "Type state there, Enter, Ctrl+Shift+V, Enter, and Enter where it asks whether to overwrite.",
+    "values only": "In that window Formulas must not be ticked. Errors everywhere? Formulas were pasted: Ctrl+Z.",
     "many steps": "Save, close, and let a command make them: sheetgpt train THIS-FILE --steps 1000",
 }
 
