@@ -143,6 +143,13 @@ def build(
         typer.Option("--lab", help="Two texts side by side, and a sheet Lab that changes the model in the second."),
     ] = False,
     lanes: Annotated[int, typer.Option(help="1, or 2: what --lab stands for.")] = 1,
+    reads_only: Annotated[
+        bool,
+        typer.Option(
+            "--reads-only",
+            help="Say what comes next, and write nothing: a change of the temperature then recomputes no block.",
+        ),
+    ] = False,
     train: learning.Train = False,
     words: learning.Words = None,
     layers: learning.Layers = None,
@@ -177,9 +184,8 @@ def build(
     checkpoint = load_fitting(model, context, weights, digits, quiet=quiet, needs_text=needs_text)
     for note in () if quiet else checkpoint.notes:
         err.say(visible(f"Note: {note}", LONG), style="dark_orange")
-    layout = planned(
-        checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, 2 if lab else lanes
-    )
+    sizes = (context, prompt_bytes, merge_rounds, weights, digits, sheets, without, 2 if lab else lanes, reads_only)
+    layout = planned(checkpoint, *sizes)
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
     with bar(err, quiet) as advance:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
@@ -198,6 +204,7 @@ def build(
             sheets=sheets,
             without=without,
             lanes=2 if lab else lanes,
+            reads_only=reads_only,
             progress=_saying_first(room, advance),
         )
     if not quiet:

@@ -70,6 +70,7 @@ def build(
     sheets: Names | None = None,
     without: Names = (),
     lanes: int = 1,
+    reads_only: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`, with two lanes `<model>-lab.xlsx`).
@@ -84,6 +85,8 @@ def build(
     `sheets` ("all", or names) says which of the expensive optional sheets are in, by default all, or none from 50
     million parameters on; `without` leaves out any of the optional sheets (`workbook.optional`).
     With two `lanes` a second text stands beside the first, and the sheet Lab changes what the model does with it.
+    A workbook that `reads_only` says what comes next and writes nothing: a turn of the temperature then recomputes the
+    probabilities and no block.
     `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
@@ -93,7 +96,9 @@ def build(
     usual = _plain(Path(checkpoint.name).name) + ("-lab" if lanes == 2 else "")
     path = Path(output) if output is not None else Path("workbooks", f"{usual}.xlsx")
     target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
-    layout = planned(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, lanes)
+    layout = planned(
+        checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, lanes, reads_only
+    )
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
         raise SheetGPTError(f"{checkpoint.name} has no tokenizer files: give the prompt as --ids 1,2,3.")
@@ -109,7 +114,7 @@ def build(
     inputs = with_prompt(given, layout, prompt, ids, chat)
     if new_tokens is None and layout.reads_text and not inputs.ids:
         free = layout.context - len(given_ids(inputs, checkpoint.tokenizer, layout))
-        inputs = replace(inputs, new_tokens=int(np.clip(free, 0, DEFAULT_NEW_TOKENS)))
+        inputs = replace(inputs, new_tokens=int(np.clip(free, 0, min(DEFAULT_NEW_TOKENS, layout.most_new_tokens))))
     token_ids(inputs, checkpoint.tokenizer, layout)
     check_limits(layout, text)
     source = _relative(checkpoint.source or checkpoint.name, path)
@@ -129,6 +134,7 @@ def planned(
     sheets: Names | None = None,
     without: Names = (),
     lanes: int = 1,
+    reads_only: bool = False,
 ) -> Layout:
     """The layout of the workbook that `build` would write with these arguments."""
     if prompt_bytes < 0:
@@ -141,7 +147,8 @@ def planned(
     chat, ends = checkpoint.chat if room[0] else None, checkpoint.stop_ids
     around = len(checkpoint.tokenizer.encode(chat.wrap(""))) if chat and checkpoint.tokenizer else 0
     columns = n_columns(config, context, around)
-    return lay_out(config, columns, *room, end_of_text=ends, weights=mode, optional=optional, chat=chat, lanes=lanes)
+    sizes: dict[str, Any] = {"end_of_text": ends, "weights": mode, "optional": optional, "chat": chat}
+    return lay_out(config, columns, *room, **sizes, lanes=lanes, reads_only=reads_only)
 
 
 def load_fitting(

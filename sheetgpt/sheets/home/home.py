@@ -11,7 +11,7 @@ from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, letters
 from sheetgpt.sheets.block import Block, Drawing, Line, Part
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
-from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status
+from sheetgpt.sheets.home.prompt import TYPED, WIDE, boxes, ranges, settings, status, titles
 from sheetgpt.sheets.home.strip import strip
 from sheetgpt.sheets.home.table import add_charts, table
 from sheetgpt.sheets.layout import Layout
@@ -81,6 +81,7 @@ class Aside:
 
 def title(layout: Layout) -> list[Part]:
     does = "continues your text" if layout.chat is None else "answers you"
+    does = "says which token comes next" if layout.reads_only else does
     words = (
         f"Change a yellow cell: the whole network recalculates and {does}. Every weight is a cell, every "
         "step a formula, every token a column. If nothing happens, press F9 (in LibreOffice Ctrl+Shift+F9)."
@@ -118,11 +119,12 @@ def validate(frame: Worksheet, layout: Layout) -> None:
     """What the input cells take."""
     last = layout.config.n_vocab - 1
     ids = (0, last, True, f"A token id is a whole number from 0 to {last}.")
+    named = titles(layout)
     for name, (least, most, whole, words) in (ranges(layout) | {"prompt_ids": ids}).items():
         kind: Literal["whole", "decimal"] = "whole" if whole else "decimal"
         rule = DataValidation(kind, operator="between", formula1=str(least), formula2=str(most), allow_blank=True)
-        rule.error, rule.prompt = words, f"{TITLES[name][1]} {words}" if name in TITLES else words
-        rule.errorTitle = rule.promptTitle = TITLES[name][0] if name in TITLES else "Token ids"
+        rule.error, rule.prompt = words, f"{named[name][1]} {words}" if name in named else words
+        rule.errorTitle = rule.promptTitle = named[name][0] if name in named else "Token ids"
         rule.showErrorMessage = rule.showInputMessage = True
         rule.add(layout[name].cells)
         frame.add_data_validation(rule)

@@ -14,8 +14,8 @@ from sheetgpt.gpt2 import sampling
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.charts import bars, between
-from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
-from sheetgpt.sheets.grid import FIRST_TOKEN, SOFTMAX
+from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at, to_go_on
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, SOFTMAX
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.state import State
@@ -42,15 +42,10 @@ def table(here: Page, layout: Layout) -> list[Part]:
     ]
 
 
-def some(layout: Layout) -> str:
-    """Whether there is a text to go on with."""
-    return f"{layout['n_tokens'].local}*{layout['settings_ok'].local}>0"
-
-
-def known(here: Page, layout: Layout, i: int, source: str) -> str:
+def known(here: Page, layout: Layout, i: int, source: str, heated: bool = False) -> str:
     """Nothing is shown where there is no text, or no token of this rank."""
     rank = here["ranks"].line(i).local
-    return f'IF(AND({some(layout)},{rank}<={layout.config.n_vocab}),{source},"")'
+    return f'IF(AND({to_go_on(layout, HOME, heated=heated)},{rank}<={layout.config.n_vocab}),{source},"")'
 
 
 def best(state: State) -> Any:
@@ -61,7 +56,7 @@ def best(state: State) -> Any:
 def heading(layout: Layout) -> tuple[Callable[[], str], Callable[[State], str]]:
     def formula() -> str:
         last = f"INDEX({layout['token_text'].local},1,{layout['n_tokens'].local})"
-        return f'"What comes next? The ten likeliest tokens"&IF({some(layout)}," after “"&{last}&"”","")'
+        return f'"What comes next? The ten likeliest tokens"&IF({to_go_on(layout, HOME)}," after “"&{last}&"”","")'
 
     def twin(state: State) -> str:
         return f"What comes next? The ten likeliest tokens after “{state.prompt.shown[-1]}”"
@@ -99,20 +94,28 @@ def likeliest(here: Page, layout: Layout) -> list[Block]:
 
     sizes: dict[str, Any] = {"n_rows": RANKS, "n_columns": 1, "label": None, "height": TALL}
 
-    def column(name: str, number: int, style: str, source: Callable[[int], str], find: Find, **looks: Any) -> Block:
+    def column(
+        name: str,
+        number: int,
+        style: str,
+        source: Callable[[int], str],
+        find: Find,
+        heated: bool = False,
+        **looks: Any,
+    ) -> Block:
         def twin(state: State) -> list[Any]:
             found = find(state, state.ask(best))
             return [*found, *[""] * (RANKS - len(found))]
 
         own = {"column": number, "style": style, "axes": ("rank",), **looks}
-        return Block(name, formula=lambda i, j: known(here, layout, i, source(i)), twin=twin, **own, **sizes)
+        return Block(name, formula=lambda i, j: known(here, layout, i, source(i), heated), twin=twin, **own, **sizes)
 
     return [
         Block("ranks", column=RANK, twin=lambda state: np.arange(1, RANKS + 1), style="index", named=False, **sizes),
         column("top_ids", ID, "id", id, lambda state, ids: ids),
         column("top_tokens", TOKEN, "token", token, lambda s, ids: [s.shown[k] for k in ids], kind=Kind.TEXTS),
         column("top_logits", LOGIT, "number", logit, lambda state, ids: state.now.logits[ids].tolist()),
-        column("top_probs", PROB, "prob", prob, prob_now, doubt=doubt),
+        column("top_probs", PROB, "prob", prob, prob_now, heated=True, doubt=doubt),
     ]
 
 
@@ -132,7 +135,7 @@ def at_temperatures(here: Page, layout: Layout) -> tuple[Block, Block, Block]:
     def total(i: int, j: int) -> str:
         """Over the whole vocabulary."""
         source = sum_exp(layout["next_logits"].reference, layout["next_max"].reference, here["heats"].at(0, j))
-        return f'IF({some(layout)},{source},"")'
+        return f'IF({to_go_on(layout, HOME)},{source},"")'
 
     def totals_now(state: State) -> list[float]:
         logits = state.now.logits
