@@ -84,6 +84,13 @@ def build(
         typer.Option("--lab", help="Two texts side by side, and a sheet Lab that changes the model in the second."),
     ] = False,
     lanes: Annotated[int, typer.Option(help="1, or 2: what --lab stands for.")] = 1,
+    reads_only: Annotated[
+        bool,
+        typer.Option(
+            "--reads-only",
+            help="Say what comes next, and write nothing: a change of the temperature then recomputes no block.",
+        ),
+    ] = False,
     unprotected: Annotated[
         bool, typer.Option("--unprotected", help="Leave formulas open, to be taken apart; they are locked otherwise.")
     ] = False,
@@ -141,6 +148,7 @@ def build(
         err.say(visible(f"Note: {note}", LONG), style="dark_orange")
     layout = planned(
         *(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, 2 if lab else lanes),
+        reads_only=reads_only,
         solutions=solutions,
     )
     room = [] if quiet else [f"{forecast(layout)} {in_browsers(layout, file_bytes(layout))}"]
@@ -161,6 +169,7 @@ def build(
             sheets=sheets,
             without=without,
             lanes=2 if lab else lanes,
+            reads_only=reads_only,
             solutions=solutions,
             unprotected=unprotected,
             progress=_saying_first(err, room, advance),

@@ -5,6 +5,7 @@ no functions: neither EXP nor IF nor ABS.
 """
 
 from sheetgpt.ooxml.area import Area
+from sheetgpt.sheets.layout import Layout
 
 SMALLEST = -700  # LibreOffice's EXP(1)^x is #NUM! from -708.4 on; exp(-700) = 1e-304 adds nothing to a sum that has a 1
 
@@ -60,3 +61,14 @@ def code_point(text: str, place: str, length: str) -> str:
     pair is #VALUE! in Excel (its documentation: "if text contains partial surrogates"), and other engines may stop.
     """
     return f"_xlfn.UNICODE(MID({text},{place},{length}))"
+
+
+def to_go_on(layout: Layout, on: str, *, heated: bool = False) -> str:
+    """Whether there is a text to go on with, and settings that are valid; asked on the sheet `on`.
+
+    Where nothing is written only what is `heated`, divided by the temperature, asks for the settings: whatever names
+    them is recomputed with each turn of one.
+    """
+    areas = (layout[name] for name in ("n_tokens", "settings_ok"))
+    n_tokens, settings_ok = (area.local if area.sheet == on else area.reference for area in areas)
+    return f"{n_tokens}>0" if layout.reads_only and not heated else f"{n_tokens}*{settings_ok}>0"

@@ -45,6 +45,7 @@ class Layout:
     With a `chat` Home has a cell for what the user says, and the prompt in full is a formula.
     `optional` names the sheets that are in and needn't be (`sheets.optional`), in the order of the registry.
     With two `lanes` there is a second text beside the first (`sheets.lanes`); what this map shows is the first's.
+    One that `reads_only` writes nothing after the prompt, so that no id depends on a choice and no choice on a knob.
     """
 
     config: GPT2Config
@@ -56,6 +57,7 @@ class Layout:
     optional: tuple[str, ...] = ()
     chat: Chat | None = None
     lanes: int = 1
+    reads_only: bool = False
     declare: Callable[["Layout"], Iterable[Tensor]] = field(default=undeclared, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +71,10 @@ class Layout:
             raise SheetGPTError("A workbook without a tokenizer can't have a cell for what the user says.")
         if self.lanes not in (1, 2):
             raise SheetGPTError(f"--lanes {self.lanes}: a workbook has 1 lane, or 2 and the sheet Lab.")
+        if self.reads_only and self.lanes > 1:
+            raise SheetGPTError(
+                "--reads-only and --lab don't go together: Lab has lane B write with settings of its own."
+            )
 
     @property
     def scaled(self) -> bool:
@@ -83,6 +89,11 @@ class Layout:
     def block_sheet(self, i: int) -> str:
         """The tensors `h0.…` are on "Block 0": a sheet h1 looks like a cell to a tool that doesn't quote."""
         return f"Block {i}"
+
+    @property
+    def most_new_tokens(self) -> int:
+        """A column is left for the prompt."""
+        return 0 if self.reads_only else self.context - 1
 
     @property
     def reads_text(self) -> bool:

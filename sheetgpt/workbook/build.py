@@ -72,6 +72,7 @@ def build(
     lanes: int = 1,
     solutions: bool = False,
     unprotected: bool = False,
+    reads_only: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Writes the workbook and returns its path (default: `workbooks/<model>.xlsx`, with two lanes `<model>-lab.xlsx`).
@@ -88,6 +89,8 @@ def build(
     With `solutions` the yellow cells of the sheet Exercises hold the solutions (`workbooks/<model>-solutions.xlsx`).
     With two `lanes` a second text stands beside the first, and the sheet Lab changes what the model does with it.
     Cells with formulas are locked, without a password; `unprotected` leaves them open (`ooxml.locks`).
+    A workbook that `reads_only` says what comes next and writes nothing: a turn of the temperature then recomputes the
+    probabilities and no block.
     `progress` is told how far the writing is (`ooxml.book.Written`).
     Raises SheetGPTError for bad input, before anything is written.
     """
@@ -98,7 +101,8 @@ def build(
     path = Path(output) if output is not None else Path("workbooks", f"{usual}.xlsx")
     target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
     layout = planned(
-        checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, lanes, solutions
+        *(checkpoint, context, prompt_bytes, merge_rounds, weights, digits, sheets, without, lanes, reads_only),
+        solutions=solutions,
     )
     text = text_sheets(checkpoint, layout)
     if prompt is not None and checkpoint.tokenizer is None:
@@ -115,7 +119,7 @@ def build(
     inputs = with_prompt(given, layout, prompt, ids, chat)
     if new_tokens is None and layout.reads_text and not inputs.ids:
         free = layout.context - len(given_ids(inputs, checkpoint.tokenizer, layout))
-        inputs = replace(inputs, new_tokens=int(np.clip(free, 0, DEFAULT_NEW_TOKENS)))
+        inputs = replace(inputs, new_tokens=int(np.clip(free, 0, min(DEFAULT_NEW_TOKENS, layout.most_new_tokens))))
     token_ids(inputs, checkpoint.tokenizer, layout)
     check_limits(layout, text)
     source = _relative(checkpoint.source or checkpoint.name, path)
@@ -135,6 +139,7 @@ def planned(
     sheets: Names | None = None,
     without: Names = (),
     lanes: int = 1,
+    reads_only: bool = False,
     solutions: bool = False,
 ) -> Layout:
     """The layout of the workbook that `build` would write with these arguments."""
@@ -148,7 +153,8 @@ def planned(
     chat, ends = checkpoint.chat if room[0] else None, checkpoint.stop_ids
     around = len(checkpoint.tokenizer.encode(chat.wrap(""))) if chat and checkpoint.tokenizer else 0
     columns = n_columns(config, context, around)
-    return lay_out(config, columns, *room, end_of_text=ends, weights=mode, optional=optional, chat=chat, lanes=lanes)
+    sizes: dict[str, Any] = {"end_of_text": ends, "weights": mode, "optional": optional, "chat": chat}
+    return lay_out(config, columns, *room, **sizes, lanes=lanes, reads_only=reads_only)
 
 
 def load_fitting(

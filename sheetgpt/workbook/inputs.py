@@ -83,8 +83,13 @@ def token_ids(inputs: Inputs, tokenizer: Tokenizer | None, layout: Layout) -> tu
 
 
 def check_room(inputs: Inputs, layout: Layout) -> None:
-    """Refuses as many new tokens as columns, or more."""
+    """Refuses as many new tokens as columns, or more; and any where the workbook only reads."""
     n, columns = inputs.new_tokens, layout.context
+    if layout.reads_only and n != 0:
+        raise SheetGPTError(
+            "This workbook only reads: it was built with --reads-only and writes no new tokens. Ask for --new-tokens 0,"
+            " or build one without --reads-only."
+        )
     if isinstance(n, int) and n >= columns:
         raise SheetGPTError(
             f"{n} new tokens and a prompt don't fit into the workbook's {columns} columns:"

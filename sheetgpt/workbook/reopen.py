@@ -35,6 +35,7 @@ LEARNS = ("STATE", "NEXT", "LEARNING_RATE")  # names that only a workbook has th
 _SIZES = ("context", "prompt_bytes", "merge_rounds")
 _SHEETS = "optional_sheets"
 _AXES = "embedding_axes"
+_ONLY_WHERE_SO = ("lanes", "reads_only")
 
 
 class DamagedWorkbook(SheetGPTError):
@@ -93,7 +94,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
         raise SheetGPTError(f"{path} is a workbook that learns: sheetgpt train, verify, check and info take it.")
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
     texts = ("prompt", "user_says", "by_hand_text", "by_hand_utf8")
-    optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS, _AXES, "lanes")
+    optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS, _AXES, *_ONLY_WHERE_SO)
     contents = cached.package(path)
     cells = cached.cells(path, {name: contents.names.get(name.upper()) for name in (*names, *optional)})
     missing = [name for name in names if cells[name] is None]
@@ -103,7 +104,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
             f"it has no range {missing[0]!r}."
         )
         raise DamagedWorkbook(problem) if any(found is not None for found in cells.values()) else SheetGPTError(problem)
-    said = {*names, *ROUNDING, _SHEETS, "lanes"}
+    said = {*names, *ROUNDING, _SHEETS, *_ONLY_WHERE_SO}
     found = {name: scalar_of(found) for name, found in cells.items() if found is not None and name in said}
     try:
         layout = _layout(found, cells)
@@ -151,7 +152,8 @@ def _layout(found: Mapping[str, float | str], cells: Mapping[str, Cells | None])
     chat = None if before is None or after is None else Chat(*(cell_text(text_of(c)) for c in (before, after)))
     weights = str(found.get("weights", EXACT))
     lanes = whole("lanes", found.get("lanes", 1), 1, 2)
-    return lay_out(config, context, n_bytes, rounds, end, weights, inside, chat, lanes)
+    reads_only = bool(whole("reads_only", found.get("reads_only", 0), 0, 1))
+    return lay_out(config, context, n_bytes, rounds, end, weights, inside, chat, lanes, reads_only)
 
 
 def _cost(found: Mapping[str, float | str]) -> Cost:

@@ -6,6 +6,7 @@ import numpy as np
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.sheets.block import Block, cell
+from sheetgpt.sheets.formulas import to_go_on
 from sheetgpt.sheets.grid import SOFTMAX
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import dress
@@ -38,17 +39,23 @@ def page(layout: Layout) -> Page:
         """One cell asks once what each of the rows would have to."""
         return f'IF({here["computed"].local},{source},"")'
 
+    def where_heated(source: str, j: int = 0) -> str:
+        """The same for what is divided by the temperature: where nothing is written the logits don't ask for it."""
+        return f'IF(ISNUMBER({here["best"].local}),{source},"")' if layout.reads_only else where_computed(source)
+
     def computed() -> str:
-        return f"IF({layout['n_tokens'].reference}*{layout['settings_ok'].reference}>0,1,0)"
+        return f"IF({to_go_on(layout, SOFTMAX)},1,0)"
 
     def largest() -> str:
         return where_computed(f"MAX({here['next_logits'].local})")
 
     def total() -> str:
-        return where_computed(f"SUM({here['next_exp'].local})")
+        return where_heated(f"SUM({here['next_exp'].local})")
 
     def best() -> str:
-        return where_computed(f"MATCH({here['next_max'].local},{here['next_logits'].local},0)-1")
+        source = f"MATCH({here['next_max'].local},{here['next_logits'].local},0)-1"
+        ready = to_go_on(layout, SOFTMAX, heated=True)
+        return f'IF({ready},{source},"")' if layout.reads_only else where_computed(source)
 
     here.add(
         Beside(
@@ -80,14 +87,15 @@ def page(layout: Layout) -> Page:
         return e / e.sum()
 
     own: dict[str, Any] = {"n_rows": n, "n_columns": 1, "label": None, "axes": (VOCABULARY_AXIS,)}
+    heated = own | {"guard": where_heated}
     own["guard"] = where_computed
     here.add(
         Beside(
             Block(column=ID, twin=lambda state: np.arange(n), style="id", **own),
             Block(column=TOKEN, twin=lambda state: [*state.shown], style="label", **own),
             Block("next_logits", column=LOGIT, formula=logit, twin=lambda state: state.now.logits, **own),
-            Block("next_exp", column=EXP, formula=exp, twin=exp_now, style="tiny", doubt=doubt, **own),
-            Block("next_probs", column=PROB, formula=prob, twin=prob_now, style="tiny", doubt=doubt, **own),
+            Block("next_exp", column=EXP, formula=exp, twin=exp_now, style="tiny", doubt=doubt, **heated),
+            Block("next_probs", column=PROB, formula=prob, twin=prob_now, style="tiny", doubt=doubt, **heated),
         )
     )
     widths = dict(zip((ID, TOKEN, LOGIT, EXP, PROB), (10, 18, 12, 14, 14), strict=True))

@@ -38,6 +38,7 @@ MEANING = {
     "end_of_text": "the token that ends a text: nothing more is written after it; -1: there is none",
     "optional_sheets": "the sheets in this workbook that it could do without: sheetgpt build --sheets, --without",
     "lanes": "texts side by side: the second one is changed on the sheet Lab",
+    "reads_only": "1: this workbook writes nothing after the prompt, so temperature and the like change no id",
     "chat_before": "what the model's chat template puts before what the user says",
     "chat_after": "and after it; then the model answers",
     "weights": "exact; int8: whole numbers, one scale per neuron; or rounded to this many significant digits",
@@ -88,7 +89,8 @@ def page(layout: Layout) -> Page:
 def values(state: State) -> dict[str, Any]:
     """What the workbook says of itself, by name."""
     layout, config, origin = state.layout, state.layout.config, state.origin
-    found: dict[str, Any] = {"model": origin.source, "fingerprint": origin.fingerprint, "lanes": layout.lanes}
+    found: dict[str, Any] = {"model": origin.source, "fingerprint": origin.fingerprint}
+    found |= {"lanes": layout.lanes, "reads_only": int(layout.reads_only)}
     found |= {name: getattr(config, name) for name in FIELDS if hasattr(config, name)}
     found |= {name: getattr(layout, name) for name in SIZES}
     found |= {"tied": int(config.tied), "end_of_text": [*layout.end_of_text] or [NO_TOKEN]}
@@ -101,7 +103,12 @@ def values(state: State) -> dict[str, Any]:
 
 def settings(layout: Layout) -> list[Part]:
     """A constant a row; of the tokens that end a text there may be several."""
-    names = (*FIELDS, *SIZES, *(("lanes",) if layout.lanes > 1 else ()))
+    names = (
+        *FIELDS,
+        *SIZES,
+        *(("lanes",) if layout.lanes > 1 else ()),
+        *(("reads_only",) if layout.reads_only else ()),
+    )
     names += (*(() if layout.weights == EXACT else ROUNDING), *(() if layout.chat is None else CHAT))
     return [line for name in names for line in setting(name, len(layout.end_of_text) if name == "end_of_text" else 1)]
 

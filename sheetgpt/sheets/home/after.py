@@ -7,7 +7,8 @@ computed. Never the token that ends a text: nothing is chosen after it.
 from collections.abc import Sequence
 
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.formulas import is_among
+from sheetgpt.sheets.formulas import is_among, to_go_on
+from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.optional import Value
 
@@ -32,7 +33,7 @@ def used(layout: Layout) -> str:
     known = f"AND({typed}<={last},OR({typed}>={end},AND({score}=1,{typed}>=0)))"
     words = f'IF({typed}="{LAST}",{last},{end})'
     found = f"IF(ISNUMBER({typed}),IF({known},INT({typed}),{end}),{words})"
-    return f'IF({n}*{layout["settings_ok"].local}>0,{found},"")'
+    return f'IF({to_go_on(layout, HOME)},{found},"")'
 
 
 def used_now(typed: Value, layout: Layout, ids: Sequence[int], n_prompt: int, score: bool) -> int:

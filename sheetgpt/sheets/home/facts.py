@@ -6,7 +6,8 @@ import numpy as np
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.sheets.block import Part, cell
-from sheetgpt.sheets.grid import FIRST_TOKEN
+from sheetgpt.sheets.formulas import to_go_on
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Beside, Texts
 from sheetgpt.sheets.state import State
@@ -35,9 +36,13 @@ def lengths(layout: Layout, text: Text | None) -> list[Part]:
         typed = f"SUM({layout['ids_typed'].local})"
         if text is None:
             return typed
-        return f"IF({layout['n_ids'].local}>0,{typed},{text.tokenizer['n_tokens'].reference})"
+        first = layout["prompt_ids"].stripe(0).local  # as in strip.read_id
+        ids = f"COUNTA({first})" if layout.reads_only else layout["n_ids"].local
+        return f"IF({ids}>0,{typed},{text.tokenizer['n_tokens'].reference})"
 
     def dropped() -> str:
+        if layout.reads_only:
+            return f"MAX(0,{layout['n_given'].local}-{layout.context})"
         room = f"{layout.context}-IF({layout['settings_ok'].local}=1,{layout['new_tokens'].local},0)"
         return f"MAX(0,{layout['n_given'].local}-({room}))"
 
@@ -80,10 +85,9 @@ def surprises(layout: Layout) -> list[Part]:
 
     def entropy() -> str:
         """log2 of the sum of e = exp((l - largest) / T), minus the mean of (l - largest) / T log2 e"""
-        some = f"{layout['n_tokens'].local}*{layout['settings_ok'].local}>0"
         logits, probs, peak, total = (layout[f"next_{name}"].reference for name in ("logits", "probs", "max", "sum"))
         heat, mean = layout["temperature"].local, f"SUMPRODUCT({probs},{logits}-{peak})"
-        return f'IF({some},IF({heat}=0,0,(LN({total})-{mean}/{heat})/LN(2)),"")'
+        return f'IF({to_go_on(layout, HOME, heated=True)},IF({heat}=0,0,(LN({total})-{mean}/{heat})/LN(2)),"")'
 
     def entropy_now(state: State) -> Value:
         probs = sampling.probabilities(state.now.logits, state.inputs.sampling.temperature)

@@ -30,9 +30,14 @@ def stops(layout: Layout) -> list[Stop]:
         return f"{quoted(sheet)}!A1"
 
     ids = "This workbook has no tokenizer: type token ids into the yellow row on Home, one per token."
+    home = "Type a prompt. The network reads it and continues it, one token after another."
+    chosen = "It becomes the token of the next column, on every sheet: so the text grows to the right"
+    if layout.reads_only:
+        home = "Type a prompt. The network reads it and says which token comes next."
+        chosen = "A workbook built without --reads-only puts it into the next column: so the text grows to the right"
     text = "The text is cut into words and the words into bytes; round by round, neighbouring bytes join into tokens."
     return [
-        (top(HOME), "Home", "Type a prompt. The network reads it and continues it, one token after another."),
+        (top(HOME), "Home", home),
         (top(TOKENIZER if layout.reads_text else HOME), "Tokens", text if layout.reads_text else ids),
         (
             *(top(EMBED), "Embedding"),
@@ -70,8 +75,8 @@ def stops(layout: Layout) -> list[Stop]:
         ),
         (
             *(top(SAMPLE), "The choice"),
-            "A random number picks one of the likeliest tokens. It becomes the token of the next column, on every "
-            "sheet: so the text grows to the right, without macros and without circular references.",
+            f"A random number picks one of the likeliest tokens. {chosen}, without macros and without circular "
+            "references.",
         ),
     ]
 

@@ -13,7 +13,6 @@ from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
 from sheetgpt.sheets.home import after
 from sheetgpt.sheets.home.prompt import (
-    TITLES,
     TYPED,
     WIDE,
     boxes,
@@ -21,6 +20,7 @@ from sheetgpt.sheets.home.prompt import (
     settings,
     settings_valid,
     status,
+    titles,
     trust,
     typed_over,
 )
@@ -96,6 +96,7 @@ class Aside:
 
 def title(layout: Layout) -> list[Part]:
     does = "continues your text" if layout.chat is None else "answers you"
+    does = "says which token comes next" if layout.reads_only else does
     words = (
         f"Change a yellow cell: the whole network recalculates and {does}. Every weight is a cell, every "
         "step a formula, every token a column. If nothing happens, press F9 (in LibreOffice Ctrl+Shift+F9)."
@@ -130,6 +131,7 @@ def validate(frame: Worksheet, layout: Layout) -> None:
     last = layout.config.n_vocab - 1
     ids = (0, last, True, f"A token id is a whole number from 0 to {last}.")
     Chooser("", layout[after.AFTER], after.offered(layout), "After which position?", after.HINT).validate(frame)
+    named = titles(layout)
     for name, (least, most, whole, words) in (ranges(layout) | {"prompt_ids": ids}).items():
-        title = TITLES[name][0] if name in TITLES else "Token ids"
+        title = named[name][0] if name in named else "Token ids"
         looks.takes(title, words, least, most, whole)(frame, layout[name])

@@ -36,10 +36,13 @@ NOTE = "Note: "
 BOTH = f"{NOTE}both boxes are filled, so what you say is read, and the prompt below it is not."
 COMMA = "In some languages a decimal point is a comma: 0,8."
 SLID = f"{NOTE}the prompt and the new tokens don't fit into the columns, so the prompt's first tokens were dropped."
+SLID_READING = f"{NOTE}the prompt doesn't fit into the columns, so its first tokens were dropped."
 NEW_LINE = (
     f"For a line break, type or paste {LINE_BREAK}. (Alt+Enter, or Ctrl+Enter in LibreOffice, works too, but not in "
     "LibreOffice 26.)"
 )
+ONLY_READS = "This workbook only reads (build --reads-only), so New tokens must be 0."
+WRITES_NOTHING = "Nothing is written here: below is what comes next"
 TYPED = 3  # column: what is typed
 NAME, NUMBER, HINT = FIRST_TOKEN, FIRST_TOKEN + 2, FIRST_TOKEN + 3  # of the settings
 WIDE = FIRST_TOKEN + 11  # the prompt's box ends here
@@ -67,14 +70,14 @@ def boxes(layout: Layout, text: Text | None) -> list[Part]:
     hint = Texts({TYPED: NEW_LINE}, "note")
     if layout.chat is None:
         prompt = typed("prompt", "Prompt: type any text", prompt_now)
-        return [hint, prompt, box("The model continues", end, "completion")]
+        return [hint, prompt, box(WRITES_NOTHING if layout.reads_only else "The model continues", end, "completion")]
 
     return [
         hint,
         typed("user_says", "Say something", lambda state: prompt_cell(state.inputs.user_says)),
         typed("prompt", "or leave that empty, and type a prompt", prompt_now),
         said("full_prompt", "The prompt in full", partial(full_prompt, layout), full_now),
-        box("The model answers", end, "completion"),
+        box(WRITES_NOTHING if layout.reads_only else "The model answers", end, "completion"),
     ]
 
 
@@ -156,7 +159,7 @@ def message_formula(layout: Layout, text: Text | None) -> str:
         cell = layout[name].local
         checks.append((f"IF(ISNUMBER({cell}),NOT(AND({_in_range(layout, name)})),TRUE)", f'"{sentence}"'))
     checks.append((f'{layout["overwritten"].local}<>""', overwritten.told(layout)))
-    checks.append((f"{layout['n_dropped'].local}>0", f'"{SLID}"'))
+    checks.append((f"{layout['n_dropped'].local}>0", f'"{slid(layout)}"'))
     if layout.chat is not None:
         checks.append((f'AND({layout["user_says"].local}<>"",{layout["prompt"].local}<>"")', f'"{BOTH}"'))
     if text is not None:
@@ -167,9 +170,13 @@ def message_formula(layout: Layout, text: Text | None) -> str:
     return formula
 
 
+def slid(layout: Layout) -> str:
+    return SLID_READING if layout.reads_only else SLID
+
+
 def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     if now.n_given > layout.context - now.inputs.new_tokens:
-        return SLID
+        return slid(layout)
     if layout.chat is not None and now.inputs.user_says and now.inputs.prompt:
         return BOTH
     if text is not None and not now.inputs.text(layout) and not now.inputs.ids:
@@ -179,9 +186,10 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
 
 def ranges(layout: Layout) -> dict[str, tuple[float, float, bool, str]]:
     """Of each setting: least, most, whether whole, and the sentence for what is none of these."""
-    most = layout.context - 1
+    most = layout.most_new_tokens
+    n = f"New tokens must be a whole number from 0 to {most}."
     return {
-        "new_tokens": (0, most, True, f"New tokens must be a whole number from 0 to {most}."),
+        "new_tokens": (0, most, True, ONLY_READS if layout.reads_only else n),
         "temperature": (
             0,
             HOTTEST,
@@ -205,11 +213,19 @@ TITLES = {
 }
 
 
+def titles(layout: Layout) -> dict[str, tuple[str, str]]:
+    """Of each setting: its name, and a few words."""
+    if not layout.reads_only:
+        return TITLES
+    n = "0: this workbook only reads. So a change of the settings below is quick: it changes no token."
+    return TITLES | {"new_tokens": (TITLES["new_tokens"][0], n)}
+
+
 def settings(layout: Layout, text: Text | None) -> Part:
     """The yellow cells with a number, and below them what the text comes to."""
     cells: list[Part] = []
     for name in INPUTS:
-        title, hint = TITLES[name]
+        title, hint = titles(layout)[name]
         words = Texts({NAME: title, HINT: hint}, styles={NAME: "name", HINT: "note"})
         typed = cell(NUMBER, None, partial(setting_now, name), "input", name, kind=Kind.INPUT)
         cells.append(Beside(words, typed))

@@ -84,6 +84,19 @@ def typed_ids(layout: Layout) -> list[Part]:
 def tokens(layout: Layout, text: Text | None) -> list[Part]:
     """What stands in each column, and whether anything does."""
 
+    def read_id(i: int, t: int) -> str:
+        """Where nothing is written: the id typed here, or the text's. It asks for no id on its right, and for no count
+        of them all, so that another last id leaves the columns before it alone. Typed ids always have room.
+        """
+        typed = f'IF({layout["ids_typed"].at(0, t)}=1,{layout["prompt_ids"].at(0, t)},"")'
+        if text is None:
+            return typed
+        position, n_read = layout["positions"].at(0, t), text.tokenizer["n_tokens"].reference
+        place = f"{position}+1+MAX(0,{n_read}-{layout.context})"
+        read = f"INDEX({text.tokenizer['ids'].reference},{place})"
+        first = layout["prompt_ids"].stripe(0).local
+        return f'IF(COUNTA({first})>0,{typed},IF({position}<{n_read},{read},""))'
+
     def token_id(i: int, t: int) -> str:
         """The prompt's ids, from the first that is not dropped; then what the column before has chosen."""
         position, n_prompt = layout["positions"].at(0, t), layout["n_prompt"].local
@@ -115,7 +128,14 @@ def tokens(layout: Layout, text: Text | None) -> list[Part]:
     looks: dict[str, Any] = {"kind": Kind.TEXTS, "style": "token", "colours": [colour]}
     flags: dict[str, Any] = {"style": "flag", "folded": True, "idle": 0}
     return [
-        line("token_ids", "token id", formula=token_id, twin=ids_now, style="id", traced=True),
+        line(
+            "token_ids",
+            "token id",
+            formula=read_id if layout.reads_only else token_id,
+            twin=ids_now,
+            style="id",
+            traced=True,
+        ),
         line("token_text", "token", "· is a space", formula=shown, twin=lambda s: [*s.prompt.shown], **looks),
         line("active", "in use?", formula=active, twin=active_now, **flags),
     ]

@@ -18,8 +18,8 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.charts import bars, between
-from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at
-from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL, SOFTMAX
+from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at, to_go_on
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL, SOFTMAX
 from sheetgpt.sheets.home.after import AFTER, used
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Page, Stack, Texts
@@ -75,15 +75,10 @@ def asked(layout: Layout) -> Part:
     )
 
 
-def some(layout: Layout) -> str:
-    """Whether there is a text to go on with."""
-    return f"{layout['n_tokens'].local}*{layout['settings_ok'].local}>0"
-
-
-def known(here: Page, layout: Layout, i: int, source: str) -> str:
+def known(here: Page, layout: Layout, i: int, source: str, heated: bool = False) -> str:
     """Nothing is shown where there is no text, or no token of this rank."""
     rank = here["ranks"].line(i).local
-    return f'IF(AND({some(layout)},{rank}<={layout.config.n_vocab}),{source},"")'
+    return f'IF(AND({to_go_on(layout, HOME, heated=heated)},{rank}<={layout.config.n_vocab}),{source},"")'
 
 
 def best(state: State) -> Any:
@@ -94,7 +89,7 @@ def best(state: State) -> Any:
 def heading(layout: Layout) -> tuple[Callable[[], str], Callable[[State], str]]:
     def formula() -> str:
         last = f"INDEX({layout['token_text'].local},1,{layout['next_used'].local}+1)"
-        return f'"What comes next? The ten likeliest tokens"&IF({some(layout)}," after “"&{last}&"”","")'
+        return f'"What comes next? The ten likeliest tokens"&IF({to_go_on(layout, HOME)}," after “"&{last}&"”","")'
 
     def twin(state: State) -> str:
         return f"What comes next? The ten likeliest tokens after “{state.prompt.shown[state.now.after]}”"
@@ -132,13 +127,21 @@ def likeliest(here: Page, layout: Layout) -> list[Block]:
 
     sizes: dict[str, Any] = {"n_rows": RANKS, "n_columns": 1, "label": None}
 
-    def column(name: str, number: int, style: str, source: Callable[[int], str], find: Find, **looks: Any) -> Block:
+    def column(
+        name: str,
+        number: int,
+        style: str,
+        source: Callable[[int], str],
+        find: Find,
+        heated: bool = False,
+        **looks: Any,
+    ) -> Block:
         def twin(state: State) -> list[Any]:
             found = find(state, state.ask(best))
             return [*found, *[""] * (RANKS - len(found))]
 
         own = {"column": number, "style": style, "axes": ("rank",), **looks}
-        return Block(name, formula=lambda i, j: known(here, layout, i, source(i)), twin=twin, **own, **sizes)
+        return Block(name, formula=lambda i, j: known(here, layout, i, source(i), heated), twin=twin, **own, **sizes)
 
     return [
         Block("ranks", column=RANK, twin=lambda state: np.arange(1, RANKS + 1), style="index", named=False, **sizes),
@@ -149,7 +152,7 @@ def likeliest(here: Page, layout: Layout) -> list[Block]:
             colours=[partial(mark_chosen, layout)],
         ),
         column("top_logits", LOGIT, "number", logit, lambda state, ids: state.now.logits[ids].tolist()),
-        column("top_probs", PROB, "prob", prob, prob_now, doubt=doubt),
+        column("top_probs", PROB, "prob", prob, prob_now, heated=True, doubt=doubt),
     ]
 
 
@@ -178,7 +181,7 @@ def at_temperatures(here: Page, layout: Layout) -> tuple[Block, Block, Block]:
     def total(i: int, j: int) -> str:
         """Over the whole vocabulary."""
         source = sum_exp(layout["next_logits"].reference, layout["next_max"].reference, here["heats"].at(0, j))
-        return f'IF({some(layout)},{source},"")'
+        return f'IF({to_go_on(layout, HOME)},{source},"")'
 
     def totals_now(state: State) -> list[float]:
         logits = state.now.logits

@@ -17,7 +17,7 @@ from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.choosers import Chooser, whole, whole_now
-from sheetgpt.sheets.formulas import text_at
+from sheetgpt.sheets.formulas import text_at, to_go_on
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.home.prompt import FINE, NOTE
@@ -92,8 +92,7 @@ class Question:
     @property
     def ready(self) -> str:
         """Whether there is a text, and settings that are valid."""
-        home = self.layout
-        return f"{home['n_tokens'].reference}*{home['settings_ok'].reference}>0"
+        return to_go_on(self.layout, self.page.title)
 
     def position(self) -> Ask:
         """Which position of the text; no number where there is no text."""
