@@ -7,7 +7,8 @@ row i and column j, and its twin: what the cells must come to, asked of a state.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from itertools import repeat
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +57,7 @@ class Drawing:
     palette: Palette
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """What one part has in one row."""
 
     cells: Cells
@@ -128,6 +128,9 @@ class Block:
         guard = self.guard or page.guard
         usual = self.label is not None and (page.numbered or self.n_rows > 1)
         numbered = usual if self.numbered is None else self.numbered
+        if n == 1 and self.label is None and not numbered and self.formula and not self.triangle and not self.gaps:
+            yield from self._column(first, values, doubt, palette[self.style] if self.style else 0, guard)
+            return
         for i in range(self.n_rows):
             cells: Cells = ()
             if self.label is not None:
@@ -162,6 +165,13 @@ class Block:
     def _start(self, i: int, n: int) -> int:
         """The column of row i's first cell."""
         return min(i + self.strict, n) if self.triangle else 0
+
+    def _column(self, column: int, values: Any, doubt: Any, style: int, guard: Guard) -> Iterator[Line]:
+        """Of formulas alone. The Tokenizer has 80,000 such cells: this takes half the time of the way for all."""
+        doubts = doubt[:, 0] if isinstance(doubt, np.ndarray) and doubt.ndim == 2 else repeat(doubt)
+        height, folded, only, sources = self.height, self.folded, range(1), self._sources
+        for i, (own, sure) in enumerate(zip(values, doubts, strict=False)):
+            yield Line((Formulas(column, partial(sources, guard, i, only), own, style, sure),), height, folded)
 
     def _runs(self, i: int, start: int, n: int) -> list[range]:
         """Where row i has formulas side by side."""

@@ -30,10 +30,9 @@ class Merging:
         rounds = state.read.rounds
         return rounds[self.r] if self.r < len(rounds) else Round()
 
-    @property
-    def table(self) -> dict[str, str]:
-        """Of the sheet Merges."""
-        return {name: area.reference for name, area in self.on.merges.areas.items()}
+    def table(self, name: str) -> str:
+        """A column of the sheet Merges."""
+        return self.on.merges[name].reference
 
 
 def while_it_runs(this: Merging, i: int, source: str) -> str:
@@ -56,7 +55,7 @@ def id(this: Merging, i: int) -> str:
             return first
         added, left = on.at("added", i), on.at("left", i)
         return f'IF({left}=0,{first},IF({added}>0,{on.of_added("added_ids", added)},""))'
-    before, merged = this.at("id", i, 1), f"INDEX({this.table['merged']},{this.at('rank', i, 1)}+1)"
+    before, merged = this.at("id", i, 1), f"INDEX({this.table('merged')},{this.at('rank', i, 1)}+1)"
     kept = f"IF({this.at('merge', i, 1)}=1,{merged},{before})"
     if i > 0:  # swallowed by the token before it
         kept = f'IF({this.at("merge", i - 1, 1)}=1,"",{kept})'
@@ -84,8 +83,8 @@ def rank(this: Merging, i: int) -> str:
     """left id * n_vocab + right id, looked up by binary search among the sorted keys of all merges."""
     after = f"{this.on.at('row', i)}+{this.at('n_bytes', i)}"
     key = f"{this.at('id', i)}*{this.on.tables.n_vocab}+INDEX({this.all('id')},{after})"
-    place = f"MATCH({key},{this.table['keys']},1)"
-    found = f"IF(INDEX({this.table['keys']},{place})={key},INDEX({this.table['ranks']},{place}),{NO_PAIR})"
+    place = f"MATCH({key},{this.table('keys')},1)"
+    found = f"IF(INDEX({this.table('keys')},{place})={key},INDEX({this.table('ranks')},{place}),{NO_PAIR})"
     return f"IF({after}>{this.on.at('last', i)},{NO_PAIR},{found})"
 
 
