@@ -45,7 +45,7 @@ _STYLES = {
     "answer": Style(bold=True, fill="FFE699", align="center", boxed=True, middle=True),
     "check": Style(color="C55A11", wrap=True, middle=True),
     "figure of": Style(bold=True, size=14, color="833C0B", align="left"),
-    "paper": Style(size=10, align="center", boxed=True, number_format="0.00"),
+    "paper": Style(size=10, align="center", boxed=True, middle=True, number_format="0.00"),
     "paper title": Style(bold=True, size=10, color="FFFFFF", fill="2F5597"),
     "paper token": Style(bold=True, size=10, fill="FFF2CC", align="center", boxed=True),
     "hidden": Style(color="FFFFFF", number_format=";;;"),

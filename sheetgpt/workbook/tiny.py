@@ -10,7 +10,7 @@ MODEL = "tiny"
 SETTINGS: Mapping[str, Any] = {
     "context": 5,
     "prompt": "mila",
-    "new_tokens": 2,
+    "new_tokens": 1,
     "seed": 4,  # milan
     "prompt_bytes": 16,
     "merge_rounds": 4,

@@ -12,7 +12,7 @@ from sheetgpt.sheets.state import State
 
 HEAT = 2  # another temperature than most workbooks have
 TEN = 10
-RANDOM = 0.618  # shares of whole numbers, on which a running total could lie exactly, are far from it
+RANDOM = 0.87  # a running total is hardly ever exactly that
 
 
 def tasks(it: Column) -> list[Task]:
