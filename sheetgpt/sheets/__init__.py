@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from sheetgpt.sheets.choice import sample, softmax
-from sheetgpt.sheets.home import about, guide, home
+from sheetgpt.sheets.headings import explained
+from sheetgpt.sheets.home import about, glossary, guide, home
 from sheetgpt.sheets.inside import attention, contributions, embedding, lens, neuron, neuron_chosen
 from sheetgpt.sheets.lab import edits, lab
 from sheetgpt.sheets.lab.lab_home import on_home
@@ -37,7 +38,7 @@ class Pages:
     of: Callable[[Layout], Iterable[Page]]
 
     def __call__(self, state: State, palette: Palette) -> list[Sheet]:
-        return [page.sheet(state, palette) for page in self.of(state.layout)]
+        return [explained(page).sheet(state, palette) for page in self.of(state.layout)]
 
     def tensors(self, layout: Layout) -> Iterator[Tensor]:
         for page in self.of(layout):
@@ -51,6 +52,7 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.page(s.layout).sheet(s, p)],
+    lambda s, p: [glossary.page(s.layout).sheet(s, p)],
     OptionalSheet("map", Pages(lambda layout: [network_map.page(layout)]), network_map.n_formulas, network_map.starts),
     of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.text(s.layout), s.read, s.shown)]),
     Pages(lambda layout: [embed.page(layout)]),

@@ -11,6 +11,7 @@ from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, letters
 from sheetgpt.sheets.block import Block, Drawing, Line, Part
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
+from sheetgpt.sheets.headings import explained
 from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status
 from sheetgpt.sheets.home.strip import strip
 from sheetgpt.sheets.home.table import add_charts, table
@@ -55,7 +56,7 @@ def sheet(state: State, palette: Palette, others: Sequence[Sheet]) -> Sheet:
     here.also.append(Tensor("sheet_list", (Area(HOME, here.row, LABEL, len(others), 2),), Kind.CONSTANT))
     for other in others:
         add_entry(here, other)
-    return here.sheet(state, palette)
+    return explained(here).sheet(state, palette)
 
 
 def add_entry(here: Page, other: Sheet) -> None:
