@@ -10,13 +10,13 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, letters
 from sheetgpt.sheets.block import Block, Drawing, Line, Part
-from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LAB, LABEL
 from sheetgpt.sheets.headings import explained
 from sheetgpt.sheets.home.prompt import TITLES, TYPED, WIDE, boxes, ranges, settings, status
 from sheetgpt.sheets.home.strip import strip
 from sheetgpt.sheets.home.table import add_charts, table
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Page, Paper, Space, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
@@ -25,6 +25,7 @@ from sheetgpt.sheets.text.text_layout import Text
 
 WORDS = "the prompt, the settings, the ten likeliest next tokens"
 CHARTS_END = FIRST_TOKEN + 19  # the last column that is printed: the table's charts end here
+TO_LAB, LAB_WORDS = FIRST_TOKEN + 2, "→ Lab: a second text beside this one, and screws to turn in the network"
 LIST = "The sheets, in the order of their tabs"
 
 
@@ -32,6 +33,8 @@ def page(layout: Layout, text: Text | None = None) -> Page:
     """What every Home has, down to the table. `text`: only the formulas ask for it, and who declares has none."""
     here = Page(HOME, WORDS, layout.context)
     here.last_column = FIRST_TOKEN - 1 + max(layout.context, 18)
+    if layout.lanes > 1:
+        here.links.append((f"{letters(TO_LAB)}{here.row}", f"{quoted(LAB)}!A1"))
     here.add(*title(layout), *boxes(layout, text), *status(layout, text), *settings(layout, text))
     here.add(*strip(layout, text))
     first = here["token_ids"]
@@ -92,10 +95,9 @@ def title(layout: Layout) -> list[Part]:
     def name(state: State) -> str:
         return f"GPT-2 in a spreadsheet: {state.now.model}"
 
-    return [
-        Block(n_columns=1, column=LABEL, label=None, twin=name, style="title", height=28),
-        Texts({LABEL: words}, "note"),
-    ]
+    title = Block(n_columns=1, column=LABEL, label=None, twin=name, style="title", height=28)
+    aside = Texts({TO_LAB: LAB_WORDS} if layout.lanes > 1 else {}, "link")
+    return [Beside(title, aside), Texts({LABEL: words}, "note")]
 
 
 def dress(frame: Worksheet, layout: Layout) -> None:
