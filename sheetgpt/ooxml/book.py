@@ -15,7 +15,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell
@@ -113,8 +112,9 @@ class Book:
         frame.page_setup.fitToHeight = 0  # as wide as a page, as long as it takes
         frame.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
         frame.page_margins = PageMargins(left=0.4, right=0.4, top=0.4, bottom=0.6, header=0.3, footer=0.3)
-        footer: Any = frame.oddFooter
-        footer.left.text, footer.right.text = "&A", "&P / &N"
+        footer = frame.oddFooter
+        if footer is not None and footer.left is not None and footer.right is not None:
+            footer.left.text, footer.right.text = "&A", "&P / &N"
         return frame
 
     def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:

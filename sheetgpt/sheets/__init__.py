@@ -12,7 +12,8 @@ from functools import partial
 
 from sheetgpt.sheets.choice import sample, softmax
 from sheetgpt.sheets.exercises import exercises, paper
-from sheetgpt.sheets.home import about, after, guide, home
+from sheetgpt.sheets.headings import explained
+from sheetgpt.sheets.home import about, after, glossary, guide, home
 from sheetgpt.sheets.inside import lens
 from sheetgpt.sheets.inside.attention import page as attention
 from sheetgpt.sheets.inside.contributions import page as contributions
@@ -43,7 +44,7 @@ class Pages:
     of: Callable[[Layout], Iterable[Page]]
 
     def __call__(self, state: State, palette: Palette) -> list[Sheet]:
-        return [page.sheet(state, palette) for page in self.of(state.layout)]
+        return [explained(page).sheet(state, palette) for page in self.of(state.layout)]
 
     def tensors(self, layout: Layout) -> Iterator[Tensor]:
         for page in self.of(layout):
@@ -57,6 +58,7 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.page(s.layout).sheet(s, p)],
+    lambda s, p: [glossary.page(s.layout).sheet(s, p)],
     OptionalSheet("map", Pages(lambda layout: [network_map.page(layout)]), network_map.n_formulas, network_map.starts),
     OptionalSheet("exercises", Pages(lambda layout: [exercises.page(layout)]), exercises.n_formulas, exercises.starts),
     OptionalSheet(exercises.SOLUTIONS, lambda s, p: (), lambda layout: 0, asked_for=True, part_of="exercises"),

@@ -45,6 +45,7 @@ class Ground:
     prefix: str = ""  # of the defined names: on Lens "tokens" is `lens_tokens`
     guard: Guard = unguarded
     numbered: bool = False  # whether the row's number stands beside a single row, too
+    explains: bool = False  # whether its headings lead to the Glossary, `headings.py`
     bar_end: int = FIRST_TOKEN + 11  # the last column of its bars
 
 

@@ -18,10 +18,11 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row, letters
 from sheetgpt.sheets.block import Block, Drawing, Ground, Line, Part, State
-from sheetgpt.sheets.grid import HOME, LABEL
+from sheetgpt.sheets.grid import HOME, INDEX, LABEL
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.tensor import Kind, Tensor
+from sheetgpt.sheets.terms import row_of
 
 AT_TOP = 24  # points: the height of the title's row
 
@@ -38,6 +39,11 @@ class Bar:
     space: int = 1  # blank rows above it
     n_rows = 1
 
+    def asks(self, page: Ground) -> bool:
+        """Whether there is a ? in it, which leads to the Glossary."""
+        known = isinstance(self.title, str) and row_of(self.title) is not None
+        return page.explains and known and (self.column or page.first) > INDEX
+
     def lines(self, on: Drawing, row: int) -> Iterator[Line]:
         palette, first = on.palette, self.column or on.page.first
         if isinstance(self.title, str):
@@ -45,6 +51,8 @@ class Bar:
         else:
             title = rows.formula(LABEL, self.title[0], self.title[1](on.state), palette["section"])
         left = rows.joined(rows.blank(column, palette["maths"]) for column in range(LABEL + 1, first))
+        if self.asks(on.page):
+            left = rows.joined((rows.text(INDEX, "?", palette["help"]), left[1:]))
         last = self.last or on.page.bar_end
         said = rows.text(first, self.words, palette["maths"]) if last >= first else ()
         rest = range(first + 1, last + 1)

@@ -15,6 +15,7 @@ _STYLES = {
     "paragraph": Style(color="404040", wrap=True, middle=True),
     "section": Style(bold=True, color="FFFFFF", fill="2F5597"),
     "maths": Style(italic=True, color="FFFFFF", fill="2F5597"),
+    "help": Style(bold=True, color="0563C1", fill="D9E2F3", align="center"),
     "header": Style(bold=True, fill="D9E2F3", align="center"),
     "label": Style(color="595959"),
     "name": Style(bold=True, middle=True),

@@ -21,6 +21,7 @@ from sheetgpt.gpt2.edit_words import EditWords
 from sheetgpt.gpt2.edits import Edits, Patch, Steering
 from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.grid import EDITS, LANE
+from sheetgpt.sheets.home.home import LAB_WORDS
 from sheetgpt.sheets.lab import edits as edits_sheet
 from sheetgpt.sheets.lab import lab as lab_sheet
 from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
@@ -200,6 +201,13 @@ def test_other_workbooks_have_lanes_too(
     report = judge(case, "libreoffice", libreoffice.run(path, [Step(case.puts, [*case.areas.values()])])[0])
     assert report.passed, [(t.name, t.problem, t.max_rel) for t in report.tensors if not t.passed][:5]
     assert report.compared_cells == report.formula_cells > 1000
+
+
+def test_home_says_that_there_is_a_lab(lab_workbook: Path) -> None:
+    home = openpyxl.load_workbook(lab_workbook)["Home"]
+    leads = {cell.value: cell.hyperlink.location for cell in home[1] if cell.hyperlink}
+    assert leads == {LAB_WORDS: "'Lab'!A1"}
+    assert sheetgpt.check(lab_workbook) == []
 
 
 def test_run_changes_lane_b(lab_workbook: Path, model: Checkpoint) -> None:

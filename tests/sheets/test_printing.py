@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import openpyxl
 import pytest
@@ -15,12 +14,14 @@ ONE = ("Home", "Guide", "Map", "Attention", "Lens", "Contributions", "Neuron")
 
 @pytest.mark.parametrize("title", ONE)
 def test_what_a_class_prints_is_set_to_one_page(micro_workbook: Path, title: str) -> None:
-    sheet: Any = openpyxl.load_workbook(micro_workbook)[title]
-    assert sheet.sheet_properties.pageSetUpPr.fitToPage
+    sheet = openpyxl.load_workbook(micro_workbook)[title]
+    fit = sheet.sheet_properties.pageSetUpPr
+    assert fit is not None
+    assert fit.fitToPage
     assert sheet.page_setup.fitToHeight == 1
     if title in ("Map", "Lens", "Contributions", "Neuron"):
         area = sheet.print_area.rpartition("!")[2]
-        last: Any = openpyxl.utils.cell.range_boundaries(area.replace("$", ""))[3]
+        last = int(re.sub(r".*\D", "", area))
         assert "workings" not in " ".join(str(sheet.cell(row, 1).value).lower() for row in range(1, last + 1)), title
 
 

@@ -10,7 +10,8 @@ from sheetgpt.ooxml.rows import Cells, letters
 from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Drawing, Line, Part
 from sheetgpt.sheets.choosers import Chooser
-from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LAB, LABEL
+from sheetgpt.sheets.headings import explained
 from sheetgpt.sheets.home import after
 from sheetgpt.sheets.home.prompt import (
     TYPED,
@@ -27,7 +28,7 @@ from sheetgpt.sheets.home.prompt import (
 from sheetgpt.sheets.home.strip import strip
 from sheetgpt.sheets.home.table import add_charts, table, temperatures
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Page, Paper, Space, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
@@ -36,6 +37,7 @@ from sheetgpt.sheets.text.pages import Text
 
 WORDS = "the prompt, the settings, the ten likeliest next tokens"
 CHARTS_END = FIRST_TOKEN + 19  # the last column that is printed: the table's charts end here
+TO_LAB, LAB_WORDS = FIRST_TOKEN + 2, "→ Lab: a second text beside this one, and screws to turn in the network"
 LIST = "The sheets, in the order of their tabs"
 
 
@@ -44,6 +46,8 @@ def page(layout: Layout, text: Text | None = None) -> Page:
     here = Page(HOME, WORDS, layout.context)
     here.last_column = FIRST_TOKEN - 1 + max(layout.context, 18)
     here.bar_end = FIRST_TOKEN - 1 + max(layout.context, 12)
+    if layout.lanes > 1:
+        here.links.append((f"{letters(TO_LAB)}{here.row}", f"{quoted(LAB)}!A1"))
     here.add(*title(layout), *boxes(layout, text), *status(layout, text))
     here.add(*strip(layout, text), settings_valid(layout), typed_over(layout, text))
     first = here["token_ids"]
@@ -68,7 +72,7 @@ def sheet(state: State, palette: Palette, others: Sequence[Sheet]) -> Sheet:
     here.also.append(Tensor("sheet_list", (Area(HOME, here.row, LABEL, len(others), 2),), Kind.CONSTANT))
     for other in others:
         add_entry(here, other)
-    return here.sheet(state, palette)
+    return explained(here).sheet(state, palette)
 
 
 def add_entry(here: Page, other: Sheet) -> None:
@@ -105,10 +109,9 @@ def title(layout: Layout) -> list[Part]:
     def name(state: State) -> str:
         return f"GPT-2 in a spreadsheet: {state.now.model}"
 
-    return [
-        Block(n_columns=1, column=LABEL, label=None, twin=name, style="title", height=24),
-        Texts({LABEL: words}, "note"),
-    ]
+    title = Block(n_columns=1, column=LABEL, label=None, twin=name, style="title", height=24)
+    aside = Texts({TO_LAB: LAB_WORDS} if layout.lanes > 1 else {}, "link")
+    return [Beside(title, aside), Texts({LABEL: words}, "note")]
 
 
 def dress(frame: Worksheet, layout: Layout) -> None:
