@@ -73,7 +73,7 @@ def page(layout: Layout) -> Page:
     here.add(Space(CHART_ROWS, TALL))
     add_tables(it)
     here.add(*activations(it), *(every_token(it) if it.tells_tokens else ()))
-    here.dresses += [dress(here, layout, {}), partial(offer, it), partial(add_chart, it)]
+    here.dresses += [dress(here, layout), partial(offer, it), partial(add_chart, it)]
     return here
 
 
