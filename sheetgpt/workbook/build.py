@@ -115,7 +115,7 @@ def build(
     if ids is not None:
         given = replace(given, prompt="")
     if layout.chat is not None and prompt is None and ids is None:
-        given = replace(given, user_says=DEFAULT_CHAT)
+        given = replace(given, prompt="", user_says=DEFAULT_CHAT)
     inputs = with_prompt(given, layout, prompt, ids, chat)
     if new_tokens is None and layout.reads_text and not inputs.ids:
         free = layout.context - len(given_ids(inputs, checkpoint.tokenizer, layout))

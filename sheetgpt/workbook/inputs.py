@@ -42,7 +42,7 @@ def with_prompt(
             raise SheetGPTError("The model has no chat template that a formula can follow: give the whole --prompt.")
         if not chat:
             raise SheetGPTError("--chat is empty: say something, or give a --prompt.")
-        return replace(inputs, user_says=cell_text(_text(chat)), ids=())
+        return replace(inputs, prompt="", user_says=cell_text(_text(chat)), ids=())
     if prompt is None:
         return inputs
     if not layout.reads_text:

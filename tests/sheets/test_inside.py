@@ -25,7 +25,8 @@ from sheetgpt.sheets.home.self_check import OTHER_INPUTS
 from sheetgpt.sheets.inside import lens as lens_sheet
 from sheetgpt.sheets.inside.contributions import page as contributions_sheet
 from sheetgpt.sheets.inside.contributions.page import NOT_SCORED
-from sheetgpt.sheets.inside.question import NO_POSITION, NO_TOKEN
+from sheetgpt.sheets.inside.question import NO_POSITION, NO_TOKEN, NO_WORD
+from sheetgpt.sheets.inside.token_words import id_now
 from sheetgpt.sheets.state import State
 from sheetgpt.verification.verify import Case, judge, prepare, verify
 from sheetgpt.workbook.build import build
@@ -208,6 +209,32 @@ def test_whatever_is_asked_every_cell_is_verified(inside: Path, odd: Checkpoint,
     expected = [FINE, NO_POSITION, NO_TOKEN, *([] if score else [NOT_SCORED])]
     for words in expected:
         assert any(words in text for text in said), (words, said)
+
+
+WORDS = ("the", "·the", " the", "king", "Zz", "é", "", "a" * 25, "x👍", "↵", 7, 4.5, 9999, "THE")
+
+
+def test_a_token_is_asked_for_by_a_word(reader: Checkpoint, tmp_path: Path) -> None:
+    """With a space before it, or else as it is typed; what no token is, is said."""
+    sizes: dict[str, Any] = {"context": 6, "new_tokens": 1, "prompt_bytes": 16, "merge_rounds": 4}
+    path = build(reader, tmp_path / "w.xlsx", prompt="the king", sheets="lens", without="attention,neuron", **sizes)
+    case = prepare(path, {}, reader.source, as_saved=True)
+    assert isinstance(case, Case)
+    asked = [{"contributions_token": word, "contributions_other": "of", "lens_token": word} for word in WORDS]
+    cases = [replace(case, state=asking(case.state, one)) for one in asked]
+    steps = [Step(asked_now(one), [*one.areas.values()], hard=False) for one in cases]
+    said = {}
+    for word, one, found in zip(WORDS, cases, libreoffice.run(path, steps), strict=True):
+        report = judge(one, "libreoffice", found)
+        assert report.passed, (word, report.frame()[lambda f: ~f.passed].to_string())
+        cells = found[one.areas["Lens"]]
+        assert cells is not None
+        said[word] = next(text for text in cells.texts.values() if text.startswith(NOTE) or text == FINE)
+    no_word = {word for word, text in said.items() if NO_WORD in text}
+    assert no_word == {"king", "Zz", "é", "a" * 25, "x👍", "THE"}
+    assert NO_TOKEN in said[9999]
+    the = [one.state.shown[id_now(word, one.state.hexes) or 0] for word, one in zip(WORDS[:3], cases, strict=False)]
+    assert the == ["·the"] * 3
 
 
 def asking(state: State, asked: dict[str, Any]) -> State:

@@ -78,8 +78,7 @@ TRY = (
 TRY_HERE = (
     "Try it here",
     "Set Temperature to 0 on Home and say any of the questions above; the special tokens are blue in the row of "
-    "tokens. What "
-    "the base model does with them is in the workbook of “sheetgpt build”, stories.xlsx.",
+    "tokens. What the base model does with them is in the workbook of “sheetgpt build”, stories.xlsx.",
 )
 
 

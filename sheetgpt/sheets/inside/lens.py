@@ -61,10 +61,10 @@ def page(layout: Layout) -> Page:
     here.head(NOTE)
     add_text(here, layout)
     here.add(Bar("What is asked"))
-    it.ask.add(it.ask.position(), it.token())
+    it.ask.add(it.ask.position(), it.token(), beside={"token": [it.ask.word("token")]})
     here.add(*likeliest(it), *followed(it), *best(it), *network(it))
     here.paper = Paper(one=True, last_row=dict(here.sections)["workings"] - 1, last_column=here.bar_end)
-    here.dresses += [dress(here, layout, {"token": ("Token id", "the likeliest at the end")}), it.add_charts]
+    here.dresses += [dress(here, layout), it.add_charts]
     return here
 
 
@@ -120,8 +120,8 @@ class Depths:
             logits = self.column("logits", len(self.depths) - 1)
             return f"MATCH(MAX({logits}),{logits},0)-1"
 
-        hint = "which is followed through the depths; empty: the likeliest at the end"
-        return self.ask.token("token", "Token id", hint, likeliest, lambda state: state.ask(self.look).token)
+        hint = "a word, or an id (they stand on Vocabulary): followed through the depths; empty: the likeliest"
+        return self.ask.token("token", "Token", hint, likeliest, lambda state: state.ask(self.look).token)
 
     def shade(self, frame: Worksheet, area: Area) -> None:
         """A token the darker, the likelier; the one that is asked for in blue."""

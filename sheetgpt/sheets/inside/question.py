@@ -21,14 +21,16 @@ from sheetgpt.sheets.formulas import text_at, to_go_on
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.home.prompt import FINE, NOTE
+from sheetgpt.sheets.inside.token_words import hexadecimal, hexadecimal_now, id_now, place
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 
 POSITIONS, TOKENS = 4, 5  # rows of the text
-TYPED, USED, SHOWN = 3, 4, 5  # columns: what is typed, what it comes to, the token there
+SPELLED, TYPED, USED, SHOWN = 2, 3, 4, 5  # columns: a word's bytes, what is typed, what it comes to, the token there
 NO_POSITION = "The text has no such position, so the prompt's last token is taken: positions are 0 to "
+NO_WORD = "No single token is this word, so it counts as empty; the sheet Vocabulary has all tokens and their ids."
 NO_TOKEN = "No token has this id, so it counts as empty: ids are 0 to "
 WIDTHS = (25, 7, 10, 9, 12)  # of columns A to E
 
@@ -82,9 +84,27 @@ class Question:
         return position_now(self.value(state, "position"), state)
 
     def token_now(self, state: State, name: str) -> int | None:
-        """The id that is asked for; None for what is none."""
-        found = whole_now(self.value(state, name), self.layout.config.n_vocab - 1, -1)
+        """The id that is asked for, by itself or by a word; None for what is none."""
+        typed = self.value(state, name)
+        if isinstance(typed, str):
+            return id_now(typed, state.hexes)
+        found = whole_now(typed, self.layout.config.n_vocab - 1, -1)
         return None if found < 0 else found
+
+    def word(self, name: str) -> Block:
+        """The bytes of the word that is typed, in the column before it."""
+        return cell(
+            SPELLED,
+            lambda: hexadecimal(self.typed(name)),
+            lambda state: hexadecimal_now(self.value(state, name)),
+            "index",
+            f"{name}_bytes",
+            kind=Kind.TEXTS,
+            named=False,
+        )
+
+    def place(self, name: str) -> str:
+        return place(self.page[f"{name}_bytes"].local, self.layout["vocab_hex"].reference)
 
     def number_now(self, state: State, name: str, n: int) -> int:
         return whole_now(self.value(state, name), n - 1, 0)
@@ -132,7 +152,9 @@ class Question:
         told = f"{NO_TOKEN}{last}."
 
         def formula() -> str:
-            return f'IF(ISNUMBER({self.used("position")}),{whole(self.typed(name), str(last), otherwise())},"")'
+            typed, found = self.typed(name), f"IF({self.place(name)}>0,{self.place(name)}-1,{otherwise()})"
+            asked = f"IF(ISTEXT({typed}),{found},{whole(typed, str(last), otherwise())})"
+            return f'IF(ISNUMBER({self.used("position")}),{asked},"")'
 
         def shown_formula() -> str:
             return f'IF(ISNUMBER({self.used(name)}),{text_at(strings, f"{self.used(name)}+1")},"")'
@@ -147,11 +169,13 @@ class Question:
 
         def refusal() -> str:
             typed = self.typed(name)
-            return f'IF({typed}="","",IF({is_whole(typed, str(last))},"","{told}"))'
+            word = f'IF({self.place(name)}>0,"","{NO_WORD}")'
+            return f'IF({typed}="","",IF(ISTEXT({typed}),{word},IF({is_whole(typed, str(last))},"","{told}")))'
 
         def refused(state: State) -> str:
-            known = self.value(state, name) == "" or self.token_now(state, name) is not None
-            return "" if known else told
+            typed = self.value(state, name)
+            known = typed == "" or self.token_now(state, name) is not None
+            return "" if known else NO_WORD if isinstance(typed, str) else told
 
         return Ask(name, title, hint, formula, used_now, shown_formula, shown, refusal, refused)
 
@@ -263,19 +287,13 @@ def add_text(page: Page, layout: Layout) -> None:
     )
 
 
-def dress(page: Page, layout: Layout, tokens: Mapping[str, tuple[str, str]]) -> Callable[[Worksheet], None]:
-    """What the yellow cells take, and in the text the token that is asked for, marked; widths and what is frozen.
-
-    `tokens`: of each cell for a token its title, and what an empty cell asks for.
-    """
-    last = layout.config.n_vocab - 1
+def dress(page: Page, layout: Layout) -> Callable[[Worksheet], None]:
+    """What the yellow cells take, and in the text the token that is asked for, marked; widths and what is frozen."""
 
     def add(frame: Worksheet) -> None:
         offered = Area(page.title, POSITIONS, USED, 1, layout.context + 2)
         words = "A position of the text above; prompt: the end of what was typed; last: of what was written after it."
         Chooser("", page["position"], offered, "Position", words).validate(frame)
-        for name, (title, otherwise) in tokens.items():
-            looks.takes(title, f"A token's id, 0 to {last}. Empty: {otherwise}.", 0, last)(frame, page[name])
         first, text = letters(FIRST_TOKEN), Area(page.title, TOKENS, FIRST_TOKEN, 1, layout.context)
         asked = f"{first}${POSITIONS}={Area(page.title, page['position'].row, USED).local}"
         blank = looks.plain(f'{first}${TOKENS}=""')

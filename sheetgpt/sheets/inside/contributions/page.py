@@ -62,14 +62,16 @@ def page(layout: Layout) -> Page:
     here.add(*likeliest(it))
     here.positions = replace(here["likeliest"], row=POSITIONS, n_rows=here.row - POSITIONS)
     here.add(Bar("What is asked"))
-    it.ask.add(it.ask.position(), token(it), other(it), beside=facts(it), note=not_scored(it))
+    beside = {name: [*found] for name, found in facts(it).items()}
+    for name in ("token", "other"):
+        beside[name] = [*beside.get(name, []), it.ask.word(name)]
+    it.ask.add(it.ask.position(), token(it), other(it), beside=beside, note=not_scored(it))
     here.add(*strongest(it), *heat_map(it), *lengths(it), *residual(it))
     here.paper = Paper(one=True, last_row=here.row, last_column=max(table_end(it), FIRST_TOKEN + 11))
     here.add(*direction(it))
     add_written(it)
     here.on_home = f"{quoted(here.title)}!A{dict(here.sections)['strongest']}", for_home(it)
-    tokens = {"token": ("Token id", "the likeliest next token"), "other": ("Compared with id", "no comparison")}
-    here.dresses += [dress(here, layout, tokens), partial(colour, it), partial(add_charts, it)]
+    here.dresses += [dress(here, layout), partial(colour, it), partial(add_charts, it)]
     return here
 
 
@@ -111,13 +113,13 @@ def token(it: Parts) -> Ask:
         next_one = f"INDEX({it.layout['token_ids'].reference},1,{it.place}+1)"
         return f"IF(ISNUMBER({likeliest_there(it)}),{likeliest_there(it)},{next_one})"
 
-    hint = "whose logit is taken apart; empty: the likeliest"
-    return it.ask.token("token", "Token id", hint, otherwise, it.found(lambda found: found.token))
+    hint = "a word, or an id: whose logit is taken apart; empty: the likeliest"
+    return it.ask.token("token", "Token", hint, otherwise, it.found(lambda found: found.token))
 
 
 def other(it: Parts) -> Ask:
-    hint = "its logit is subtracted; empty: nothing is"
-    return it.ask.token("other", "Compared with id", hint, lambda: '""', it.found(lambda found: found.other))
+    hint = "a word, or an id: its logit is subtracted; empty: nothing is"
+    return it.ask.token("other", "Compared with", hint, lambda: '""', it.found(lambda found: found.other))
 
 
 def not_scored(it: Parts) -> tuple[Callable[[], str], Callable[[State], str]]:

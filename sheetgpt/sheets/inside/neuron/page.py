@@ -73,7 +73,7 @@ def page(layout: Layout) -> Page:
     add_tables(it)
     here.paper = Paper(one=True, last_row=here.row - 1, last_column=FIRST_TOKEN + 19)
     here.add(*activations(it), *(every_token(it) if it.tells_tokens else ()))
-    here.dresses += [dress(here, layout, {}), partial(offer, it), partial(add_chart, it)]
+    here.dresses += [dress(here, layout), partial(offer, it), partial(add_chart, it)]
     return here
 
 
