@@ -28,8 +28,8 @@ from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 
 SOLUTIONS = "solutions"  # the optional part that fills the yellow cells
-NUMBER, TITLE, SAID, ANSWER, CHECK = 1, 2, 3, 7, 9  # columns; what is said runs on up to the answer
-WIDTHS = (4, 24, 20, 20, 20, 20, 17, 1, 46)
+NUMBER, TITLE, SAID, ANSWER, CHECK = 1, 2, 3, 6, 8  # columns; what is said runs on up to the answer
+WIDTHS = (4, 19, 19, 19, 19, 14, 1, 31)
 NOTE = "Fill in the yellow cells: a formula of your own that points at the model's cells, or an answer."
 SOLVED = "With the solutions in the yellow cells."
 HOW = "Everything is about the last token of the prompt on Home. The blue cells lead to what a task uses."
@@ -103,13 +103,13 @@ def where(it: Column) -> list[Part]:
 
     return [
         line(
-            "Last token of the prompt",
+            "Prompt's last token",
             (lambda: text_at(texts, f"1,{it.place}"), lambda s: s.prompt.shown[it.now(s)], "token"),
             (lambda: f'"position "&({it.place}-1)', lambda s: f"position {it.now(s)}", "id"),
             (lambda: f'"column "&{it.page["letters"].local}', column_now, "id"),
         ),
         line(
-            "Likeliest next token",
+            "Likeliest next",
             (lambda: text_at(names, f"{it.best}+1"), lambda s: s.shown[it.best_now(s)], "token"),
             (lambda: f'"id "&{it.best}', lambda s: f"id {it.best_now(s)}", "id"),
             (lambda: f'"{head}, column "&{it.page["best_letters"].local}', best_column_now, "id"),
@@ -138,7 +138,8 @@ def add_task(it: Column, number: int, task: Task) -> None:
         here.links.append((Area(EXERCISES, here.row, column).cells, link.place))
         links.append(ready_cell(it, column, link.formula, link.twin, "small link"))
     here.add(Beside(Texts({TITLE: "hint: the + on the left"}, "small note", height=18), *links))
-    here.dresses.append(partial(merge, [Area(EXERCISES, row + k, SAID, 1, ANSWER - SAID) for k in range(2)]))
+    wide = [Area(EXERCISES, row + k, SAID, 1, ANSWER - SAID) for k in range(2)]
+    here.dresses.append(partial(merge, [*wide, Area(EXERCISES, row, CHECK, 3)]))
     if task.choices:
         here.dresses.append(partial(offer, here[task.name], task.choices))
 

@@ -140,13 +140,12 @@ def layer_norm(it: Column) -> Task:
     words = "(x − mean) / √(variance + ε), then × gain + bias"
     return Task(
         "layer_norm",
-        "Layer norm of one number",
+        "Layer norm",
         f"Bring the column that comes in to mean 0 and variance 1: {words}. What is row {f} then?",
         [
-            it.here("column", x),
-            it.here(f"x, row {f}", x.line(f)),
-            it.fixed("gain, bias", Area(y.sheet, y.row + f, GAIN, 1, 2)),
+            it.here("x", x),
             it.fixed("ε", epsilon),
+            it.fixed("gain, bias", Area(y.sheet, y.row + f, GAIN, 1, 2)),
         ],
         "AVERAGE is the mean of a whole column, VARP its variance. Mark the column from its first row to its last.",
         solution,
@@ -351,7 +350,7 @@ def neuron(it: Column) -> Task:
                 "ReLU in place of GELU: a little comes through below 0, too.",
             )
         )
-    links = [it.here("sum", total.line(0)), it.fixed("weight", w), it.here("stream", mid.line(f))]
+    links = [it.here("sum", total.line(0)), it.here("stream", mid.line(f)), it.fixed("weight", w)]
     if it.layout.scaled:
         links.append(it.fixed("× scale", scale))
     return Task(
