@@ -68,6 +68,9 @@ _STYLES = {
     "map head": Style(
         bold=True, color="0563C1", fill="DDEBF7", align="center", underline=True, number_format='"head "0', middle=True
     ),
+    "map short head": Style(
+        bold=True, color="0563C1", fill="DDEBF7", align="center", underline=True, number_format='"h "0', middle=True
+    ),
     "map label": Style(color="595959", middle=True),
     "map token": Style(bold=True, fill="FFF2CC", align="center"),
     "map number": Style(size=8, color="595959", align="center", number_format="0.00", middle=True),

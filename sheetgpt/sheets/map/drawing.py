@@ -111,7 +111,8 @@ def strongest_head(it: Followed) -> Part:
     def formula(i: int, block: int) -> str:
         return f"MATCH(1,{it.page['shares'].stripe(block).local},0)-1" if it.config.n_head > 1 else "0"
 
-    return across(it, "strongest", formula, partial(strongest_now, it), "map head", named=True)
+    style = "map short head" if it.crowded else "map head"
+    return across(it, "strongest", formula, partial(strongest_now, it), style, named=True)
 
 
 def looks_at(it: Followed) -> Part:

@@ -16,7 +16,6 @@ ORANGE = "C55A11"
 WIDTHS = {LABEL: 5.0, INDEX: 11.0, TOK: 7.5, POS: 7.5, SUM: 7.5}
 OUTPUT = (7.5, 11.0, 7.0, 10.0, 8.0)  # widths of the columns right of the blocks
 BLOCKS, NARROWEST, WIDEST = 42, 6.5, 14  # of all blocks together, and of one
-MANY = 6  # with more blocks the sheet is shown smaller
 
 
 def dress(it: Followed, frame: Worksheet) -> None:
@@ -24,7 +23,7 @@ def dress(it: Followed, frame: Worksheet) -> None:
     frame.sheet_properties.tabColor = ORANGE
     frame.sheet_format.outlineLevelRow = 1
     n_layer = it.config.n_layer
-    frame.sheet_view.zoomScale = 100 if n_layer <= MANY else 85
+    frame.sheet_view.zoomScale = 85 if it.crowded else 100
     blocks = dict.fromkeys(range(FIRST_TOKEN, it.after), min(WIDEST, max(NARROWEST, BLOCKS / n_layer)))
     for column, width in {**WIDTHS, **blocks, **dict(enumerate(OUTPUT, it.after))}.items():
         frame.column_dimensions[letters(column)].width = width

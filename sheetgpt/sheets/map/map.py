@@ -116,7 +116,8 @@ def boxes(it: Followed) -> None:
     here, layout = it.page, it.layout
     blocks = {FIRST_TOKEN + i: layout.block_sheet(i) for i in it.blocks}
     right = range(it.after, it.after + 5)
-    titles = {LABEL: "The text", INDEX: "", TOK: "Embedding", POS: "", SUM: "", **blocks}
+    short = {c: title if c == FIRST_TOKEN or not it.crowded else str(c - FIRST_TOKEN) for c, title in blocks.items()}
+    titles = {LABEL: "The text", INDEX: "", TOK: "Embedding", POS: "", SUM: "", **short}
     titles |= dict(zip(right, ("Output", "The choice", "", "", ""), strict=True))
     tokens = TOKENIZER if layout.reads_text else HOME
     places = {LABEL: top(tokens), TOK: top(EMBED), it.after: top(OUTPUT), it.after + 1: top(SAMPLE)}

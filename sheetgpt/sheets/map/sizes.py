@@ -26,6 +26,7 @@ from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
 
 MAP, WORDS = "Map", "the whole network on one page, live"
+MANY = 6  # with more blocks the sheet is shown smaller, and its headings are shorter
 DIGITS = 9  # heads whose shares of the longest mix are equal to so many decimals count as equal
 
 Floats = NDArray[Any]
@@ -44,6 +45,10 @@ class Followed:
         self.page = Page(MAP, WORDS, layout.context, prefix="map_", bar_end=self.after + 4)
         self.ask = Question(self.page, layout)
         self.page.guard = self.ask.guard
+
+    @property
+    def crowded(self) -> bool:
+        return len(self.blocks) > MANY
 
     @property
     def position(self) -> str:
