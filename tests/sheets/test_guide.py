@@ -181,6 +181,6 @@ def test_a_workbook_has_those_that_can_be_made_in_it(reader: Checkpoint, reader_
     assert [elsewhere(one) for one in (layout(), layout(2), chat, ids)] == [IN_LAB, "", HERE, HERE]
     said = [str(cell.value) for cell in openpyxl.load_workbook(reader_workbook)["Guide"]["C"] if cell.value]
     assert IN_LAB in said
-    assert not any(one.words in said for one in EXPERIMENTS)
+    assert not any(one.outcome in said for one in EXPERIMENTS)
     assert TRY[1] in said
     assert dict(lines(chats=True))["Try it here"] == TRY_HERE[1]

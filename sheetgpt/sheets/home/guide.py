@@ -5,14 +5,14 @@ from typing import Any
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import EMBED, GUIDE, HOME, SAMPLE, SOFTMAX, TOKENIZER
-from sheetgpt.sheets.home import guide_assistant, guide_experiments
+from sheetgpt.sheets.home import class_plan, guide_assistant, guide_experiments
 from sheetgpt.sheets.home.about import counted, parameter_parts
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.looks import ORANGE, dress
 from sheetgpt.sheets.page import Beside, Page, Paper, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 
-WORDS = "a tour in ten stops, where the parameters are, experiments, and how a model becomes an assistant"
+WORDS = "a tour in ten stops, experiments, a plan for a class, and how a model becomes an assistant"
 NUMBER, NAME, SAID, SHARE, LAST = range(1, 6)  # columns; what is said runs on up to the last
 
 Stop = tuple[str, str, str]  # where the link goes, its text, what there is to see
@@ -92,13 +92,22 @@ def page(layout: Layout) -> Page:
     found, elsewhere = guide_experiments.offered(layout), guide_experiments.elsewhere(layout)
     here.add(heading(guide_experiments.TITLE, guide_experiments.NOTE if found else ""))
     for number, one in enumerate(found, 1):
-        add_paragraph(here, one.question, one.words, 48, number, f"{quoted(one.sheet)}!A1")
+        add_paragraph(here, one.question, f"{one.todo} {one.guess}", 48, number, f"{quoted(one.sheet)}!A1")
     if elsewhere:
         add_paragraph(here, "In another workbook", elsewhere, 32)
-    here.add(Space())
-    here.add(heading(guide_assistant.TITLE, guide_assistant.NOTE))
+    parts = class_plan.plan(layout)
+    if parts:
+        here.add(Space(), heading(class_plan.TITLE, class_plan.NOTE))
+        for part in parts:
+            add_paragraph(here, f"{part.minutes}: {part.sheet}", part.words, 32, place=f"{quoted(part.sheet)}!A1")
+        add_paragraph(here, *class_plan.FOR_THE_TEACHER, 48)
+    here.add(Space(), heading(guide_assistant.TITLE, guide_assistant.NOTE))
     for name, words in guide_assistant.lines(chats=layout.chat is not None):
         add_paragraph(here, name, words, 48 if len(words) > 220 else 32)
+    if found:
+        here.add(Space(), heading(guide_experiments.OUTCOMES, "Only after you have guessed."))
+    for number, one in enumerate(found, 1):
+        add_paragraph(here, one.question, one.outcome, 48, number)
     here.dresses.append(dress(dict(enumerate((6, 30, 14, 10, 86), 1)), ORANGE, gridlines=False))
     here.paper = Paper(one=True, upright=True)
     return here
