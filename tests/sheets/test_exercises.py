@@ -5,15 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openpyxl
 import pytest
 from judging import case_of, judged, wrong
 from patching import cell_xml, patch, set_formula
+from ready import Command
 
 import sheetgpt
 from sheetgpt.engines import ironcalc
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoint import Checkpoint, load
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.exercises import exercises
 from sheetgpt.sheets.exercises.column import EXERCISES, Column, column_letters
@@ -221,6 +223,43 @@ def test_solutions_are_only_there_where_they_are_asked_for() -> None:
     assert choose("all,paper", "all") == ("paper",)
     with pytest.raises(sheetgpt.SheetGPTError, match="--solutions fills in"):
         choose(None, "exercises", solutions=True)
+
+
+def test_tiny_is_a_model_of_tenths_whose_block_is_one_printed_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sheetgpt_command: Command
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = sheetgpt_command("build", "--tiny")
+    assert (status, "tiny.xlsx" in out) == (0, True)
+    path = tmp_path / "workbooks" / "tiny.xlsx"
+    report = verify(path, engine="ironcalc")
+    assert report.passed, wrong(report)
+    config = open_workbook(path).layout.config
+    assert (config.n_layer, config.n_embd, config.n_head) == (1, 8, 2)
+    numbers = np.concatenate([tensor.ravel() for tensor in load("tiny").params.values()])
+    assert np.array_equal(numbers, np.round(numbers.astype(float), 1).astype(np.float32))
+    frame = openpyxl.load_workbook(path)["On paper"]
+    assert (frame.page_setup.fitToHeight, frame.page_setup.orientation) == (1, "landscape")
+    assert open_workbook(path).prompt == "mila"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--tiny", "stories"), "--tiny builds a model of its own: leave out stories."),
+        (("--tiny", "--train"), "--tiny is nothing for a workbook that learns"),
+        (("--solutions", "--train"), "--solutions is nothing for a workbook that learns"),
+        (("--solutions", "--without", "all"), "--solutions fills in the sheet exercises"),
+    ],
+)
+def test_what_doesnt_go_together_is_one_sentence(
+    words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sheetgpt_command: Command
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, errors = sheetgpt_command("build", *words)
+    assert status == 2
+    assert said in " ".join(errors.split())
+    assert not [*tmp_path.rglob("*.xlsx")]
 
 
 @pytest.mark.parametrize("numbers", [range(1, 60), (676, 677, 701, 702, 703, 704, 728, 729, 1378, 1379, 16384)])
