@@ -6,7 +6,9 @@ import numpy as np
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.gpt2 import sampling
+from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, cell
+from sheetgpt.sheets.choice.likeliest import TITLES, WIDTHS, add_chart, ranked
 from sheetgpt.sheets.grid import SOFTMAX
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
@@ -60,7 +62,7 @@ def page(layout: Layout) -> Page:
         Space(),
     )
     titles = ("id", "token", "logit", "exp((logit − largest) / temperature)", "probability")
-    here.add(Texts(dict(enumerate(titles, 1))))
+    here.add(Texts(dict(enumerate(titles, 1)) | TITLES))
 
     def logit(v: int, j: int) -> str:
         return f"INDEX({layout['logits'].line(v).reference},1,{layout['n_tokens'].reference})"
@@ -88,13 +90,17 @@ def page(layout: Layout) -> Page:
             Block("next_logits", column=LOGIT, formula=logit, twin=lambda state: state.now.logits, **own),
             Block("next_exp", column=EXP, formula=exp, twin=exp_now, style="tiny", doubt=doubt, **own),
             Block("next_probs", column=PROB, formula=prob, twin=prob_now, style="tiny", doubt=doubt, **own),
+            *ranked(here, layout),
         )
     )
 
     def dress(frame: Worksheet) -> None:
         frame.freeze_panes = f"A{here['next_logits'].row}"
-        for column, width in zip("ABCDE", (10, 18, 12, 14, 14), strict=True):
+        for column, width in zip("ABCDE", (10, 18, 12, 36, 14), strict=True):
             frame.column_dimensions[column].width = width
+        for number, width in WIDTHS.items():
+            frame.column_dimensions[letters(number)].width = width
+        add_chart(frame, here)
 
     here.dresses.append(dress)
     return here
