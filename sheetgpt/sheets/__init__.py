@@ -52,8 +52,8 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.page(s.layout).sheet(s, p)],
-    lambda s, p: [glossary.page(s.layout).sheet(s, p)],
     OptionalSheet("map", Pages(lambda layout: [network_map.page(layout)]), network_map.n_formulas, network_map.starts),
+    lambda s, p: [glossary.page(s.layout).sheet(s, p)],
     of_text(lambda s, p: [tokenizer.sheet(s.text.tokenizer, p, s.inputs.text(s.layout), s.read, s.shown)]),
     Pages(lambda layout: [embed.page(layout)]),
     Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),
