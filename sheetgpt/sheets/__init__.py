@@ -58,8 +58,8 @@ def of_text(make: Callable[..., Iterable[Sheet]]) -> Maker:
 
 REGISTRY: list[Maker] = [
     lambda s, p: [guide.page(s.layout).sheet(s, p)],
-    lambda s, p: [glossary.page(s.layout).sheet(s, p)],
     OptionalSheet("map", Pages(lambda layout: [network_map.page(layout)]), network_map.n_formulas, network_map.starts),
+    lambda s, p: [glossary.page(s.layout).sheet(s, p)],
     OptionalSheet("exercises", Pages(lambda layout: [exercises.page(layout)]), exercises.n_formulas, exercises.starts),
     OptionalSheet(exercises.SOLUTIONS, lambda s, p: (), lambda layout: 0, asked_for=True, part_of="exercises"),
     OptionalSheet("paper", Pages(lambda layout: [paper.page(layout)]), paper.n_formulas, asked_for=True),

@@ -1,11 +1,13 @@
 """The Softmax sheet: id, token, logit after the last token, exp, probability; a row a token of the vocabulary."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from sheetgpt.gpt2 import sampling
 from sheetgpt.sheets.block import Block, cell
+from sheetgpt.sheets.choice.likeliest import TITLES, WIDTHS, add_chart, ranked
 from sheetgpt.sheets.formulas import to_go_on
 from sheetgpt.sheets.grid import SOFTMAX
 from sheetgpt.sheets.layout import Layout
@@ -67,7 +69,7 @@ def page(layout: Layout) -> Page:
         Space(),
     )
     titles = ("id", "token", "logit", "exp((logit − largest) / temperature)", "probability")
-    here.add(Texts(dict(enumerate(titles, 1))))
+    here.add(Texts(dict(enumerate(titles, 1)) | TITLES))
 
     def logit(v: int, j: int) -> str:
         return f"INDEX({layout['logits'].line(v).reference},1,{layout['next_used'].reference}+1)"
@@ -96,8 +98,9 @@ def page(layout: Layout) -> Page:
             Block("next_logits", column=LOGIT, formula=logit, twin=lambda state: state.now.logits, **own),
             Block("next_exp", column=EXP, formula=exp, twin=exp_now, style="tiny", doubt=doubt, **heated),
             Block("next_probs", column=PROB, formula=prob, twin=prob_now, style="tiny", doubt=doubt, **heated),
+            *ranked(here, layout),
         )
     )
-    widths = dict(zip((ID, TOKEN, LOGIT, EXP, PROB), (10, 18, 12, 14, 14), strict=True))
-    here.dresses.append(dress(widths, freeze=f"A{here['next_logits'].row}"))
+    widths = dict(zip((ID, TOKEN, LOGIT, EXP, PROB), (10, 18, 12, 36, 14), strict=True)) | WIDTHS
+    here.dresses += [dress(widths, freeze=f"A{here['next_logits'].row}"), partial(add_chart, here=here)]
     return here

@@ -16,6 +16,7 @@ ORANGE = "C55A11"
 WIDTHS = {LABEL: 5.0, INDEX: 11.0, TOK: 7.5, POS: 7.5, SUM: 7.5}
 OUTPUT = (7.5, 11.0, 7.0, 10.0, 8.0)  # widths of the columns right of the blocks
 BLOCKS, NARROWEST, WIDEST = 42, 6.5, 14  # of all blocks together, and of one
+NAMED = 8  # of the first block, whose heading is a word even where those of the others are numbers
 
 
 def dress(it: Followed, frame: Worksheet) -> None:
@@ -23,8 +24,9 @@ def dress(it: Followed, frame: Worksheet) -> None:
     frame.sheet_properties.tabColor = ORANGE
     frame.sheet_format.outlineLevelRow = 1
     n_layer = it.config.n_layer
-    frame.sheet_view.zoomScale = 85 if it.crowded else 100
+    frame.sheet_view.zoomScale = 75 if it.crowded else 100
     blocks = dict.fromkeys(range(FIRST_TOKEN, it.after), min(WIDEST, max(NARROWEST, BLOCKS / n_layer)))
+    blocks[FIRST_TOKEN] = max(blocks[FIRST_TOKEN], NAMED)
     for column, width in {**WIDTHS, **blocks, **dict(enumerate(OUTPUT, it.after))}.items():
         frame.column_dimensions[letters(column)].width = width
     page = it.page
