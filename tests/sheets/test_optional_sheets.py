@@ -19,9 +19,9 @@ from sheetgpt import sheets as registry
 from sheetgpt.engines import Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.sheets.home.after import LAST
 from sheetgpt.sheets.inside import attention
 from sheetgpt.sheets.inside.attention_words import ATTENTION
-from sheetgpt.sheets.inside.question import LAST
 from sheetgpt.sheets.optional import OptionalSheet
 from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.verification.verify import Case, verify
