@@ -28,7 +28,7 @@ from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells
-from sheetgpt.sheets.inputs import Inputs
+from sheetgpt.sheets.inputs import LINE_BREAK, Inputs
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.inputs import token_ids, with_prompt, with_settings
@@ -104,7 +104,7 @@ def differences(found: dict[str, Cells | None], wanted: Writing, text: str, trac
         yield f"ids {shown}, not {list(wanted.ids)}"
         return
     completion = found["completion"]
-    if (said := completion.texts.get((0, 0), "") if completion else None) != text:
+    if (said := completion.texts.get((0, 0), "") if completion else None) != text.replace("\n", LINE_BREAK):
         yield f"the text {said!r}, not {text!r}"
     for name in traced:
         cells, want = found[defined_name(name)], np.atleast_2d(wanted.trace[name])

@@ -151,7 +151,8 @@ def _print_verdict(out: Screen, text: str, ids: list[int], result: Prediction) -
 
 
 def _print_table(out: Screen, result: Prediction, title: str) -> None:
-    table = Table("", "id", "token", "logit", "probability", title=title, title_justify="left")
+    out.say(title, style="italic")
+    table = Table("", "id", "token", "logit", "probability")
     for k, t in enumerate(result.next_tokens, 1):
         bar = out.blocks * round(40 * t.probability)
         table.add_row(str(k), str(t.id), t.shown, f"{t.logit:.3f}", f"{t.probability:6.1%} {bar}")

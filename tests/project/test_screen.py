@@ -81,7 +81,7 @@ def prediction() -> Prediction:
     """Evil in every text."""
     written = (Written(1, EVIL, 0.5, 0.25, 3),)
     top = (NextToken(1, EVIL + "[red]:heart:", 1.0, 1.0),)
-    return Prediction((0, 1), 1, "[bold]" + EVIL, "é東\n" + EVIL, 1.0, EVIL, written, top, not_loaded=(EVIL,))
+    return Prediction((0, 1), 1, "[bold]" + EVIL, "é東\n" + EVIL, 1.0, EVIL, written, top, 0, EVIL, (EVIL,))
 
 
 def stdout(monkeypatch: pytest.MonkeyPatch, encoding: str) -> io.BytesIO:

@@ -4,7 +4,7 @@ from sheetgpt.engines import Cells
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.sheets.home.prompt import FINE, NOTE
-from sheetgpt.sheets.inputs import Inputs, cell_text
+from sheetgpt.sheets.inputs import LINE_BREAK, Inputs, cell_text
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.workbook.inputs import given_ids
 
@@ -35,7 +35,7 @@ def wrong(found: Found, text: str, checkpoint: Checkpoint, layout: Layout) -> st
         fits = given or ids_of(found["token_ids"]) or said not in str(error) or not said
         return f"{text!r}: {given}, {said!r}, not {error}" if fits else ""
     kept = wanted[-layout.context :]
-    shown = tokenizer.decode(kept).replace("\0", "␀")
+    shown = tokenizer.decode(kept).replace("\0", "␀").replace("\n", LINE_BREAK)
     note = text == "" or len(wanted) > len(kept)
     same = (given, ids_of(found["token_ids"]), word(found["prompt_text"])) == (wanted, kept, shown)
     if same and (said.startswith(NOTE) if note else said == FINE):

@@ -175,7 +175,7 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"contributions_position": "last", "lens_position": "Prompt", "next_position": "last"},
     {"lens_position": "LAST", "next_position": 5, "contributions_position": 5},
     {"next_position": 2, "lens_position": 7},
-    {"next_position": -1},
+    {"next_position": -1, "contributions_token": 37, "lens_token": 99},
     {
         "contributions_position": "two",
         "next_position": "two",
@@ -206,7 +206,7 @@ def test_whatever_is_asked_every_cell_is_verified(inside: Path, odd: Checkpoint,
             cells = found[one.areas[title]]
             assert cells is not None
             said |= {text for text in cells.texts.values() if text.startswith(NOTE) or text == FINE}
-    expected = [FINE, NO_POSITION, NO_TOKEN, *([] if score else [NOT_SCORED])]
+    expected = [FINE, NO_POSITION, NO_TOKEN, NO_WORD, *([] if score else [NOT_SCORED])]
     for words in expected:
         assert any(words in text for text in said), (words, said)
 
@@ -290,7 +290,7 @@ def test_home_says_which_parts_decided(inside: Path, odd: Checkpoint, tmp_path: 
     """The three strongest, with a link; nothing where the sheet is left out."""
     home = openpyxl.load_workbook(inside, data_only=True)["Home"]
     line = [cell.value for cell in home[aside_row(inside)]]
-    frame = sheetgpt.contributions(odd, ids=open_workbook(inside).ids)
+    frame = sheetgpt.contributions(odd, ids=open_workbook(inside).prompt_ids)
     strongest = frame["adds"].reindex(frame["adds"].abs().sort_values(ascending=False).index)[:3]
     assert [line[c] for c in (2, 5, 9)] == pytest.approx(strongest.tolist())
     assert [line[c] for c in (3, 6, 10)] == [" ".join(name) for name in strongest.index]
