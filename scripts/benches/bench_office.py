@@ -114,7 +114,10 @@ def edits_plan(given: Prompts, looked_at: Mapping[str, float | str], repeats: in
             then(name, replace(now, sampling=sampling))
         ids = [i % layout.config.n_vocab for i in range(1, 7)]
         then("", replace(now, prompt="", ids=tuple(ids)))
-        then("the last of 6 ids", replace(now, ids=(*ids[:5], (ids[5] + k + 1) % layout.config.n_vocab)))
+        sixth = layout["prompt_ids"].stripe(5)  # one cell: to put all six again would be an edit of the first, too
+        last = (ids[5] + k + 1) % layout.config.n_vocab
+        plan.append(("the last of 6 ids", Step({f"{sixth.sheet}!{sixth.cells}": last}, READ, hard=False)))
+        now = replace(now, ids=(*ids[:5], last))
         for name in (each for each in LOOKED_AT if each in looked_at):
             plan.append((name.replace("_", ": ", 1), Step({name: k % 2}, READ, hard=False)))
         then("", given.of(3))

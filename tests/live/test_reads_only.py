@@ -130,10 +130,14 @@ def test_edits_in_sequence_are_a_recalculation_from_scratch(
 
 
 def said(state: dict[str, Cells | None]) -> tuple[str, list[int]]:
-    message, ids = state["message"], state["token_ids"]
+    """The message, and the ids in the columns, which are all of the prompt."""
+    message, cells, n = (state[name] for name in ("message", "token_ids", "n_prompt"))
     assert message is not None
-    assert ids is not None
-    return message.texts[0, 0], [int(i) for i in ids.numbers.ravel() if i == i]
+    assert cells is not None
+    assert n is not None
+    ids = [int(i) for i in cells.numbers.ravel() if i == i]
+    assert n.numbers[0, 0] == len(ids)
+    return message.texts[0, 0], ids
 
 
 def test_what_home_says_after_each_edit(reader: Checkpoint, states: list[dict[str, Cells | None]]) -> None:
