@@ -13,6 +13,7 @@ Parts, in this order, each printed as soon as it is there:
 With --full, on a checkpoint of GPT-2 small's shapes with random weights (scripts/make_gpt2_shaped.py):
   build       wall clock, CPU time, memory, file; what openpyxl would take
   office      LibreOffice: load, memory, seconds a prompt token and a generated token, an edit of the last word
+  edits       seconds an edit: prompts, temperature and the like, the last id; beside a workbook that only reads
   verify      every tensor against the evaluator
   int8        build, cost and verification with whole-number weights
   columns     LibreOffice's memory a further column
@@ -49,7 +50,7 @@ Lines = list[tuple[str, str]]
 Results = dict[str, Any]
 
 ALWAYS = ("writers", "evaluator", "bundled")
-FULL = ("build", "office", "verify", "int8", "columns")
+FULL = ("build", "office", "edits", "verify", "int8", "columns")
 MEDIUM = ("medium-build", "medium-office")
 FULL_REPEATS = 2  # a recalculation at full size takes half a minute and more
 
@@ -100,6 +101,7 @@ def parts(args: argparse.Namespace, folder: Path) -> dict[str, Part]:
         "bundled": Part("The bundled workbook", bundled, office),
         "build": Part(f"{small}: build", build, built),
         "office": Part(f"{small}: LibreOffice", lambda _: bench_full.office(bench, model), office),
+        "edits": Part(f"{small}: edits", lambda _: bench_full.edits(bench, model), bench_full.edits_lines),
         "verify": Part(f"{small}: verify", verify, verified),
         "int8": Part(f"{small}: int8", int8, lambda found: built(found) + verified(found["verify"])),
         "columns": Part(f"{small}: columns", columns, bench_full.columns_lines),

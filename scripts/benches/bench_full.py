@@ -6,7 +6,7 @@ Everything lies in one folder and is reused when it is there: a build that is re
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,18 @@ def checkpoint(bench: Bench, model: Model) -> Path:
     return made
 
 
-def build(bench: Bench, model: Model, columns: int = COLUMNS, weights: str = "exact") -> dict[str, Any]:
+def build(
+    bench: Bench, model: Model, columns: int = COLUMNS, weights: str = "exact", reads_only: bool = False
+) -> dict[str, Any]:
     """Runs `sheetgpt build`: `wall_s`, `cpu_s`, `peak_bytes` unless `reused`; `bytes`, `cells`, `n_params`, `cost`."""
     source = checkpoint(bench, model)
     rounded = "" if weights == "exact" else f"-{weights}"
-    target = bench.folder / f"{model.name}-{columns}{rounded}.xlsx"
+    reads = ["--reads-only"] * reads_only
+    target = bench.folder / f"{model.name}-{columns}{rounded}{''.join(reads)}.xlsx"
     found: dict[str, Any] = {"workbook": str(target), "reused": target.is_file()}
     if not target.is_file():
         command = [*bench_process.SHEETGPT, "build", source, "-o", target, "--context", columns, "--weights", weights]
+        command += reads
         found |= bench_process.run(command).figures()
     book = open_workbook(target)
     return found | {
@@ -106,6 +110,30 @@ def build_lines(built: Mapping[str, Any]) -> list[tuple[str, str]]:
 def office(bench: Bench, model: Model) -> dict[str, Any]:
     workbook = Path(build(bench, model)["workbook"])
     return bench_office.full(workbook, bench.repeats, bench.timeout)
+
+
+def edits(bench: Bench, model: Model) -> dict[str, Any]:
+    """The same edits of a workbook that writes, and of one that only reads."""
+    found = {}
+    for reads_only in (False, True):
+        workbook = Path(build(bench, model, reads_only=reads_only)["workbook"])
+        found["reads only" if reads_only else "writes"] = bench_office.edits(workbook, bench.repeats, bench.timeout)
+    return found
+
+
+def edits_lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def in_each(say: Callable[[Any], str]) -> str:
+        return ", ".join(f"{kind} {say(one)}" for kind, one in found.items())
+
+    def seconds(label: str) -> str:
+        return in_each(lambda one: f"{one['recalculations'][label]['median_s']:.2f} s")
+
+    (first, *_) = found.values()
+    return [
+        ("LibreOffice: load", in_each(lambda one: f"{one['load_s']:.1f} s")),
+        ("peak memory", in_each(lambda one: gigabytes(one["peak_bytes"]))),
+        *((f"edit: {label}", seconds(label)) for label in first["recalculations"]),
+    ]
 
 
 def opened(bench: Bench, model: Model) -> dict[str, Any]:

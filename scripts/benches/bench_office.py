@@ -22,6 +22,7 @@ READ = ("n_tokens",)
 TEXT = "The old king had three sons and a great garden full of golden apples"
 OTHER = "A young fox and two wolves went into the dark forest to look for water"
 WORD = " river"
+LOOKED_AT = ("attention_token", "lens_position", "contributions_position", "neuron_position")
 SHORT, LONG, NEW = 6, 12, 4  # tokens of the full-size prompts, and tokens written after the longer one
 
 Plan = list[tuple[str, Step]]
@@ -91,6 +92,41 @@ def full_plan(given: Prompts, repeats: int) -> Plan:
     plan += [("last word", edit((long, other)[k % 2], (other, long)[k % 2], layout)) for k in range(repeats)]
     plan += [("long and new", Step(given.of(LONG, new=NEW).cells(layout), READ))] * repeats
     return plan
+
+
+def edits_plan(given: Prompts, looked_at: Mapping[str, float | str], repeats: int) -> Plan:
+    """One edit after the other, nothing written: prompts of several lengths, the knobs, the last id, what the sheets
+    that look inside are asked (`looked_at`: what their yellow cells hold).
+    """
+    layout, now = given.layout, given.of(3)
+    plan: Plan = [("", Step(now.cells(layout), READ))]
+
+    def then(label: str, after: Inputs) -> None:
+        nonlocal now
+        plan.append((label, edit(now, after, layout)))
+        now = after
+
+    for k in range(repeats):
+        for n in (1, 3, 6, 9):
+            then(f"prompt of {n} token{'s' * (n > 1)}", given.of(n, (OTHER, TEXT)[k % 2]))
+        for name, value in (("temperature", 0.5), ("top_k", 5), ("seed", 8)):
+            sampling = replace(now.sampling, **{name: value})  # type: ignore[arg-type]
+            then(name, replace(now, sampling=sampling))
+        ids = [i % layout.config.n_vocab for i in range(1, 7)]
+        then("", replace(now, prompt="", ids=tuple(ids)))
+        sixth = layout["prompt_ids"].stripe(5)  # one cell: to put all six again would be an edit of the first, too
+        last = (ids[5] + k + 1) % layout.config.n_vocab
+        plan.append(("the last of 6 ids", Step({f"{sixth.sheet}!{sixth.cells}": last}, READ, hard=False)))
+        now = replace(now, ids=(*ids[:5], last))
+        for name in (each for each in LOOKED_AT if each in looked_at):
+            plan.append((name.replace("_", ": ", 1), Step({name: k % 2}, READ, hard=False)))
+        then("", given.of(3))
+    return plan
+
+
+def edits(workbook: Path, repeats: int, timeout: float) -> dict[str, Any]:
+    book = open_workbook(workbook)
+    return time_plan(workbook, edits_plan(prompts(book), book.chosen, repeats), timeout)
 
 
 def full_columns_plan(given: Prompts) -> Plan:

@@ -1,6 +1,6 @@
 """Hundreds of edits in one LibreOffice, as a person makes them, each held against NumPy; and what memory it takes.
 
-    python scripts/soaks/soak_edits.py [--edits 300] [--seed 1]
+    python scripts/soaks/soak_edits.py [--edits 300] [--seed 1] [--reads-only]
 
 One workbook, opened once. Each edit changes the prompt, a setting or a weight, LibreOffice recalculates by itself, and
 the text, the ids and every tensor of the trace must be the evaluator's to 1e-9 relative. The resident memory of
@@ -167,9 +167,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--edits", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--reads-only", action="store_true", help="of a workbook that writes nothing")
     given = parser.parse_args()
+    sizes: dict[str, Any] = {**SMALL, "reads_only": given.reads_only}
+    sizes |= {"new_tokens": 0} if given.reads_only else {}
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        workbook = sheetgpt.build(make(Path(folder, "model")), Path(folder, "w.xlsx"), **SMALL)  # type: ignore[arg-type]
+        workbook = sheetgpt.build(make(Path(folder, "model")), Path(folder, "w.xlsx"), **sizes)
         good = soak(workbook, given.edits, given.seed)
     sys.exit(0 if good else 1)
 

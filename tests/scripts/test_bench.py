@@ -87,6 +87,17 @@ def test_every_repetition_of_an_edit_is_an_edit(given: Prompts) -> None:
             prompt = step.set.get("prompt", prompt)
 
 
+def test_every_edit_changes_a_cell(given: Prompts) -> None:
+    (_, start), *rest = bench_office.edits_plan(given, {"attention_token": "last"}, 3)
+    assert start.hard
+    assert all(step.set and not step.hard for _, step in rest)
+    held = dict(start.set)
+    for label, step in rest:
+        assert any(held.get(name) != value for name, value in step.set.items()), label
+        held |= step.set
+    assert {label for label, _ in rest} >= {"prompt of 1 token", "temperature", "the last of 6 ids", "attention: token"}
+
+
 def test_openpyxls_time_is_that_of_as_many_cells() -> None:
     built = {"reused": False, "cells": 3_000_000, "wall_s": 10.0}
     assert bench_full.beside_openpyxl(built, 50_000) == {"openpyxl_s": 60, "openpyxl_ratio": 6}
@@ -198,6 +209,8 @@ def test_one_command_measures_every_part_at_full_size(
     assert parts["build"]["openpyxl_ratio"] > 0
     tokens = {label: row["tokens"] for label, row in parts["office"]["recalculations"].items()}
     assert (tokens["short"], tokens["long"], tokens["long and new"]) == (6, 12, 16)
+    assert [*parts["edits"]] == ["writes", "reads only"]
+    assert parts["edits"]["reads only"]["recalculations"].keys() >= {"prompt of 9 tokens", "top_k", "the last of 6 ids"}
     assert parts["verify"]["passed"]
     assert parts["int8"]["verify"]["passed"]
     assert parts["int8"]["cost"]
