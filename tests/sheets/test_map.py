@@ -89,6 +89,18 @@ def test_of_heads_that_tie_the_first_is_the_strongest(micro: Checkpoint, tmp_pat
     assert strongest.numbers.tolist() == [[0, 0]]
 
 
+def test_where_the_text_ends_nothing_is_likely(micro: Checkpoint, tmp_path: Path) -> None:
+    """After a token that ends the text nothing is drawn, and its logits mean nothing."""
+    written = sheetgpt.generate(micro, ids=[1, 2, 3], new_tokens=1, temperature=0).ids[-1]
+    ends = replace(micro, stop_ids=(written,))
+    path = sheetgpt.build(ends, tmp_path / "w.xlsx", ids=[1, 2, 3], context=6, new_tokens=3, temperature=0)
+    sheet = openpyxl.load_workbook(path, data_only=True)[MAP]
+    page = network_map.page(open_workbook(path).layout)
+    assert str(sheet[page["said"].cells].value).endswith(network_map.ENDED + ".")
+    assert sheet[page["candidates"].line(0).cells].value in (None, "")
+    assert verify(path).wrong_cells == ()
+
+
 def test_a_broken_formula_of_the_map_is_named(long: Path, tmp_path: Path) -> None:
     """One number of each kind, and each kind of word."""
     page = network_map.page(open_workbook(long).layout)
@@ -119,7 +131,9 @@ def test_every_box_leads_to_its_rows(long: Path) -> None:
     for name, title in (("attn_adds", "attn.out"), ("after", "resid_post"), ("mlp_adds", "mlp.out")):
         assert titles[page[name].stripe(1).cells] == ("Block 1", title)
     assert titles[page["strongest"].stripe(0).cells] == ("Block 0", "attn.scores, head 0")
-    assert {"Home", "Embed", "Block 0", "Block 1", "Output", "Sample"} == {sheet for sheet, _ in titles.values()}
+    assert {"Home", "Glossary", "Embed", "Block 0", "Block 1", "Output", "Sample"} == {
+        sheet for sheet, _ in titles.values()
+    }
 
 
 def test_what_can_not_be_followed_is_said(long: Path) -> None:

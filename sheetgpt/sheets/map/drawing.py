@@ -270,9 +270,9 @@ def doubt(it: Followed, state: State) -> float:
 
 
 def best_now(it: Followed, state: State) -> Value:
-    """The likeliest next token's id, "" where it is not known."""
+    """The likeliest next token's id, inside the text; "" where it is not known."""
     at = it.ask.position_now(state)
-    return int(likeliest_now(state)[at]) if scored(state, at) else ""
+    return int(likeliest_now(state)[at]) if scored(state, at) and at + 1 < state.prompt.n else ""
 
 
 def draw(it: Followed) -> Part:
@@ -331,7 +331,8 @@ def chooses(it: Followed) -> list[Part]:
         return int(choice_now(it, state) is not None)
 
     def best() -> str:
-        return it.ask.guard(it.there(it.page["likeliest"]), 0)
+        goes_on = f"{it.position}+1<{it.layout['n_tokens'].reference}"
+        return it.ask.guard(f'IF({goes_on},{it.there(it.page["likeliest"])},"")', 0)
 
     def line(name: str, title: str, held: Block) -> Part:
         return Beside(Texts({LABEL: title}, "label", folded=True), held)

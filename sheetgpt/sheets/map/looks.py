@@ -45,6 +45,9 @@ def mark(it: Followed, frame: Worksheet) -> None:
         tokens: f"${letters(LABEL)}{tokens.row}={it.position}",
         candidates: f'${letters(marks.column)}{marks.row}="{MARK}"',
     }
+    drawn = it.page["next"]
+    nothing = FormulaRule([f'{drawn.cells}=""'], fill=white)
+    frame.conditional_formatting.add(drawn.cells, nothing)
     for area, rule in chosen.items():
         blank = f'{letters(area.column)}{area.row}=""'
         frame.conditional_formatting.add(area.cells, FormulaRule([blank], fill=white, stopIfTrue=True))

@@ -84,12 +84,13 @@ def said(it: Followed) -> str:
     token, place, first = it.ask.shown("position").local, it.position, page["candidates"].line(0).local
     refused = it.ask.position().refusal_formula()
     next_one, best = page["next"].local, f'IF({first}="","","{LIKELIEST}"&{first}&"”")'
-    after = f'IF({page["choosing"].local}=1,"{CHOSEN}"&{next_one}&"”",IF({next_one}="","","{GOES_ON}"&{next_one}&"”"))'
+    given = f'IF({next_one}="","{ENDED}","{GOES_ON}"&{next_one}&"”")'
+    after = f'IF({page["choosing"].local}=1,"{CHOSEN}"&{next_one}&"”",{given})'
     story = f'"{AFTER}"&{token}&"{AT}"&{place}&{best}&{after}&"."'
     return f'IF({it.ask.ready},IF({refused}="",{story},"{NOTE}"&{refused}),{home["message"].reference})'
 
 
-AFTER, AT = "“", "” at position "
+AFTER, AT, ENDED = "“", "” at position ", ": the text ends here"
 LIKELIEST, CHOSEN, GOES_ON = ": the likeliest next token is “", "; drawn is “", "; in the text follows “"
 
 
@@ -103,7 +104,7 @@ def said_now(it: Followed, state: State) -> str:
     if found:
         after = f"{CHOSEN}{state.shown[found.id]}”"
     else:
-        after = f"{GOES_ON}{state.prompt.shown[at + 1]}”" if at + 1 < state.prompt.n else ""
+        after = f"{GOES_ON}{state.prompt.shown[at + 1]}”" if at + 1 < state.prompt.n else ENDED
     return f"{AFTER}{state.prompt.shown[at]}{AT}{at}{likeliest}{after}."
 
 
