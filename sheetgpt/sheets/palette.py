@@ -43,7 +43,7 @@ _STYLES = {
     "small link": Style(color="0563C1", underline=True, size=9),
     "small note": Style(italic=True, color="A6A6A6", size=9),
     "hint": Style(italic=True, color="7F6000", wrap=True, middle=True),
-    "answer": Style(bold=True, fill="FFE699", align="center", boxed=True, middle=True),
+    "answer": Style(bold=True, fill="FFE699", align="center", boxed=True, middle=True, open=True),
     "check": Style(color="C55A11", wrap=True, middle=True),
     "figure of": Style(bold=True, size=14, color="833C0B", align="left"),
     "paper": Style(size=10, align="center", boxed=True, middle=True, number_format="0.00"),

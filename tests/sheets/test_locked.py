@@ -47,7 +47,7 @@ def refused(sheet: Worksheet) -> set[str]:
 def test_formulas_are_locked_and_yellow_cells_and_weights_are_not(locked: Path) -> None:
     layout, book = open_workbook(locked).layout, load_workbook(locked)
     yours = {area.sheet: set[str]() for areas in layout.names.values() for area in areas}
-    records = [record for record in layout.records.values() if record.kind.value in ("input", "weight")]
+    records = [record for record in layout.records.values() if record.kind.value in ("input", "answer", "weight")]
     for area in (area for record in records for area in record.areas):
         cells = book[area.sheet][area.cells]
         grid = ((cells,),) if not isinstance(cells, tuple) else cells
