@@ -39,6 +39,8 @@ def describe(target: str) -> Iterator[Table]:
     if book.cost is not None:
         yield rounding(book.layout, book.cost)
     yield optional(book.layout)
+    if book.layout.reads_only:
+        yield reading()
     yield sheets(listed(Path(target)))
     yield names(cached.package(Path(target)).references, Path(target).name)
 
@@ -104,6 +106,13 @@ def optional(layout: Layout) -> Table:
     table = Table("optional sheet", "", title="Optional sheets", title_justify="left", box=None)
     for sheet in optional_sheets():
         table.add_row(sheet.name, "in the workbook" if sheet.name in layout.optional else "left out")
+    return table
+
+
+def reading() -> Table:
+    """Of a workbook that only reads."""
+    table = Table("new tokens", "", title="It only reads", title_justify="left", box=None)
+    table.add_row("none", "built with --reads-only: a change of temperature, top_k, top_p or seed recomputes no block")
     return table
 
 

@@ -11,6 +11,7 @@ from ready import Command
 
 from sheetgpt.engines import Cells, Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.excel_rules import check
 from sheetgpt.gpt2.checkpoint import Checkpoint
 from sheetgpt.sheets.home.prompt import FINE, SLID_READING
 from sheetgpt.sheets.layout import Layout, defined_name
@@ -73,9 +74,14 @@ def states(workbook: Path, computed: list[str]) -> list[dict[str, Cells | None]]
     return libreoffice.run(workbook, [Step(edit, computed, hard=False) for edit in EDITS])
 
 
-def test_the_workbook_says_so_of_itself(layout: Layout, reader_workbook: Path) -> None:
+def test_the_workbook_says_so_of_itself(
+    workbook: Path, layout: Layout, reader_workbook: Path, sheetgpt_command: Command
+) -> None:
     assert layout.reads_only
     assert not open_workbook(reader_workbook).layout.reads_only
+    assert "built with --reads-only" in sheetgpt_command("info", workbook)[1]
+    assert "--reads-only" not in sheetgpt_command("info", reader_workbook)[1]
+    assert check(workbook) == []
 
 
 @pytest.mark.parametrize("knob", KNOBS)
