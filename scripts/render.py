@@ -12,6 +12,7 @@ from typing import Any
 
 import pypdfium2
 
+from sheetgpt.engines import cached
 from sheetgpt.engines.libreoffice import export_pdf
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.edits import Edits
@@ -19,19 +20,21 @@ from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
 from sheetgpt.workbook.reopen import is_lesson, open_workbook
 
 RANGES = {
-    "home": "Home!A1:Y62",
+    "home": "Home!A1:Y50",
     "guide": "Guide!A1:E21",
-    "experiments": "Guide!A23:E29",
-    "assistant": "Guide!A31:E42",
+    "experiments": "Guide!A23:E40",
+    "map": "Map!A1:N25",
+    "exercises": "Exercises!A1:H45",
     "tokenizer": "Tokenizer!A1:AC32",
     "block": "Block 0!A1:Q45",
-    "attention": "Attention!A1:AK69",
+    "attention": "Attention!A1:AK70",
     "sample": "Sample!A1:Y52",
     "lens": "Lens!A1:S32",
-    "contributions": "Contributions!A1:R67",
-    "neuron": "Neuron!A1:U43",
+    "contributions": "Contributions!A1:Q66",
+    "neuron": "Neuron!A1:Y43",
     "embedding": "Embedding!A1:Q48",
     "lab": "Lab!A1:Q66",  # of a workbook of `build --lab`
+    "on-paper": "On paper!A1:AJ50",  # of `build --tiny`
 }
 LEARNING = {  # of a workbook of `build --train`
     "training": "Training!A1:G39",
@@ -68,8 +71,9 @@ def main() -> None:
     parser.add_argument("--sheet", choices=RANGES | LEARNING, action="append", help=words)
     args = parser.parse_args()
     ranges = LEARNING if is_lesson(args.workbook) else RANGES
+    there = cached.package(args.workbook).sheets
     for name in args.sheet or ranges:
-        if name == "lab" and args.sheet is None and open_workbook(args.workbook).layout.lanes == 1:
+        if args.sheet is None and ranges[name].partition("!")[0] not in there:
             continue
         if name not in ranges:
             parser.error(f"{args.workbook} has no such sheet: choose from {', '.join(ranges)}")
