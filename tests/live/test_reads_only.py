@@ -13,6 +13,7 @@ from sheetgpt.engines import Cells, Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
 from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.sheets.home.after import AFTER
 from sheetgpt.sheets.home.prompt import FINE, SLID_READING
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.verification.verify import verify
@@ -86,11 +87,13 @@ def test_the_workbook_says_so_of_itself(
 
 @pytest.mark.parametrize("knob", KNOBS)
 def test_a_knob_touches_no_block(knob: str, dependents: Dependents, layout: Layout) -> None:
-    """On the sheets that look inside only the line that repeats what is wrong, in Home's words."""
+    """On the sheets that look inside only the line that repeats what is wrong, in Home's words; Map and Exercises show
+    probabilities, as Home does.
+    """
     reached = dependents.of(cells_of(layout[knob]))
     counts = Counter(sheet for sheet, _, _ in reached)
     assert {*counts} >= {"home", "sample"}
-    assert {sheet for sheet, n in counts.items() if n > 1} <= {"home", "softmax", "sample"}, counts
+    assert {sheet for sheet, n in counts.items() if n > 1} <= {"home", "softmax", "sample", "map", "exercises"}, counts
     assert {*counts} <= {"home", "softmax", "sample", *layout.optional}
     for name in ("token_ids", "active", "n_tokens", "next_logits", "top_ids", "surprisal"):
         assert not reached & cells_of(layout[name]), name
@@ -119,7 +122,7 @@ def test_what_the_sheets_that_look_inside_are_asked_recomputes_no_block(workbook
         assert area is not None
         counts = Counter(sheet for sheet, _, _ in dependents.of(cells_of(area)))
         assert counts, name
-        assert {*counts} <= {*book.layout.optional, "home"}, name
+        assert {*counts} <= {*book.layout.optional, "home", *(["softmax"] if name == AFTER else [])}, name
 
 
 def test_edits_in_sequence_are_a_recalculation_from_scratch(

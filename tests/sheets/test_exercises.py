@@ -161,7 +161,7 @@ def test_the_solutions_are_right_in_libreoffice_and_follow_the_prompt(solved: Pa
     book = openpyxl.load_workbook(solved, data_only=True)
     assert book[EXERCISES]["C3"].value == "13 of 13"
     assert exercises.SOLVED in book[EXERCISES]["C1"].value
-    assert book["Model"]["B19"].value.startswith("exercises, solutions")
+    assert book["Model"]["B19"].value.startswith("map, exercises, solutions")
 
 
 def test_the_solutions_are_right_in_another_program(solved: Path) -> None:

@@ -18,7 +18,7 @@ from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
 
 SIZES: dict[str, Any] = {"context": 8, "new_tokens": 2, "prompt_bytes": 48, "merge_rounds": 6}
-FOLDED = {"Home", "Attention"}  # which have groups
+FOLDED = {"Home", "Attention", "Map", "Exercises"}  # which have groups
 LAYERS: tuple[str, ...] = (
     *("ln_1", "attn.qkv", "attn.probs.0", "attn.out", "resid_mid"),
     *("ln_2", "mlp.fc", "mlp.act", "mlp.out", "resid_post"),

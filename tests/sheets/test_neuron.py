@@ -231,7 +231,7 @@ def test_a_large_model_goes_without_the_vocabulary(odd: Checkpoint, tmp_path: Pa
     assert {"neuron", TOKENS_PART} <= {*choose("neuron", large=True)}
     assert not {"neuron", TOKENS_PART} & {*choose("all", "neuron")}
     path = sheetgpt.build(odd, tmp_path / "w.xlsx", ids=[1, 2], context=3, sheets="none", without=BESIDE)
-    assert open_workbook(path).layout.optional == ("neuron",)
+    assert open_workbook(path).layout.optional == ("map", "exercises", "neuron")
     names = {*openpyxl.load_workbook(path).defined_names}
     assert "neuron_active" in names
     assert "neuron_promotes" not in names
