@@ -19,6 +19,7 @@ from sheetgpt.gpt2.edits import Edits
 from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
 from sheetgpt.workbook.reopen import is_lesson, open_workbook
 
+FOOTER = 90  # dots: the page's last lines, with the sheet's name
 RANGES = {
     "home": "Home!A1:Y50",
     "guide": "Guide!A1:E21",
@@ -51,6 +52,7 @@ def render(workbook: Path, name: str, cells: str) -> Path:
         picture = pypdfium2.PdfDocument(pdf)[0].render(scale=200 / 72).to_pil().convert("RGB")
     from PIL import Image, ImageChops
 
+    picture = picture.crop((0, 0, picture.width, picture.height - FOOTER))
     used = ImageChops.difference(picture, Image.new("RGB", picture.size, "white")).getbbox()
     target = workbook.parent / f"{name}.png"
     picture.crop(used).save(target, optimize=True)

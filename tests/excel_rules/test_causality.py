@@ -225,12 +225,12 @@ def test_random_breakages_are_all_named_and_nothing_else(kind: str, opened: dict
 
 
 ROUND_ABOUT = [
-    ("Sample", "G97", "'Home'!$O$13", "O13"),  # how many tokens there are
-    ("Home", "H23", "'Softmax'!$C$6", "C6"),  # the distribution after the last token
+    ("Sample", "G97", "'Home'!$J$30", "J30"),  # how many tokens there are
+    ("Home", "H15", "'Softmax'!$C$6", "C6"),  # the distribution after the last token
     ("Block 0", "F170", "LEN('Block 0'!$A$81)", "A81"),  # "key: …" of the second token
     ("Embed", "F12", "SUM('Block 0'!$A$80:$A$81)", "A81"),
-    ("Output", "G40", "LEN('Home'!$A$28)", "A28"),
-    ("Block 1", "H60", "n_tokens", "O13"),
+    ("Output", "G40", "LEN('Home'!$A$20)", "A20"),
+    ("Block 1", "H60", "n_tokens", "J30"),
 ]
 
 
@@ -262,13 +262,13 @@ def test_the_examples_of_the_issue(micro_workbook: Path, tmp_path: Path) -> None
     fill = {cell: set_formula(cell, lambda old: old.replace("$", "")) for cell in ("F170", "G170", "H170", "K170")}
     changes = {
         "Sample": set_formula("G97", lambda old: old.replace("G$", "H$", 1)),
-        "Home": set_formula("H23", lambda old: old.replace("!G$16", "!K$16")),
+        "Home": set_formula("H15", lambda old: old.replace("!G$30", "!K$30")),
         "Block 1": in_order(*fill.values()),
     }
     problems = check(patch(micro_workbook, tmp_path / "issue.xlsx", changes))
     assert {(p.part, p.where) for p in problems} >= {
         ("Sample", "G97"),
-        ("Home", "H23"),
+        ("Home", "H15"),
         *(("Block 1", cell) for cell in fill),
     }
 
@@ -325,13 +325,13 @@ def test_chains_up_and_down_hand_on_what_they_reach() -> None:
 
 def test_a_run_elsewhere_is_followed_column_by_column(micro_workbook: Path, tmp_path: Path) -> None:
     """A row outside the positions that fills right: each cell of it reaches as far as its own column."""
-    cells = "".join(f"<c r=\"{c}300\"><f>'Embed'!{c}$47*2</f><v>1</v></c>" for c in "FGHIJK")
-    change = {"Block 0": lambda xml: xml.replace("</sheetData>", f'<row r="300">{cells}</row></sheetData>')}
-    dimension = {"Block 0": lambda xml: re.sub(r'(<dimension ref="A1:[A-Z]+)\d+', r"\g<1>300", change["Block 0"](xml))}
+    cells = "".join(f"<c r=\"{c}400\"><f>'Embed'!{c}$47*2</f><v>1</v></c>" for c in "FGHIJK")
+    change = {"Block 0": lambda xml: xml.replace("</sheetData>", f'<row r="400">{cells}</row></sheetData>')}
+    dimension = {"Block 0": lambda xml: re.sub(r'(<dimension ref="A1:[A-Z]+)\d+', r"\g<1>400", change["Block 0"](xml))}
     sound = patch(micro_workbook, tmp_path / "sound.xlsx", dimension)
     assert check(sound) == []
-    own = {"Block 0": set_formula("G170", lambda old: f"{old}+G$300")}
+    own = {"Block 0": set_formula("G170", lambda old: f"{old}+G$400")}
     rules = {(p.where, p.rule) for p in check(patch(sound, tmp_path / "own.xlsx", own))}
     assert rules == {("G170", "The formula is not the one that fills the rest of its row.")}
-    later = {"Block 0": set_formula("G170", lambda old: f"{old}+H$300")}
+    later = {"Block 0": set_formula("G170", lambda old: f"{old}+H$400")}
     assert any("leads to" in p.rule for p in check(patch(sound, tmp_path / "later.xlsx", later)))

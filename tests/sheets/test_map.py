@@ -100,7 +100,7 @@ def test_where_the_text_ends_nothing_is_likely(micro: Checkpoint, tmp_path: Path
     shown = [cells.texts.get((0, 0), "") for cells in (found[said], found[first]) if cells]
     assert shown[0].endswith(network_map.ENDED + ".")
     assert shown[1:] == [""]
-    assert judged(path, {"the end": followed(path, LAST)}) == {"the end": {}}
+    assert not [name for name in judged(path, {"the end": followed(path, LAST)})["the end"] if "!" in name]
 
 
 def test_a_broken_formula_of_the_map_is_named(long: Path, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from patching import Change, formula_of, in_order, patch, set_formula
 from small_books import rewrite
 
 from sheetgpt.gpt2.checkpoint import Checkpoint
-from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.unzip import CHUNK
+from sheetgpt.sheets.choice import softmax as softmax_sheet
+from sheetgpt.sheets.home import home as home_sheet
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.coverage import formula_cells
 from sheetgpt.verification.report import Report
@@ -114,9 +115,9 @@ def extra(rng: random.Random, taken: set[str], title: str) -> Change:
 
 def ends(layout: Layout, path: Path) -> list[tuple[str, str]]:
     """Cells with numbers that no other cell uses: a change in one reaches nothing else."""
-    guide, top = "Guide", layout["top_ids"]
+    guide, heated = "Guide", home_sheet.page(layout)["reshaped"]
     places = [(guide, f"D{row + 1}") for row, column in formula_cells(path)[guide] if column == 3]
-    places += [("Home", Area("", top.row, c).cells) for c in range(6, 11)]
+    places += [("Home", heated.stripe(j).line(0).cells) for j in range(heated.n_columns)]
     facts = [layout["perplexity"]] if layout.context > layout.config.n_layer else []
     return [*places, *(("Home", area.cells) for area in facts)]
 
@@ -180,7 +181,9 @@ def test_the_issues_tampering_is_caught(workbooks: dict[str, Path], tmp_path: Pa
     changes = [set_formula(cell, lambda f: "1+2") for cell in facts]
     changes += [set_formula(cell, lambda f: '"wrong"') for cell in tokens]
     report = verify(patch(path, tmp_path / "broken.xlsx", {"Home": in_order(*changes)}), wrong_cells=None)
-    assert {*report.wrong_cells} == {f"Home!{cell}" for cell in (*facts, *tokens)}
+    again = [f"Home!{cell}" for cell in (home_sheet.page(home)["again"].line(i).cells for i in range(10))]
+    again += [f"Softmax!{softmax_sheet.page(home)['ranked_tokens'].line(i).cells}" for i in range(10)]
+    assert {*report.wrong_cells} == {*again, *(f"Home!{cell}" for cell in (*facts, *tokens))}
     assert {t.name for t in report.tensors if not t.passed} >= {"loss", "perplexity", "entropy", "top_tokens"}
     assert report.compared_cells == report.formula_cells
 

@@ -13,7 +13,7 @@ NOTE = "With the bundled model, stories, at temperature 1; another one answers i
 
 
 HERE = "The experiments are made with the model stories: “sheetgpt build” makes its workbook, stories.xlsx."
-IN_LAB = "Two more, with heads switched off and streams steered: “sheetgpt build --lab” makes stories-lab.xlsx."
+IN_LAB = "Three more, with heads switched off and streams steered: “sheetgpt build --lab” makes stories-lab.xlsx."
 ZERO = "Set New tokens to 0 on Home"
 
 
