@@ -15,12 +15,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 from openpyxl.utils import column_index_from_string, get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Cells, Formulas, Piece, Row, Sources, Text
+from sheetgpt.ooxml.rows import Cells, Formulas, Piece, Row, Text
 from sheetgpt.sheets.grid import (
     DECODING,
     EMBED,
@@ -35,7 +36,7 @@ from sheetgpt.sheets.grid import (
     TOKENIZER,
 )
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.references import REFERENCE
+from sheetgpt.sheets.references import REFERENCE, rewritten
 from sheetgpt.sheets.sheet import Sheet
 
 COPIED = {title: f"{title} B" for title in (SOFTMAX, TOKENIZER, DECODING)}
@@ -126,21 +127,11 @@ class Move:
             column += self.step
         return f"{dollar}{get_column_letter(column)}{fixed}{int(row) + down}"
 
-    def sources(self, sources: Sources, on: str) -> Sources:
-        if callable(sources):
-            return lambda: self._made(sources(), on)
-        return self._made(sources, on)
-
-    def _made(self, sources: str | Sequence[str], on: str) -> str | Sequence[str]:
-        if isinstance(sources, str):
-            return self.formula(sources, on)
-        return [self.formula(source, on) for source in sources]
-
     def piece(self, piece: Piece, on: str) -> Piece:
         """Cells side by side, in lane B."""
         column = piece.column + self.step if self.moves(on) else piece.column
         if isinstance(piece, Formulas):
-            return replace(piece, column=column, sources=self.sources(piece.sources, on))
+            return replace(piece, column=column, sources=rewritten(piece.sources, partial(self.formula, on=on)))
         return replace(piece, column=column)
 
 

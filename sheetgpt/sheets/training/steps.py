@@ -10,18 +10,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from openpyxl import Workbook
 from openpyxl.utils import column_index_from_string, get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
-from sheetgpt.ooxml.rows import Formulas, Piece, Row, Sources
+from sheetgpt.ooxml.rows import Formulas, Piece, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, POSITION_ROW
 from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.references import REFERENCE
+from sheetgpt.sheets.references import REFERENCE, rewritten
 from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.training.lesson import BACKWARD, FORWARD, LOSS, NEXT, STATE, STEP, Lesson, Moment
 
@@ -66,18 +66,10 @@ class Move:
         own = self.title
         return REFERENCE.sub(moved, source)
 
-    def sources(self, sources: Sources, on: str) -> Sources:
-        if callable(sources):
-            return lambda: self._made(sources(), on)
-        return self._made(sources, on)
-
-    def _made(self, sources: str | Sequence[str], on: str) -> str | Sequence[str]:
-        if isinstance(sources, str):
-            return self.formula(sources, on)
-        return [self.formula(source, on) for source in sources]
-
     def piece(self, piece: Piece, on: str) -> Piece:
-        return replace(piece, sources=self.sources(piece.sources, on)) if isinstance(piece, Formulas) else piece
+        if isinstance(piece, Formulas):
+            return replace(piece, sources=rewritten(piece.sources, partial(self.formula, on=on)))
+        return piece
 
 
 def moves(layout: Lesson, pages: Sequence[Page]) -> list[Move]:
