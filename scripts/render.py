@@ -15,7 +15,7 @@ import pypdfium2
 from sheetgpt.engines import cached
 from sheetgpt.engines.libreoffice import export_pdf
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.edits import Edits
+from sheetgpt.gpt2.editing.edits import Edits
 from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
 from sheetgpt.workbook.reopen import is_lesson, open_workbook
 

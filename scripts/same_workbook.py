@@ -27,7 +27,7 @@ from lxml import etree
 from safetensors.numpy import save_file
 
 import sheetgpt
-from sheetgpt.gpt2.checkpoint import BUNDLED, load, read_config
+from sheetgpt.gpt2.checkpoints.checkpoint import BUNDLED, load, read_config
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RELATED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"

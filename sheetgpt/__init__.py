@@ -11,10 +11,10 @@ TYPE_CHECKING = False  # typing's own takes time to import, and type checkers kn
 if TYPE_CHECKING:
     from sheetgpt.errors import SheetGPTError
     from sheetgpt.excel_rules import check
-    from sheetgpt.gpt2.checkpoint import Checkpoint, load
-    from sheetgpt.gpt2.edit_words import parse_edits
-    from sheetgpt.gpt2.edits import Edits, Patch, Steering
-    from sheetgpt.gpt2.generate import generate, stream
+    from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+    from sheetgpt.gpt2.editing.edit_words import parse_edits
+    from sheetgpt.gpt2.editing.edits import Edits, Patch, Steering
+    from sheetgpt.gpt2.generation.generate import generate, stream
     from sheetgpt.inspection.attention import attention, heads
     from sheetgpt.inspection.contributions import contributions
     from sheetgpt.inspection.embedding import analogy, neighbours
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from sheetgpt.inspection.sweep import sweep
     from sheetgpt.verification.verify import verify
     from sheetgpt.workbook.build import build
-    from sheetgpt.workbook.lesson import build_lesson
     from sheetgpt.workbook.run import Prediction, evaluate, run
     from sheetgpt.workbook.tensors import read
-    from sheetgpt.workbook.train import train
+    from sheetgpt.workbook.training.lesson import build_lesson
+    from sheetgpt.workbook.training.train import train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -66,10 +66,10 @@ __all__ = [
 _PLACES = {
     "errors": ("SheetGPTError",),
     "excel_rules": ("check",),
-    "gpt2.checkpoint": ("Checkpoint", "load"),
-    "gpt2.edit_words": ("parse_edits",),
-    "gpt2.edits": ("Edits", "Patch", "Steering"),
-    "gpt2.generate": ("generate", "stream"),
+    "gpt2.checkpoints.checkpoint": ("Checkpoint", "load"),
+    "gpt2.editing.edit_words": ("parse_edits",),
+    "gpt2.editing.edits": ("Edits", "Patch", "Steering"),
+    "gpt2.generation.generate": ("generate", "stream"),
     "inspection.attention": ("attention", "heads"),
     "inspection.contributions": ("contributions",),
     "inspection.embedding": ("analogy", "neighbours"),
@@ -79,10 +79,10 @@ _PLACES = {
     "inspection.sweep": ("sweep",),
     "verification.verify": ("verify",),
     "workbook.build": ("build",),
-    "workbook.lesson": ("build_lesson",),
+    "workbook.training.lesson": ("build_lesson",),
     "workbook.run": ("Prediction", "evaluate", "run"),
     "workbook.tensors": ("read",),
-    "workbook.train": ("train",),
+    "workbook.training.train": ("train",),
 }
 
 

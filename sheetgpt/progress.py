@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from sheetgpt.ooxml.book import Written
+from sheetgpt.ooxml.writing.book import Written
 
 
 @contextmanager

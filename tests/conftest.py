@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from sheetgpt import cli, stopping
 from sheetgpt.engines import libreoffice, office
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.text.tokenizer import byte_to_unicode
 from sheetgpt.workbook.build import build

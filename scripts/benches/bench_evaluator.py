@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.gpt2.checkpoint import BUNDLED, DEFAULT, read_config
+from sheetgpt.gpt2.checkpoints.checkpoint import BUNDLED, DEFAULT, read_config
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.continuation import Cache, advance
-from sheetgpt.gpt2.sampling import Sampling, choose
+from sheetgpt.gpt2.generation.continuation import Cache, advance
+from sheetgpt.gpt2.generation.sampling import Sampling, choose
 
 SHAPES = {
     "bundled": read_config(BUNDLED / DEFAULT / "config.json"),

@@ -17,7 +17,7 @@ import numpy as np
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import rows
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.writing.book import Book
 
 WIDTH = 1000
 OURS, OPENPYXL = "sheetgpt", "openpyxl write-only"

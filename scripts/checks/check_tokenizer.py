@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from sheetgpt import load
 from sheetgpt.engines import Step, libreoffice
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import Tokenizer
 from sheetgpt.workbook.build import build

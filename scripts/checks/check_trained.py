@@ -20,10 +20,10 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
-from sheetgpt.gpt2 import loss
-from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.checkpoints.checkpoint import load
+from sheetgpt.gpt2.learning import loss
 from sheetgpt.gpt2.model import Array, forward
-from sheetgpt.workbook.lesson import build_lesson, open_lesson
+from sheetgpt.workbook.training.lesson import build_lesson, open_lesson
 
 SAME, AS_FLOAT32 = 1e-9, 1e-5
 

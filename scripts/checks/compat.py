@@ -33,7 +33,7 @@ from openpyxl.worksheet.formula import ArrayFormula
 
 from sheetgpt.engines import Cells, cached, edit, gnumeric, number, office
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets import lay_out

@@ -31,10 +31,10 @@ import numpy as np
 from sheetgpt.engines import cached
 from sheetgpt.engines.office import find_soffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import learn
+from sheetgpt.gpt2.learning import learn
 from sheetgpt.sheets.training.bands import BANDS, part
 from sheetgpt.sheets.training.lesson import Moment
-from sheetgpt.workbook.lesson import build_lesson, open_lesson, pasted
+from sheetgpt.workbook.training.lesson import build_lesson, open_lesson, pasted
 
 TOLERANCE = 1e-9
 PATIENCE = 120.0  # seconds for whatever the window has to show

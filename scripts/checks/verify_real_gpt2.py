@@ -25,8 +25,8 @@ import sheetgpt
 from sheetgpt.engines import Step, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.model import forward
-from sheetgpt.workbook.inputs import with_prompt
 from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.yellow.inputs import with_prompt
 
 FIGURES = Path(__file__).parents[2] / "tests" / "golden" / "gpt2-known-logits.json"
 TOLERANCE = 1e-2  # absolute, on logits of about -100 that were computed in float32

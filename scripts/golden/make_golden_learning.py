@@ -27,9 +27,9 @@ from transformers import GPT2Config as TheirConfig
 from transformers import GPT2LMHeadModel
 from transformers.models.gpt2 import modeling_gpt2
 
-from sheetgpt.gpt2.checkpoint import hugging_face_name
+from sheetgpt.gpt2.checkpoints.checkpoint import hugging_face_name
+from sheetgpt.gpt2.checkpoints.save import config_json
 from sheetgpt.gpt2.config import ACTIVATIONS, GPT2Config
-from sheetgpt.gpt2.save import config_json
 
 WORDS = {"full": [3, 1, 7, 7, 10], "padded": [2, 9, 4], "one letter": [5]}
 END, STEPS, DECAY = 0, 10, 0.1

@@ -26,14 +26,14 @@ from soak_model import MARK, SMALL, make, marked
 import sheetgpt
 from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.inputs import LINE_BREAK, Inputs
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.workbook.checkpoints import built_from
-from sheetgpt.workbook.inputs import token_ids, with_prompt, with_settings
 from sheetgpt.workbook.reopen import open_workbook
 from sheetgpt.workbook.state import Writing, write
+from sheetgpt.workbook.yellow.inputs import token_ids, with_prompt, with_settings
 
 TEXT = "the king said queen · once upon a time, and ↵ “Who” is	it? Ünïcödé 王様 🐉 1984 it's"
 WORDS = TEXT.split(" ")

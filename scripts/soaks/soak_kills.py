@@ -27,7 +27,7 @@ from soak_model import MARK, SMALL, make, marked
 
 import sheetgpt
 from sheetgpt.engines import office
-from sheetgpt.ooxml import unfinished
+from sheetgpt.ooxml.writing import unfinished
 
 # With MANY_CELLS = 0 a small workbook, too, is written by worker processes.
 PROGRAM = "from sheetgpt.cli import main; from sheetgpt.ooxml import book; book.MANY_CELLS = {}; main()"

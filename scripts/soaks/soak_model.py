@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from sheetgpt.gpt2.checkpoint import BUNDLED, DEFAULT, read_config
+from sheetgpt.gpt2.checkpoints.checkpoint import BUNDLED, DEFAULT, read_config
 
 MARK = "SHEETGPT_SOAK"  # an environment variable, which every process of the soak inherits
 SMALL = {"prompt": "the king", "context": 12, "new_tokens": 4, "prompt_bytes": 80, "merge_rounds": 6}

@@ -28,9 +28,9 @@ import sheetgpt
 from sheetgpt import cli
 from sheetgpt.engines import slow
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.excel_rules import formulas
-from sheetgpt.gpt2.checkpoint import load
-from sheetgpt.ooxml import foreign
+from sheetgpt.excel_rules.formula import formulas
+from sheetgpt.gpt2.checkpoints.checkpoint import load
+from sheetgpt.ooxml.reading import foreign
 from sheetgpt.text.bpe import Tables
 
 MB = 1 << 20

@@ -24,7 +24,7 @@ from random import Random
 from lxml import etree
 
 from sheetgpt.excel_rules import Problem, check
-from sheetgpt.excel_rules.xmlns import Element, parse
+from sheetgpt.excel_rules.package.xmlns import Element, parse
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "tests" / "shared"), str(Path(__file__).parents[1] / "checks")]
 from breakers import Parts, sound_parts, write

@@ -8,8 +8,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from sheetgpt.gpt2.checkpoints.save import config_json, json_bytes
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.save import config_json, json_bytes
 
 END = "<|endoftext|>"
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sheetgpt.gpt2 import adam
-from sheetgpt.gpt2.adam import Settings
+from sheetgpt.gpt2.checkpoints.save import save_checkpoint
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.learn import gradients, learn
-from sheetgpt.gpt2.loss import example
+from sheetgpt.gpt2.learning import adam
+from sheetgpt.gpt2.learning.adam import Settings
+from sheetgpt.gpt2.learning.learn import gradients, learn
+from sheetgpt.gpt2.learning.loss import example
+from sheetgpt.gpt2.learning.new import new_params
 from sheetgpt.gpt2.model import Array
-from sheetgpt.gpt2.new import new_params
-from sheetgpt.gpt2.save import save_checkpoint
 
 MODELS = Path(__file__).parents[2] / "sheetgpt" / "models"
 LETTERS = "aeilmn"

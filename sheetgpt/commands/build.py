@@ -10,9 +10,9 @@ from sheetgpt import screen
 from sheetgpt.commands import train as learning
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import visible
-from sheetgpt.gpt2.checkpoint import DEFAULT, bundled
-from sheetgpt.ooxml import target
-from sheetgpt.ooxml.book import Progress, Written
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT, bundled
+from sheetgpt.ooxml.writing import target
+from sheetgpt.ooxml.writing.book import Progress, Written
 from sheetgpt.options import Chat, Ids, NewTokens, Prompt, Quiet, Seed, Temperature, TopK, TopP, ids_of
 from sheetgpt.progress import bar
 from sheetgpt.screen import LONG, Screen

@@ -8,7 +8,7 @@ import typer
 import sheetgpt
 from sheetgpt import screen
 from sheetgpt.errors import visible
-from sheetgpt.gpt2.checkpoint import DEFAULT
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT
 from sheetgpt.options import Quiet
 from sheetgpt.progress import spinner
 from sheetgpt.screen import LONG

@@ -7,7 +7,7 @@ import typer
 import sheetgpt
 from sheetgpt import screen
 from sheetgpt.errors import SheetGPTError, visible
-from sheetgpt.gpt2.edit_words import EditWords
+from sheetgpt.gpt2.editing.edit_words import EditWords
 from sheetgpt.options import (
     Chat,
     Ids,

@@ -10,8 +10,8 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.options import Quiet, WorkbookFile
 from sheetgpt.progress import bar, losses
 from sheetgpt.screen import Table, printers
-from sheetgpt.workbook.lesson import build_lesson
-from sheetgpt.workbook.train import train as make_steps
+from sheetgpt.workbook.training.lesson import build_lesson
+from sheetgpt.workbook.training.train import train as make_steps
 
 PANEL = "A workbook that learns (--train)"
 Train = Annotated[

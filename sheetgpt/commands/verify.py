@@ -8,7 +8,7 @@ import sheetgpt
 from sheetgpt import screen
 from sheetgpt.errors import visible
 from sheetgpt.look.printing import write
-from sheetgpt.ooxml import target
+from sheetgpt.ooxml.writing import target
 from sheetgpt.options import (
     Chat,
     Ids,

@@ -22,7 +22,7 @@ from openpyxl.cell.cell import MergedCell
 from sheetgpt.engines._uno_worker import Refused, grid
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.unzip import READ_ERRORS, open_zip, require_file, unreadable
+from sheetgpt.ooxml.reading.unzip import READ_ERRORS, open_zip, require_file, unreadable
 
 Value = float | int | str | None  # None clears the cell
 Inputs = Mapping[str, Value | Sequence[Value]]

@@ -20,8 +20,8 @@ from sheetgpt.engines import Cells, Inputs, number, require_workbook
 from sheetgpt.engines.survey import Survey, spare_memory, survey
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.elements import Element, XMLError, elements
-from sheetgpt.ooxml.unzip import READ_ERRORS, chunks, is_sheet, is_xml, open_zip, read
+from sheetgpt.ooxml.reading.elements import Element, XMLError, elements
+from sheetgpt.ooxml.reading.unzip import READ_ERRORS, chunks, is_sheet, is_xml, open_zip, read
 
 ANY_CELLS = 1 << 22  # that names may cover beyond twice the cells that their sheets have
 _UNREADABLE: tuple[type[Exception], ...] = (XMLError, *READ_ERRORS)

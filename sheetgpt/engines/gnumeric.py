@@ -18,7 +18,7 @@ import openpyxl
 
 from sheetgpt.engines import Cells, Inputs, cached, edit, seconds
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml import unfinished
+from sheetgpt.ooxml.writing import unfinished
 
 
 def recalculate(

@@ -20,9 +20,10 @@ from sheetgpt.engines._uno_worker import CANT_LOAD
 from sheetgpt.engines.office import lent
 from sheetgpt.engines.office import resident as resident
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml import foreign, unfinished
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.unzip import READ_ERRORS
+from sheetgpt.ooxml.reading import foreign
+from sheetgpt.ooxml.reading.unzip import READ_ERRORS
+from sheetgpt.ooxml.writing import unfinished
 
 LARGEST = 1 << 31  # bytes of a file: 7.4 opens one of 2.10 GB, and calls one of 2.20 GB damaged
 TOO_LARGE = (

@@ -26,7 +26,7 @@ from sheetgpt import system
 from sheetgpt.engines import blame, surroundings
 from sheetgpt.engines.closed import write_profile
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml import unfinished
+from sheetgpt.ooxml.writing import unfinished
 
 INSTALL = (
     "install it (Debian, Ubuntu: sudo apt install libreoffice-calc python3-uno; Fedora: sudo dnf install"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.unzip import READ_ERRORS, chunks, is_sheet, open_zip
+from sheetgpt.ooxml.reading.unzip import READ_ERRORS, chunks, is_sheet, open_zip
 
 PATIENT = 600  # seconds: who allows more than the default wants to wait
 

@@ -19,7 +19,7 @@ import numpy as np
 from sheetgpt import system
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
-from sheetgpt.ooxml.unzip import chunks
+from sheetgpt.ooxml.reading.unzip import chunks
 
 _BREAKS = np.zeros(256, bool)  # what may follow an element's name
 _BREAKS[[*b" \t\n\r/>"]] = True

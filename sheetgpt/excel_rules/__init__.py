@@ -13,13 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from sheetgpt.excel_rules.book import Book
-from sheetgpt.excel_rules.causality import Causality
-from sheetgpt.excel_rules.charts import drawing_problems
-from sheetgpt.excel_rules.declared import declared_problems
-from sheetgpt.excel_rules.directions import directions_problems
-from sheetgpt.excel_rules.formulas import FormulaCheck
-from sheetgpt.excel_rules.furniture import furniture_problems
-from sheetgpt.excel_rules.package import (
+from sheetgpt.excel_rules.columns.causality import Causality
+from sheetgpt.excel_rules.columns.directions import directions_problems
+from sheetgpt.excel_rules.columns.positions import positions_problems
+from sheetgpt.excel_rules.formula.formulas import FormulaCheck
+from sheetgpt.excel_rules.package.declared import declared_problems
+from sheetgpt.excel_rules.package.schema import schema_problems
+from sheetgpt.excel_rules.package.xmlns import MAIN, Element
+from sheetgpt.excel_rules.package.zipped import (
     DOCUMENT,
     TYPES_PART,
     Relations,
@@ -33,14 +34,13 @@ from sheetgpt.excel_rules.package import (
     table_problems,
     zip_problems,
 )
-from sheetgpt.excel_rules.positions import positions_problems
+from sheetgpt.excel_rules.parts.charts import drawing_problems
+from sheetgpt.excel_rules.parts.furniture import furniture_problems
+from sheetgpt.excel_rules.parts.sheet import SheetScan, string_problems
+from sheetgpt.excel_rules.parts.styles import style_problems
+from sheetgpt.excel_rules.parts.workbook import read_book, sheet_titles, string_texts, workbook_problems
 from sheetgpt.excel_rules.problem import Problem
-from sheetgpt.excel_rules.schema import schema_problems
-from sheetgpt.excel_rules.sheet import SheetScan, string_problems
-from sheetgpt.excel_rules.styles import style_problems
-from sheetgpt.excel_rules.workbook import read_book, sheet_titles, string_texts, workbook_problems
-from sheetgpt.excel_rules.xmlns import MAIN, Element
-from sheetgpt.ooxml.unzip import READ_ERRORS, chunks
+from sheetgpt.ooxml.reading.unzip import READ_ERRORS, chunks
 
 __all__ = ["Problem", "check"]
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from sheetgpt.excel_rules.grammar import Reference
-from sheetgpt.excel_rules.positions import Positions
+from sheetgpt.excel_rules.columns.positions import Positions
+from sheetgpt.excel_rules.formula.grammar import Reference
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def forward(
 
     `change` may put something else in the place of the stream that enters block i (`h0.resid_pre`), of the heads'
     mixtures of values (`h0.attn.z`, the heads one below the other) and of what the MLP writes (`h0.mlp.out`); see
-    `sheetgpt.gpt2.edits`.
+    `sheetgpt.gpt2.editing.edits`.
     """
     check_ids(ids, config)
 

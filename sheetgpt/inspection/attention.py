@@ -29,7 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import DEFAULT
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.inspection.subject import Model, Subject, subject
 

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2.checkpoint import DEFAULT
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.generation.sampling import ROUNDING
 from sheetgpt.gpt2.model import Trace
-from sheetgpt.gpt2.sampling import ROUNDING
 from sheetgpt.inspection.rounded import rounding_doubt
 from sheetgpt.inspection.subject import Model, Subject, check_token, place, subject
 

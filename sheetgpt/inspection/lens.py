@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2 import sampling
-from sheetgpt.gpt2.checkpoint import DEFAULT
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.gpt2.model import Trace, layer_norm, unembed
 from sheetgpt.inspection.subject import Model, Subject, check_token, place, subject
 

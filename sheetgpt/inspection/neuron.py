@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT, Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import Trace, unembed
 from sheetgpt.inspection.subject import Model, Subject, place, subject

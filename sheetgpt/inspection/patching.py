@@ -4,7 +4,7 @@ Activation patching, as TransformerLens does it (`patching.get_act_patch_resid_p
 changed, the other run gives. `resid` is the stream that enters a block, `attention` all of a block's heads, `mlp` what
 the MLP writes, and a number that head of every block; each at one position. `heads` is each head at all positions.
 A patch's effect as a share of the way is (y' - y) / (y_other - y) of the measured logit: 0 changes nothing, 1 makes it
-the other run's. Sources: Meng and others (2022), Wang and others (2022); see `sheetgpt.gpt2.edits`.
+the other run's. Sources: Meng and others (2022), Wang and others (2022); see `sheetgpt.gpt2.editing.edits`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT, Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.edits import Edits, Part, Patch
+from sheetgpt.gpt2.editing.edits import Edits, Part, Patch
 from sheetgpt.inspection.subject import Model, subject
 from sheetgpt.inspection.sweep import Effect, Progress, Score, logits_from, measured, score
 

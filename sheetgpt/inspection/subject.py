@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.generate import prompt_ids
+from sheetgpt.gpt2.generation.generate import prompt_ids
 from sheetgpt.gpt2.model import Trace, forward
 from sheetgpt.text.shown import token_strings
 

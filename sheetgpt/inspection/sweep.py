@@ -5,7 +5,7 @@ With y the model's logits at a position and y' those of the edited run, a part's
     p'[token] - p[token], with p = softmax(y);
     KL(p || p') = sum of p log2(p / p'), in bits.
 Sources: the logit difference is the measure of Wang and others, "Interpretability in the Wild" (2022); zero and mean
-ablation as in `sheetgpt.gpt2.edits`. Blocks before the first change are not computed again.
+ablation as in `sheetgpt.gpt2.editing.edits`. Blocks before the first change are not computed again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT, Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.edits import MEAN, ZERO, Changes, Edits, Part
+from sheetgpt.gpt2.editing.edits import MEAN, ZERO, Changes, Edits, Part
 from sheetgpt.gpt2.model import Array, Trace, block, layer_norm, unembed
 from sheetgpt.inspection.subject import Model, Subject, place, subject
 from sheetgpt.text.one_token import one_token

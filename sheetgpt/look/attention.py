@@ -10,8 +10,8 @@ from sheetgpt.inspection.attention import MEASURES, head_table, pattern
 from sheetgpt.look.printing import heat_map, sentences
 from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, ids_of
 from sheetgpt.screen import printer
-from sheetgpt.sheets.choosers import whole_now
 from sheetgpt.sheets.inside.attention.heads import IN_WORDS, NONE
+from sheetgpt.sheets.style.choosers import whole_now
 from sheetgpt.workbook.look import subject_of
 
 

@@ -11,9 +11,9 @@ from sheetgpt.inspection import lens as seen
 from sheetgpt.look.printing import sentences
 from sheetgpt.options import Ids, MovedModel, NewTokens, Prompt, ids_of
 from sheetgpt.screen import printer
-from sheetgpt.sheets.choosers import whole_now
 from sheetgpt.sheets.home.after import LAST
 from sheetgpt.sheets.optional import Value
+from sheetgpt.sheets.style.choosers import whole_now
 from sheetgpt.workbook.look import subject_of
 
 Position = Annotated[

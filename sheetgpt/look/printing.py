@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sheetgpt import system
 from sheetgpt.errors import SheetGPTError, visible
-from sheetgpt.ooxml import unfinished
+from sheetgpt.ooxml.writing import unfinished
 
 NAME, CELL, SIGNED = (
     14,

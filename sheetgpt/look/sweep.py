@@ -6,13 +6,13 @@ import typer
 from rich.markup import escape
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import DEFAULT, load
-from sheetgpt.gpt2.edit_words import part_name
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT, load
+from sheetgpt.gpt2.editing.edit_words import part_name
 from sheetgpt.inspection import patching
 from sheetgpt.inspection import sweep as switched
 from sheetgpt.look.lens import Position
 from sheetgpt.look.printing import sentences, signed_map, write
-from sheetgpt.ooxml import target
+from sheetgpt.ooxml.writing import target
 from sheetgpt.options import Ids, Json, Prompt, ids_of
 from sheetgpt.progress import counter
 from sheetgpt.screen import Screen, Table, printable_json, printer

@@ -12,8 +12,10 @@ from functools import partial
 
 from sheetgpt.sheets.choice import sample, softmax
 from sheetgpt.sheets.exercises import exercises, paper
-from sheetgpt.sheets.headings import explained
-from sheetgpt.sheets.home import about, after, glossary, guide, home
+from sheetgpt.sheets.glossary import glossary
+from sheetgpt.sheets.glossary.headings import explained
+from sheetgpt.sheets.guide import guide
+from sheetgpt.sheets.home import about, after, home
 from sheetgpt.sheets.inside import lens
 from sheetgpt.sheets.inside.attention import page as attention
 from sheetgpt.sheets.inside.contributions import page as contributions
@@ -28,9 +30,9 @@ from sheetgpt.sheets.map import map as network_map
 from sheetgpt.sheets.network import block, embed, output, weights
 from sheetgpt.sheets.optional import OptionalSheet, Value
 from sheetgpt.sheets.page import Page
-from sheetgpt.sheets.palette import PLAIN, Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import LaneB, State
+from sheetgpt.sheets.style.palette import PLAIN, Palette
 from sheetgpt.sheets.tensor import Tensor
 from sheetgpt.sheets.text import vocabulary
 

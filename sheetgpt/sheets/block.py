@@ -18,7 +18,7 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Cells, Formulas
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
-from sheetgpt.sheets.palette import Palette
+from sheetgpt.sheets.style.palette import Palette
 from sheetgpt.sheets.tensor import Kind
 
 State = Any  # whatever the page's twins are asked of: `state.State`, or a training workbook's `Moment`

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sheetgpt.gpt2.sampling import Sampling
+from sheetgpt.gpt2.generation.sampling import Sampling
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.checkpoints.quantize import EXACT, INT8, WEIGHTS
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.quantize import EXACT, INT8, WEIGHTS
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.grid import LM_HEAD, WTE
 from sheetgpt.sheets.tensor import Kind, Tensor, by_name
@@ -41,7 +41,7 @@ class Layout:
 
     `prompt_bytes` and `merge_rounds` size the Tokenizer sheet; with 0 bytes there is none, and prompts are token ids.
     `end_of_text` are the tokens after which nothing more is chosen.
-    `weights` says how the weights stand in their cells: "exact", "int8" or "4 digits" (`sheetgpt.gpt2.quantize`).
+    `weights` says how the weights stand in their cells: "exact", "int8" or "4 digits" (`checkpoints/quantize.py`).
     With a `chat` Home has a cell for what the user says, and the prompt in full is a formula.
     `optional` names the sheets that are in and needn't be (`sheets.optional`), in the order of the registry.
     With two `lanes` there is a second text beside the first (`sheets.lanes`); what this map shows is the first's.

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.palette import Palette
 from sheetgpt.sheets.tensor import Value as Value
 
 

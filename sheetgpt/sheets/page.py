@@ -18,11 +18,11 @@ from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row, letters
 from sheetgpt.sheets.block import Block, Drawing, Ground, Line, Part, State
+from sheetgpt.sheets.glossary.terms import row_of
 from sheetgpt.sheets.grid import HOME, INDEX, LABEL
-from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.style.palette import Palette
 from sheetgpt.sheets.tensor import Kind, Tensor
-from sheetgpt.sheets.terms import row_of
 
 AT_TOP = 24  # points: the height of the title's row
 

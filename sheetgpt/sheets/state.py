@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2 import quantize
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.checkpoints.quantize import Cost
+from sheetgpt.gpt2.generation.sampling import Choice
 from sheetgpt.gpt2.model import Trace
-from sheetgpt.gpt2.quantize import Cost
-from sheetgpt.gpt2.sampling import Choice
 from sheetgpt.inspection.subject import Subject
 from sheetgpt.sheets.asking import Asking
 from sheetgpt.sheets.inputs import EXAMPLE, UTF8_EXAMPLE, Inputs

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2 import quantize
+from sheetgpt.gpt2.checkpoints import quantize
 from sheetgpt.inspection.embedding import Map, common, map_of, map_problems
 from sheetgpt.verification.compare import SAVED
 from sheetgpt.verification.report import TOLERANCE

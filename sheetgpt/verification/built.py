@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
+from sheetgpt.gpt2.generation.sampling import Sampling
 from sheetgpt.gpt2.model import check_ids, forward
-from sheetgpt.gpt2.sampling import Sampling
 from sheetgpt.sheets.inputs import Inputs, cell_text
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.state import Built
 from sheetgpt.workbook.build import rounding_cost
-from sheetgpt.workbook.inputs import check_room, token_ids
 from sheetgpt.workbook.state import Writing, write
+from sheetgpt.workbook.yellow.inputs import check_room, token_ids
 
 Array = NDArray[Any]
 CLOSE = 1e-9  # of the largest logit

@@ -11,7 +11,7 @@ from openpyxl.utils import column_index_from_string
 
 from sheetgpt.engines import cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml.unzip import READ_ERRORS, chunks, open_zip
+from sheetgpt.ooxml.reading.unzip import READ_ERRORS, chunks, open_zip
 
 MAX_REST = 1 << 26
 # each tag is gone through once: no tag holds a `<`, and none is tried again from the second `r="A1"` in it;

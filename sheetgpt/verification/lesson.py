@@ -5,17 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sheetgpt.gpt2 import adam
-from sheetgpt.ooxml.foreign import not_loaded
+from sheetgpt.gpt2.learning import adam
+from sheetgpt.ooxml.reading.foreign import not_loaded
 from sheetgpt.sheets import training
-from sheetgpt.sheets.palette import PLAIN
+from sheetgpt.sheets.style.palette import PLAIN
 from sheetgpt.sheets.training.bands import BANDS
 from sheetgpt.sheets.training.lesson import Moment
 from sheetgpt.verification.compare import part
 from sheetgpt.verification.judge import Found, report
 from sheetgpt.verification.report import Report
-from sheetgpt.workbook.lesson import open_lesson, tensor_of
 from sheetgpt.workbook.reopen import DamagedWorkbook
+from sheetgpt.workbook.training.lesson import open_lesson, tensor_of
 
 Recalculated = Callable[[Path, Mapping[str, Any], Sequence[str]], Found]
 

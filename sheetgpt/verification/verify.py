@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from sheetgpt.engines import Cells, cached, formulas, ironcalc, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import quantize
-from sheetgpt.ooxml.foreign import not_loaded
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.ooxml.reading.foreign import not_loaded
 from sheetgpt.sheets import sheets
 from sheetgpt.sheets.grid import HOME, LAB, TOKENIZER
 from sheetgpt.sheets.home.self_check import DIFFERS, OTHER_INPUTS
@@ -36,10 +36,10 @@ from sheetgpt.verification.lesson import verify_lesson
 from sheetgpt.verification.report import MOST, Report, TensorResult
 from sheetgpt.workbook.build import text_sheets
 from sheetgpt.workbook.checkpoints import find_checkpoint
-from sheetgpt.workbook.inputs import given_ids, token_ids, with_prompt, with_settings
-from sheetgpt.workbook.lab import with_lane_b
 from sheetgpt.workbook.reopen import DamagedWorkbook, is_lesson, open_workbook
 from sheetgpt.workbook.state import state_of, write
+from sheetgpt.workbook.yellow.inputs import given_ids, token_ids, with_prompt, with_settings
+from sheetgpt.workbook.yellow.lab import with_lane_b
 
 Array = NDArray[Any]
 TEXTS = ("prompt", "user_says")  # yellow cells on Home, and on Lab

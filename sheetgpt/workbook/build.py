@@ -12,34 +12,34 @@ from numpy.typing import NDArray
 from sheetgpt import sheets as registry
 from sheetgpt import system
 from sheetgpt.errors import SheetGPTError, visible
-from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, bundled, load
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT, Checkpoint, bundled, load
+from sheetgpt.gpt2.checkpoints.identity import fingerprint
+from sheetgpt.gpt2.checkpoints.mapped import OneAtATime
+from sheetgpt.gpt2.checkpoints.quantize import EXACT
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.generate import default_prompt
-from sheetgpt.gpt2.identity import fingerprint
-from sheetgpt.gpt2.mapped import OneAtATime
+from sheetgpt.gpt2.generation.generate import default_prompt
+from sheetgpt.gpt2.generation.sampling import Sampling
 from sheetgpt.gpt2.model import forward
-from sheetgpt.gpt2.quantize import EXACT
-from sheetgpt.gpt2.sampling import Sampling
-from sheetgpt.ooxml import target
-from sheetgpt.ooxml.book import Book, Progress
 from sheetgpt.ooxml.rows import letters
+from sheetgpt.ooxml.writing import target
+from sheetgpt.ooxml.writing.book import Book, Progress
 from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.grid import HOME, LANE
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.lab.screws import Lab, untouched
 from sheetgpt.sheets.layout import Layout, defined_name
-from sheetgpt.sheets.palette import registered
 from sheetgpt.sheets.sheet import Sheet, positions_name
 from sheetgpt.sheets.state import Built, Origin
+from sheetgpt.sheets.style.palette import registered
 from sheetgpt.sheets.text.pages import Text
 from sheetgpt.text.shown import token_strings
-from sheetgpt.workbook.inputs import given_ids, tables_of, token_ids, with_prompt
-from sheetgpt.workbook.lab import with_lane_b
 from sheetgpt.workbook.limits import check_limits, check_shapes, check_sheets
 from sheetgpt.workbook.optional import Names, choose
 from sheetgpt.workbook.remembered import remember
 from sheetgpt.workbook.state import state_of, write
+from sheetgpt.workbook.yellow.inputs import given_ids, tables_of, token_ids, with_prompt
+from sheetgpt.workbook.yellow.lab import with_lane_b
 
 DEFAULT_CONTEXT = 32
 LARGE_CONTEXT = 16  # GPT-2 small's opens in 8 GB of LibreOffice's memory then, in 13 GB with 32

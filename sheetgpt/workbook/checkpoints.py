@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled, found_files, load, load_cached
-from sheetgpt.gpt2.hub import is_hub_name
-from sheetgpt.gpt2.identity import fingerprint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, bundled, found_files, load, load_cached
+from sheetgpt.gpt2.checkpoints.hub import is_hub_name
+from sheetgpt.gpt2.checkpoints.identity import fingerprint
 from sheetgpt.workbook.remembered import place_of, places_of
 from sheetgpt.workbook.reopen import Workbook, open_workbook
 

@@ -7,9 +7,9 @@ from rich.markup import escape
 
 from sheetgpt.engines import cached
 from sheetgpt.errors import visible
-from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.checkpoints.checkpoint import load
+from sheetgpt.gpt2.checkpoints.quantize import Cost
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.quantize import Cost
 from sheetgpt.screen import LONG, Table
 from sheetgpt.sheets import optional_sheets
 from sheetgpt.sheets.grid import HOME
@@ -19,8 +19,8 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.training import unrolled
 from sheetgpt.sheets.training.first import WORDS as TRAINING_WORDS
 from sheetgpt.sheets.training.lesson import TRAINING, Moment
-from sheetgpt.workbook.lesson import open_lesson
 from sheetgpt.workbook.reopen import is_lesson, open_workbook
+from sheetgpt.workbook.training.lesson import open_lesson
 
 
 def describe(target: str) -> Iterator[Table]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.quantize import EXACT, INT8
+from sheetgpt.gpt2.checkpoints.quantize import EXACT, INT8
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_FORMULA, MAX_ROW
 from sheetgpt.sheets import optional_formulas

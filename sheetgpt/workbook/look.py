@@ -3,14 +3,14 @@
 import os
 from collections.abc import Sequence
 
-from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.inspection.subject import Subject
 from sheetgpt.text.shown import token_strings
 from sheetgpt.workbook.checkpoints import built_from
-from sheetgpt.workbook.inputs import token_ids, with_prompt, with_settings
 from sheetgpt.workbook.reopen import Workbook, open_workbook
 from sheetgpt.workbook.state import write
+from sheetgpt.workbook.yellow.inputs import token_ids, with_prompt, with_settings
 
 
 def checkpoint_of(

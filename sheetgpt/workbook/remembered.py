@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-from sheetgpt.gpt2.checkpoint import Checkpoint, bundled
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, bundled
 
 MOST_FOLDERS = 8  # of one fingerprint
 MOST_FILES = 256

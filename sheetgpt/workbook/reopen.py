@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from sheetgpt.engines import Cells, cached
 from sheetgpt.errors import SheetGPTError
+from sheetgpt.gpt2.checkpoints.quantize import EXACT, Cost
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.quantize import EXACT, Cost
-from sheetgpt.gpt2.sampling import Sampling
+from sheetgpt.gpt2.generation.sampling import Sampling
 from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.home.about import NO_TOKEN
 from sheetgpt.sheets.inputs import DEFAULTS, EXAMPLE, UTF8_EXAMPLE, Inputs, cell_text, whole_number
@@ -23,10 +23,10 @@ from sheetgpt.sheets.layout import CHAT, INPUTS, NO_SHEETS, ROUNDING, Layout
 from sheetgpt.sheets.optional import Value
 from sheetgpt.sheets.state import Built, Origin
 from sheetgpt.text.chat import Chat
-from sheetgpt.workbook.cells import ids_of, number_of, numbers_of, real, scalar_of, text_of, whole
 from sheetgpt.workbook.limits import check_described
 from sheetgpt.workbook.optional import named, ordered
-from sheetgpt.workbook.yellow import chosen_of, lab_of
+from sheetgpt.workbook.yellow.cells import ids_of, number_of, numbers_of, real, scalar_of, text_of, whole
+from sheetgpt.workbook.yellow.optional_sheets import chosen_of, lab_of
 
 _INPUTS = ("prompt_ids", *INPUTS)
 

@@ -10,21 +10,21 @@ import numpy as np
 
 from sheetgpt.engines import Cells, Step, cached, libreoffice, seconds
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.continuation import continue_ids
-from sheetgpt.gpt2.edit_words import EditWords, edits_of
-from sheetgpt.gpt2.edits import Edits
-from sheetgpt.gpt2.generate import with_text
+from sheetgpt.gpt2.editing.edit_words import EditWords, edits_of
+from sheetgpt.gpt2.editing.edits import Edits
+from sheetgpt.gpt2.generation.continuation import continue_ids
+from sheetgpt.gpt2.generation.generate import with_text
+from sheetgpt.gpt2.generation.sampling import Choice
 from sheetgpt.gpt2.model import as_cells
-from sheetgpt.gpt2.sampling import Choice
-from sheetgpt.ooxml.foreign import not_loaded
+from sheetgpt.ooxml.reading.foreign import not_loaded
 from sheetgpt.sheets.grid import LANE
 from sheetgpt.sheets.inputs import LINE_BREAK, Inputs
 from sheetgpt.sheets.lab.screws import Lab, with_edits
 from sheetgpt.workbook.checkpoints import built_from
-from sheetgpt.workbook.inputs import check_room, token_ids, with_prompt, with_settings
-from sheetgpt.workbook.lab import write as write_changed
 from sheetgpt.workbook.reopen import Workbook, open_workbook
 from sheetgpt.workbook.state import write
+from sheetgpt.workbook.yellow.inputs import check_room, token_ids, with_prompt, with_settings
+from sheetgpt.workbook.yellow.lab import write as write_changed
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sheetgpt.gpt2.continuation import Cache, advance
+from sheetgpt.gpt2.generation.continuation import Cache, advance
+from sheetgpt.gpt2.generation.sampling import Choice, choose, doubt, surprisal, uniforms
 from sheetgpt.gpt2.model import Array, Trace, forward
-from sheetgpt.gpt2.sampling import Choice, choose, doubt, surprisal, uniforms
 from sheetgpt.sheets import starts
 from sheetgpt.sheets.home.after import AFTER, used_now
 from sheetgpt.sheets.home.chat import n_shown

@@ -14,7 +14,7 @@ from bounds import bounded
 from safetensors.numpy import save_file
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.checkpoints.checkpoint import load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.text.tokenizer import byte_to_unicode
 

@@ -11,8 +11,8 @@ import pytest
 from checkpoints import Tensors, Write, assert_params, refused
 from safetensors.numpy import save_file
 
-from sheetgpt.gpt2 import checkpoint
-from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.checkpoints import checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import load
 from sheetgpt.gpt2.config import ALIASES
 
 

@@ -17,8 +17,8 @@ from ready import Command
 from safetensors.numpy import save_file
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import load
-from sheetgpt.gpt2.hub import is_hub_name
+from sheetgpt.gpt2.checkpoints.checkpoint import load
+from sheetgpt.gpt2.checkpoints.hub import is_hub_name
 from sheetgpt.workbook.build import build
 
 Tensors = dict[str, np.ndarray]
@@ -379,7 +379,7 @@ def test_quiet_leaves_the_progress_bars_as_they_were(hub: Hub, capfd: pytest.Cap
 
 
 def test_the_environments_switches_hold_in_a_new_process(hub: Hub, tmp_path: Path) -> None:
-    program = "import sheetgpt.gpt2.checkpoint as c; print(c.load('distilgpt2', quiet=True).config.n_vocab)"
+    program = "import sheetgpt.gpt2.checkpoints.checkpoint as c; print(c.load('distilgpt2', quiet=True).config.n_vocab)"
     hub.repos = {"distilbert/distilgpt2": hub.repos[GPT2]}
     environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "elsewhere"), "HF_ENDPOINT": hub.url}
     for switch in ({}, {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sheetgpt.gpt2.mapped import OneAtATime, release
+from sheetgpt.gpt2.checkpoints.mapped import OneAtATime, release
 
 N = 8 << 20  # numbers: 32 MB
 

@@ -11,8 +11,8 @@ from checkpoints import Tensors, Write, assert_params, refused
 from safetensors.numpy import save_file
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import load
-from sheetgpt.gpt2.generate import generate
+from sheetgpt.gpt2.checkpoints.checkpoint import load
+from sheetgpt.gpt2.generation.generate import generate
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.checkpoints import built_from
 from sheetgpt.workbook.reopen import open_workbook

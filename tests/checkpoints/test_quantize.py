@@ -18,8 +18,8 @@ import sheetgpt
 from sheetgpt import cli
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets import lay_out, layout

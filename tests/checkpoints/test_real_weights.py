@@ -18,7 +18,7 @@ from hub_server import Hub, point_at
 from huggingface_hub import constants
 
 import sheetgpt
-from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.checkpoints.checkpoint import load
 from sheetgpt.verification.report import Report, TensorResult
 
 GPT2 = "openai-community/gpt2"

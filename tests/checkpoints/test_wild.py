@@ -15,15 +15,15 @@ from ready import Command
 import sheetgpt
 from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.text import bpe
 from sheetgpt.text.tokenizer import byte_to_unicode
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.inputs import given_ids
 from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.yellow.inputs import given_ids
 
 CAPACITY, CONTEXT = 24, 9
 START, END, BOS, EOS, PAD = "<|im_start|>", "<|im_end|>", "<s>", "</s>", "[PAD]"

@@ -28,8 +28,9 @@ import sheetgpt
 from sheetgpt import stopping
 from sheetgpt.engines import Step, blame, gnumeric, libreoffice, office
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.ooxml import book as xlsx
-from sheetgpt.ooxml import rows, unfinished, workers
+from sheetgpt.ooxml import rows, workers
+from sheetgpt.ooxml.writing import book as xlsx
+from sheetgpt.ooxml.writing import unfinished
 from sheetgpt.text.chat import chat_of
 
 FORK = "fork" in multiprocessing.get_all_start_methods()
@@ -514,6 +515,6 @@ def test_a_folder_is_locked_until_all_of_it_is_gone(tmp_path: Path, monkeypatch:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         tried.append(path)
 
-    monkeypatch.setattr("sheetgpt.ooxml.unfinished.shutil.rmtree", rmtree)
+    monkeypatch.setattr("sheetgpt.ooxml.writing.unfinished.shutil.rmtree", rmtree)
     unfinished.clear(tmp_path)
     assert tried == [folder]

@@ -9,7 +9,7 @@ from prompts import READ, word, wrong
 from ready import fairytale_words
 
 from sheetgpt.engines import Cells, Inputs, gnumeric
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.build import build

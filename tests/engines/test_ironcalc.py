@@ -12,7 +12,7 @@ from patching import patch, set_formula
 from ready import fairytale_words
 
 from sheetgpt.engines import cached, ironcalc
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.layout import defined_name

@@ -24,7 +24,7 @@ from small_books import STEPS, rewrite, same, save
 import sheetgpt
 from sheetgpt.engines import Step, libreoffice, office, surroundings
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.own_libreoffice
 

@@ -20,12 +20,12 @@ from patching import Change, cell_xml, in_order, patch, set_formula, set_row_for
 
 from sheetgpt.excel_rules import Problem, check
 from sheetgpt.excel_rules.book import Book
-from sheetgpt.excel_rules.causality import Causality
-from sheetgpt.excel_rules.grammar import read
-from sheetgpt.excel_rules.positions import Positions
-from sheetgpt.excel_rules.references import Box
-from sheetgpt.excel_rules.uses import uses
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.excel_rules.columns.causality import Causality
+from sheetgpt.excel_rules.columns.positions import Positions
+from sheetgpt.excel_rules.formula.grammar import read
+from sheetgpt.excel_rules.formula.references import Box
+from sheetgpt.excel_rules.formula.uses import uses
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.ooxml.area import Area
 from sheetgpt.workbook.build import build
 

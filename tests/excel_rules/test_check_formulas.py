@@ -7,11 +7,11 @@ from breakers import BLOCK, HOME, Break, Parts, labels, named_where_it_is_broken
 
 from sheetgpt.excel_rules import check
 from sheetgpt.excel_rules.book import Book
-from sheetgpt.excel_rules.formulas import FormulaCheck
-from sheetgpt.excel_rules.functions import FUNCTIONS
-from sheetgpt.excel_rules.grammar import read
-from sheetgpt.excel_rules.places import Place
-from sheetgpt.excel_rules.positions import Positions
+from sheetgpt.excel_rules.columns.positions import Positions
+from sheetgpt.excel_rules.formula.formulas import FormulaCheck
+from sheetgpt.excel_rules.formula.functions import FUNCTIONS
+from sheetgpt.excel_rules.formula.grammar import read
+from sheetgpt.excel_rules.formula.places import Place
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from breakers import STYLES, Break, Parts, labels, named_where_it_is_broken, sound_parts
 
-from sheetgpt.excel_rules.number_format import number_format_fault
+from sheetgpt.excel_rules.parts.number_format import number_format_fault
 
 
 @pytest.fixture(scope="module")

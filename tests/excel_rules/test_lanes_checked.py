@@ -18,12 +18,12 @@ from patching import Change, in_order, patch, set_formula, sheet_part
 
 from sheetgpt.excel_rules import check
 from sheetgpt.excel_rules.book import Book
-from sheetgpt.excel_rules.causality import Causality
-from sheetgpt.excel_rules.grammar import Reference, read
-from sheetgpt.excel_rules.positions import Positions, positions, positions_problems
-from sheetgpt.excel_rules.references import Box, column_number
-from sheetgpt.excel_rules.uses import Use, uses
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.excel_rules.columns.causality import Causality
+from sheetgpt.excel_rules.columns.positions import Positions, positions, positions_problems
+from sheetgpt.excel_rules.formula.grammar import Reference, read
+from sheetgpt.excel_rules.formula.references import Box, column_number
+from sheetgpt.excel_rules.formula.uses import Use, uses
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.workbook.build import build
 
 ROW = "not the one that fills the rest"

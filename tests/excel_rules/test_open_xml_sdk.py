@@ -18,7 +18,7 @@ from ready import fairytale_words
 from soak_validators import verdicts
 
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.workbook.build import build
 

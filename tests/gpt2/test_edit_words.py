@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from ready import fairytale_words
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.edit_words import EditWords, edits_of, parse_edits, words_of
-from sheetgpt.gpt2.edits import MEAN, ZERO, Edits, Patch, Steering
+from sheetgpt.gpt2.editing.edit_words import EditWords, edits_of, parse_edits, words_of
+from sheetgpt.gpt2.editing.edits import MEAN, ZERO, Edits, Patch, Steering
 from sheetgpt.text.tokenizer import Tokenizer
 
 EVERYTHING: dict[tuple[int, int | str], float] = {(1, 0): 0.0, (1, 1): 0.0, (1, "mlp"): 0.0}

@@ -9,12 +9,12 @@ from places import GOLDEN
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.continuation import continue_ids
-from sheetgpt.gpt2.edited import edited_choices
-from sheetgpt.gpt2.edits import MEAN, Changes, Edits, Patch, Steering
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.editing.edited import edited_choices
+from sheetgpt.gpt2.editing.edits import MEAN, Changes, Edits, Patch, Steering
+from sheetgpt.gpt2.generation.continuation import continue_ids
+from sheetgpt.gpt2.generation.sampling import Choice, Sampling
 from sheetgpt.gpt2.model import Trace, as_cells, forward
-from sheetgpt.gpt2.sampling import Choice, Sampling
 
 IDS: tuple[int, ...] = (5, 9, 33, 2)
 OTHER = (7, 9, 1)

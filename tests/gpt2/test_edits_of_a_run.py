@@ -8,8 +8,8 @@ import pytest
 from places import GOLDEN
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.edits import MEAN, Changes, Edits, Patch, Steering, check_lengths
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.editing.edits import MEAN, Changes, Edits, Patch, Steering, check_lengths
 from sheetgpt.gpt2.model import as_cells, forward
 
 IDS, OTHER = (5, 9, 33, 2), (7, 9, 1, 60)

@@ -10,11 +10,11 @@ from places import GOLDEN
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.continuation import Cache, advance, continue_ids, window
-from sheetgpt.gpt2.generate import DEFAULT_PROMPT, generate, stream, with_text
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.generation.continuation import Cache, advance, continue_ids, window
+from sheetgpt.gpt2.generation.generate import DEFAULT_PROMPT, generate, stream, with_text
+from sheetgpt.gpt2.generation.sampling import Choice, Sampling, choose, uniforms
 from sheetgpt.gpt2.model import as_cells, forward
-from sheetgpt.gpt2.sampling import Choice, Sampling, choose, uniforms
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode
 
 FUNCTIONS: tuple[Any, ...] = (generate, stream)

@@ -11,9 +11,11 @@ import pytest
 from places import GOLDEN
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import equal_rows, quantize, sampling
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.continuation import Cache, advance
+from sheetgpt.gpt2 import equal_rows
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.generation import sampling
+from sheetgpt.gpt2.generation.continuation import Cache, advance
 from sheetgpt.gpt2.model import ACTIVATION, as_cells, forward, gelu_erf, gelu_tanh, relu, unembed
 
 

@@ -8,7 +8,7 @@ import pytest
 from places import GOLDEN
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.sampling import Choice, Sampling, choose, probabilities, states, top, uniforms
+from sheetgpt.gpt2.generation.sampling import Choice, Sampling, choose, probabilities, states, top, uniforms
 
 HALVES = np.log([0.5, 0.25, 0.125, 0.125])  # logits whose probabilities are these
 

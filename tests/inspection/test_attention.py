@@ -10,7 +10,7 @@ from ready import MICRO_IDS, Command
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.model import forward
 from sheetgpt.inspection.attention import MEASURES, copies, head_table, measures, pattern, strongest
 from sheetgpt.inspection.subject import Subject

@@ -10,8 +10,8 @@ from places import GOLDEN
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.edits import MEAN, ZERO, Changes, Edits, Patch
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.editing.edits import MEAN, ZERO, Changes, Edits, Patch
 from sheetgpt.gpt2.model import as_cells, forward, softmax
 from sheetgpt.inspection.sweep import Effect, kl_bits
 

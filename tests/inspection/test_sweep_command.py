@@ -11,7 +11,7 @@ from rich.console import Console
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.look import sweep as command
 from sheetgpt.look.printing import colour, signed_map
 

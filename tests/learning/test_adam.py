@@ -9,8 +9,8 @@ import pytest
 from learning import ABOUT, END, WORDS, by_name, config_of, golden, params_of, settings
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import adam, learn
-from sheetgpt.gpt2.adam import Settings
+from sheetgpt.gpt2.learning import adam, learn
+from sheetgpt.gpt2.learning.adam import Settings
 
 STEPPED = [(case, decay) for case in ABOUT["stepped"] for decay in ABOUT["decays"]]
 

@@ -9,10 +9,10 @@ import pytest
 from learning import ABOUT, CASES, by_name, config_of, golden, params_of, word
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import backward
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.learn import gradients
-from sheetgpt.gpt2.loss import Example, cross_entropy, example
+from sheetgpt.gpt2.learning import backward
+from sheetgpt.gpt2.learning.learn import gradients
+from sheetgpt.gpt2.learning.loss import Example, cross_entropy, example
 from sheetgpt.gpt2.model import ACTIVATION, forward, layer_norm, softmax
 
 NOT_THEIRS = {".mean", ".rstd"}  # `transformers` doesn't compute them one by one; finite differences check them below
@@ -132,7 +132,7 @@ def test_each_wrong_gradient_is_seen(name: str, monkeypatch: pytest.MonkeyPatch)
         return found
 
     right = backward.backward
-    monkeypatch.setattr("sheetgpt.gpt2.learn.backward", broken)
+    monkeypatch.setattr("sheetgpt.gpt2.learning.learn.backward", broken)
     assert disagreements(CASE, "full").keys() == {name}
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sheetgpt.gpt2 import learn
+from sheetgpt.gpt2.learning import learn
 from sheetgpt.sheets.training.guide import EXPERIMENTS
 from sheetgpt.sheets.training.lesson import Moment, Writing
 from sheetgpt.text.words import spell
-from sheetgpt.workbook.lesson import new_moment, pasted
+from sheetgpt.workbook.training.lesson import new_moment, pasted
 
 SLOW, FAST, BY_HEART = EXPERIMENTS
 

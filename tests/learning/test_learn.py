@@ -13,15 +13,15 @@ from tokenizers import Tokenizer as Rust
 from tokenizers import decoders, models, pre_tokenizers
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import adam, learn, loss
-from sheetgpt.gpt2.adam import Settings
-from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.checkpoints.checkpoint import load
+from sheetgpt.gpt2.checkpoints.save import save_checkpoint
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.generate import default_prompt, generate
+from sheetgpt.gpt2.generation.generate import default_prompt, generate
+from sheetgpt.gpt2.generation.sampling import MODULUS
+from sheetgpt.gpt2.learning import adam, learn, loss
+from sheetgpt.gpt2.learning.adam import Settings
+from sheetgpt.gpt2.learning.new import new_params, normal_draws
 from sheetgpt.gpt2.model import as_cells
-from sheetgpt.gpt2.new import new_params, normal_draws
-from sheetgpt.gpt2.sampling import MODULUS
-from sheetgpt.gpt2.save import save_checkpoint
 from sheetgpt.text.words import END, N_VOCAB, NAMES, read_words, spell, tokenizer_files
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.tensors import read

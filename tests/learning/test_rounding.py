@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from learning import Arrays
 
-from sheetgpt.gpt2 import adam, equal_rows, learn, model, rounding
-from sheetgpt.gpt2.adam import Doubts, Settings, State
+from sheetgpt.gpt2 import equal_rows, model
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.loss import example
-from sheetgpt.gpt2.new import new_params
+from sheetgpt.gpt2.learning import adam, learn, rounding
+from sheetgpt.gpt2.learning.adam import Doubts, Settings, State
+from sheetgpt.gpt2.learning.loss import example
+from sheetgpt.gpt2.learning.new import new_params
 
 # No axis of a position or a token is as long as one of features.
 SIZES: dict[str, Any] = {"n_vocab": 27, "n_positions": 15, "n_embd": 16, "n_head": 4, "n_inner": 64}

@@ -16,17 +16,17 @@ import sheetgpt
 from sheetgpt.engines import cached, ironcalc, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2 import learn
-from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.checkpoints.checkpoint import load
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.loss import cross_entropy, example
+from sheetgpt.gpt2.learning import learn
+from sheetgpt.gpt2.learning.loss import cross_entropy, example
 from sheetgpt.gpt2.model import forward
 from sheetgpt.sheets.training.lesson import Writing, draw
 from sheetgpt.text.words import END, LETTERS, spell
 from sheetgpt.verification.verify import verify
-from sheetgpt.workbook.lesson import build_lesson, open_lesson, save
 from sheetgpt.workbook.reopen import open_workbook
-from sheetgpt.workbook.train import train
+from sheetgpt.workbook.training.lesson import build_lesson, open_lesson, save
+from sheetgpt.workbook.training.train import train
 
 SIZES: dict[str, Any] = {"layers": 1, "width": 4, "heads": 2, "positions": 5}
 

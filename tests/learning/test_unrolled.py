@@ -15,13 +15,13 @@ import sheetgpt
 from sheetgpt.engines import Cells, cached, ironcalc
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2 import learn
-from sheetgpt.gpt2.adam import Settings
 from sheetgpt.gpt2.config import GPT2Config
+from sheetgpt.gpt2.learning import learn
+from sheetgpt.gpt2.learning.adam import Settings
 from sheetgpt.text.words import END
 from sheetgpt.verification.verify import verify
-from sheetgpt.workbook.lesson import build_lesson, open_lesson
-from sheetgpt.workbook.train import train
+from sheetgpt.workbook.training.lesson import build_lesson, open_lesson
+from sheetgpt.workbook.training.train import train
 
 STEPS = 3
 SIZES: dict[str, Any] = {"width": 4, "heads": 1, "positions": 5, "unroll": STEPS}
@@ -206,7 +206,7 @@ def test_a_checkpoint_unrolls_on_its_own_tokens(
 def test_steps_that_no_workbook_holds_are_refused_before_any_work(
     sheetgpt_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], said: str
 ) -> None:
-    monkeypatch.setattr("sheetgpt.workbook.lesson.new_params", lambda *_: pytest.fail("weights were made"))
+    monkeypatch.setattr("sheetgpt.workbook.training.lesson.new_params", lambda *_: pytest.fail("weights were made"))
     status, _, err = sheetgpt_command("build", *given, "-o", tmp_path / "x.xlsx")
     assert status == 2
     assert said in " ".join(err.split())

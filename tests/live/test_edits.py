@@ -9,7 +9,7 @@ import pytest
 from ready import MICRO_IDS
 
 from sheetgpt.engines import Cells, Step, Value, libreoffice
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells, forward
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets import lay_out

@@ -12,12 +12,12 @@ from choices import settings, wanted
 from prompts import ids_of
 
 from sheetgpt.engines import formulas, ironcalc
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.inputs import with_settings
+from sheetgpt.workbook.yellow.inputs import with_settings
 
 CONTEXT = 3
 COMBINATIONS = settings(200, 4, 2)

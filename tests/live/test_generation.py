@@ -23,7 +23,7 @@ from texts import random_texts, typed
 import sheetgpt
 from sheetgpt.engines import Cells, Step, libreoffice, office
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.sheets.home.prompt import FINE, SLID
 from sheetgpt.sheets.home.self_check import OTHER_INPUTS
 from sheetgpt.sheets.inputs import Inputs, cell_text
@@ -33,8 +33,8 @@ from sheetgpt.verification.compare import Compared, compare
 from sheetgpt.verification.coverage import formula_cells
 from sheetgpt.verification.verify import Case, judge, prepare
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.inputs import given_ids, token_ids
 from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.yellow.inputs import given_ids, token_ids
 
 READ = ["token_ids", "message", "n_prompt", "n_tokens"]
 SIZES: Settings = {"context": 12, "new_tokens": 0, "prompt_bytes": 80, "merge_rounds": 6}

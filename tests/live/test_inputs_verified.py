@@ -12,7 +12,7 @@ from ready import hugging_face_tensors
 from safetensors.numpy import save_file
 
 from sheetgpt.engines import cached
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.sheets.grid import BY_HAND
 from sheetgpt.text import bpe
 from sheetgpt.verification.verify import Case, prepare, verify

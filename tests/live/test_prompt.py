@@ -16,7 +16,7 @@ from texts import gpt2_files, random_texts, typed
 import sheetgpt
 from sheetgpt.engines import Step, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.sheets.home.prompt import FINE
 from sheetgpt.sheets.layout import defined_name

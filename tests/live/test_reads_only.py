@@ -12,7 +12,7 @@ from ready import Command
 from sheetgpt.engines import Cells, Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.sheets.home.after import AFTER
 from sheetgpt.sheets.home.prompt import FINE, SLID_READING
 from sheetgpt.sheets.layout import Layout, defined_name

@@ -13,11 +13,11 @@ from sheetgpt.engines import Cells, Step, libreoffice
 from sheetgpt.excel_rules import check
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.book import Book
+from sheetgpt.ooxml.writing.book import Book
 from sheetgpt.sheets.block import Block, laid_out
 from sheetgpt.sheets.inputs import cell_text
 from sheetgpt.sheets.page import Page
-from sheetgpt.sheets.palette import registered
+from sheetgpt.sheets.style.palette import registered
 from sheetgpt.sheets.text import decoding
 from sheetgpt.sheets.text.bpe_by_hand import ROUNDS as ROUNDS_BY_HAND
 from sheetgpt.sheets.text.bpe_by_hand import WIDTH

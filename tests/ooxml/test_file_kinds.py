@@ -13,7 +13,7 @@ from huggingface_hub import constants
 import sheetgpt
 from sheetgpt.engines import cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.checkpoints.checkpoint import load
 from sheetgpt.verification.coverage import formula_cells
 
 Write = Callable[..., Path]

@@ -18,8 +18,8 @@ from patching import patch
 import sheetgpt
 from sheetgpt.engines import Step, formulas, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
-from sheetgpt.ooxml import foreign
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
+from sheetgpt.ooxml.reading import foreign
 from sheetgpt.workbook.checkpoints import MODELS
 from sheetgpt.workbook.reopen import open_workbook
 

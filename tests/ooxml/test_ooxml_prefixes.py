@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from sheetgpt.excel_rules import check
-from sheetgpt.ooxml.prefixes import PREFIXES, prefixed
+from sheetgpt.ooxml.writing.prefixes import PREFIXES, prefixed
 
 
 def test_drawings_and_charts_have_excels_prefixes(micro_workbook: Path) -> None:

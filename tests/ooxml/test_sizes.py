@@ -19,14 +19,17 @@ from lxml import etree
 
 from sheetgpt.engines import Step, cached, libreoffice, slow
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.excel_rules import check, filled, furniture, reach, runs, uses
-from sheetgpt.excel_rules.references import Box
-from sheetgpt.excel_rules.siblings import Positions
-from sheetgpt.excel_rules.workbook import MAX_LED_TO
-from sheetgpt.excel_rules.xmlns import parse
-from sheetgpt.gpt2.checkpoint import load
-from sheetgpt.ooxml import foreign
-from sheetgpt.ooxml.elements import elements
+from sheetgpt.excel_rules import check
+from sheetgpt.excel_rules.columns import filled, reach
+from sheetgpt.excel_rules.formula import uses
+from sheetgpt.excel_rules.formula.references import Box
+from sheetgpt.excel_rules.package.siblings import Positions
+from sheetgpt.excel_rules.package.xmlns import parse
+from sheetgpt.excel_rules.parts import furniture, runs
+from sheetgpt.excel_rules.parts.workbook import MAX_LED_TO
+from sheetgpt.gpt2.checkpoints.checkpoint import load
+from sheetgpt.ooxml.reading import foreign
+from sheetgpt.ooxml.reading.elements import elements
 from sheetgpt.text import hugging_face, sheet_limits
 from sheetgpt.verification import coverage
 

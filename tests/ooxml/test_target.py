@@ -13,8 +13,8 @@ from ready import Command
 import sheetgpt
 from sheetgpt.commands import verify as command
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.ooxml import target
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+from sheetgpt.ooxml.writing import target
 from sheetgpt.workbook.build import build
 
 LONG = "a" * 256

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 import sheetgpt
 from sheetgpt import cli, screen
 from sheetgpt.errors import MOST, SheetGPTError, visible
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.screen import Screen, Table
 from sheetgpt.verification.report import Report, TensorResult
 from sheetgpt.workbook.build import build

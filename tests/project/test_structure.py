@@ -146,7 +146,7 @@ NAME_PARTS = re.compile(rf"\b(name|tensor|param|matrix)\w*\.({TAKEN_APART})\(")
 
 def test_nobody_takes_a_name_apart() -> None:
     """What a tensor is stands in its record. One place makes a name of scales out of a matrix's."""
-    allowed = {"gpt2/quantize.py": 1}
+    allowed = {"gpt2/checkpoints/quantize.py": 1}
     for part in ("sheets", "workbook", "verification", "gpt2"):
         for path in (ROOT / part).rglob("*.py"):
             found = [m[0] for m in NAME_PARTS.finditer(path.read_text(encoding="utf-8"))]
@@ -165,3 +165,13 @@ def test_the_map_names_every_room() -> None:
     rooms = {path.parent.relative_to(ROOT) for path in ROOT.rglob("*.py")} | {Path("models")}
     named = {Path(name) for name in re.findall(r"^\| `([\w/]+)/` \|", (ROOT / "README.md").read_text("utf-8"), re.M)}
     assert named == rooms - {Path()}
+
+
+MOST_MODULES = 12
+
+
+def test_no_room_is_crowded() -> None:
+    """Whoever looks for a formula reads a list of names first: at most a dozen of them."""
+    rooms = {path.parent for path in ROOT.rglob("*.py")}
+    crowds = {room.relative_to(ROOT).as_posix(): len([*room.glob("*.py")]) - 1 for room in rooms}  # less __init__
+    assert {room: n for room, n in crowds.items() if n > MOST_MODULES} == {}

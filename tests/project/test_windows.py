@@ -18,10 +18,11 @@ import sheetgpt
 from sheetgpt import system
 from sheetgpt.engines import office
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.identity import fingerprint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.identity import fingerprint
 from sheetgpt.look import printing
-from sheetgpt.ooxml import target, workers
+from sheetgpt.ooxml import workers
+from sheetgpt.ooxml.writing import target
 from sheetgpt.screen import Screen
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook

@@ -26,7 +26,7 @@ from patching import patch, set_formula
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.workbook.reopen import open_workbook
 

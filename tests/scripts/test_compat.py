@@ -7,7 +7,7 @@ import compat
 import pytest
 
 from sheetgpt.engines import cached
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.sheets import lay_out
 from sheetgpt.verification.verify import ENGINES
 

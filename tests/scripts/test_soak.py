@@ -15,7 +15,7 @@ from sheetgpt.engines import Cells
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import defined_name
 from sheetgpt.workbook.build import planned
-from sheetgpt.workbook.inputs import with_prompt
+from sheetgpt.workbook.yellow.inputs import with_prompt
 
 
 def numbers(values: np.ndarray) -> Cells:

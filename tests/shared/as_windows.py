@@ -112,7 +112,7 @@ def forbid() -> None:
 
 def run(words: list[str]) -> tuple[int, str, str]:
     from sheetgpt import cli, screen
-    from sheetgpt.ooxml import archive
+    from sheetgpt.ooxml.writing import archive
 
     EXCEL.clear()
     assemble = archive.assemble

@@ -21,7 +21,7 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.excel_rules import check
-from sheetgpt.ooxml.fonts import in_excels_order
+from sheetgpt.ooxml.writing.fonts import in_excels_order
 
 Parts = dict[str, bytes]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import load
+from sheetgpt.gpt2.checkpoints.checkpoint import load
 
 Tensors = dict[str, np.ndarray]
 

@@ -3,12 +3,12 @@
 import random
 from typing import Any
 
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.model import as_cells
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.workbook.inputs import token_ids
 from sheetgpt.workbook.state import all_ids
+from sheetgpt.workbook.yellow.inputs import token_ids
 
 Settings = dict[str, Any]
 

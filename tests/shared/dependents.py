@@ -7,7 +7,7 @@ from pathlib import Path
 import openpyxl
 from openpyxl.worksheet.formula import ArrayFormula
 
-from sheetgpt.excel_rules.uses import uses
+from sheetgpt.excel_rules.formula.uses import uses
 from sheetgpt.ooxml.area import Area
 
 Cell = tuple[str, int, int]  # sheet in lower case, row, column

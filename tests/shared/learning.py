@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from places import GOLDEN
 
-from sheetgpt.gpt2.adam import Settings
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.loss import Example, example
+from sheetgpt.gpt2.learning.adam import Settings
+from sheetgpt.gpt2.learning.loss import Example, example
 
 Arrays = dict[str, np.ndarray]
 

@@ -2,11 +2,11 @@
 
 from sheetgpt.engines import Cells
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.sheets.home.prompt import FINE, NOTE
 from sheetgpt.sheets.inputs import LINE_BREAK, Inputs, cell_text
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.workbook.inputs import given_ids
+from sheetgpt.workbook.yellow.inputs import given_ids
 
 Found = dict[str, Cells | None]
 

@@ -10,11 +10,11 @@ import numpy as np
 from openpyxl.chart import Reference
 
 from sheetgpt.sheets.block import Block, cell
-from sheetgpt.sheets.charts import bars, between
-from sheetgpt.sheets.choosers import whole, whole_now
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.charts import bars, between
+from sheetgpt.sheets.style.choosers import whole, whole_now
 from sheetgpt.sheets.tensor import Kind
 
 LONG, MOST = 3, 99

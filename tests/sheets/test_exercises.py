@@ -15,7 +15,8 @@ from ready import Command
 import sheetgpt
 from sheetgpt.engines import ironcalc
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.exercises import exercises
 from sheetgpt.sheets.exercises.column import EXERCISES, Column, column_letters
@@ -181,9 +182,7 @@ def test_odd_shapes_ids_and_whole_numbers(odd: Checkpoint, tmp_path: Path) -> No
 
 
 def test_one_layer_one_head_one_number(make_checkpoint: Any, tmp_path: Path) -> None:
-    config = sheetgpt.gpt2.config.GPT2Config(
-        n_vocab=7, n_positions=5, n_embd=1, n_layer=1, n_head=1, n_inner=3, activation_function="relu"
-    )
+    config = GPT2Config(n_vocab=7, n_positions=5, n_embd=1, n_layer=1, n_head=1, n_inner=3, activation_function="relu")
     path = build(make_checkpoint(config, "one"), tmp_path / "one.xlsx", ids=[3], context=4, solutions=True)
     report = verify(path, engine="ironcalc")
     assert report.passed, wrong(report)

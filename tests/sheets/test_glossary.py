@@ -5,7 +5,7 @@ from pathlib import Path
 import openpyxl
 
 import sheetgpt
-from sheetgpt.sheets.terms import FIRST_ROW, GLOSSARY, TERMS, row_of
+from sheetgpt.sheets.glossary.terms import FIRST_ROW, GLOSSARY, TERMS, row_of
 
 
 def test_headings_lead_to_their_words(micro_workbook: Path) -> None:

@@ -8,13 +8,13 @@ import openpyxl
 import pytest
 
 import sheetgpt
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
-from sheetgpt.gpt2.edits import Changes, Edits, Patch, Steering
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.editing.edits import Changes, Edits, Patch, Steering
+from sheetgpt.gpt2.generation.sampling import probabilities
 from sheetgpt.gpt2.model import Trace, forward
-from sheetgpt.gpt2.sampling import probabilities
 from sheetgpt.inspection.attention import head_table
 from sheetgpt.inspection.subject import subject
-from sheetgpt.sheets.home.guide_assistant import (
+from sheetgpt.sheets.guide.assistant import (
     ANSWERED,
     ASKED,
     GAP,
@@ -27,7 +27,7 @@ from sheetgpt.sheets.home.guide_assistant import (
     UNKNOWN,
     lines,
 )
-from sheetgpt.sheets.home.guide_experiments import EXPERIMENTS, HERE, IN_LAB, elsewhere, offered
+from sheetgpt.sheets.guide.experiments import EXPERIMENTS, HERE, IN_LAB, elsewhere, offered
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.text.chat import Chat
 from sheetgpt.workbook.build import planned

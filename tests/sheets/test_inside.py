@@ -13,7 +13,7 @@ from places import GOLDEN
 import sheetgpt
 from sheetgpt.engines import Step, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.model import forward
 from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import lens as seen

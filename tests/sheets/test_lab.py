@@ -15,10 +15,10 @@ from ready import fairytale_words
 import sheetgpt
 from sheetgpt.engines import Step, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.edit_words import EditWords
-from sheetgpt.gpt2.edits import Edits, Patch, Steering
+from sheetgpt.gpt2.editing.edit_words import EditWords
+from sheetgpt.gpt2.editing.edits import Edits, Patch, Steering
 from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.grid import EDITS, LANE
 from sheetgpt.sheets.home.home import LAB_WORDS

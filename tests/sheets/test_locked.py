@@ -10,7 +10,7 @@ from openpyxl import load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.engines import Value, libreoffice
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.sheets.home.overwritten import TOLD, UNDO
 from sheetgpt.sheets.home.prompt import FINE
 from sheetgpt.sheets.layout import Layout, defined_name

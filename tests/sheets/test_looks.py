@@ -19,10 +19,10 @@ from patching import patch, set_formula, sheet_part
 import sheetgpt
 from sheetgpt.engines import Step, cached, libreoffice
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.book import NO_HINTS, Book
+from sheetgpt.ooxml.writing.book import NO_HINTS, Book
 from sheetgpt.sheets.home.self_check import AGREES
 
 DIGIT = 7  # pixels: the widest digit of Calibri 11

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 import sheetgpt
 from sheetgpt.engines import Step, cached, libreoffice
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.inside.question import NO_POSITION

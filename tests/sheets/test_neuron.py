@@ -16,7 +16,7 @@ import sheetgpt
 from sheetgpt import sheets as registry
 from sheetgpt.engines import Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.inspection import contributions as made_of
 from sheetgpt.inspection import embedding, neuron
 from sheetgpt.inspection.subject import subject

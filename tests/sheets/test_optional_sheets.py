@@ -18,12 +18,12 @@ import sheetgpt
 from sheetgpt import sheets as registry
 from sheetgpt.engines import Step, cached, libreoffice
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.sheets.home.after import LAST
 from sheetgpt.sheets.inside.attention import page as attention
 from sheetgpt.sheets.inside.attention.words import ATTENTION
 from sheetgpt.sheets.optional import OptionalSheet
-from sheetgpt.sheets.palette import PLAIN
+from sheetgpt.sheets.style.palette import PLAIN
 from sheetgpt.verification.verify import Case, verify
 from sheetgpt.workbook.build import planned
 from sheetgpt.workbook.limits import file_bytes

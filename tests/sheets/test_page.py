@@ -9,7 +9,7 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Formulas
 from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
-from sheetgpt.sheets.palette import PLAIN
+from sheetgpt.sheets.style.palette import PLAIN
 
 NO_STATE: Any = None  # these twins ask for none
 FORMULA: dict[str, Any] = {"formula": lambda i, j: f"{i}+{j}", "label": None}

@@ -7,8 +7,8 @@ import numpy as np
 from sheetgpt.ooxml.rows import Cells, Formulas
 from sheetgpt.sheets.block import Block, cell
 from sheetgpt.sheets.page import Page, Space
-from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.palette import PLAIN
 
 NO_STATE = cast(State, None)  # these twins don't ask it
 

@@ -12,15 +12,15 @@ from ready import Command
 
 import sheetgpt
 from sheetgpt import sheets as registry
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Row, Text
 from sheetgpt.sheets import sheets
 from sheetgpt.sheets.grid import FIRST_TOKEN
-from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.palette import Palette
 from sheetgpt.verification.verify import Case, prepare, verify
 from sheetgpt.workbook.build import build
 

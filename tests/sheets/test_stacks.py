@@ -9,8 +9,8 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import Numbers, Text
 from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
-from sheetgpt.sheets.palette import PLAIN
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.palette import PLAIN
 from sheetgpt.sheets.tensor import Kind, Tensor
 
 

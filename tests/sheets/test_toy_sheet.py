@@ -12,7 +12,7 @@ from ready import MICRO_IDS
 import sheetgpt
 from sheetgpt import sheets
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.sheets import Pages
 from sheetgpt.sheets.optional import OptionalSheet
 from sheetgpt.workbook.reopen import open_workbook

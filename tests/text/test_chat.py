@@ -12,7 +12,7 @@ from ready import Command
 
 from sheetgpt import build, check, generate, stream, verify
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.sheets.layout import CHAT
 from sheetgpt.text.chat import Chat, chat_of

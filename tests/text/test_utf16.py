@@ -20,9 +20,9 @@ from text_now import TextNow
 from sheetgpt.engines import Cells, formulas
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.book import Book
-from sheetgpt.sheets.palette import PLAIN, registered
+from sheetgpt.ooxml.writing.book import Book
 from sheetgpt.sheets.sheet import Sheet
+from sheetgpt.sheets.style.palette import PLAIN, registered
 from sheetgpt.sheets.text import decoding
 from sheetgpt.sheets.text.columns import Sizes
 from sheetgpt.sheets.text.pages import Text

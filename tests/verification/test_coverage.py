@@ -12,8 +12,8 @@ from openpyxl.utils import column_index_from_string, get_column_letter
 from patching import Change, formula_of, in_order, patch, set_formula
 from small_books import rewrite
 
-from sheetgpt.gpt2.checkpoint import Checkpoint
-from sheetgpt.ooxml.unzip import CHUNK
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
+from sheetgpt.ooxml.reading.unzip import CHUNK
 from sheetgpt.sheets.choice import softmax as softmax_sheet
 from sheetgpt.sheets.home import home as home_sheet
 from sheetgpt.sheets.layout import Layout
@@ -194,7 +194,7 @@ def test_formulas_are_counted_wherever_the_file_is_cut(
     whole = formula_cells(workbooks["ids"])
     assert CHUNK > 1_000_000
     for size in (997, 4099):
-        monkeypatch.setattr("sheetgpt.ooxml.unzip.CHUNK", size)
+        monkeypatch.setattr("sheetgpt.ooxml.reading.unzip.CHUNK", size)
         cut = formula_cells(workbooks["ids"])
         assert all((cut[title] == whole[title]).all() and len(cut[title]) == len(whole[title]) for title in whole)
 
@@ -216,6 +216,6 @@ def test_formulas_are_counted_however_another_program_writes_them(
         return part
 
     rewrite(workbooks["ids"], tmp_path / "theirs.xlsx", written)
-    monkeypatch.setattr("sheetgpt.ooxml.unzip.CHUNK", 4099)
+    monkeypatch.setattr("sheetgpt.ooxml.reading.unzip.CHUNK", 4099)
     whole, theirs = formula_cells(workbooks["ids"]), formula_cells(tmp_path / "theirs.xlsx")
     assert {title: places.tolist() for title, places in theirs.items()} == {t: p.tolist() for t, p in whole.items()}

@@ -27,7 +27,7 @@ from ready import hugging_face_tensors
 from safetensors.numpy import save_file
 
 import sheetgpt
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.inspection.embedding import Map, map_of, map_problems
 from sheetgpt.inspection.rounded import rounding_doubt
 from sheetgpt.sheets.inside.embedding.page import alike

@@ -14,7 +14,7 @@ from patching import Change, cell_xml, in_order, patch, set_formula, set_number,
 from ready import MICRO_IDS
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint, load
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets import lay_out

@@ -19,8 +19,8 @@ from patching import cell_xml, patch, set_number
 import sheetgpt
 from sheetgpt.engines import cached, survey
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
-from sheetgpt.ooxml import unzip
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
+from sheetgpt.ooxml.reading import unzip
 from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.verification.coverage import formula_cells

@@ -28,13 +28,13 @@ import sheetgpt
 from sheetgpt.engines import libreoffice
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.excel_rules import check
-from sheetgpt.gpt2.checkpoint import DEFAULT, Checkpoint, bundled
+from sheetgpt.gpt2.checkpoints.checkpoint import DEFAULT, Checkpoint, bundled
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.model import as_cells, forward
-from sheetgpt.ooxml import book as xlsx
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
-from sheetgpt.ooxml.book import Written
+from sheetgpt.ooxml.writing import book as xlsx
+from sheetgpt.ooxml.writing.book import Written
 from sheetgpt.progress import bar
 from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.layout import defined_name

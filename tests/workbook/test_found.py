@@ -19,8 +19,8 @@ from safetensors.numpy import save_file
 
 import sheetgpt
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import load
-from sheetgpt.gpt2.identity import fingerprint
+from sheetgpt.gpt2.checkpoints.checkpoint import load
+from sheetgpt.gpt2.checkpoints.identity import fingerprint
 from sheetgpt.workbook import remembered
 from sheetgpt.workbook.build import build
 from sheetgpt.workbook.checkpoints import MODELS, find_checkpoint, own_files_of

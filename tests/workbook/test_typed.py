@@ -10,15 +10,15 @@ from patching import cell_xml, in_order, patch
 
 from sheetgpt.engines import cached
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.checkpoint import Checkpoint
+from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.inputs import DEFAULTS, Inputs
 from sheetgpt.sheets.lab import lab
 from sheetgpt.sheets.lab.screws import SETTINGS, Lab
 from sheetgpt.sheets.tensor import Value
 from sheetgpt.workbook.build import build
-from sheetgpt.workbook.inputs import token_ids
 from sheetgpt.workbook.reopen import open_workbook
+from sheetgpt.workbook.yellow.inputs import token_ids
 
 Change = Callable[[str], str]
 NONSENSE = {

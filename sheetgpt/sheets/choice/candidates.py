@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sheetgpt.gpt2.sampling import ALL_OF_IT, MARGIN
+from sheetgpt.gpt2.generation.sampling import ALL_OF_IT, MARGIN
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.choice.choosing import IN_USE, Chosen, Columns

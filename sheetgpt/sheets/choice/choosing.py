@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2 import sampling
-from sheetgpt.gpt2.sampling import Choice, states
+from sheetgpt.gpt2.generation import sampling
+from sheetgpt.gpt2.generation.sampling import Choice, states
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, unguarded
 from sheetgpt.sheets.grid import ACTIVE_ROW, FIRST_TOKEN, SAMPLE

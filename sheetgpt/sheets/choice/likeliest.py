@@ -6,13 +6,13 @@ import numpy as np
 from openpyxl.chart import Reference
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.sheets.block import Block, Part, unguarded
-from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.home.table import RANKS, best
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.charts import bars, between
 
 RANK, NAME, SHARE, TOTAL = range(7, 11)  # columns
 TITLES = {RANK: "rank", NAME: "likeliest", SHARE: "probability", TOTAL: "so far"}

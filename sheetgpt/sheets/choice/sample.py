@@ -7,17 +7,17 @@ j = 0, 1, … begin with the likeliest. The single rows are here, the tables wit
 
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, WARM_UP
+from sheetgpt.gpt2.generation.sampling import MODULUS, MULTIPLIER, WARM_UP
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.choice.candidates import tables
 from sheetgpt.sheets.choice.choosing import IN_USE, Chosen, Columns
 from sheetgpt.sheets.formulas import is_among, sum_exp, text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, ID_ROW, INDEX, POSITION_ROW, SAMPLE, SCALE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import dress, plain, put, stands_out
 from sheetgpt.sheets.network.token_page import letter, token_page
 from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import dress, plain, put, stands_out
 from sheetgpt.sheets.tensor import Value
 
 NOTE = "Each column chooses the token that follows it; the next column reads that token."

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.sheets.block import Block, cell
 from sheetgpt.sheets.choice.likeliest import TITLES, WIDTHS, add_chart, ranked
 from sheetgpt.sheets.formulas import to_go_on
 from sheetgpt.sheets.grid import SOFTMAX
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import dress
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import dress
 
 NOTE = "Which token comes next: the logits after the last token, divided by the temperature, become probabilities."
 ID, TOKEN, LOGIT, EXP, PROB = 1, 2, 3, 4, 5  # columns

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from sheetgpt.gpt2 import quantize, sampling
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.exercises.task import Link

@@ -1,4 +1,4 @@
-"""Tasks on Output and Sample: from the logits to the token that is drawn. The rules: `gpt2/sampling.py`."""
+"""Tasks on Output and Sample: from the logits to the token that is drawn. The rules: `gpt2/generation/sampling.py`."""
 
 import math
 from typing import Any

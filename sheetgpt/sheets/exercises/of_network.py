@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.checkpoints.quantize import scale_name
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.exercises.column import Column
 from sheetgpt.sheets.exercises.of_attention import mixture, score, weight

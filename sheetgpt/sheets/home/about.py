@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from sheetgpt.gpt2.checkpoints.quantize import EXACT
 from sheetgpt.gpt2.config import GPT2Config
-from sheetgpt.gpt2.quantize import EXACT
 from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.grid import FIRST_TOKEN, MODEL
 from sheetgpt.sheets.inputs import prompt_cell
 from sheetgpt.sheets.layout import CHAT, INPUTS, ROUNDING, Layout
-from sheetgpt.sheets.looks import dress
 from sheetgpt.sheets.page import Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import dress
 from sheetgpt.sheets.tensor import Kind
 
 SHAPES = ("n_vocab", "n_positions", "n_embd", "n_layer", "n_head", "n_inner")

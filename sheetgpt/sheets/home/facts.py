@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.sheets.block import Part, cell
 from sheetgpt.sheets.formulas import to_go_on
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME

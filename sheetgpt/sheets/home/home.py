@@ -7,11 +7,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, letters
-from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Drawing, Line, Part
-from sheetgpt.sheets.choosers import Chooser
+from sheetgpt.sheets.glossary.headings import explained
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LAB, LABEL
-from sheetgpt.sheets.headings import explained
 from sheetgpt.sheets.home import after
 from sheetgpt.sheets.home.prompt import (
     TYPED,
@@ -29,9 +27,11 @@ from sheetgpt.sheets.home.strip import strip
 from sheetgpt.sheets.home.table import add_charts, table, temperatures
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
-from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style import looks
+from sheetgpt.sheets.style.choosers import Chooser
+from sheetgpt.sheets.style.palette import Palette
 from sheetgpt.sheets.tensor import Kind, Tensor
 from sheetgpt.sheets.text.pages import Text
 

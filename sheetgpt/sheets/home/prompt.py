@@ -1,6 +1,6 @@
 """The top of the Home sheet: prompt and completion, what is wrong in words, the settings.
 
-What the yellow cells mean: `workbook/inputs.py`.
+What the yellow cells mean: `workbook/yellow/inputs.py`.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from openpyxl.formatting.rule import CellIsRule, FormulaRule
 from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2.quantize import EXACT
-from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
+from sheetgpt.gpt2.checkpoints.quantize import EXACT
+from sheetgpt.gpt2.generation.sampling import COLDEST, HOTTEST, MAX_SEED, MAX_TOP_K
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_TEXT
 from sheetgpt.sheets.block import Block, Part, cell
@@ -23,9 +23,9 @@ from sheetgpt.sheets.home.facts import lengths, surprises
 from sheetgpt.sheets.home.self_check import self_check
 from sheetgpt.sheets.inputs import LINE_BREAK, prompt_cell
 from sheetgpt.sheets.layout import INPUTS, Layout
-from sheetgpt.sheets.looks import put
 from sheetgpt.sheets.page import Beside, Space, Stack, Texts
 from sheetgpt.sheets.state import Now, State
+from sheetgpt.sheets.style.looks import put
 from sheetgpt.sheets.tensor import Kind, Value
 from sheetgpt.sheets.text.pages import Text
 from sheetgpt.sheets.text.tokenizer import PROBLEM, messages

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.sheets.layout import Layout
 
 LEAST = "1E-300"  # instead of the largest logit, where all of them are 0

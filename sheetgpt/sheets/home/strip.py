@@ -1,7 +1,8 @@
 """The strip of the Home sheet: every token a column, with its id, its string and how much of a surprise it was.
 
-The id in column t is the prompt's, or the one that column t - 1 chose. Arithmetic: `token_ids` in `workbook/inputs.py`,
-`all_ids` in `workbook/state.py`, `surprisal` in `gpt2/sampling.py`.
+The id in column t is the prompt's, or the one that column t - 1 chose. Arithmetic:
+`token_ids` in `workbook/yellow/inputs.py`, `all_ids` in `workbook/state.py`, `surprisal` in
+`gpt2/generation/sampling.py`.
 """
 
 from typing import Any
@@ -11,16 +12,16 @@ from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.formulas import is_among, text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL
 from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import plain, put, scale, stands_out
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import plain, put, scale, stands_out
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.text.pages import Text
 

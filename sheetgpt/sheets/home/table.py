@@ -1,6 +1,6 @@
 """The table of the Home sheet: the ten most likely next tokens, and how the temperature reshapes their odds.
 
-Arithmetic: `top` and `probabilities` in `gpt2/sampling.py`.
+Arithmetic: `top` and `probabilities` in `gpt2/generation/sampling.py`.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Part, cell
-from sheetgpt.sheets.charts import bars, between
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at, to_go_on
 from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL, SOFTMAX
 from sheetgpt.sheets.home.after import AFTER, used
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Page, Stack, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.charts import bars, between
 from sheetgpt.sheets.tensor import Kind
 
 TALL = 15  # points: of a row beside the charts

@@ -14,22 +14,23 @@ from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import quantize, sampling
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.inspection import lens
 from sheetgpt.inspection.lens import Array, Lens
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Formula, Part
-from sheetgpt.sheets.charts import between, lines, mark, rich
 from sheetgpt.sheets.formulas import SMALLEST, log_sum_exp, rank_id, text_at
 from sheetgpt.sheets.grid import BIAS, FIRST_TOKEN, GAIN, INDEX
 from sheetgpt.sheets.home.after import PROMPT
 from sheetgpt.sheets.inside.question import Ask, Question, add_text, dress
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import BLUE, plain, put, scale, stands_out
 from sheetgpt.sheets.network.output import unembedding
 from sheetgpt.sheets.page import Bar, Page, Paper, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.charts import between, lines, mark, rich
+from sheetgpt.sheets.style.looks import BLUE, plain, put, scale, stands_out
 from sheetgpt.sheets.tensor import Value
 
 LENS, WORDS = "Lens", "what the model would say next after each block"

@@ -14,9 +14,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
-from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Part, cell
-from sheetgpt.sheets.choosers import Chooser, whole, whole_now
 from sheetgpt.sheets.formulas import text_at, to_go_on
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.home.after import LAST, PROMPT
@@ -25,6 +23,8 @@ from sheetgpt.sheets.inside.token_words import hexadecimal, hexadecimal_now, id_
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style import looks
+from sheetgpt.sheets.style.choosers import Chooser, whole, whole_now
 from sheetgpt.sheets.tensor import Kind, Value
 
 POSITIONS, TOKENS = 4, 5  # rows of the text

@@ -11,9 +11,9 @@ from sheetgpt.sheets.block import Block, Colour, Formula, Values
 from sheetgpt.sheets.grid import LAB, LABEL
 from sheetgpt.sheets.lab.lanes import Move
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import takes
 from sheetgpt.sheets.page import Beside, Page, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import takes
 from sheetgpt.sheets.tensor import Kind
 
 WORDS = "two texts side by side, and screws to turn in the second"

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import quantize
-from sheetgpt.gpt2.edits import MEAN, Patch, Steering
-from sheetgpt.gpt2.edits import Part as Changed
+from sheetgpt.gpt2.checkpoints import quantize
+from sheetgpt.gpt2.editing.edits import MEAN, Patch, Steering
+from sheetgpt.gpt2.editing.edits import Part as Changed
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Formula, Part, unguarded
@@ -23,11 +23,11 @@ from sheetgpt.sheets.grid import BIAS, EDITS, FIRST_TOKEN, GAIN, HOME, INDEX, LA
 from sheetgpt.sheets.lab.lanes import Move, Redirect
 from sheetgpt.sheets.lab.screws import MLP, N_STEERING, RESID, START, STEERING, patch_key
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import PURPLE, dress, signed
 from sheetgpt.sheets.network.embed import looked_up
 from sheetgpt.sheets.network.token_page import guarded, header, letter
 from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import PURPLE, dress, signed
 
 Floats = NDArray[Any]
 WORDS = "lane B: what the switches, steering and patches of Lab make of each block's parts"

@@ -11,10 +11,9 @@ from openpyxl.formatting.rule import CellIsRule, FormulaRule
 from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2.edits import MEAN, ZERO
+from sheetgpt.gpt2.editing.edits import MEAN, ZERO
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
-from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Part, cell
 from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.home.prompt import FINE, NOTE, TITLES, ranges
@@ -25,9 +24,10 @@ from sheetgpt.sheets.lab.results import add_likeliest, compared, divergences
 from sheetgpt.sheets.lab.screws import SETTINGS, Lab, settings_of
 from sheetgpt.sheets.lab.turning import odd_patches, odd_steering, patching, steering, switches
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import takes, takes_one_of
 from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style import looks
+from sheetgpt.sheets.style.looks import takes, takes_one_of
 from sheetgpt.sheets.tensor import Value
 
 HEAD = (

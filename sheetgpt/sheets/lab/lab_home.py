@@ -10,8 +10,8 @@ from sheetgpt.sheets.lab.lanes import Fill, Move
 from sheetgpt.sheets.lab.screws import SETTINGS, settings_of
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Page
-from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.palette import Palette
 
 TITLE = "Lane B"
 WORDS = "Its text and its settings come from the sheet Lab, where a part of it can be switched off, steered or patched."

@@ -21,6 +21,7 @@ from openpyxl.utils import column_index_from_string, get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.references import REFERENCE, rewritten
 from sheetgpt.ooxml.rows import Cells, Formulas, Piece, Row, Text
 from sheetgpt.sheets.grid import (
     DECODING,
@@ -36,7 +37,6 @@ from sheetgpt.sheets.grid import (
     TOKENIZER,
 )
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.references import REFERENCE, rewritten
 from sheetgpt.sheets.sheet import Sheet
 
 COPIED = {title: f"{title} B" for title in (SOFTMAX, TOKENIZER, DECODING)}

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from openpyxl.chart import Reference
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import sampling
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Formula, Part, Values
-from sheetgpt.sheets.charts import bars, between
-from sheetgpt.sheets.choosers import whole_below
 from sheetgpt.sheets.formulas import sum_exp, text_at
 from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.lab.bench import Bench, column, notes, takes_index, yellow
 from sheetgpt.sheets.lab.screws import below
-from sheetgpt.sheets.looks import signed
 from sheetgpt.sheets.page import Bar, Beside, Space, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.charts import bars, between
+from sheetgpt.sheets.style.choosers import whole_below
+from sheetgpt.sheets.style.looks import signed
 from sheetgpt.sheets.tensor import Kind, Tensor, Value
 
 Floats = NDArray[Any]

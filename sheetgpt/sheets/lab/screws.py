@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2.edits import MEAN, ZERO, Edits, Part, Patch, Steering
+from sheetgpt.gpt2.editing.edits import MEAN, ZERO, Edits, Part, Patch, Steering
 from sheetgpt.sheets.grid import LANE
 from sheetgpt.sheets.inputs import Inputs, prompt_cell, whole_number
 from sheetgpt.sheets.layout import Layout

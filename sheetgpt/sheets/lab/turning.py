@@ -11,7 +11,6 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Colour, Formula, Part
-from sheetgpt.sheets.choosers import whole_below
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.lab.bench import Bench, column, takes_index, yellow
 from sheetgpt.sheets.lab.screws import (
@@ -27,9 +26,10 @@ from sheetgpt.sheets.lab.screws import (
     patch_of,
     steering_of,
 )
-from sheetgpt.sheets.looks import put, stands_out
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.choosers import whole_below
+from sheetgpt.sheets.style.looks import put, stands_out
 from sheetgpt.sheets.tensor import Value
 
 SWITCH_WORDS = "1: as it is.  0: off.  Any other factor turns a part up or down, or, below 0, around."

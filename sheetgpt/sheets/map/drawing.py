@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Any
 
-from sheetgpt.gpt2 import sampling
-from sheetgpt.gpt2.sampling import Choice
+from sheetgpt.gpt2.generation import sampling
+from sheetgpt.gpt2.generation.sampling import Choice
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Formula, Part, cell
 from sheetgpt.sheets.formulas import text_at

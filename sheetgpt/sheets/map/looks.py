@@ -6,11 +6,11 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
-from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
-from sheetgpt.sheets.looks import probability, signed
 from sheetgpt.sheets.map.drawing import FIRST, MARK, POS, SUM, TOK, n_tokens
 from sheetgpt.sheets.map.sizes import MAP, Followed
+from sheetgpt.sheets.style.choosers import Chooser
+from sheetgpt.sheets.style.looks import probability, signed
 
 ORANGE = "C55A11"
 WIDTHS = {LABEL: 5.0, INDEX: 11.0, TOK: 7.5, POS: 7.5, SUM: 7.5}

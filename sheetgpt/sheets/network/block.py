@@ -10,12 +10,12 @@ import numpy as np
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Part
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import probability, signed
 from sheetgpt.sheets.network.checksums import CHECKS, activated, added, checks, multiplied, normed, row_sums, shares
 from sheetgpt.sheets.network.parts import Network, Source, activate, add, dense, layer_norm
 from sheetgpt.sheets.network.token_page import token_page
 from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import probability, signed
 
 NOTE = "Read down one column: normalize, attend, add; normalize, compute, add. The blocks differ only in weights."
 

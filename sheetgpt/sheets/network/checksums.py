@@ -15,8 +15,8 @@ from openpyxl.formatting.rule import CellIsRule
 from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
+from sheetgpt.gpt2.checkpoints.quantize import scale_name
 from sheetgpt.gpt2.model import as_cells
-from sheetgpt.gpt2.quantize import scale_name
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.grid import ACTIVE_ROW, GAIN, ID_ROW, POSITION_ROW, TOKEN_ROW

@@ -6,12 +6,12 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.grid import BAND, EMBED, ID_ROW
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import signed
 from sheetgpt.sheets.network import checksums
 from sheetgpt.sheets.network.checksums import checks
 from sheetgpt.sheets.network.parts import Network
 from sheetgpt.sheets.network.token_page import letter, token_page
 from sheetgpt.sheets.page import Bar, Page
+from sheetgpt.sheets.style.looks import signed
 
 NOTE = "Each column is one token. Read down: its embedding, its position's, and their sum."
 

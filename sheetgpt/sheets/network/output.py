@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.gpt2 import sampling
-from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.gpt2.checkpoints.quantize import scale_name
+from sheetgpt.gpt2.generation import sampling
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.formulas import log_sum_exp

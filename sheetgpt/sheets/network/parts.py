@@ -9,14 +9,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.gpt2.checkpoints.quantize import scale_name
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.grid import BIAS, GAIN, SCALE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import signed
 from sheetgpt.sheets.network.token_page import beside, keys
 from sheetgpt.sheets.page import Bar, Beside, Page
+from sheetgpt.sheets.style.looks import signed
 
 # x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); sqrt(2/pi) is written out: 320 bytes a cell less in LibreOffice, and up
 # to a tenth of its time. Excel keeps 15 digits of a number in a formula.

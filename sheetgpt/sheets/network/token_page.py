@@ -26,9 +26,9 @@ from sheetgpt.sheets.grid import (
     TOKEN_ROW,
 )
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import dress
 from sheetgpt.sheets.page import AT_TOP, Beside, Page, Paper, Texts
 from sheetgpt.sheets.state import Prompt, State
+from sheetgpt.sheets.style.looks import dress
 from sheetgpt.sheets.tensor import Kind
 
 BLUE = "2F5597"

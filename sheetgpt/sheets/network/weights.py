@@ -2,21 +2,21 @@
 
 One column of a block's weight sheet is one neuron; one column of `wte` is one token, of `wpe` one position. Vectors,
 gains, biases and scales, stand beside the neurons that they belong to (`token_page.beside`). A cell holds the shortest
-decimal that rounds to the checkpoint's float32; in int8 a whole number (`sheetgpt.gpt2.quantize`).
+decimal that rounds to the checkpoint's float32; in int8 a whole number (`sheetgpt.gpt2.checkpoints.quantize`).
 """
 
 from typing import Any
 
 import numpy as np
 
-from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.gpt2.checkpoints.quantize import scale_name
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.grid import BAND, FIRST_TOKEN, FIRST_WEIGHT, INDEX, LABEL, LM_HEAD, WPE, WTE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import GREEN, dress
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import GREEN, dress
 from sheetgpt.sheets.tensor import Kind
 
 VOCABULARY_AXIS = "token of the vocabulary"

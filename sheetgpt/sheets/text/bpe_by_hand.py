@@ -14,8 +14,8 @@ from typing import Any
 from sheetgpt.sheets.block import Block, Part, State, Values, cell
 from sheetgpt.sheets.formulas import code_point
 from sheetgpt.sheets.grid import BY_HAND, TOKENIZER
-from sheetgpt.sheets.looks import ORANGE, dress
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
+from sheetgpt.sheets.style.looks import ORANGE, dress
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.text.bpe import length
 

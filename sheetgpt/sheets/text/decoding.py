@@ -14,8 +14,8 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, State, Values, cell
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import DECODING
-from sheetgpt.sheets.looks import ORANGE, dress
 from sheetgpt.sheets.page import Beside, Page, Texts
+from sheetgpt.sheets.style.looks import ORANGE, dress
 from sheetgpt.text.utf8 import Decoded, decode
 
 NOTE = "From token ids to text: tokens left, their bytes right. \ufffd marks bytes that form no character."

@@ -12,8 +12,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.ooxml.limits import MAX_ROW
 from sheetgpt.sheets.block import Block, State
 from sheetgpt.sheets.grid import CHARACTERS, MERGES, TOKENIZER
-from sheetgpt.sheets.looks import GREEN, dress
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
+from sheetgpt.sheets.style.looks import GREEN, dress
 from sheetgpt.text.bpe import Tables, length
 from sheetgpt.text.characters import NAMES
 from sheetgpt.text.tokenizer import byte_to_unicode

@@ -15,11 +15,11 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.ooxml import rows
 from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW, MAX_TEXT
-from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Part, State, Value, cell
 from sheetgpt.sheets.grid import TOKENIZER
 from sheetgpt.sheets.inputs import LINE_BREAK
 from sheetgpt.sheets.page import Beside, Page, Texts
+from sheetgpt.sheets.style import looks
 from sheetgpt.sheets.text.columns import Column, Reader, Sizes, in_text
 from sheetgpt.sheets.text.merging import ROUND, Merging, all_rounds, final, open_now, open_pairs, rank, runs, runs_now
 from sheetgpt.sheets.text.reading import (

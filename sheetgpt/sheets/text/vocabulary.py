@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.gpt2.quantize import scale_name
+from sheetgpt.gpt2.checkpoints.quantize import scale_name
 from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.grid import VOCABULARY, WTE
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import GREEN, dress
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import Beside, Page, Texts
+from sheetgpt.sheets.style.looks import GREEN, dress
 from sheetgpt.sheets.tensor import Kind
 
 NOTE = "One token per row. · is a space, ↵ a line break, ⟨E2⟩ a byte that is only part of a character."

@@ -1,7 +1,7 @@
 """A workbook in which a GPT-2 learns: its own kind, with its own list of sheets, in the order of the tabs.
 
-What the sheets show at a `lesson.Moment` is what is written, and what `verify` compares. Arithmetic: `gpt2/backward.py`
-and `gpt2/adam.py`.
+What the sheets show at a `lesson.Moment` is what is written, and what `verify` compares. Arithmetic: `backward.py`
+and `adam.py` in `gpt2/learning/`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,24 +12,13 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.grid import FIRST_TOKEN, POSITION_ROW
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Page
-from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet, positions_name
+from sheetgpt.sheets.style.palette import Palette
 from sheetgpt.sheets.tensor import Tensor
-from sheetgpt.sheets.training import (
-    backward,
-    bands,
-    first,
-    gradient,
-    guide,
-    losses,
-    one_weight,
-    passes,
-    steps,
-    unrolled,
-    words,
-    writes,
-)
+from sheetgpt.sheets.training import bands, first, guide, one_weight, steps, unrolled, words, writes
 from sheetgpt.sheets.training.lesson import AFTER, BACKWARD, NEXT, STATE, WRITES_AFTER, Lesson, Moment
+from sheetgpt.sheets.training.passes import backward, gradient, losses
+from sheetgpt.sheets.training.passes import forward as passes
 
 RANGES = {STATE: "state", NEXT: "next"}  # what is pasted onto, and what is copied
 DIRECTED = {BACKWARD: "gradients", AFTER: "after", WRITES_AFTER: "after"}  # which way a sheet's formulas read

@@ -1,7 +1,7 @@
 """State and Next, cell for cell alike: the step, the losses so far, and all weights with their running means.
 
 What State holds as constants, Next has as formulas, one step on. So one copy of Next, pasted as values onto State, is a
-step. Arithmetic: `gpt2/adam.py`. `formula(i, j)` is that of row i and column j.
+step. Arithmetic: `gpt2/learning/adam.py`. `formula(i, j)` is that of row i and column j.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,8 @@ import numpy as np
 from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2.adam import State
 from sheetgpt.gpt2.config import LOOKED_UP
+from sheetgpt.gpt2.learning.adam import State
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL

@@ -9,8 +9,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part
-from sheetgpt.sheets.charts import between, lines, mark
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
+from sheetgpt.sheets.style.charts import between, lines, mark
 from sheetgpt.sheets.training.bands import NUMBER
 from sheetgpt.sheets.training.lesson import NEXT, Lesson, Moment
 

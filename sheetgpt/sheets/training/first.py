@@ -10,7 +10,7 @@ from typing import Any, Literal
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import adam
+from sheetgpt.gpt2.learning import adam
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.grid import LABEL

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.grid import GUIDE
-from sheetgpt.sheets.home.guide import LAST, SAID, add_paragraph, heading
-from sheetgpt.sheets.looks import ORANGE, dress
+from sheetgpt.sheets.guide.guide import LAST, SAID, add_paragraph, heading
 from sheetgpt.sheets.page import Page, Space
+from sheetgpt.sheets.style.looks import ORANGE, dress
 from sheetgpt.sheets.training.bands import titled
 from sheetgpt.sheets.training.lesson import (
     BACKWARD,

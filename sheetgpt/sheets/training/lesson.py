@@ -12,12 +12,12 @@ from functools import cached_property
 import numpy as np
 
 from sheetgpt.errors import SheetGPTError
-from sheetgpt.gpt2 import adam, learn, loss, rounding
-from sheetgpt.gpt2.adam import Settings
 from sheetgpt.gpt2.config import LOOKED_UP, GPT2Config
-from sheetgpt.gpt2.loss import Example
+from sheetgpt.gpt2.generation.sampling import COLDEST, HOTTEST, MAX_SEED, check_whole, states
+from sheetgpt.gpt2.learning import adam, learn, loss, rounding
+from sheetgpt.gpt2.learning.adam import Settings
+from sheetgpt.gpt2.learning.loss import Example
 from sheetgpt.gpt2.model import Array, Trace, forward
-from sheetgpt.gpt2.sampling import COLDEST, HOTTEST, MAX_SEED, check_whole, states
 from sheetgpt.sheets.asking import Asking
 from sheetgpt.sheets.layout import Layout
 

@@ -1,6 +1,6 @@
 """The sheet One weight: what a step does to a single number, line by line.
 
-Arithmetic: `gpt2/adam.py`.
+Arithmetic: `gpt2/learning/adam.py`.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Any
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.gpt2 import adam
+from sheetgpt.gpt2.learning import adam
 from sheetgpt.sheets.block import Block, cell
 from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts

@@ -17,12 +17,12 @@ from openpyxl.utils import column_index_from_string, get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area, quoted
+from sheetgpt.ooxml.references import REFERENCE, rewritten
 from sheetgpt.ooxml.rows import Formulas, Piece, Row
 from sheetgpt.sheets.grid import FIRST_TOKEN, POSITION_ROW
 from sheetgpt.sheets.page import Page
-from sheetgpt.sheets.palette import Palette
-from sheetgpt.sheets.references import REFERENCE, rewritten
 from sheetgpt.sheets.sheet import Sheet, positions_name
+from sheetgpt.sheets.style.palette import Palette
 from sheetgpt.sheets.training.lesson import BACKWARD, FORWARD, LOSS, NEXT, STATE, STEP, Lesson, Moment
 
 GAP = 2  # blank rows between two pages
@@ -114,7 +114,7 @@ def sheet(pages: Sequence[Page], moment: Moment, move: Move, palette: Palette) -
 
 
 def directed(pages: Sequence[Page], move: Move) -> dict[str, list[Area]]:
-    """Which way the formulas of the columns read (`excel_rules/directions.py`).
+    """Which way the formulas of the columns read (`excel_rules/columns/directions.py`).
 
     Each step's weights depend on the whole word, those of State on none of it. So only step 1 has the rule that no
     position depends on a later one by any way; in the others it holds on their own sheet.

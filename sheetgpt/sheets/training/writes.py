@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from sheetgpt.gpt2.generation.sampling import MODULUS, MULTIPLIER, WARM_UP
 from sheetgpt.gpt2.model import Array, Trace
-from sheetgpt.gpt2.sampling import MODULUS, MULTIPLIER, WARM_UP
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, cell, unguarded
 from sheetgpt.sheets.grid import ACTIVE_ROW, BIAS, FIRST_TOKEN, GAIN, ID_ROW, INDEX, LABEL, POSITION_ROW, TOKEN_ROW
-from sheetgpt.sheets.looks import probability
 from sheetgpt.sheets.network.token_page import guarded, letter
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
+from sheetgpt.sheets.style.looks import probability
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.lesson import WRITES, WRITES_AFTER, Lesson, Moment, Written, shares, weights
-from sheetgpt.sheets.training.passes import ORANGE, Pass, line, network, positions, token_page
+from sheetgpt.sheets.training.passes.forward import ORANGE, Pass, line, network, positions, token_page
 
 NOTE = "What the model makes up by itself: each column chooses a letter, and the next column reads it."
 

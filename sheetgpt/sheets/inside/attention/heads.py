@@ -20,9 +20,9 @@ from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Colour, Part, unguarded
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
 from sheetgpt.sheets.inside.attention.words import ATTENTION, RANKED, Chosen, Seen
-from sheetgpt.sheets.looks import plain, probability, put, scale, stands_out
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import plain, probability, put, scale, stands_out
 
 HEADS = ("previous token", "first token", "itself", "earlier copies", "after the copies", "entropy, bits")
 NONE = "–"  # an average over no token

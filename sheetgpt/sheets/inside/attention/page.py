@@ -18,7 +18,6 @@ from sheetgpt.inspection.attention import Floats
 from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Colour, Formula, Part, cell, unguarded
-from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.inside.attention.heads import UPRIGHT, entropies, heads, no_token, shown
@@ -37,10 +36,11 @@ from sheetgpt.sheets.inside.attention.words import (
     token_sentence,
 )
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import GREEN, dress, probability, put, scale, stands_out
 from sheetgpt.sheets.network.token_page import letter
 from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Stack, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.choosers import Chooser
+from sheetgpt.sheets.style.looks import GREEN, dress, probability, put, scale, stands_out
 from sheetgpt.sheets.tensor import Kind, Value
 
 LOOKS_AT = ("– it looks most at position", "– then at", "– then at")

@@ -12,7 +12,6 @@ from sheetgpt.inspection.attention import MEASURES, Floats, copies, head_table
 from sheetgpt.inspection.rounded import rounding_doubt
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Formula, Values, cell, unguarded
-from sheetgpt.sheets.choosers import offered, offered_now, whole, whole_now
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.home.after import LAST, PROMPT
 from sheetgpt.sheets.inside.question import position_now, position_of
@@ -20,6 +19,7 @@ from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.token_page import guarded
 from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.choosers import offered, offered_now, whole, whole_now
 from sheetgpt.sheets.tensor import Value
 
 ATTENTION, ABOUT = "Attention", "who looks at whom, and what each head does"

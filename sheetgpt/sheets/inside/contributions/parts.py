@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sheetgpt.gpt2 import quantize
+from sheetgpt.gpt2.checkpoints import quantize
 from sheetgpt.inspection.contributions import Attribution, attribute, depths, parts
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Formula

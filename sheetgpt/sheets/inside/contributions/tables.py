@@ -11,14 +11,14 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection.contributions import Attribution
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets import looks
 from sheetgpt.sheets.block import Block, Part, unguarded
-from sheetgpt.sheets.charts import bars, between, lines, mark, rich
 from sheetgpt.sheets.formulas import rank_id
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
 from sheetgpt.sheets.inside.contributions.parts import Find, Floats, Parts, all_doubts
 from sheetgpt.sheets.page import Bar, Beside, Space, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style import looks
+from sheetgpt.sheets.style.charts import bars, between, lines, mark, rich
 
 TALL = 15  # points: of a row beside the charts
 RANKS = 12  # parts in the list of the strongest

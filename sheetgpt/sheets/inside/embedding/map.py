@@ -16,11 +16,11 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.inspection.embedding import Array
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part
-from sheetgpt.sheets.charts import between, plain, rich
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
 from sheetgpt.sheets.inside.embedding.words import FIRST, MAP_COLUMNS, Alike, Found
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.charts import between, plain, rich
 
 MAP_ROWS = 28
 NAMED = 30  # of the map's tokens: those that lie farthest from one another

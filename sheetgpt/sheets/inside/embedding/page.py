@@ -24,9 +24,9 @@ from sheetgpt.sheets.inside.lens import TALL, orange
 from sheetgpt.sheets.inside.question import POSITIONS, SHOWN, add_text, furnish
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
-from sheetgpt.sheets.palette import Palette
 from sheetgpt.sheets.sheet import Sheet
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.palette import Palette
 from sheetgpt.sheets.tensor import Value
 
 NOTE = "A token's embedding is a direction. Tokens that are used alike come to point in directions that are alike."

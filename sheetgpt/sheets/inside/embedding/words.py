@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.gpt2 import quantize
+from sheetgpt.gpt2.checkpoints import quantize
 from sheetgpt.inspection import embedding
 from sheetgpt.inspection.embedding import Array, Map
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Formula, Part, Values
-from sheetgpt.sheets.choosers import whole_now
 from sheetgpt.sheets.grid import FIRST_TOKEN
 from sheetgpt.sheets.inside.question import NO_TOKEN, Ask, Question, is_whole
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.embed import looked_up
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.choosers import whole_now
 from sheetgpt.sheets.tensor import Value
 
 EMBEDDING, ABOUT = "Embedding", "which tokens are alike: nearest tokens, analogies, and a map"

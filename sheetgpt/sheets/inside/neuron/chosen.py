@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sheetgpt.gpt2 import quantize
+from sheetgpt.gpt2.checkpoints import quantize
 from sheetgpt.inspection import neuron
 from sheetgpt.inspection.neuron import Array
 from sheetgpt.ooxml.area import Area
@@ -16,10 +16,10 @@ from sheetgpt.sheets.formulas import rank_id
 from sheetgpt.sheets.grid import FIRST_TOKEN, GAIN, INDEX, SCALE
 from sheetgpt.sheets.inside.question import Question
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import scale
 from sheetgpt.sheets.network.output import unembedding
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.looks import scale
 
 NEURON, WORDS = "Neuron", "what one neuron fires at, and which tokens it then speaks for"
 TOKENS_PART = "neuron-tokens"  # what it promotes and suppresses: a product with the whole vocabulary

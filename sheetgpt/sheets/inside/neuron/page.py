@@ -16,8 +16,6 @@ from sheetgpt.inspection import neuron
 from sheetgpt.inspection.neuron import TOP, Array
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block
-from sheetgpt.sheets.charts import bars, between
-from sheetgpt.sheets.choosers import Chooser
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
 from sheetgpt.sheets.home.after import PROMPT
@@ -32,9 +30,11 @@ from sheetgpt.sheets.inside.neuron.chosen import (
 )
 from sheetgpt.sheets.inside.question import POSITIONS, TOKENS, add_text, dress
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.looks import BLUE, put, scale, stands_out, takes
 from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.state import State
+from sheetgpt.sheets.style.charts import bars, between
+from sheetgpt.sheets.style.choosers import Chooser
+from sheetgpt.sheets.style.looks import BLUE, put, scale, stands_out, takes
 from sheetgpt.sheets.tensor import Value
 
 NOTE = "Each neuron of an MLP looks at one token at a time; the more strongly it fires, the more of its own it adds."

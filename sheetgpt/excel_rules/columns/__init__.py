@@ -1,0 +1,1 @@
+"""The rules of the columns that are positions: causal, and filled right."""

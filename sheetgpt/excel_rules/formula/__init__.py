@@ -1,0 +1,1 @@
+"""The rules of a formula, wherever it stands."""

@@ -1,0 +1,1 @@
+"""The rules of the package: zip, relationships, XML, schema."""

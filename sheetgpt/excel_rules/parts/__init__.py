@@ -1,0 +1,1 @@
+"""The rules of each part: workbook, sheets, styles, charts."""

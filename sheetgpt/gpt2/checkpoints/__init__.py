@@ -1,0 +1,1 @@
+"""Checkpoints: found, fetched, loaded, made smaller, saved."""

@@ -1,0 +1,1 @@
+"""The loss, its gradients, Adam: a GPT-2 that learns."""

@@ -1,0 +1,1 @@
+"""Reading an .xlsx file that someone else may have made."""

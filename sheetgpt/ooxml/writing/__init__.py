@@ -1,0 +1,1 @@
+"""Writing an .xlsx file: rows, parts, and the zip around them."""

@@ -1,0 +1,1 @@
+"""The Guide: a tour, experiments, a plan for a class."""

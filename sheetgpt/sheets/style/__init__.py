@@ -1,0 +1,1 @@
+"""How cells and sheets look: styles, colours by value, charts, lists to choose from."""

@@ -1,0 +1,1 @@
+"""A training step's passes through the network: forward, loss, backward, gradient."""

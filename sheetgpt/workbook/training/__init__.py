@@ -1,0 +1,1 @@
+"""Training workbooks: built, opened again, trained."""

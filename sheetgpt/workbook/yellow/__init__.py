@@ -1,0 +1,1 @@
+"""What the yellow cells of a workbook hold, read and judged."""
