@@ -30,13 +30,22 @@ Tensors = dict[str, np.ndarray]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--thorough", action="store_true", help="random cases in full number, not four in ten of them")
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="all random cases, not one in five; all of the bench",
+    )
 
 
 @pytest.fixture(scope="session")
 def share(request: pytest.FixtureRequest) -> float:
     """Of the random cases that a test has: those that a run without --thorough leaves out are others of the kind."""
-    return 1.0 if request.config.getoption("--thorough") else 0.4
+    return 1.0 if request.config.getoption("--thorough") else 0.2
+
+
+@pytest.fixture(scope="session")
+def thorough(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--thorough"))
 
 
 @pytest.fixture(scope="session", autouse=True)

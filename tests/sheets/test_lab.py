@@ -206,8 +206,7 @@ def test_other_workbooks_have_lanes_too(
 def test_home_says_that_there_is_a_lab(lab_workbook: Path) -> None:
     home = openpyxl.load_workbook(lab_workbook)["Home"]
     leads = {cell.value: cell.hyperlink.location for cell in home[1] if cell.hyperlink}
-    assert leads == {LAB_WORDS: "'Lab'!A1"}
-    assert sheetgpt.check(lab_workbook) == []
+    assert leads == {LAB_WORDS: "'Lab'!A1"}  # test_lanes_checked.py applies Excel's rules to two lanes
 
 
 def test_run_changes_lane_b(lab_workbook: Path, model: Checkpoint) -> None:
