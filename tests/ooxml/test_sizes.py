@@ -55,7 +55,7 @@ def grown(work: Callable[[int], object], n: int) -> float:
 PATTERNS: dict[str, tuple[Any, str]] = {
     "formulas": (foreign._FORMULA, "<f "),
     "links": (foreign._CLICK, "<hlinkClick "),
-    "calls": (foreign._PERHAPS, "CUBE"),
+    "calls": (foreign._PERHAPS[b"CUBE"], "CUBE"),
     "cells": (coverage._FORMULA, "<c "),
     "cells of one tag": (coverage._FORMULA, ' r="A1"'),
     "uses: sheets": (uses._USE, "''"),
