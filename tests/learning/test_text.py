@@ -108,6 +108,7 @@ def test_the_sheets_speak_of_a_text(fresh: Path) -> None:
     said["Guide"] = said["Guide"][: said["Guide"].index(TITLE)]
     wrong = [each for texts in said.values() for each in texts if "word" in each.replace("n_words", "")]
     assert wrong == []
+    assert not [each for each in said["Loss"] if "the end" in each]
     assert [book["Text"].cell(4 + k, 2).value for k in range(3)] == ["annam", "milane", "ellie"]
 
 
@@ -222,9 +223,12 @@ def test_what_is_no_text_to_learn_from_is_refused(
     assert not (tmp_path / "x.xlsx").exists()
 
 
-def test_the_command_says_what_it_makes(sheetgpt_command: Command, text: Path, tmp_path: Path) -> None:
-    path = tmp_path / "x.xlsx"
-    assert sheetgpt_command("build", "tiny", "--train", "--text", text, "--positions", 2, "-o", path)[0] == 0
+def test_the_command_says_what_it_makes(
+    sheetgpt_command: Command, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("workbooks", "tiny-train.xlsx")
+    assert sheetgpt_command("build", "tiny", "--train", "--text", text, "--positions", 2)[0] == 0
     status, out, _ = sheetgpt_command("info", path)
     assert status == 0
     assert "windows" in out

@@ -29,13 +29,12 @@ from sheetgpt.sheets.training.first import SETTINGS, WRITING
 from sheetgpt.sheets.training.lesson import TRAINING, Lesson, Moment
 from sheetgpt.text.shown import token_strings
 from sheetgpt.text.words import END, LETTERS, N_VOCAB, NAMES, read_words, spell
-from sheetgpt.workbook.build import add
+from sheetgpt.workbook.build import add, plain
 from sheetgpt.workbook.reopen import DamagedWorkbook
 from sheetgpt.workbook.training.examples import tokens_of, words_of
 from sheetgpt.workbook.training.limits import fitting, listing, with_steps
 
 NO_END = -1  # where no token ends a text
-DEFAULT, UNROLLED = Path("workbooks", "names-train.xlsx"), Path("workbooks", "names-unrolled.xlsx")
 
 
 def build_lesson(
@@ -53,7 +52,9 @@ def build_lesson(
     unroll: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Writes a workbook in which a GPT-2 learns, and returns its path (default: workbooks/names-train.xlsx).
+    """Writes a workbook in which a GPT-2 learns, and returns its path.
+
+    The default is workbooks/names-train.xlsx, of a checkpoint workbooks/<model>-train.xlsx.
 
     Without a `model` a new one, of so many `layers`, `heads` and `positions`, `width` numbers a token, its weights
     drawn from the `seed`, learns the letters a to z; `words` is a file with one word a line, by default first names. A
@@ -62,11 +63,8 @@ def build_lesson(
     first, and no mark stands between them; the last window may be shorter.
 
     With `unroll` so many steps stand in the workbook one after another, all on the same word or window, so that a
-    change of the learning rate shows at once what it does to all of them (default path: workbooks/names-unrolled.xlsx).
+    change of the learning rate shows at once what it does to all of them (default: workbooks/names-unrolled.xlsx).
     """
-    path = Path(output) if output is not None else DEFAULT if unroll is None else UNROLLED
-    given = {"the list of words": words, "the text": text}
-    target.check(path, "-o", {what: [] if file is None else [file] for what, file in given.items()}, makes_folders=True)
     if words is not None and text is not None:
         raise SheetGPTError("--words and --text are two things to learn from: give one of them.")
     if model is None and text is not None:
@@ -74,11 +72,17 @@ def build_lesson(
             "--text needs a MODEL, whose tokenizer reads it; a new one knows the letters a to z and no space: name one,"
             " such as tiny, or give --words."
         )
-    if model is None:
+    checkpoint = model if model is None or isinstance(model, Checkpoint) else load(model)
+    name = "names" if checkpoint is None else plain(Path(checkpoint.name).name)
+    usual = Path("workbooks", f"{name}-{'train' if unroll is None else 'unrolled'}.xlsx")
+    path = Path(output) if output is not None else usual
+    given = {"the list of words": words, "the text": text}
+    own: dict[str, Sequence[str | os.PathLike[str]]] = {w: [] if file is None else [file] for w, file in given.items()}
+    own |= {"one of the checkpoint's own files": () if checkpoint is None else checkpoint.files}
+    target.check(path, "-o", own, makes_folders=True)
+    if checkpoint is None:
         moment = new_moment(words, layers, width, heads, 12 if positions is None else positions, tied, seed, unroll)
     else:
-        checkpoint = model if isinstance(model, Checkpoint) else load(model)
-        target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
         moment = moment_of(checkpoint, words, text, positions, unroll)
     save(moment, path, progress)
     return path
