@@ -129,7 +129,7 @@ def build(
 
     `sheetgpt build --train` makes workbooks/names-train.xlsx, in which a new GPT-2 learns first names.
 
-    `sheetgpt build my/model --train --text my.txt` makes workbooks/model-train.xlsx: a small model learns on from a text.
+    `sheetgpt build my/model --train --text my.txt` makes workbooks/model-train.xlsx, where a small one learns a text.
 
     `sheetgpt build --train --unroll 15` makes workbooks/names-unrolled.xlsx, in which it learns one in fifteen steps.
     """
