@@ -81,7 +81,7 @@ def entry(
 
 def word_of(layout: Lesson, number: str) -> str:
     """The word of a number in the list, without blanks around it; or a window's text."""
-    found = f'INDEX({layout["words"].reference},{number})&""'
+    found = f'INDEX({layout["words"].corners},{number})&""'
     return f"LOWER(TRIM({found}))" if layout.letters else found
 
 
@@ -90,7 +90,7 @@ def targets_of(layout: Lesson, number: str) -> str:
     if layout.letters:
         n = f"LEN({layout['word'].reference})"
         return f"IF({n}>{layout.longest},NA(),{n}+1)"
-    n = f"INDEX({layout['word_lengths'].reference},{number})"
+    n = f"INDEX({layout['word_lengths'].corners},{number})"
     return f"IF({n}>{layout.context + 1},NA(),{n}-1)"
 
 

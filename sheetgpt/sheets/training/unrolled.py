@@ -81,7 +81,7 @@ def now(layout: Lesson, here: Page) -> list[Part]:
         """Where in the list; #N/A where the cell holds no number of the list."""
         words = layout["words"]
         numbers = Area(words.sheet, words.row, 1, words.n_rows)
-        return f"MATCH({here['word_number'].local},{numbers.reference},0)"
+        return f"MATCH({here['word_number'].local},{numbers.corners},0)"
 
     def at(k: int) -> str:
         return here["curve"].line(k).local
