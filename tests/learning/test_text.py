@@ -146,7 +146,7 @@ def test_twenty_steps_by_libreoffice_are_those_of_numpy(lesson: Path, tmp_path: 
 def test_a_model_without_an_end_learns_a_text_and_writes_until_the_columns_are_full(
     make_checkpoint: Callable[..., Checkpoint], tmp_path: Path
 ) -> None:
-    """Two steps unrolled, too: which window they read is a yellow cell."""
+    """Two steps unrolled, too, on a text of a single window: a list of one cell is no range to IronCalc's INDEX."""
     config = GPT2Config(260, 20, 4, 1, 1, 4, activation_function="relu")
     model = replace(make_checkpoint(config, "endless", seed=3, files=fairytale_words(config.n_vocab)), stop_ids=())
     file = tmp_path / "text.txt"
@@ -162,7 +162,9 @@ def test_a_model_without_an_end_learns_a_text_and_writes_until_the_columns_are_f
     assert verify(path, engine="ironcalc").passed
     train(path, 2, save_to=tmp_path / "saved", model=model.source)
     assert json.loads((tmp_path / "saved" / "config.json").read_text())["eos_token_id"] is None
+    file.write_text("the")
     unrolled = build_lesson(model, tmp_path / "unrolled.xlsx", text=file, positions=3, unroll=2)
+    assert len(open_lesson(unrolled).runs) == 1
     assert verify(unrolled, engine="ironcalc").passed
     assert check(unrolled) == []
     with pytest.raises(SheetGPTError, match=r"steps one after another, and takes no prompt: .*change its yellow cells"):

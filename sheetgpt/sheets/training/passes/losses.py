@@ -88,9 +88,8 @@ def loss_parts(
     def tokens(moment: Moment) -> tuple[str, ...]:
         return moment.shown
 
-    mean = f"Their mean over the {layout.example}'s positions" + (
-        "." if layout.text else ", the end after it included."
-    )
+    ending = "" if layout.text else ", the end after it included"
+    mean = f"Their mean over the {layout.example}'s positions{ending}."
     one: dict[str, Any] = {"axes": ("token",)}
     rows: dict[str, Any] = {"labels": tokens, "axes": (VOCABULARY_AXIS, "token")}
     peak = Block(
