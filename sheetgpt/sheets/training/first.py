@@ -97,7 +97,7 @@ def targets_of(layout: Lesson, number: str) -> str:
 def of_the_example(layout: Lesson) -> tuple[str, str, str]:
     """What the sheet says of the word or window, of its guesses, and of what is made up."""
     if layout.text:
-        said = "what is read; each token but the first should be guessed from those before it"
+        said = "what is read; each token but the first should be guessed"
         return said, "guesses that count: its tokens but the first", "what the model makes up after its first token"
     said = f"what is read, and should be guessed {layout.token} by {layout.token}"
     return said, "guesses that count: its tokens, and the end", "what the model makes up by itself"
