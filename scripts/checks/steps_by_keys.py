@@ -190,10 +190,7 @@ def compare(workbook: Path, steps: int, pictures: Path | None, copy_once: bool) 
     with tempfile.TemporaryDirectory() as folder, office(workbook, Path(folder), pictures) as window:
         for made in range(steps):
             word = moment.words[moment.turn]
-            state, losses = learn.learn(
-                *(moment.now, moment.config, moment.ids, moment.layout.end, moment.settings, 1),
-                columns=moment.layout.context,
-            )
+            state, losses = learn.learn(moment.now, moment.config, moment.examples, moment.settings, 1)
             moment = pasted(moment, state, (*moment.losses, *losses))
             window.step(copy=made == 0 or not copy_once)
             window.save()

@@ -65,8 +65,9 @@ def main() -> None:
     names = ["<|endoftext|>", *LETTERS, *("".join(pair) for pair in pairs)]
     texts = [[names.index(token) for token in word] for word in found]
     params = {name: tensor.astype(np.float64) for name, tensor in new_params(CONFIG, SEED).items()}
+    examples = [example(text, 0, CONFIG.n_positions) for text in texts]
     settings = Settings(learning_rate=RATE, steps=STEPS)
-    state, _ = learn(adam.start(params), CONFIG, texts, 0, settings, STEPS)
+    state, _ = learn(adam.start(params), CONFIG, examples, settings, STEPS)
     small = rounded(state.w)
     print(f"{len(texts)} words; loss {loss_of(state.w, texts):.3f}, rounded {loss_of(small, texts):.3f}")
     vocab = {name: i for i, name in enumerate(names)}

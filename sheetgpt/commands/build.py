@@ -102,6 +102,7 @@ def build(
     ] = False,
     train: learning.Train = False,
     words: learning.Words = None,
+    text: learning.Text = None,
     layers: learning.Layers = None,
     width: learning.Width = None,
     heads: learning.Heads = None,
@@ -128,10 +129,12 @@ def build(
 
     `sheetgpt build --train` makes workbooks/names-train.xlsx, in which a new GPT-2 learns first names.
 
+    `sheetgpt build my/model --train --text my.txt` makes workbooks/model-train.xlsx, where a small one learns a text.
+
     `sheetgpt build --train --unroll 15` makes workbooks/names-unrolled.xlsx, in which it learns one in fifteen steps.
     """
     out, err = screen.printers()
-    lesson = {"words": words, "layers": layers, "width": width, "heads": heads, "positions": positions}
+    lesson = {"words": words, "text": text, "layers": layers, "width": width, "heads": heads, "positions": positions}
     lesson |= {"untied": untied, "unroll": unroll}
     if train:
         learning.build_to_learn(given, model, output, seed, quiet, lesson)

@@ -16,12 +16,22 @@ from sheetgpt.workbook.training.train import train as make_steps
 PANEL = "A workbook that learns (--train)"
 Train = Annotated[
     bool,
-    typer.Option("--train", help="A workbook in which a new GPT-2, or MODEL, learns words.", rich_help_panel=PANEL),
+    typer.Option(
+        "--train", help="A workbook in which a new GPT-2, or MODEL, learns words or a text.", rich_help_panel=PANEL
+    ),
 ]
 Words = Annotated[
     Path | None,
     typer.Option(
         help="The words, one a line. [default: first names, for a new model]", show_default=False, rich_help_panel=PANEL
+    ),
+]
+Text = Annotated[
+    Path | None,
+    typer.Option(
+        help="A running text instead of words, cut into windows of --positions tokens; a MODEL's tokenizer reads it.",
+        show_default=False,
+        rich_help_panel=PANEL,
     ),
 ]
 Layers = Annotated[int | None, typer.Option(help="Blocks. [default: 1]", show_default=False, rich_help_panel=PANEL)]
@@ -35,7 +45,7 @@ Heads = Annotated[
 Positions = Annotated[
     int | None,
     typer.Option(
-        help="Columns: one more than the longest word has tokens. [default: 12]",
+        help="Columns: one more than the longest word has tokens; the tokens of a text's window. [default: 12]",
         show_default=False,
         rich_help_panel=PANEL,
     ),
@@ -47,8 +57,8 @@ Untied = Annotated[
 Unroll = Annotated[
     int | None,
     typer.Option(
-        help="So many steps stand in the workbook one after another, all on one word: move the learning rate, and the"
-        " curve of their losses is drawn anew. 15 is a good number.",
+        help="So many steps stand in the workbook one after another, all on one word or window: move the learning rate,"
+        " and the curve of their losses is drawn anew. 15 is a good number.",
         show_default=False,
         rich_help_panel=PANEL,
     ),

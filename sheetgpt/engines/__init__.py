@@ -52,13 +52,15 @@ class Step:
 
     `set` fills a name's or range's cells in order, row by row, and clears what remains of it. Before that `copy` puts
     the values of ranges into others of the same shape (target -> source), all sources being read first. `hard`
-    recalculates every formula of the workbook; otherwise the edits' own automatic recalculation has to do.
+    recalculates every formula of the workbook; otherwise the edits' own automatic recalculation has to do. Where a step
+    that is not hard is `lazy`, LibreOffice recalculates only what is read, and all that this depends on.
     """
 
     set: Inputs
     read: Sequence[str]
     hard: bool = True
     copy: Mapping[str, str] = field(default_factory=dict)
+    lazy: bool = False
 
 
 def seconds(timeout: float) -> float:

@@ -160,7 +160,10 @@ def put(ranges: Ranges, edit: dict[str, Any]) -> None:
 
 
 def paste(ranges: Ranges, copies: list[list[dict[str, Any]]]) -> None:
-    """The values of some ranges into others; an error among them is refused, since it would become an empty cell."""
+    """The values of some ranges into others; an error among them is refused, since it would become an empty cell.
+
+    Where LibreOffice calculates by itself, what is read is computed now, and what follows from it later.
+    """
     values = []
     for target, source in copies:
         found, place = ranges.find(source), ranges.find(target)
@@ -170,6 +173,7 @@ def paste(ranges: Ranges, copies: list[list[dict[str, Any]]]) -> None:
         if any(value is None for row in data for value in row):
             raise Refused(f"{{workbook}} has errors in {source['key']}, which can't be copied to {target['key']}.")
         values.append((place[0], data))
+    ranges.document.enableAutomaticCalculation(False)
     for cells, data in values:
         cells.setDataArray(data)
 
@@ -268,7 +272,10 @@ def work(job: dict[str, Any], folder: Path, state: dict[str, Any]) -> dict[str, 
             put(ranges, edit)
         document.enableAutomaticCalculation(True)
         # calculateAll recomputes every formula, dirty or not: cached values never survive it
-        document.calculateAll() if step["hard"] else document.calculate()
+        if step["hard"]:
+            document.calculateAll()
+        elif not step["lazy"]:
+            document.calculate()
         step_seconds.append(time.perf_counter() - begun)
         state["doing"] = "reading"
         found = [ranges.find(target) for target in step["read"]]

@@ -99,6 +99,7 @@ def _converse(
                 "set": [_target(key) | {"values": plain(key, value)} for key, value in step.set.items()],
                 "read": [_target(key) for key in step.read],
                 "hard": step.hard,
+                "lazy": step.lazy,
                 "copy": [(_target(target), _target(source)) for target, source in step.copy.items()],
             }
             for step in steps

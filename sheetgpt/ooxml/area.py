@@ -92,6 +92,11 @@ class Area:
         """Absolute, with its sheet: `'Block 0 weights'!$C$4:$C$771`."""
         return f"{quoted(self.sheet)}!{self.local}"
 
+    @property
+    def corners(self) -> str:
+        """The same with two corners even for a single cell, as IronCalc's INDEX and MATCH want a list of one."""
+        return self.reference if self.n_rows * self.n_columns > 1 else f"{self.reference}:{self.local}"
+
     def at(self, i: int, j: int = 0, on: str | None = None) -> str:
         """Its cell in row i and column j, `F$21`: the column moves along when the formula fills right, the row stays.
 

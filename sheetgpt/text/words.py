@@ -1,4 +1,4 @@
-"""Words to learn from, one a line, and the smallest tokenizer that can spell them: the end of a text, and a to z.
+"""Words to learn from, one a line, or a text; and the smallest tokenizer that spells words: the end of a text, a to z.
 
 Its files are a byte-level BPE without merges, such as any reader of GPT-2's tokenizer takes: vocab.json has a letter's
 id, merges.txt has no line but its version. A text with another character has no token in it, and is refused.
@@ -11,11 +11,12 @@ from string import ascii_lowercase
 
 from sheetgpt.errors import SheetGPTError, visible
 from sheetgpt.text.hugging_face import END_OF_TEXT
-from sheetgpt.text.json_file import read_text
+from sheetgpt.text.json_file import is_file, read_text
 
 END = 0  # the id of END_OF_TEXT
 LETTERS = {letter: i for i, letter in enumerate(ascii_lowercase, END + 1)}
 N_VOCAB = len(LETTERS) + 1
+LONGEST = 10_000_000  # bytes of a running text; a workbook takes less than a tenth
 NAMES = Path(__file__).parent.parent / "models" / "names" / "names.txt"
 
 
@@ -60,3 +61,15 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     if not found:
         raise SheetGPTError(f"{path} has no word in it: write one a line.")
     return found
+
+
+def read_running(path: Path) -> str:
+    """A running text, its lines ending as Unix has it; the last end, which editors add, is left out. Refuses none."""
+    if is_file(path) and (size := path.stat().st_size) > LONGEST:
+        raise SheetGPTError(
+            f"{path} has {size:,} bytes; a text to learn from has up to {LONGEST:,}: take a part of it."
+        )
+    text = re.sub("\r\n?", "\n", read_text(path, marked=True)).removesuffix("\n")
+    if not text:
+        raise SheetGPTError(f"{path} has no text in it.")
+    return text

@@ -97,7 +97,7 @@ def build(
     if not isinstance(model, Checkpoint):
         model = load_fitting(model, context, weights, digits, needs_text=prompt_bytes > 0 or prompt is not None)
     checkpoint = model
-    usual = _plain(Path(checkpoint.name).name) + ("-lab" if lanes == 2 else "") + ("-solutions" if solutions else "")
+    usual = plain(Path(checkpoint.name).name) + ("-lab" if lanes == 2 else "") + ("-solutions" if solutions else "")
     path = Path(output) if output is not None else Path("workbooks", f"{usual}.xlsx")
     target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
     layout = planned(
@@ -198,7 +198,7 @@ def text_sheets(checkpoint: Checkpoint, layout: Layout) -> Text | None:
     return Text.of(layout, tables)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name for a file that a person can see and type, on every system."""
     return system.portable("".join(character if visible(character) == character else "_" for character in name))
 

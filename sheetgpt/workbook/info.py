@@ -16,8 +16,7 @@ from sheetgpt.sheets.grid import HOME
 from sheetgpt.sheets.home.about import parameter_parts
 from sheetgpt.sheets.home.home import WORDS as HOME_WORDS
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.training import unrolled
-from sheetgpt.sheets.training.first import WORDS as TRAINING_WORDS
+from sheetgpt.sheets.training import first, unrolled
 from sheetgpt.sheets.training.lesson import TRAINING, Moment
 from sheetgpt.workbook.reopen import is_lesson, open_workbook
 from sheetgpt.workbook.training.lesson import open_lesson
@@ -51,16 +50,20 @@ def _lesson(moment: Moment, path: Path) -> Iterator[Table]:
     yield parameters(moment.config)
     table = Table("training", "", title="Training", title_justify="left", box=None)
     table.add_row("steps made", f"{moment.now.t:,}")
-    table.add_row("words", f"{len(moment.words):,}")
+    table.add_row(f"{moment.layout.example}s", f"{len(moment.words):,}")
     if moment.layout.unroll:
-        first, last = moment.steps[0], moment.steps[-1]
-        table.add_row("steps one after another", f"{moment.layout.unroll}, on the word {moment.words[moment.turn]}")
+        begin, last = moment.steps[0], moment.steps[-1]
+        table.add_row(
+            "steps one after another",
+            f"{moment.layout.unroll}, on the {moment.layout.example} {moment.words[moment.turn]}",
+        )
         table.add_row("learning rate", f"{moment.settings.learning_rate:g}")
-        table.add_row("loss, from step to step", f"{float(first.trace['loss']):.3f} to {float(last.trace['loss']):.3f}")
+        table.add_row("loss, from step to step", f"{float(begin.trace['loss']):.3f} to {float(last.trace['loss']):.3f}")
     else:
         table.add_row("loss of the last step", f"{moment.losses[-1]:.3f}" if moment.losses else "")
     yield table
-    yield sheets(listed(path, TRAINING, unrolled.words_of(moment.layout) if moment.layout.unroll else TRAINING_WORDS))
+    words = (unrolled if moment.layout.unroll else first).words_of(moment.layout)
+    yield sheets(listed(path, TRAINING, words))
     yield names(cached.package(path).references, path.name)
 
 

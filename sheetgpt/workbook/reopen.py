@@ -84,6 +84,19 @@ def is_lesson(path: str | os.PathLike[str]) -> bool:
     return all(name in names for name in LEARNS)
 
 
+def _who_takes(lesson: Path) -> str:
+    """Where to go with a workbook that learns."""
+    if "UNROLL" in cached.package(lesson).names:
+        return (
+            "has training steps one after another, and takes no prompt: open it in a spreadsheet program and change"
+            " its yellow cells. sheetgpt verify, check and info take it; to train one, build it without --unroll."
+        )
+    return (
+        "is a workbook that learns, and takes no prompt: sheetgpt train, verify, check and info take it. For a prompt"
+        " let train --save FOLDER write the trained model, and build FOLDER its own workbook."
+    )
+
+
 def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     """Reads the Model sheet and the inputs.
 
@@ -91,7 +104,7 @@ def open_workbook(path: str | os.PathLike[str]) -> Workbook:
     """
     path = Path(path)
     if is_lesson(path):
-        raise SheetGPTError(f"{path} is a workbook that learns: sheetgpt train, verify, check and info take it.")
+        raise SheetGPTError(f"{path} {_who_takes(path)}")
     names = [*(f.name for f in fields(GPT2Config)), "model", "fingerprint", *_SIZES, "end_of_text"]
     texts = ("prompt", "user_says", "by_hand_text", "by_hand_utf8")
     optional = (*_INPUTS, *texts, "token_ids", *ROUNDING, *CHAT, *BUILT, _SHEETS, _AXES, *_ONLY_WHERE_SO)

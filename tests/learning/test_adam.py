@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from learning import ABOUT, END, WORDS, by_name, config_of, golden, params_of, settings
+from learning import ABOUT, WORDS, by_name, config_of, golden, listed, params_of, settings
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.learning import adam, learn
@@ -22,7 +22,7 @@ def disagreements(case: str, decay: float, steps: int) -> list[str]:
     """
     config, data, key = config_of(case), golden(), f"{case}.{decay}."
     start = adam.start(params_of(case))
-    found, losses = learn.learn(start, config, list(WORDS.values()), END, settings(decay), steps)
+    found, losses = learn.learn(start, config, listed(WORDS.values()), settings(decay), steps)
     expected = by_name(config, data[f"{key}{steps}"])
     wrong = ["losses"] if abs(losses - data[key + "losses"][:steps]).max() > 1e-9 else []
     return wrong + [
@@ -83,17 +83,21 @@ def test_epsilon_stands_outside_of_the_root() -> None:
 def test_a_state_is_not_changed_in_place() -> None:
     start = adam.start(params_of("1 tied gelu_new"))
     kept = {n: w.copy() for n, w in start.w.items()}
-    learn.learn(start, config_of("1 tied gelu_new"), [[3, 4]], END, Settings(decay=0.1), 2)
+    learn.learn(start, config_of("1 tied gelu_new"), listed([[3, 4]]), Settings(decay=0.1), 2)
     assert start.t == 0
     assert all((start.w[n] == kept[n]).all() and not start.m[n].any() and not start.v[n].any() for n in kept)
 
 
 def test_steps_in_two_runs_are_the_steps_of_one() -> None:
-    start, config, words = adam.start(params_of("1 tied gelu_new")), config_of("1 tied gelu_new"), list(WORDS.values())
+    start, config, words = (
+        adam.start(params_of("1 tied gelu_new")),
+        config_of("1 tied gelu_new"),
+        listed(WORDS.values()),
+    )
     how = Settings(warm_up=3, schedule="cosine", steps=9)
-    whole, losses = learn.learn(start, config, words, END, how, 7)
-    half, first = learn.learn(start, config, words, END, how, 4)
-    both, second = learn.learn(half, config, words, END, how, 3)
+    whole, losses = learn.learn(start, config, words, how, 7)
+    half, first = learn.learn(start, config, words, how, 4)
+    both, second = learn.learn(half, config, words, how, 3)
     assert losses == first + second
     assert both.t == whole.t == 7
     assert all((both.w[n] == whole.w[n]).all() for n in whole.w)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from sheetgpt.gpt2.learning import learn
+from sheetgpt.gpt2.learning.loss import between_ends
 from sheetgpt.sheets.training.guide import EXPERIMENTS
 from sheetgpt.sheets.training.lesson import Moment, Writing
-from sheetgpt.text.words import spell
+from sheetgpt.text.words import END, spell
 from sheetgpt.workbook.training.lesson import new_moment, pasted
 
 SLOW, FAST, BY_HEART = EXPERIMENTS
@@ -27,13 +28,11 @@ def at_rate(moment: Moment, rate: float) -> Moment:
 
 
 def reading(moment: Moment, words: Sequence[str]) -> Moment:
-    return replace(moment, words=tuple(words), ids=tuple(tuple(spell(word)) for word in words))
+    return replace(moment, words=tuple(words), runs=tuple(between_ends(spell(word), END) for word in words))
 
 
 def after_steps(moment: Moment, n: int) -> Moment:
-    state, losses = learn.learn(
-        *(moment.now, moment.config, moment.ids, moment.layout.end, moment.settings, n), columns=moment.layout.context
-    )
+    state, losses = learn.learn(*(moment.now, moment.config, moment.examples, moment.settings, n))
     return pasted(moment, state, losses)
 
 

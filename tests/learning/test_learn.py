@@ -135,15 +135,16 @@ def test_the_tokenizer_of_27_is_read_as_the_library_reads_it(tmp_path: Path) -> 
 
 QUICK = Settings(learning_rate=0.01, warm_up=0, schedule="constant")
 WORDS = [spell(word) for word in ("emma", "otto", "ida", "bartholomew")]
+LIST = [loss.example(word, END, SMALL.n_positions) for word in WORDS]
 
 
 def test_a_model_learns_its_words() -> None:
     """It begins at guessing, ln 27, and knows four words soon; each step's loss is that of its own word."""
-    state, losses = learn.learn(adam.start(new_params(SMALL, 2)), SMALL, WORDS, END, QUICK, 300)
+    state, losses = learn.learn(adam.start(new_params(SMALL, 2)), SMALL, LIST, QUICK, 300)
     assert losses[0] == pytest.approx(np.log(27), abs=0.1)
     assert np.mean(losses[-4:]) < 0.5
     assert state.t == 300
-    first = learn.gradients(adam.start(new_params(SMALL, 2)).w, SMALL, loss.example(WORDS[0], END, 12))
+    first = learn.gradients(adam.start(new_params(SMALL, 2)).w, SMALL, LIST[0])
     assert losses[0] == float(first["loss"])
 
 
@@ -157,9 +158,9 @@ def test_words_go_round_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     right = learn.gradients
     monkeypatch.setattr(learn, "gradients", gradients)
     seen: list[tuple[int, float]] = []
-    state, first = learn.learn(adam.start(new_params(SMALL, 2)), SMALL, WORDS, END, QUICK, 3)
-    state, second = learn.learn(state, SMALL, WORDS, END, QUICK, 3, lambda t, found: seen.append((t, found)))
-    assert read == [loss.example(WORDS[i], END, 12).ids for i in (0, 1, 2, 3, 0, 1)]
+    state, first = learn.learn(adam.start(new_params(SMALL, 2)), SMALL, LIST, QUICK, 3)
+    state, second = learn.learn(state, SMALL, LIST, QUICK, 3, lambda t, found: seen.append((t, found)))
+    assert read == [LIST[i].ids for i in (0, 1, 2, 3, 0, 1)]
     assert seen == list(zip((4, 5, 6), second, strict=True))
     assert len(first) == 3
     assert [learn.turn(t, 4) for t in (1, 4, 5)] == [0, 3, 0]
@@ -174,29 +175,28 @@ def test_it_starts_from_the_numbers_in_the_cells() -> None:
 def test_rounding_does_not_grow_while_a_model_learns() -> None:
     """Two programs agree after hundreds of steps: weights that differ in their last bits have losses that do."""
     config = GPT2Config(n_vocab=N_VOCAB, n_positions=16, n_embd=16, n_layer=1, n_head=4, n_inner=64)
-    words = [spell(word) for word in read_words(NAMES, 15)]
+    words = [loss.example(spell(word), END, 16) for word in read_words(NAMES, 15)]
     start = adam.start(new_params(config, 0))
     signs = np.random.default_rng(1)
     near = {n: w * (1 + 2e-16 * signs.choice([-1, 1], w.shape)) for n, w in start.w.items()}
     one, other = (
-        np.array(learn.learn(state, config, words, END, Settings(), 400)[1])
-        for state in (start, replace(start, w=near))
+        np.array(learn.learn(state, config, words, Settings(), 400)[1]) for state in (start, replace(start, w=near))
     )
     assert 0 < abs(one - other).max() < 1e-11
 
 
 def test_what_can_not_be_learned() -> None:
     start = adam.start(new_params(SMALL, 2))
-    with pytest.raises(SheetGPTError, match="There are no words"):
-        learn.learn(start, SMALL, [], END, QUICK, 1)
+    with pytest.raises(SheetGPTError, match="There are no examples"):
+        learn.learn(start, SMALL, [], QUICK, 1)
     with pytest.raises(SheetGPTError, match="A word has 12 tokens, and the model's 12 positions take 11"):
-        learn.learn(start, SMALL, [[1] * 12], END, QUICK, 1)
+        loss.example([1] * 12, END, 12)
     with pytest.raises(SheetGPTError, match=r"The loss of step 2 is nan: .*Learn slower"), np.errstate(all="ignore"):
-        learn.learn(start, SMALL, WORDS, END, Settings(learning_rate=1e200, warm_up=0), 5)
+        learn.learn(start, SMALL, LIST, Settings(learning_rate=1e200, warm_up=0), 5)
 
 
 def test_a_saved_model_is_read_again(tmp_path: Path) -> None:
-    state, _ = learn.learn(adam.start(new_params(SMALL, 2)), SMALL, WORDS, END, QUICK, 20)
+    state, _ = learn.learn(adam.start(new_params(SMALL, 2)), SMALL, LIST, QUICK, 20)
     folder = save_checkpoint(tmp_path / "new" / "names", SMALL, state.w, tokenizer_files(), END)
     assert sorted(path.name for path in folder.iterdir()) == [
         "config.json",

@@ -32,8 +32,8 @@ def state(name: str, t: int) -> State:
     if t == 0:
         return adam.start(new_params(MODELS[name], 5))
     before = state(name, max(earlier for earlier in AT if earlier < t))
-    words = SPELT if t <= 200 else SPELT[:1]
-    return learn.learn(before, MODELS[name], words, 0, HOW, t - before.t)[0]
+    words = [example(word, 0, SIZES["n_positions"]) for word in (SPELT if t <= 200 else SPELT[:1])]
+    return learn.learn(before, MODELS[name], words, HOW, t - before.t)[0]
 
 
 @pytest.fixture(autouse=True)

@@ -120,7 +120,7 @@ def test_a_checkpoint_learns_on_with_its_own_tokens(
     assert saved.tokenizer is not None
     assert model.tokenizer is not None
     assert saved.tokenizer.encode("the king") == model.tokenizer.encode("the king")
-    assert moment.ids == tuple(tuple(model.tokenizer.encode(word)) for word in ("the", "king"))
+    assert [run[1:-1] for run in moment.runs] == [tuple(model.tokenizer.encode(word)) for word in ("the", "king")]
     report = verify(path)  # IronCalc knows the normal distribution to 12 digits only
     assert report.passed, [t for t in report.tensors if not t.passed][:5]
 
@@ -128,7 +128,7 @@ def test_a_checkpoint_learns_on_with_its_own_tokens(
 @pytest.mark.parametrize("engine", ["libreoffice", "ironcalc"])
 def test_ten_steps_by_the_workbooks_own_formulas_are_those_of_numpy(lesson: Path, engine: str) -> None:
     before = open_lesson(lesson)
-    state, losses = learn.learn(before.now, before.config, before.ids, END, before.settings, 10)
+    state, losses = learn.learn(before.now, before.config, before.examples, before.settings, 10)
     made = train(lesson, 10, engine=engine)
     assert made["loss"].to_numpy() == pytest.approx(losses, abs=1e-12)
     assert [*made["word"]] == ["ada", "kim", "bo", "lena"] * 2 + ["ada", "kim"]
@@ -167,7 +167,7 @@ def test_one_paste_of_next_is_a_step_and_cached_values_are_right(lesson: Path) -
             book["State"].cell(area.row + i, area.column + j).value = float(value)
     book.save(lesson)
     moment = open_lesson(lesson)
-    _, losses = learn.learn(moment.now, moment.config, moment.ids, END, moment.settings, 1)
+    _, losses = learn.learn(moment.now, moment.config, moment.examples, moment.settings, 1)
     assert moment.now.t == 1
     assert len(moment.losses) == 1
     step = ironcalc.recalculate(lesson, {}, ["loss", "new_wte", "word"])

@@ -18,7 +18,6 @@ from sheetgpt.excel_rules import check
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.learning import learn
 from sheetgpt.gpt2.learning.adam import Settings
-from sheetgpt.text.words import END
 from sheetgpt.verification.verify import verify
 from sheetgpt.workbook.training.lesson import build_lesson, open_lesson
 from sheetgpt.workbook.training.train import train
@@ -75,8 +74,8 @@ def test_it_breaks_no_rule(unrolled: Path) -> None:
 def test_the_curve_follows_the_yellow_cells(unrolled: Path, rate: float, word: int) -> None:
     moment = open_lesson(unrolled)
     settings = Settings(learning_rate=rate, warm_up=0, schedule="constant")
-    own = [moment.ids[word - 1]]
-    state, losses = learn.learn(moment.now, moment.config, own, END, settings, STEPS, columns=5)
+    own = [moment.examples[word - 1]]
+    state, losses = learn.learn(moment.now, moment.config, own, settings, STEPS)
     inputs = {"learning_rate": rate, "word_number": word}
     found = ironcalc.recalculate(unrolled, inputs, ["curve", "trouble", "step3_new_h0_mlp_c_fc_w"])
     assert numbers(found, "curve").ravel() == pytest.approx(losses, abs=1e-12)

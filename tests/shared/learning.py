@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -48,6 +49,11 @@ def params_of(case: str) -> Arrays:
 
 def word(name: str) -> Example:
     return example(WORDS[name], END, ABOUT["shapes"]["n_positions"])
+
+
+def listed(words: Iterable[Sequence[int]], n_positions: int = ABOUT["shapes"]["n_positions"]) -> list[Example]:
+    """All words, as many steps take them."""
+    return [example(word, END, n_positions) for word in words]
 
 
 def settings(decay: float = 0.0) -> Settings:

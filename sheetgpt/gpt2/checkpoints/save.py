@@ -25,8 +25,8 @@ from sheetgpt.text.chat import TEMPLATE_FILE
 CONFIG = "config.json"
 
 
-def config_json(config: GPT2Config, end: int = 0) -> dict[str, Any]:
-    """What config.json says of it; `end`: the token that stands between two texts."""
+def config_json(config: GPT2Config, end: int | None = 0) -> dict[str, Any]:
+    """What config.json says of it; `end`: the token that stands between two texts, None for none."""
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -66,7 +66,7 @@ def save_checkpoint(
     config: GPT2Config,
     params: Mapping[str, Array],
     files: Mapping[str, bytes],
-    end: int = 0,
+    end: int | None = 0,
     more: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes the folder and returns it. `files`: the tokenizer's; `more`: what config.json says beside that.

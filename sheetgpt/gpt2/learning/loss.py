@@ -1,8 +1,10 @@
-"""What a language model is trained on: a word as inputs and targets, and the loss of what it expects.
+"""What a language model is trained on: a run of tokens as inputs and targets, and the loss of what it expects.
 
-A word is read behind the token that ends a text and must be followed by it: inputs `[end] + letters`, targets
-`letters + [end]`. Both are filled up with `end` to the model's positions, so every word takes the same columns; a
-position beyond the word has the share 0 in the loss, and all gradients of its column are exactly 0.
+Of a run all tokens but the last are read, and all but the first are to be guessed, each from those before it. A word's
+run begins and ends with the token that ends a text. A running text is cut into runs of which one ends with the token
+that the next begins with, so that each token but the first is guessed once. Both inputs and targets are filled up with
+the run's last token to the model's positions, so every run takes the same columns; a position beyond the run has the
+share 0 in the loss, and all gradients of its column are exactly 0.
 """
 
 from collections.abc import Sequence
@@ -16,9 +18,9 @@ from sheetgpt.gpt2.model import Array, Trace, softmax
 
 @dataclass(frozen=True)
 class Example:
-    """One word in T = n_positions columns: what is read, what should come next, and each position's share in the loss.
+    """One run in T = n_positions columns: what is read, what should come next, and each position's share in the loss.
 
-    `shares` are 1/n at the n positions of the word, with the one that ends it, and 0 beyond.
+    `shares` are 1/n at the n positions of the run, and 0 beyond.
     """
 
     ids: tuple[int, ...]
@@ -27,27 +29,42 @@ class Example:
 
     @property
     def n_targets(self) -> int:
-        """The positions that count: one more than the word has tokens."""
+        """The positions that count: one less than the run has tokens."""
         return sum(share > 0 for share in self.shares)
 
 
 def example(word: Sequence[int], end: int, n_positions: int) -> Example:
     """The columns of a word's tokens."""
-    n = len(word) + 1
-    if n > n_positions:
+    if len(word) >= n_positions:
         raise SheetGPTError(
-            f"A word has {n - 1} tokens, and the model's {n_positions} positions take {n_positions - 1}."
+            f"A word has {len(word)} tokens, and the model's {n_positions} positions take {n_positions - 1}."
         )
-    padding = (end,) * (n_positions - n)
+    return in_columns(between_ends(word, end), n_positions)
+
+
+def between_ends(word: Sequence[int], end: int) -> tuple[int, ...]:
+    """A word's run."""
+    return (end, *word, end)
+
+
+def windows(tokens: Sequence[int], n_positions: int) -> list[tuple[int, ...]]:
+    """A text's runs: each but the last has n_positions + 1 tokens, and one ends with what the next begins with."""
+    return [tuple(tokens[i : i + n_positions + 1]) for i in range(0, len(tokens) - 1, n_positions)]
+
+
+def in_columns(run: Sequence[int], n_positions: int) -> Example:
+    """The columns of a run."""
+    n = len(run) - 1
+    padding = (run[-1],) * (n_positions - n)
     return Example(
-        ids=(end, *word, *padding),
-        targets=(*word, end, *padding),
+        ids=(*run[:-1], *padding),
+        targets=(*run[1:], *padding),
         shares=(1 / n,) * n + (0.0,) * (n_positions - n),
     )
 
 
 def cross_entropy(logits: Array, wanted: Example) -> Trace:
-    """The mean over the word's positions of -ln(probability of the target), in nats.  [n_vocab, T] -> ()
+    """The mean over the run's positions of -ln(probability of the target), in nats.  [n_vocab, T] -> ()
 
     `probs [n_vocab, T]` is the softmax of each column, `nats [T]` each position's own loss, `loss []` their mean.
     """

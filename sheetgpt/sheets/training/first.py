@@ -1,4 +1,4 @@
-"""The sheet Training, the first: the word, its loss before the step and after it, the settings, and how to make a step.
+"""The sheet Training, the first: what is read, its loss before the step and after it, the settings, how to make a step.
 
 The settings' arithmetic is `adam.learning_rate` and `adam.corrections`.
 """
@@ -19,7 +19,6 @@ from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.curve import curve, draw
 from sheetgpt.sheets.training.lesson import TRAINING, Lesson, Moment
 
-WORDS = "the word, the loss before and after this step, and the settings"
 VALUE, SAYS = 2, 3  # columns
 SETTINGS = {
     "learning_rate": "how far a step goes: 0.005 learns, 0.1 swings, 0.0001 hardly moves",
@@ -34,7 +33,7 @@ SETTINGS = {
 WRITING = {
     "write": "1: show what the model writes; 0: steps are faster",
     "seed": "another whole number, another text",
-    "temperature": "0: always the likeliest letter; 1: as likely as the model has it",
+    "temperature": "0: always the likeliest {}; 1: as likely as the model has it",
 }
 BY_KEYS = {  # scripts/checks/steps_by_keys.py does it
     "copy": "In the Name Box (left of the formula bar) type next, Enter, Ctrl+C. Anew for each step.",
@@ -46,11 +45,11 @@ BY_KEYS = {  # scripts/checks/steps_by_keys.py does it
 
 
 def page(layout: Lesson, others: Sequence[Page]) -> Page:
-    here = Page(TRAINING, WORDS, 1, first=VALUE)
+    here = Page(TRAINING, words_of(layout), 1, first=VALUE)
     here.bar_end = SAYS
-    note = "A GPT-2 learns, one word a step: every gradient and every new weight is a formula."
+    note = f"A GPT-2 learns, one {layout.example} a step: every gradient and every new weight is a formula."
     here.add(Texts({LABEL: TRAINING, VALUE: note}, styles={LABEL: "title", VALUE: "note"}, height=AT_TOP))
-    here.add(*now(layout), *making_a_step(), *settings(layout), *writing(), *curve(layout, here))
+    here.add(*now(layout), *making_a_step(), *settings(layout), *writing(layout), *curve(layout, here))
     listed(here, [(other.title, other.words) for other in others])
 
     def dress(frame: Worksheet) -> None:
@@ -59,6 +58,10 @@ def page(layout: Lesson, others: Sequence[Page]) -> Page:
 
     here.dresses.append(dress)
     return here
+
+
+def words_of(layout: Lesson) -> str:
+    return f"the {layout.example}, the loss before and after this step, and the settings"
 
 
 def entry(
@@ -77,15 +80,27 @@ def entry(
 
 
 def word_of(layout: Lesson, number: str) -> str:
-    """The word of a number in the list, without blanks around it."""
-    found = f'INDEX({layout["words"].reference},{number})&""'
+    """The word of a number in the list, without blanks around it; or a window's text."""
+    found = f'INDEX({layout["words"].corners},{number})&""'
     return f"LOWER(TRIM({found}))" if layout.letters else found
 
 
 def targets_of(layout: Lesson, number: str) -> str:
-    """That word's tokens and the end; an error where the columns don't take them."""
-    n = f"LEN({layout['word'].reference})" if layout.letters else f"INDEX({layout['word_lengths'].reference},{number})"
-    return f"IF({n}>{layout.longest},NA(),{n}+1)"
+    """That word's tokens and the end, or all of a window but its first; an error where the columns don't take them."""
+    if layout.letters:
+        n = f"LEN({layout['word'].reference})"
+        return f"IF({n}>{layout.longest},NA(),{n}+1)"
+    n = f"INDEX({layout['word_lengths'].corners},{number})"
+    return f"IF({n}>{layout.context + 1},NA(),{n}-1)"
+
+
+def of_the_example(layout: Lesson) -> tuple[str, str, str]:
+    """What the sheet says of the word or window, of its guesses, and of what is made up."""
+    if layout.text:
+        said = "what is read; each token but the first should be guessed"
+        return said, "guesses that count: its tokens but the first", "what the model makes up after its first token"
+    said = f"what is read, and should be guessed {layout.token} by {layout.token}"
+    return said, "guesses that count: its tokens, and the end", "what the model makes up by itself"
 
 
 def now(layout: Lesson) -> list[Part]:
@@ -105,8 +120,10 @@ def now(layout: Lesson) -> list[Part]:
         return "" if written is None else "".join(moment.shown[i] for i in written.ids[1:])
 
     wide: dict[str, Any] = {"kind": Kind.TEXTS, "height": 20}
+    read, guesses, made_up = of_the_example(layout)
+    where = f"its number on the sheet {layout.list_sheet}" if layout.text else "its number in the list"
     return [
-        Bar("This step", "A word, and what the model thinks of it.", link="this step"),
+        Bar("This step", f"A {layout.example}, and what the model thinks of it.", link="this step"),
         entry(
             "step_now",
             "the step that the formulas make",
@@ -115,18 +132,26 @@ def now(layout: Lesson) -> list[Part]:
             lambda m: m.step,
             label="step",
         ),
-        entry("word_number", "its number in the list", "id", number, lambda m: m.turn + 1),
+        entry(
+            "word_number",
+            where,
+            "id",
+            number,
+            lambda m: m.turn + 1,
+            label=f"{layout.example} number",
+        ),
         entry(
             "word",
-            "what is read, and should be guessed letter by letter",
+            read,
             "token",
             lambda: word_of(layout, at("word_number")),
             lambda m: m.words[m.turn],
             kind=Kind.TEXTS,
+            label=layout.example,
         ),
         entry(
             "n_targets",
-            "guesses that count: its tokens, and the end",
+            guesses,
             "id",
             lambda: targets_of(layout, at("word_number")),
             lambda m: m.wanted.n_targets,
@@ -143,7 +168,7 @@ def now(layout: Lesson) -> list[Part]:
         ),
         entry(
             "loss_after",
-            "the same word once more, with the new weights",
+            f"the same {layout.example} once more, with the new weights",
             "figure",
             lambda: at("after.loss"),
             lambda m: float(m.after["loss"]),
@@ -160,7 +185,7 @@ def now(layout: Lesson) -> list[Part]:
         ),
         entry(
             "text_now",
-            "what the model makes up by itself",
+            made_up,
             "completion",
             text("writes"),
             lambda m: said(m, False),
@@ -239,7 +264,7 @@ def rates(layout: Lesson, **columns: Any) -> list[Part]:
     ]
 
 
-def writing() -> list[Part]:
+def writing(layout: Lesson) -> list[Part]:
     def typed(name: str) -> Callable[[Moment], Any]:
         return lambda m: {"write": int(m.writing.on), "seed": m.writing.seed, "temperature": m.writing.temperature}[
             name
@@ -247,7 +272,10 @@ def writing() -> list[Part]:
 
     return [
         Bar("What it writes", "Before the step and after it, with the same random numbers.", link="writing"),
-        *(entry(name, words, "input", None, typed(name), kind=Kind.INPUT) for name, words in WRITING.items()),
+        *(
+            entry(name, words.format(layout.token), "input", None, typed(name), kind=Kind.INPUT)
+            for name, words in WRITING.items()
+        ),
     ]
 
 

@@ -78,8 +78,8 @@ def stops(layout: Lesson, backward: Page) -> list[tuple[str, str, str]]:
     return [
         (
             *(top(TRAINING), TRAINING),
-            "A step reads one word. Here stand its loss before the step and after it, and the yellow cells that say "
-            "how far a step goes.",
+            f"A step reads one {layout.example}. Here stand its loss before the step and after it, and the yellow "
+            "cells that say how far a step goes.",
         ),
         (
             *(top(STATE), STATE),
@@ -88,13 +88,13 @@ def stops(layout: Lesson, backward: Page) -> list[tuple[str, str, str]]:
         ),
         (
             *(top(FORWARD), FORWARD),
-            "The word goes through the network from top to bottom, a token a column, as in the workbook of a trained "
-            "model.",
+            f"The {layout.example} goes through the network from top to bottom, a token a column, as in the workbook "
+            "of a trained model.",
         ),
         (
             *(top(LOSS), LOSS),
-            "How likely was the token that came? −ln of that probability is what it costs; the mean over the word is "
-            "the loss. Guessing blindly costs ln of the number of tokens.",
+            "How likely was the token that came? −ln of that probability is what it costs; the mean over the "
+            f"{layout.example} is the loss. Guessing blindly costs ln of the number of tokens.",
         ),
         (
             *(to("logits"), f"{BACKWARD}: from the loss"),

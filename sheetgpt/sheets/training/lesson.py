@@ -1,8 +1,8 @@
 """What a training workbook is made from, as plain data: its sizes, and one moment of the training.
 
-A `Moment` is what the workbook's constants say (step, weights, their running means, losses, words, settings). All that
-its formulas must come to follows from it: the word's forward and backward pass, the step to the next moment, the second
-forward pass on the new weights, and what both models write.
+A `Moment` is what the workbook's constants say (step, weights, their running means, losses, examples, settings). All
+that its formulas must come to follows from it: the example's forward and backward pass, the step to the next moment,
+the second forward pass on the new weights, and what both models write.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,13 @@ TRAINING, STATE, NEXT, FORWARD, LOSS, BACKWARD, GRADIENT = (
     "Backward",
     "Gradient",
 )
-AFTER, WRITES, WRITES_AFTER, ONE_WEIGHT, WORDS, SHAPES = (
+AFTER, WRITES, WRITES_AFTER, ONE_WEIGHT, WORDS, TEXT, SHAPES = (
     "After",
     "Writes",
     "Writes after",
     "One weight",
     "Words",
+    "Text",
     "Model",
 )
 STEP = "Step"  # of an unrolled workbook: on a sheet of its own for each step, "Step 1"
@@ -44,21 +45,35 @@ ROOM = 1000  # losses that are kept
 
 @dataclass(frozen=True)
 class Lesson(Layout):
-    """The map of a training workbook: `context` columns take a word.
+    """The map of a training workbook: `context` columns take an example, a word or a window of a running text.
 
-    With `letters` a word's ids are found by formulas, by its letters; otherwise they stand beside it.
+    With `letters` a word's ids are found by formulas, by its letters; otherwise they stand beside it, as a window's do.
     """
 
-    n_words: int = 1
-    end: int = 0  # the token that stands before a word and after it
+    n_words: int = 1  # or windows
+    text: bool = False  # a running text is learned, not a list of words
+    end: int = 0  # the token that stands before a word and after it; after it nothing more is written. -1: none
     letters: bool = True
     room: int = ROOM
-    unroll: int = 0  # steps that stand in the workbook, one after another on one word; 0: a single one, on each in turn
+    unroll: int = 0  # steps that stand in the workbook, all on one word or window; 0: a single one, on each in turn
 
     @property
     def longest(self) -> int:
         """Tokens of the longest word that the columns take."""
         return self.context - 1
+
+    @property
+    def example(self) -> str:
+        """What the sheets call what a step reads."""
+        return "window" if self.text else "word"
+
+    @property
+    def token(self) -> str:
+        return "letter" if self.letters else "token"
+
+    @property
+    def list_sheet(self) -> str:
+        return TEXT if self.text else WORDS
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ class Writing:
 
 @dataclass(frozen=True)
 class Written:
-    """What a model writes: the ids it read, the end first, what it chose after each, and the trace of it all."""
+    """What a model writes: the ids it read, the first one given, what it chose after each, and the trace of it all."""
 
     ids: tuple[int, ...]
     chosen: tuple[int, ...]
@@ -92,13 +107,13 @@ class Moment(Asking):
     now: adam.State
     settings: Settings
     losses: tuple[float, ...]  # of the last steps that were made, as many as there is room for
-    words: tuple[str, ...]
-    ids: tuple[tuple[int, ...], ...]  # of each word
+    words: tuple[str, ...]  # or windows, as they are shown
+    runs: tuple[tuple[int, ...], ...]  # the tokens of each, a word's between two ends
     shown: tuple[str, ...]  # each token of the vocabulary, as it is shown
     writing: Writing = field(default_factory=Writing)
     source: str = ""  # where the weights come from
     weight: tuple[str, int, int] = ("wte", 0, 0)  # the one that is looked at: its tensor, row and column in the cells
-    chosen: int = 1  # the number of the word that all steps read, where several stand in the workbook
+    chosen: int = 1  # the number of the one that all steps read, where several stand in the workbook
     computed: tuple[adam.State, ...] = ()  # where a program has computed them: the states that led to its later steps
 
     @property
@@ -112,16 +127,21 @@ class Moment(Asking):
 
     @property
     def turn(self) -> int:
-        """Which word it reads."""
+        """Which word or window it reads."""
         return self.chosen - 1 if self.layout.unroll else learn.turn(self.step, len(self.words))
 
     @cached_property
     def wanted(self) -> Example:
-        return loss.example(self.ids[self.turn], self.layout.end, self.layout.context)
+        return loss.in_columns(self.runs[self.turn], self.layout.context)
+
+    @cached_property
+    def examples(self) -> list[Example]:
+        """All of them, for many steps."""
+        return [loss.in_columns(run, self.layout.context) for run in self.runs]
 
     @cached_property
     def trace(self) -> Trace:
-        """The word's forward pass, its loss and all gradients."""
+        """The forward pass of what is read, its loss and all gradients."""
         return learn.gradients(self.now.w, self.config, self.wanted)
 
     @cached_property
@@ -136,7 +156,7 @@ class Moment(Asking):
 
     @cached_property
     def after(self) -> Trace:
-        """The same word's forward pass and loss on the new weights."""
+        """The same forward pass and loss on the new weights."""
         trace = forward(self.next.w, self.config, self.wanted.ids)
         return trace | loss.cross_entropy(trace["logits"], self.wanted)
 
@@ -173,7 +193,7 @@ class Moment(Asking):
     def _written(self, params: dict[str, Array]) -> Written | None:
         if not self.writing.on:
             return None
-        ids, chosen = [self.layout.end], list[int]()
+        ids, chosen = [self.wanted.ids[0]], list[int]()  # a word's first is the end
         while True:
             trace = forward(params, self.config, ids)
             uniform = self.uniforms[len(chosen)] / (2**31 - 1)

@@ -138,7 +138,7 @@ def page(layout: Lesson) -> Page:
         line(
             "loss",
             "loss now",
-            "of this step's word: becomes the one that was expected",
+            f"of this step's {layout.example}: becomes the one that was expected",
             lambda: at("loss"),
             lambda k: float(k.trace["loss"]),
         ),

@@ -27,12 +27,13 @@ from sheetgpt.sheets.training.first import (
     entry,
     listed,
     looks,
+    of_the_example,
     rates,
     targets_of,
     typed_in,
     word_of,
 )
-from sheetgpt.sheets.training.lesson import STEP, TRAINING, WORDS, Lesson
+from sheetgpt.sheets.training.lesson import STEP, TRAINING, Lesson
 from sheetgpt.sheets.training.steps import Move
 
 NUMBERS, LOSSES, GUESS = 1, 2, 3  # columns of the curve
@@ -43,20 +44,21 @@ OWN_WORDS = {
 TRY = {
     "0.003": "slow: the loss falls a little in every step",
     "0.01": "it falls faster",
-    "0.02": "faster still: in some fifteen steps the model nearly knows the word by heart",
+    "0.02": "faster still: in some fifteen steps the model nearly knows the {} by heart",
     "0.1": "too far: a step jumps over the place that it was to reach, and the curve swings",
     "0": "nothing moves: the loss stays where it is",
 }
-TROUBLE = "No step can be made of this: look at the yellow cells, and whether the word fits into the columns."
+TROUBLE = "No step can be made of this: look at the yellow cells, and whether the {} fits into the columns."
 
 
 def page(layout: Lesson, moves: Sequence[Move], others: Sequence[tuple[str, str]]) -> Page:
     """`others`: titles and words of the other sheets."""
     here = Page(TRAINING, words_of(layout), 1, first=VALUE)
     here.bar_end = SAYS
-    note = "A GPT-2 learns one word, step after step: every gradient and every new weight is a formula, in all steps."
+    every = "every gradient and every new weight is a formula, in all steps."
+    note = f"A GPT-2 learns one {layout.example}, step after step: {every}"
     here.add(Texts({LABEL: TRAINING, VALUE: note}, styles={LABEL: "title", VALUE: "note"}, height=AT_TOP))
-    here.add(*now(layout, here), *settings(), *ideas(), *curve(layout, here, moves), *going_on(layout))
+    here.add(*now(layout, here), *settings(), *ideas(layout), *curve(layout, here, moves), *going_on(layout))
     for k, move in enumerate(moves):
         here.links.append((here["curve_step"].line(k).cells, f"{quoted(move.title)}!A1"))
     listed(here, others)
@@ -71,7 +73,7 @@ def page(layout: Lesson, moves: Sequence[Move], others: Sequence[tuple[str, str]
 
 
 def words_of(layout: Lesson) -> str:
-    return f"the word, the settings, and the loss in each of {layout.unroll} steps"
+    return f"the {layout.example}, the settings, and the loss in each of {layout.unroll} steps"
 
 
 def now(layout: Lesson, here: Page) -> list[Part]:
@@ -79,7 +81,7 @@ def now(layout: Lesson, here: Page) -> list[Part]:
         """Where in the list; #N/A where the cell holds no number of the list."""
         words = layout["words"]
         numbers = Area(words.sheet, words.row, 1, words.n_rows)
-        return f"MATCH({here['word_number'].local},{numbers.reference},0)"
+        return f"MATCH({here['word_number'].local},{numbers.corners},0)"
 
     def at(k: int) -> str:
         return here["curve"].line(k).local
@@ -88,24 +90,28 @@ def now(layout: Lesson, here: Page) -> list[Part]:
         return lambda moment: float(moment.steps[k].trace["loss"])
 
     def trouble() -> str:
-        return f'IF(ISNUMBER({at(layout.unroll - 1)}),"","{TROUBLE}")'
+        return f'IF(ISNUMBER({at(layout.unroll - 1)}),"","{TROUBLE.format(layout.example)}")'
 
-    chosen: dict[str, Any] = {"label": "which word", "kind": Kind.INPUT}
-    means = f"its number on the sheet {WORDS}" + (", where you may type one of your own" if layout.letters else "")
+    read, guesses, _ = of_the_example(layout)
+    chosen: dict[str, Any] = {"label": f"which {layout.example}", "kind": Kind.INPUT}
+    means = f"its number on the sheet {layout.list_sheet}" + (
+        ", where you may type one of your own" if layout.letters else ""
+    )
     return [
-        Bar("One word", "Every step reads the same one.", link="word"),
+        Bar(f"One {layout.example}", "Every step reads the same one.", link="word"),
         entry("word_number", means, "input", None, lambda m: m.chosen, **chosen),
         entry(
             "word",
-            "what is read, and should be guessed letter by letter",
+            read,
             "token",
             lambda: word_of(layout, number()),
             lambda m: m.words[m.turn],
             kind=Kind.TEXTS,
+            label=layout.example,
         ),
         entry(
             "n_targets",
-            "guesses that count: its tokens, and the end",
+            guesses,
             "id",
             lambda: targets_of(layout, number()),
             lambda m: m.wanted.n_targets,
@@ -148,9 +154,10 @@ def settings() -> list[Part]:
     ]
 
 
-def ideas() -> list[Part]:
+def ideas(layout: Lesson) -> list[Part]:
     each = [
-        Texts({LABEL: f"learning rate {rate}", VALUE: words}, "label", {LABEL: "name"}) for rate, words in TRY.items()
+        Texts({LABEL: f"learning rate {rate}", VALUE: words.format(layout.example)}, "label", {LABEL: "name"})
+        for rate, words in TRY.items()
     ]
     return [Bar("Try", "Type these learning rates one after the other.", link="try"), *each]
 
@@ -210,7 +217,8 @@ def going_on(layout: Lesson) -> list[Part]:
 def head(layout: Lesson) -> Page:
     """The top of a step's sheet: its number, and what the settings make of it."""
     here = Page(STEP, "the step's own learning rate", 1)
-    note = "One step, from top to bottom: the word forward, its loss, backward, the gradients, the new weights."
+    parts = "its loss, backward, the gradients, the new weights"
+    note = f"One step, from top to bottom: the {layout.example} forward, {parts}."
     name = cell(LABEL, lambda: f'"{STEP} "&{here["step_now"].local}', lambda m: f"{STEP} {m.step}", "title")
     here.add(Beside(Texts({FIRST_TOKEN: note}, "note", height=AT_TOP), name))
     here.links.append((f"A{here.row}", f"{quoted(TRAINING)}!A1"))

@@ -1,4 +1,4 @@
-"""The sheets Words and Model: the list that is learned from, the shapes, and the tokens."""
+"""The sheets Words (or Text) and Model: what is learned from, the shapes, and the tokens."""
 
 from dataclasses import fields
 from typing import Any
@@ -9,7 +9,7 @@ from sheetgpt.sheets.grid import LABEL
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.bands import titled, widths
-from sheetgpt.sheets.training.lesson import SHAPES, TRAINING, WORDS, Lesson, Moment
+from sheetgpt.sheets.training.lesson import SHAPES, TRAINING, Lesson, Moment
 
 MEANING = {
     "n_vocab": "tokens in the vocabulary",
@@ -30,21 +30,28 @@ LESSON = {
     "room": "losses that are kept",
     "source": "where the weights of step 0 come from",
 }
-UNROLLED = {"unroll": "steps that stand in the workbook one after another, all on the same word"}
+OF_A_TEXT = {
+    "n_words": "windows of the text",
+    "end": "the token that ends a text; -1: there is none",
+    "spells": "0: a window's tokens stand beside it on the sheet Text",
+    "running_text": "1: what is learned is one text, cut into windows of as many tokens as there are columns",
+}
+UNROLLED = {"unroll": "steps that stand in the workbook one after another, all on the same {}"}
 
 
 def words_page(layout: Lesson) -> Page:
-    here = Page(WORDS, "the list that is learned from", 1, first=2, last_column=3)
-    turns = "One word a step, in this order, round and round. "
+    words = "the text that is learned from, cut into windows" if layout.text else "the list that is learned from"
+    here = Page(layout.list_sheet, words, 1, first=2, last_column=3)
+    turns = f"One {layout.example} a step, in this order, round and round. "
     note = f"{TRAINING} says which one is learned. " if layout.unroll else turns
-    note += (
-        f"Type words of your own: letters a to z, at most {layout.longest}."
-        if layout.letters
-        else "Their tokens stand on the right of them."
-    )
+    if layout.text:
+        note += "The last token of a window is the first of the next."
+    else:
+        own_words = f"Type words of your own: letters a to z, at most {layout.longest}."
+        note += own_words if layout.letters else "Their tokens stand on the right of them, between two ends."
     titled(here, note, 3)
-    here.add(Texts({LABEL: "number", 2: "word", **({} if layout.letters else {3: "tokens", 4: "token ids"})}))
-    n, longest = layout.n_words, layout.longest
+    here.add(Texts({LABEL: "number", 2: layout.example, **({} if layout.letters else {3: "tokens", 4: "token ids"})}))
+    n = layout.n_words
     own: dict[str, Any] = {"n_rows": n, "label": None, "numbered": False}
     numbers = Block(n_columns=1, column=1, twin=lambda m: [float(i + 1) for i in range(n)], style="index", **own)
     typed = Block(
@@ -54,46 +61,40 @@ def words_page(layout: Lesson) -> Page:
         twin=lambda moment: [*moment.words],
         style="input" if layout.letters else "label",
         kind=Kind.INPUT if layout.letters else Kind.CONSTANT,
-        axes=("word",),
+        axes=(layout.example,),
         **own,
     )
-    beside = [] if layout.letters else [_lengths(own), _ids(longest, own)]
+    beside = [] if layout.letters else [_lengths(layout, own), _ids(layout, own)]
     here.add(Beside(numbers, typed, *beside))
-    widths(here, {"A": 14, "B": 24}, freeze="A4", tab="BF9000")
+    widths(here, {"A": 14, "B": 48 if layout.text else 24}, freeze="A4", tab="BF9000")
     return here
 
 
-def _lengths(own: dict[str, Any]) -> Block:
+def _lengths(layout: Lesson, own: dict[str, Any]) -> Block:
     def twin(moment: Moment) -> list[float]:
-        return [float(len(ids)) for ids in moment.ids]
+        return [float(len(run)) for run in moment.runs]
 
-    return Block(
-        "word_lengths", n_columns=1, column=3, twin=twin, style="id", kind=Kind.CONSTANT, axes=("word",), **own
-    )
+    about: dict[str, Any] = {"style": "id", "kind": Kind.CONSTANT, "axes": (layout.example,)}
+    return Block("word_lengths", n_columns=1, column=3, twin=twin, **about, **own)
 
 
-def _ids(longest: int, own: dict[str, Any]) -> Block:
+def _ids(layout: Lesson, own: dict[str, Any]) -> Block:
+    most = layout.context + 1  # tokens of a run: what the last column reads, and what comes next
+
     def twin(moment: Moment) -> list[list[Any]]:
-        return [[*map(float, ids), *[""] * (longest - len(ids))] for ids in moment.ids]
+        return [[*map(float, run), *[""] * (most - len(run))] for run in moment.runs]
 
-    return Block(
-        "word_ids",
-        n_columns=longest,
-        column=4,
-        twin=twin,
-        style="id",
-        kind=Kind.CONSTANT,
-        axes=("word", "token of the word"),
-        **own,
-    )
+    axes = (layout.example, f"token of the {layout.example}")
+    return Block("word_ids", n_columns=most, column=4, twin=twin, style="id", kind=Kind.CONSTANT, axes=axes, **own)
 
 
 def shapes_page(layout: Lesson) -> Page:
     here = Page(SHAPES, "shapes and tokens", 1, first=2, last_column=3)
     titled(here, "What the workbook was built with: constants.", 3)
     here.add(Texts({LABEL: "name", 2: "value", 3: "what it is"}))
-    for name, words in (MEANING | LESSON | (UNROLLED if layout.unroll else {})).items():
-        kind = Kind.CONSTANT
+    listed = MEANING | LESSON | (OF_A_TEXT if layout.text else {}) | (UNROLLED if layout.unroll else {})
+    for name, meaning in listed.items():
+        words, kind = meaning.format(layout.example), Kind.CONSTANT
 
         def twin(moment: Moment, name: str = name) -> float | str:
             return value(moment, name)
@@ -136,4 +137,4 @@ def value(moment: Moment, name: str) -> float | str:
         return found if isinstance(found, str) else float(found)
     if name == "source":
         return moment.source
-    return float(layout.letters if name == "spells" else getattr(layout, name))
+    return float(getattr(layout, {"spells": "letters", "running_text": "text"}.get(name, name)))

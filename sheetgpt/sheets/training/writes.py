@@ -1,4 +1,4 @@
-"""What the model would write, letter by letter, on the weights of State and on those of Next.
+"""What the model would write, token by token, on the weights of State and on those of Next.
 
 A column reads the token that the column before it has chosen, as on the sheet Sample, but among all tokens: the first
 whose running total exceeds the seed's next random number (`lesson.draw`). After the end nothing more is written.
@@ -22,7 +22,7 @@ from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.lesson import WRITES, WRITES_AFTER, Lesson, Moment, Written, shares, weights
 from sheetgpt.sheets.training.passes.forward import ORANGE, Pass, line, network, positions, token_page
 
-NOTE = "What the model makes up by itself: each column chooses a letter, and the next column reads it."
+NOTE = "What the model makes up by itself: each column chooses a {}, and the next column reads it."
 
 
 def page(layout: Lesson, after: bool) -> Page:
@@ -36,8 +36,8 @@ def page(layout: Lesson, after: bool) -> Page:
         return NOTHING if written is None else written.trace
 
     title, words = (WRITES_AFTER, "what it writes with the new weights") if after else (WRITES, "what it writes now")
-    prefix = "after_writes." if after else "writes."
-    here = token_page(layout, title, words, NOTE, prefix, header(layout, lambda: here, now), guarded, ORANGE)
+    prefix, note = "after_writes." if after else "writes.", NOTE.format(layout.token)
+    here = token_page(layout, title, words, note, prefix, header(layout, lambda: here, now), guarded, ORANGE)
     if not after:
         here.positions = Area(title, POSITION_ROW, FIRST_TOKEN, 0, layout.context)
     net = Pass(layout, here, "", "new." if after else "", trace)
@@ -60,7 +60,7 @@ NOTHING = Nothing()
 
 
 def header(layout: Lesson, page: Callable[[], Page], now: Callable[[Moment], Written | None]) -> list[Part]:
-    """The first column reads the end; each other one what was chosen before it, while it isn't the end."""
+    """The first column reads the end, or a window's first token; each other what was chosen before, but the end."""
 
     def first(t: int) -> str:
         return f"{letter(t)}${POSITION_ROW}=0"
@@ -69,8 +69,8 @@ def header(layout: Lesson, page: Callable[[], Page], now: Callable[[Moment], Wri
         return page()["chosen"].at(0, t - 1)
 
     def id(i: int, t: int) -> str:
-        end = layout["end"].reference
-        return f'IF({letter(t)}${ACTIVE_ROW},IF({first(t)},{end},{chosen(t)}),"")'
+        start = (layout["token_ids"].stripe(0) if layout.text else layout["end"]).reference
+        return f'IF({letter(t)}${ACTIVE_ROW},IF({first(t)},{start},{chosen(t)}),"")'
 
     def token(i: int, t: int) -> str:
         found = f'INDEX({layout["vocabulary"].reference},{letter(t)}${ID_ROW}+1)&""'

@@ -1,4 +1,4 @@
-"""A training workbook: a new GPT-2 or a checkpoint and a list of words -> the file, and the file -> its moment."""
+"""A training workbook: a new GPT-2 or a checkpoint, and words or a text -> the file; and the file -> its moment."""
 
 import math
 import os
@@ -15,26 +15,26 @@ from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
 from sheetgpt.gpt2.config import GPT2Config
 from sheetgpt.gpt2.learning import adam
 from sheetgpt.gpt2.learning.adam import Settings
+from sheetgpt.gpt2.learning.loss import between_ends, windows
 from sheetgpt.gpt2.learning.new import new_params
 from sheetgpt.gpt2.model import Array
-from sheetgpt.ooxml.limits import MAX_COLUMN, MAX_ROW
+from sheetgpt.ooxml.limits import MAX_ROW
 from sheetgpt.ooxml.writing import target
 from sheetgpt.ooxml.writing.book import Book, Progress
-from sheetgpt.sheets.block import Block
 from sheetgpt.sheets.style.palette import registered
-from sheetgpt.sheets.training import lay_out, lesson, one_step, sheets
+from sheetgpt.sheets.training import lay_out, lesson, sheets
 from sheetgpt.sheets.training import words as words_sheet
 from sheetgpt.sheets.training.bands import BANDS
 from sheetgpt.sheets.training.first import SETTINGS, WRITING
 from sheetgpt.sheets.training.lesson import TRAINING, Lesson, Moment
 from sheetgpt.text.shown import token_strings
-from sheetgpt.text.words import END, LETTERS, N_VOCAB, NAMES, read_lines, read_words, spell
-from sheetgpt.workbook.build import add
+from sheetgpt.text.words import END, LETTERS, N_VOCAB, NAMES, read_words, spell
+from sheetgpt.workbook.build import add, plain
 from sheetgpt.workbook.reopen import DamagedWorkbook
+from sheetgpt.workbook.training.examples import tokens_of, words_of
+from sheetgpt.workbook.training.limits import fitting, listing, with_steps
 
-MOST_FORMULAS = 400_000  # some 4 seconds a step in LibreOffice
-MOST_UNROLLED, MOST_STEPS = 1_000_000, 100  # formulas in all steps, and steps
-DEFAULT, UNROLLED = Path("workbooks", "names-train.xlsx"), Path("workbooks", "names-unrolled.xlsx")
+NO_END = -1  # where no token ends a text
 
 
 def build_lesson(
@@ -42,6 +42,7 @@ def build_lesson(
     output: str | os.PathLike[str] | None = None,
     *,
     words: str | os.PathLike[str] | None = None,
+    text: str | os.PathLike[str] | None = None,
     layers: int = 1,
     width: int = 16,
     heads: int = 4,
@@ -51,23 +52,38 @@ def build_lesson(
     unroll: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Writes a workbook in which a GPT-2 learns words, and returns its path (default: workbooks/names-train.xlsx).
+    """Writes a workbook in which a GPT-2 learns, and returns its path.
+
+    The default is workbooks/names-train.xlsx, of a checkpoint workbooks/<model>-train.xlsx.
 
     Without a `model` a new one, of so many `layers`, `heads` and `positions`, `width` numbers a token, its weights
     drawn from the `seed`, learns the letters a to z; `words` is a file with one word a line, by default first names. A
-    checkpoint learns on with its own tokenizer, the word in so many `positions` as are asked for, or 12.
+    checkpoint learns on with its own tokenizer, in so many `positions` as are asked for, or 12: either such words, or a
+    `text`, a file whose tokens are cut into windows of so many positions. A window's last token is the next one's
+    first, and no mark stands between them; the last window may be shorter.
 
-    With `unroll` so many steps stand in the workbook one after another, all on the same word, so that a change of the
-    learning rate shows at once what it does to all of them (default path: workbooks/names-unrolled.xlsx).
+    With `unroll` so many steps stand in the workbook one after another, all on the same word or window, so that a
+    change of the learning rate shows at once what it does to all of them (default: workbooks/names-unrolled.xlsx).
     """
-    path = Path(output) if output is not None else DEFAULT if unroll is None else UNROLLED
-    target.check(path, "-o", {"the list of words": [] if words is None else [words]}, makes_folders=True)
-    if model is None:
+    if words is not None and text is not None:
+        raise SheetGPTError("--words and --text are two things to learn from: give one of them.")
+    if model is None and text is not None:
+        raise SheetGPTError(
+            "--text needs a MODEL, whose tokenizer reads it; a new one knows the letters a to z and no space: name one,"
+            " such as tiny, or give --words."
+        )
+    checkpoint = model if model is None or isinstance(model, Checkpoint) else load(model)
+    name = "names" if checkpoint is None else plain(Path(checkpoint.name).name)
+    usual = Path("workbooks", f"{name}-{'train' if unroll is None else 'unrolled'}.xlsx")
+    path = Path(output) if output is not None else usual
+    given = {"the list of words": words, "the text": text}
+    own: dict[str, Sequence[str | os.PathLike[str]]] = {w: [] if file is None else [file] for w, file in given.items()}
+    own |= {"one of the checkpoint's own files": () if checkpoint is None else checkpoint.files}
+    target.check(path, "-o", own, makes_folders=True)
+    if checkpoint is None:
         moment = new_moment(words, layers, width, heads, 12 if positions is None else positions, tied, seed, unroll)
     else:
-        checkpoint = model if isinstance(model, Checkpoint) else load(model)
-        target.check(path, "-o", {"one of the checkpoint's own files": checkpoint.files}, makes_folders=True)
-        moment = moment_of(checkpoint, words, positions, unroll)
+        moment = moment_of(checkpoint, words, text, positions, unroll)
     save(moment, path, progress)
     return path
 
@@ -90,93 +106,56 @@ def new_moment(
         raise SheetGPTError("--positions 1 leaves no room for a word: give at least 2.")
     config = GPT2Config(N_VOCAB, positions, width, layers, heads, 4 * width, tied=tied)
     layout = with_steps(fitting(lay_out(config, positions, n_words=1)), unroll)
-    listed = read_words(NAMES if words is None else Path(words), positions - 1)
-    params = new_params(config, seed)
+    file = NAMES if words is None else Path(words)
+    listed = read_words(file, positions - 1)
+    layout = listing(replace(layout, n_words=len(listed), end=END), str(file), f"{len(listed):,} words")
     shown = ("⟨end⟩", *LETTERS)
-    ids = tuple(tuple(spell(word)) for word in listed)
-    layout = replace(layout, n_words=len(listed), end=END)
-    start, source = adam.start(params), f"new, seed {seed}"
-    return Moment(layout, start, settings_of(layout), (), tuple(listed), ids, shown, source=source)
+    runs = tuple(between_ends(spell(word), END) for word in listed)
+    start, source = adam.start(new_params(config, seed)), f"new, seed {seed}"
+    return Moment(layout, start, settings_of(layout), (), tuple(listed), runs, shown, source=source)
 
 
 def moment_of(
-    checkpoint: Checkpoint, words: str | os.PathLike[str] | None, positions: int | None, unroll: int | None = None
+    checkpoint: Checkpoint,
+    words: str | os.PathLike[str] | None,
+    text: str | os.PathLike[str] | None,
+    positions: int | None,
+    unroll: int | None = None,
 ) -> Moment:
     """Step 0 of a checkpoint that learns on."""
     config, tokenizer = checkpoint.config, checkpoint.tokenizer
     if tokenizer is None:
-        raise SheetGPTError(f"{checkpoint.name} has no tokenizer files, and words have to become tokens.")
-    if words is None:
-        raise SheetGPTError(f"{checkpoint.name} needs a list of words to learn from: give --words FILE.")
-    if not checkpoint.stop_ids:
+        raise SheetGPTError(f"{checkpoint.name} has no tokenizer files, and what it learns has to become tokens.")
+    file = words if text is None else text
+    if file is None:
+        raise SheetGPTError(f"{checkpoint.name} needs something to learn from: give --words FILE or --text FILE.")
+    if text is None and not checkpoint.stop_ids:
         raise SheetGPTError(f"{checkpoint.name} has no token that ends a text, which stands around each word.")
     columns = min(12, config.n_positions) if positions is None else positions
-    layout = with_steps(fitting(lay_out(config, columns, letters=False, end=checkpoint.stop_ids[0])), unroll)
-    listed, ids = [], []
-    for n, word in read_lines(Path(words)):
-        found = tuple(tokenizer.encode(word))
-        if len(found) > layout.longest:
-            raise SheetGPTError(
-                f"{words}, line {n}: {len(found)} tokens, and {columns} columns take {layout.longest}: give more "
-                f"--positions."
-            )
-        listed.append(word)
-        ids.append(found)
+    if isinstance(columns, bool) or not isinstance(columns, int) or not 2 <= columns <= config.n_positions:
+        most = f"from 2 to {config.n_positions}, the positions of {checkpoint.name}"
+        raise SheetGPTError(f"--positions {columns!r:.80} must be a whole number {most}.")
+    end = checkpoint.stop_ids[0] if checkpoint.stop_ids else NO_END
+    layout = lay_out(config, columns, letters=False, end=end, text=text is not None)
+    layout = with_steps(fitting(layout), unroll)
     shown, _ = token_strings(tokenizer, config.n_vocab)
-    layout = replace(layout, n_words=len(listed))
+    if text is None:
+        listed, runs = words_of(Path(file), tokenizer, layout)
+        layout = listing(replace(layout, n_words=len(runs)), str(file), f"{len(runs):,} words")
+    else:
+        tokens = tokens_of(Path(file), tokenizer)
+        runs = windows(tokens, columns)
+        layout = replace(layout, n_words=len(runs))
+        listing(layout, str(file), f"{len(tokens):,} tokens in {len(runs):,} windows of {columns}")
+        listed = ["".join(shown[i] for i in run) for run in runs]
     start = adam.start({name: np.asarray(tensor) for name, tensor in checkpoint.params.items()})
     source = checkpoint.name or "a checkpoint"
-    return Moment(layout, start, settings_of(layout), (), tuple(listed), tuple(ids), tuple(shown), source=source)
+    return Moment(layout, start, settings_of(layout), (), tuple(listed), tuple(runs), tuple(shown), source=source)
 
 
 def settings_of(layout: Lesson) -> Settings:
     """At first: the few steps of an unrolled workbook have no time to warm up."""
     return Settings(learning_rate=0.01, warm_up=0, schedule="constant") if layout.unroll else Settings()
-
-
-def with_steps(layout: Lesson, unroll: int | None) -> Lesson:
-    """The layout with so many steps one after another, if a spreadsheet can make them."""
-    if unroll is None:
-        return layout
-    if isinstance(unroll, bool) or not isinstance(unroll, int) or unroll < 1:
-        raise SheetGPTError(f"--unroll {unroll!r:.80} must be a whole number of at least 1.")
-    each = step_formulas(layout)
-    most = min(MOST_STEPS, MOST_UNROLLED // each)
-    if unroll > most:
-        raise SheetGPTError(
-            f"--unroll {unroll}: a step of this model takes {each:,} formulas, and sheetgpt builds workbooks of up to "
-            f"{MOST_STEPS} steps and {MOST_UNROLLED:,} formulas in them. {'Take' if most else 'Leave it out, or take'} "
-            + (f"at most --unroll {most}, a smaller model" if most else "a smaller model")
-            + ", or fewer --positions."
-        )
-    return replace(layout, unroll=unroll, room=unroll)
-
-
-def fitting(layout: Lesson) -> Lesson:
-    """The layout, if a spreadsheet can make its step."""
-    config = layout.config
-    formulas = about_formulas(config, layout.context)
-    widest = max(config.n_vocab, config.n_positions, 3 * config.n_embd, config.n_inner)
-    if formulas > MOST_FORMULAS or widest > MAX_COLUMN // 2 or 3 * config.n_params // config.n_embd > MAX_ROW:
-        raise SheetGPTError(
-            f"A step of this model would take about {formulas:,} formulas with {config.n_params:,} weights and "
-            f"{layout.context} columns; sheetgpt builds workbooks that learn up to {MOST_FORMULAS:,}. Take a smaller "
-            f"model, or fewer --positions."
-        )
-    return layout
-
-
-def about_formulas(config: GPT2Config, columns: int) -> int:
-    """Of the four passes forward, one backward, the gradients and the new state."""
-    head = 4 * columns + 4
-    block = 14 * config.n_embd + 2 * config.n_inner + config.n_head * head
-    return columns * (5 * (config.n_layer * block + 4 * config.n_embd) + 16 * config.n_vocab) + 4 * config.n_params
-
-
-def step_formulas(layout: Lesson) -> int:
-    """Of one step of an unrolled workbook, but its few losses."""
-    parts = [(page, part) for page in one_step(replace(layout, room=1)) for _, part in page.placed]
-    return sum(part.n_formulas(page.width) for page, part in parts if isinstance(part, Block))
 
 
 def save(moment: Moment, path: Path, progress: Progress | None = None) -> None:
@@ -193,6 +172,7 @@ def open_lesson(path: str | os.PathLike[str]) -> Moment:
     path = Path(path)
     shapes = [each.name for each in fields(GPT2Config)]
     unrolled = "UNROLL" in cached.package(path).names
+    text = "RUNNING_TEXT" in cached.package(path).names
     found = _cells(path, [*shapes, *words_sheet.LESSON, *(words_sheet.UNROLLED if unrolled else ())])
     try:
         config = GPT2Config(
@@ -201,10 +181,12 @@ def open_lesson(path: str | os.PathLike[str]) -> Moment:
             activation_function=str(_one("activation_function", found["activation_function"])),
             tied=bool(_whole("tied", found["tied"], 0, 1)),
         )
-        context, n_words, end, spells, room = (
-            _whole(n, found[n]) for n in ("context", "n_words", "end", "spells", "room")
-        )
-        layout = fitting(lay_out(config, context, n_words=n_words, end=end, letters=bool(spells), room=max(room, 1)))
+        context, n_words, spells, room = (_whole(n, found[n]) for n in ("context", "n_words", "spells", "room"))
+        end = _whole("end", found["end"], NO_END if text else 0)
+        more: dict[str, Any] = {"letters": bool(spells), "text": text, "room": max(room, 1)}
+        layout = fitting(lay_out(config, context, n_words=n_words, end=end, **more))
+        if text and spells:
+            raise ValueError("a text has no words that are spelled")
         if n_words < 1 or max(n_words, room) > MAX_ROW or end >= config.n_vocab:
             raise ValueError(f"{n_words} words, room for {room} losses and the end {end} can't be")
         if unrolled:
@@ -237,9 +219,9 @@ def _moment(path: Path, layout: Lesson, source: str) -> Moment:
         losses = found["losses"]
         lost = () if losses is None else tuple(losses.numbers.ravel()[: min(step, layout.room)].tolist())
         listed = _texts(found["words"], layout.n_words)
-        ids = _ids(layout, listed, found)
+        runs = _runs(layout, listed, found)
         shown = _texts(found["vocabulary"], layout.config.n_vocab)
-        moment = Moment(layout, state, settings, lost, listed, ids, shown, source=source)
+        moment = Moment(layout, state, settings, lost, listed, runs, shown, source=source)
         if layout.unroll:
             return replace(moment, chosen=_whole("word_number", found["word_number"], 1, layout.n_words))
         writing = lesson.Writing(values["write"] == 1, values["seed"], float(values["temperature"]))
@@ -297,22 +279,24 @@ def _texts(cells: Cells | None, n: int) -> tuple[str, ...]:
     return tuple("" if cells is None else cells.texts.get((i, 0), "") for i in range(n))
 
 
-def _ids(layout: Lesson, listed: Sequence[str], found: Mapping[str, Cells | None]) -> tuple[tuple[int, ...], ...]:
-    """Of each word, as the formulas find them."""
+def _runs(layout: Lesson, listed: Sequence[str], found: Mapping[str, Cells | None]) -> tuple[tuple[int, ...], ...]:
+    """Of each word or window, as the formulas find them."""
     if layout.letters:
         for i, word in enumerate(listed, 1):
             spelled = word.strip(" ").lower()
             if len(spelled) > layout.longest or not all(letter in LETTERS for letter in spelled):
                 raise ValueError(f"word number {i}, {word!r:.40}, must have up to {layout.longest} letters a to z.")
-        return tuple(tuple(spell(word.strip(" ").lower())) for word in listed)
+        return tuple(between_ends(spell(word.strip(" ").lower()), layout.end) for word in listed)
     lengths, ids = found["word_lengths"], found["word_ids"]
     assert lengths is not None
     assert ids is not None
     result = []
     for i, n in enumerate(lengths.numbers.ravel()):
-        own = ids.numbers[i, : int(n)] if 0 <= n <= layout.longest else np.array([np.nan])
+        own = ids.numbers[i, : int(n)] if 2 <= n <= layout.context + 1 else np.array([np.nan])
         if not all(0 <= each < layout.config.n_vocab and each == int(each) for each in own):
-            raise ValueError(f"word number {i + 1} has no valid token ids on the sheet Words.")
+            raise ValueError(
+                f"{layout.example} number {i + 1} has no valid token ids on the sheet {layout.list_sheet}."
+            )
         result.append(tuple(int(each) for each in own))
     return tuple(result)
 

@@ -6,7 +6,7 @@ place: whatever ends the program, there is a whole workbook.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +23,7 @@ from sheetgpt.sheets.training.lesson import Lesson, Moment
 from sheetgpt.text import tokenizer
 from sheetgpt.text.words import tokenizer_files
 from sheetgpt.workbook.reopen import is_lesson
-from sheetgpt.workbook.training.lesson import open_lesson, pasted, save, tensor_of
+from sheetgpt.workbook.training.lesson import NO_END, open_lesson, pasted, save, tensor_of
 
 ENGINES = ("numpy", "libreoffice", "ironcalc")
 KEEP = 25  # steps after which a spreadsheet program's state is read, so that Ctrl-C loses no more
@@ -49,7 +49,7 @@ def train(
     model: str | os.PathLike[str] | None = None,
     seen: Seen = lambda step, loss: None,
 ) -> pd.DataFrame:
-    """Makes so many steps, writes the workbook anew, and returns step, word and loss of each.
+    """Makes so many steps, writes the workbook anew, and returns step, word (or window) and loss of each.
 
     With the `engine` "libreoffice" or "ironcalc" the workbook's own formulas make every step: the values of Next are
     put into State, and everything is recalculated. `save_to` is a folder for the trained model, a checkpoint that
@@ -81,10 +81,11 @@ def train(
         raise
     save(after(moment, kept), path)
     if save_to is not None:
-        save_checkpoint(save_to, moment.config, kept.state.w, files, moment.layout.end)
+        end = moment.layout.end
+        save_checkpoint(save_to, moment.config, kept.state.w, files, end if end != NO_END else None)
     numbers = range(moment.step, moment.step + len(kept.losses))
     words = [moment.words[learn.turn(t, len(moment.words))] for t in numbers]
-    return pd.DataFrame({"step": [*numbers], "word": words, "loss": kept.losses})
+    return pd.DataFrame({"step": [*numbers], moment.layout.example: words, "loss": kept.losses})
 
 
 def after(moment: Moment, kept: Kept) -> Moment:
@@ -107,15 +108,7 @@ def files_of(moment: Moment, model: str | os.PathLike[str] | None) -> dict[str, 
 def by_numpy(path: Path, moment: Moment, steps: int, kept: Kept, seen: Seen) -> None:
     """One step after the other, so that each is kept."""
     for _ in range(steps):
-        kept.state, losses = learn.learn(
-            kept.state,
-            moment.config,
-            moment.ids,
-            moment.layout.end,
-            moment.settings,
-            1,
-            columns=moment.layout.context,
-        )
+        kept.state, losses = learn.learn(kept.state, moment.config, moment.examples, moment.settings, 1)
         kept.losses.extend(losses)
         seen(kept.state.t, losses[0])
 
@@ -123,10 +116,10 @@ def by_numpy(path: Path, moment: Moment, steps: int, kept: Kept, seen: Seen) -> 
 def by_libreoffice(path: Path, moment: Moment, steps: int, kept: Kept, seen: Seen) -> None:
     copies, places = copied(moment.layout), read_state(moment.layout)
     first = Step({place(moment.layout, "write"): 0}, [place(moment.layout, "loss")])
-    each = [Step({}, [place(moment.layout, "loss")], hard=False, copy=copies) for _ in range(steps)]
+    # Nobody looks at what the model writes, or at the curve: what no step needs isn't recalculated, a third of it all.
+    one = Step({}, [place(moment.layout, "loss")], hard=False, copy=copies, lazy=True)
     whole = [
-        Step({}, [*step.read, *places], hard=False, copy=step.copy) if k % KEEP == 0 or k == steps else step
-        for k, step in enumerate(each, 1)
+        replace(one, read=[*one.read, *places]) if k % KEEP == 0 or k == steps else one for k in range(1, steps + 1)
     ]
     seen_now = Told(moment, steps, kept, seen)
     libreoffice.session(path, [first, *whole], timeout=60 + SECONDS * steps, after=seen_now.tell)

@@ -1,7 +1,7 @@
-"""The network's sheets in a training workbook: the word's forward pass on the weights of State, and on those of Next.
+"""The network's sheets in a training workbook: the forward pass on the weights of State, and on those of Next.
 
 They are put together from the same parts as in any workbook (`sheets/network`), all blocks on one sheet. A column is a
-position of the word; columns beyond it are computed like the others and count nothing in the loss.
+position of it; columns beyond it are computed like the others and count nothing in the loss.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
 from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Page, Texts
 from sheetgpt.sheets.style.looks import signed
 from sheetgpt.sheets.tensor import Kind
-from sheetgpt.sheets.training.lesson import FORWARD, TRAINING, WORDS, Lesson, Moment
+from sheetgpt.sheets.training.lesson import FORWARD, TRAINING, Lesson, Moment
 
 BLUE, ORANGE = "2F5597", "C55A11"
 
@@ -127,12 +127,12 @@ def positions(layout: Lesson) -> Beside:
 
 
 def word_header(layout: Lesson, page: Callable[[], Page]) -> list[Part]:
-    """Position, id, token, and whether the column counts: of the word that this step reads."""
+    """Position, id, token, and whether the column counts: of what this step reads."""
 
     def id(i: int, t: int) -> str:
-        """The end before the word; then the word's tokens, and after them the end again."""
         here = f"{letter(t)}${POSITION_ROW}"
-        return f"IF({here}=0,{layout['end'].reference},{token_of_word(layout, here)})"
+        token = token_of(layout, here)
+        return f"IF({here}=0,{layout['end'].reference},{token})" if layout.letters else token
 
     def shown(i: int, t: int) -> str:
         return f'INDEX({layout["vocabulary"].reference},{letter(t)}${ID_ROW}+1)&""'
@@ -162,21 +162,20 @@ def word_header(layout: Lesson, page: Callable[[], Page]) -> list[Part]:
     ]
 
 
-def token_of_word(layout: Lesson, place: str) -> str:
-    """The id of the word's token number `place`, from 1; behind the word the end's."""
-    end, number = layout["end"].reference, layout["word_number"].reference
+def token_of(layout: Lesson, place: str) -> str:
+    """The id of the run's token number `place`, from 0 on, of a letter from 1 on; behind the run that of its last."""
+    n = layout["n_targets"].reference
     if layout.letters:
-        word, letters = layout["word"].reference, layout["letters"].reference
-        return f"IF({place}<={layout['n_targets'].reference}-1,FIND(MID({word},{place},1),{letters}),{end})"
-    ids = layout["word_ids"].reference
-    return f"IF({place}<={layout['n_targets'].reference}-1,INDEX({ids},{number},{place}),{end})"
+        end, word, letters = (layout[name].reference for name in ("end", "word", "letters"))
+        return f"IF({place}<={n}-1,FIND(MID({word},{place},1),{letters}),{end})"
+    return f"INDEX({layout['word_ids'].reference},{layout['word_number'].reference},MIN({place},{n})+1)"
 
 
 def forward_page(layout: Lesson) -> Page:
-    note = f"One word from the sheet {WORDS} through the network. Read down one column, as in any workbook of sheetgpt."
-    page: Page = token_page(
-        layout, FORWARD, "the word through the network", note, "", word_header(layout, lambda: page), unguarded, BLUE
-    )
+    from_sheet = f"One {layout.example} from the sheet {layout.list_sheet} through the network."
+    note = f"{from_sheet} Read down one column, as in any workbook of sheetgpt."
+    words, header = f"the {layout.example} through the network", word_header(layout, lambda: page)
+    page: Page = token_page(layout, FORWARD, words, note, "", header, unguarded, BLUE)
     page.positions = Area(FORWARD, POSITION_ROW, FIRST_TOKEN, 0, layout.context)
     page.add(*network(Pass(layout, page), lambda t: f"{letter(t)}${ID_ROW}"))
     return page

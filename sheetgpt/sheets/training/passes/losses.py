@@ -18,14 +18,14 @@ from sheetgpt.sheets.page import Bar, Beside, Page, Texts
 from sheetgpt.sheets.style.looks import probability
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.lesson import AFTER, LOSS, Lesson, Moment
-from sheetgpt.sheets.training.passes.forward import BLUE, Pass, line, network, positions, token_of_word, token_page
+from sheetgpt.sheets.training.passes.forward import BLUE, Pass, line, network, positions, token_of, token_page
 
 NOTE = "What should have come next, how likely it was to the model, and what that costs: −ln of the probability."
 
 
 def loss_page(layout: Lesson) -> Page:
     def target(i: int, t: int) -> str:
-        return token_of_word(layout, f"({letter(t)}${POSITION_ROW}+1)")
+        return token_of(layout, f"({letter(t)}${POSITION_ROW}+1)")
 
     def shown(i: int, t: int) -> str:
         return f'INDEX({layout["vocabulary"].reference},{page["targets"].at(0, t)}+1)&""'
@@ -88,6 +88,8 @@ def loss_parts(
     def tokens(moment: Moment) -> tuple[str, ...]:
         return moment.shown
 
+    ending = "" if layout.text else ", the end after it included"
+    mean = f"Their mean over the {layout.example}'s positions{ending}."
     one: dict[str, Any] = {"axes": ("token",)}
     rows: dict[str, Any] = {"labels": tokens, "axes": (VOCABULARY_AXIS, "token")}
     peak = Block(
@@ -112,7 +114,7 @@ def loss_parts(
         Block("probs", n, formula=prob, twin=lambda m: of(m)["probs"], colours=[probability], style="pattern", **rows),
         Bar("nats", "−ln of the target's probability: each position's own loss, in nats.  [1, T]", link="nats"),
         Block("nats", label="nats", formula=nats, twin=lambda moment: of(moment)["nats"], **one),
-        Bar("loss", "Their mean over the word's positions, the end after it included.", link="loss"),
+        Bar("loss", mean, link="loss"),
         Beside(
             Texts({LABEL: "loss"}, "label"),
             cell(GAIN, loss, lambda moment: float(of(moment)["loss"]), "figure", "loss"),
@@ -121,8 +123,8 @@ def loss_parts(
 
 
 def after_page(layout: Lesson) -> Page:
-    """The same word on the weights of Next, down to the loss."""
-    note = "The same word once more, with the weights as they will be after this step."
+    """The same word or window on the weights of Next, down to the loss."""
+    note = f"The same {layout.example} once more, with the weights as they will be after this step."
     header: list[Part] = [positions(layout)]
     for name, label, style, kind in (
         ("token_ids", "token id", "id", Kind.NUMBERS),
@@ -131,9 +133,8 @@ def after_page(layout: Lesson) -> Page:
     ):
         left = {INDEX: label} if label else {LABEL: "tensor", INDEX: "row", GAIN: "gain", BIAS: "bias"}
         header.append(Beside(Texts(left, "label" if label else "header"), _same(layout, name, style, kind)))
-    here = token_page(
-        layout, AFTER, "the word again, with the new weights", note, "after.", header, unguarded, "7F6000"
-    )
+    words = f"the {layout.example} again, with the new weights"
+    here = token_page(layout, AFTER, words, note, "after.", header, unguarded, "7F6000")
     net = Pass(layout, here, "", "new.", lambda moment: moment.after)
     here.add(*network(net, lambda t: f"{letter(t)}${ID_ROW}"))
     here.add(*loss_parts(layout, here, lambda moment: moment.after, here))
