@@ -27,7 +27,7 @@ from sheetgpt.text.json_file import is_file, read_json
 from sheetgpt.text.tokenizer import Tokenizer
 
 DEFAULT = "stories"
-BUNDLED = Path(__file__).parent.parent / "models"
+BUNDLED = Path(__file__).parents[2] / "models"
 HEAD = "lm_head.weight"
 CONVERT = f"sheetgpt reads only safetensors, so save the model as {WEIGHTS} (save_pretrained in transformers)."
 OTHERS = (".gguf", ".ggml", ".onnx", ".npz")  # formats of other programs
