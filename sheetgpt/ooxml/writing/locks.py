@@ -2,8 +2,8 @@
 
 Excel doesn't fold or unfold the groups of a protected sheet: "You cannot use this command on a protected sheet", and no
 attribute of sheetProtection (ECMA-376 part 1, 18.3.1.85) allows it; EnableOutlining does, but only a macro can set it.
-So a sheet with folded rows has no protection, and its cells a data validation that refuses whatever is typed. That
-doesn't stop Delete and paste, which Home's status is for.
+So a sheet with folded rows or columns has no protection, and its cells a data validation that refuses whatever is
+typed. That doesn't stop Delete and paste, which Home's status is for.
 """
 
 import re
