@@ -1,6 +1,6 @@
 """The sheet BPE by hand: byte-pair encoding learned on a short text, round by round, and the UTF-8 bytes of another.
 
-Twin: `learn`. Each round the most frequent pair of neighbours becomes one new symbol (Ⓩ, Ⓨ, Ⓧ, …), as in Gage's paper
+Twin: `learn`. Each round the most frequent pair of neighbours becomes one new symbol (①, ②, ③, …), as in Gage's paper
 "A New Algorithm for Data Compression" (1994); of equally frequent pairs the one with the largest number.
 """
 
@@ -23,8 +23,8 @@ from sheetgpt.sheets.text.utf8_by_hand import FIRST, TYPED, UNIT, WIDTH, Step, c
 from sheetgpt.text.shown import MARKS
 
 ROUNDS = 6
-NEW = -1  # the number of Ⓩ; Ⓨ is one less. No code point is negative
-LAST_SYMBOL = ord("Ⓩ")  # circled, so that none is taken for a letter of the text
+NEW = -1  # the number of ①; that of ② is one less. No code point is negative
+FIRST_SYMBOL = ord("①")  # so that none is taken for a letter of the text, and each says from which round it is
 PAIR = 100  # a pair's number is left * PAIR + right, where left and right are the places where its letters first stand
 ZERO = 3  # a column
 NO_PAIR = "no pair occurs twice"
@@ -67,7 +67,7 @@ def learn(text: str) -> list[Learned]:
 
 
 def letter_of(symbol: int) -> str:
-    return chr(LAST_SYMBOL + symbol - NEW) if symbol < 0 else MARKS[" "] if symbol == ord(" ") else chr(symbol)
+    return chr(FIRST_SYMBOL + NEW - symbol) if symbol < 0 else MARKS[" "] if symbol == ord(" ") else chr(symbol)
 
 
 def learned(state: State) -> list[Learned]:
@@ -77,7 +77,7 @@ def learned(state: State) -> list[Learned]:
 def page(tokenizer: Page) -> Page:
     """`tokenizer`: the sheet that reads the prompt, whose cost is shown."""
     here = Page(BY_HAND, "how merges are learned, with a text of your own", WIDTH, FIRST, "by_hand_")
-    note = "How merges are learned, on one line of text: the most frequent pair becomes a new symbol, Ⓩ, then Ⓨ, Ⓧ …"
+    note = "How merges are learned, on one line of text: the most frequent pair becomes a new symbol: ①, then ②, ③ …"
     here.head(note, FIRST)
     words = f"Up to {WIDTH} letters. Merging ends when no pair occurs twice, or after {ROUNDS} rounds."
     here.add(Space(), typed("text", words, lambda state: state.by_hand[0], WIDTH, partial(text_goes_on, here)))
@@ -141,7 +141,7 @@ def round_lines(here: Page, r: int) -> Iterator[Part]:
 
     def letter(p: int) -> str:
         number = at("number", p)
-        code = f"IF({number}<0,{LAST_SYMBOL - NEW}+{number},IF({number}=32,{ord(MARKS[' '])},{number}))"
+        code = f"IF({number}<0,{FIRST_SYMBOL + NEW}-{number},IF({number}=32,{ord(MARKS[' '])},{number}))"
         return f'IF({number}="","",_xlfn.UNICHAR({code}))'
 
     def new(frame: Worksheet, area: Area) -> None:
