@@ -25,14 +25,14 @@ from sheetgpt.sheets.tensor import Kind, Tensor, Value
 
 Floats = NDArray[Any]
 HEADS = (
-    "lane A's likeliest",
+    "A's likeliest",
     "A",
     "B",
     "B − A, points",
     "logit A",
     "logit B",
     "logit B − A",
-    "lane B's likeliest",
+    "B's likeliest",
     "B",
 )
 RESULT_WORDS = (

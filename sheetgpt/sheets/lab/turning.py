@@ -35,8 +35,8 @@ from sheetgpt.sheets.tensor import Value
 
 SWITCH_WORDS = "1: as it is.  0: off.  Any other factor turns a part up or down, or, below 0, around."
 STEER_WORDS = (
-    "factor × (a token's embedding − another's), or factor × (lane A's stream − lane B's at a position), is added to "
-    "the stream that enters a block, from a position on. A token: a word, or its id (they stand on Vocabulary)"
+    "plus and minus: words, or ids (they stand on Vocabulary). factor × (plus's embedding − minus's), or factor × "
+    "(lane A's stream − lane B's at a position), is added to the stream that enters a block, from a position on"
 )
 PATCH_WORDS = "take a part's output from lane A at one position: part is a head's number, mlp, or resid (the stream)"
 
