@@ -42,7 +42,7 @@ BY_HAND_TEXTS = (
     ("", ""),
     ("ab", "0123456789abcdef"),
     ("👍ZZ ZZ ZZ ZZ ZZ ZZ ZZ Zx", "😀" * 12),  # as long as they may be, and a Z of the text's own
-    ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "😀😀😀😀😀😀😀😀😀😀😀😀😀😀"),
+    ("a" * 25, "😀" * 13),  # one more
 )
 
 

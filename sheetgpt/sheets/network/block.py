@@ -26,14 +26,14 @@ def page(layout: Layout, i: int) -> Page:
     title = layout.block_sheet(i)
     page = token_page(layout, title, "attention, then the MLP", f"Block {i}", NOTE, prefix=f"h{i}.")
     net, x = Network(layout, page), lambda: layout["embed" if i == 0 else f"h{i - 1}.resid_post"]
-    page.add(*shut([*parts(net, x), *checked(net, x)], is_result))
+    page.add(*shut([*parts(net, x), *checked(net, x)], results(layout)))
     page.dresses.append(folding)
     return page
 
 
-def is_result(name: str) -> bool:
+def results(layout: Layout) -> set[str]:
     """What is in sight at first: who looks at whom, and what goes on to the next block."""
-    return name.startswith("attn.probs.") or name == "resid_post"
+    return {"resid_post", *(f"attn.probs.{j}" for j in range(layout.config.n_head))}
 
 
 def parts(net: Network, x: Source) -> list[Part]:

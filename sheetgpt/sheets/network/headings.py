@@ -3,7 +3,7 @@
 A tensor's own name stands at the end of its heading's sentence and beside its rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from sheetgpt.sheets.block import Block, Part
@@ -37,13 +37,13 @@ def bar(name: str, words: str, link: str = "", of: str = "") -> Bar:
     return Bar(HEADINGS[name] + of, f"{said}  {name}" + (f" [{shape}" if shape else ""), link=link)
 
 
-def shut(parts: Sequence[Part], stays_open: Callable[[str], bool]) -> Iterator[Part]:
-    """The same parts, their blocks folded below their headings; `stays_open` says of a block's name whether it isn't.
+def shut(parts: Sequence[Part], in_sight: Collection[str]) -> Iterator[Part]:
+    """The same parts, their blocks folded below their headings; but those whose names are `in_sight`.
 
     A [+] in the margin opens them. What stands beside a block goes with it.
     """
     for part in parts:
-        yield part if any(stays_open(block.name) for block in blocks_of(part)) else _shut(part)
+        yield part if any(block.name in in_sight for block in blocks_of(part)) else _shut(part)
 
 
 def blocks_of(part: Part) -> Iterator[Block]:
