@@ -100,7 +100,7 @@ class Part:
 
 def parts(config: GPT2Config) -> tuple[Part, ...]:
     """In the order of the network; the last, the final norm's bias, writes nothing into the stream."""
-    kinds = [*(f"head {j}" for j in range(config.n_head)), "attention bias", "MLP", "MLP bias"]
+    kinds = [*(f"head {j}" for j in range(config.n_head)), "attn. bias", "MLP", "MLP bias"]
     blocks = (Part(f"block {i}", kind, i + 1) for i in range(config.n_layer) for kind in kinds)
     embedding = (Part(EMBEDDING, what, 0) for what in ("token", "position"))
     return (*embedding, *blocks, Part(FINAL_NORM, "bias", config.n_layer + 1))

@@ -275,6 +275,7 @@ class Page(Ground):
             links=self.links,
             on_home=on_home,
             dress=self.dressed,
+            folded=[*self._folded()],
         )
 
     @property
@@ -289,6 +290,11 @@ class Page(Ground):
             elif isinstance(part, Block):
                 found.append((part.column or self.first) + (part.n_columns or self.width) - 1)
         return max(found)
+
+    def _folded(self) -> Iterator[range]:
+        for row, part in self.placed:
+            if isinstance(part, Block | Texts) and part.folded:
+                yield range(row, row + part.n_rows)
 
     def _down(self, area: Area | None) -> Area | None:
         return area if area is None or area.n_rows else replace(area, n_rows=self.last_row - area.row + 1)

@@ -6,11 +6,11 @@ modules. Nothing else keeps a list of sheets.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.ooxml.rows import Cells, Row
 
 Names = Mapping[str, Sequence[Area]]  # of a defined name, or a tensor with dots, the areas that it refers to
@@ -48,8 +48,19 @@ class Sheet:
     links: Sequence[tuple[str, str]] = ()  # cell, place in the workbook
     on_home: tuple[str, Callable[[], Cells]] | None = None  # where its line on Home leads, and that line but its link
     dress: Callable[[Worksheet], None] = undressed  # widths, colours, charts, what the input cells take
+    folded: Sequence[range] = ()  # rows that are out of sight at first
 
     @property
     def area(self) -> Area:
         """From A1 to the last cell."""
         return Area(self.title, 1, 1, self.last_row, self.last_column)
+
+
+def in_sight(place: str, folded: Mapping[str, Sequence[range]]) -> str:
+    """Where a link leads that points at a folded row of one of the sheets: to the heading above it."""
+    area = Area.parse(place)
+    hidden = {row for rows in folded.get(area.sheet, ()) for row in rows} if area is not None else set()
+    while area is not None and area.row in hidden:
+        area = replace(area, row=area.row - 1, n_rows=1)
+        place = f"{quoted(area.sheet)}!{area.cells}"
+    return place

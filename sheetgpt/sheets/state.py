@@ -91,6 +91,11 @@ class LaneB:
     other: "State"
     made: Trace  # of the stream into a block, the heads' mixtures and the MLP's output: what goes on
 
+    @cached_property
+    def in_ids(self) -> Lab:
+        """What is changed, with ids in place of words."""
+        return self.lab.in_ids(self.other.hexes)
+
 
 @dataclass(frozen=True)
 class State(Asking):

@@ -4,7 +4,7 @@ import unicodedata
 
 from sheetgpt.text.tokenizer import Tokenizer
 
-_MARKS = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍", "\u00a0": "⍽"}
+MARKS = {" ": "·", "\n": "↵", "\t": "→", "\r": "␍", "\u00a0": "⍽"}
 
 
 def token_strings(tokenizer: Tokenizer | None, n_vocab: int) -> tuple[list[str], list[str]]:
@@ -31,8 +31,8 @@ def show(token: bytes) -> str:
 
 
 def _visible(c: str) -> str:
-    if c in _MARKS:
-        return _MARKS[c]
+    if c in MARKS:
+        return MARKS[c]
     if ord(c) < 32:
         return chr(0x2400 + ord(c))
     return f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co", "Zl", "Zp") else c

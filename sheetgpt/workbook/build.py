@@ -1,7 +1,7 @@
 """From a checkpoint to a workbook: runs the evaluator for the cached values and lets each sheet write itself."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from sheetgpt.sheets.grid import HOME, LANE
 from sheetgpt.sheets.inputs import Inputs
 from sheetgpt.sheets.lab.screws import Lab, untouched
 from sheetgpt.sheets.layout import Layout, defined_name
-from sheetgpt.sheets.sheet import Sheet, positions_name
+from sheetgpt.sheets.sheet import Sheet, in_sight, positions_name
 from sheetgpt.sheets.state import Built, Origin
 from sheetgpt.sheets.style.palette import registered
 from sheetgpt.sheets.text.pages import Text
@@ -252,17 +252,18 @@ def make_book(
     book.frame(HOME)  # a book's styles are registered with its first sheet
     made = registry.sheets(state, registered(book))
     check_sheets(made)
+    folded = {sheet.title: sheet.folded for sheet in made}
     for sheet in made:
-        add(book, sheet)
+        add(book, sheet, folded)
     return book
 
 
-def add(book: Book, sheet: Sheet) -> None:
-    """Puts a sheet into the book, with its looks, its links and its names."""
+def add(book: Book, sheet: Sheet, folded: Mapping[str, Sequence[range]] | None = None) -> None:
+    """Puts a sheet into the book, with its looks, its links and its names. `folded`: rows of all the sheets."""
     frame = book.workbook[sheet.title] if sheet.title in book.workbook.sheetnames else book.frame(sheet.title)
     sheet.dress(frame)
     for cell, place in sheet.links:
-        book.link(frame, cell, place)
+        book.link(frame, cell, in_sight(place, folded or {}))
     last = f"{letters(sheet.last_column)}{sheet.last_row}"
     book.add(frame, sheet.rows, last, sheet.last_row * sheet.last_column)
     names = {**sheet.names}

@@ -41,7 +41,8 @@ BY_HAND_TEXTS = (
     ("the the then, 👍👍 the other", "👍日é\u00a0x👩‍👧!"),
     ("", ""),
     ("ab", "0123456789abcdef"),
-    ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "😀😀😀😀😀😀😀😀😀😀😀😀😀😀"),
+    ("👍ZZ ZZ ZZ ZZ ZZ ZZ ZZ Zx", "😀" * 12),  # as long as they may be, and a Z of the text's own
+    ("a" * 25, "😀" * 13),  # one more
 )
 
 

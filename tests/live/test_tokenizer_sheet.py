@@ -20,10 +20,10 @@ from sheetgpt.sheets.page import Page
 from sheetgpt.sheets.style.palette import registered
 from sheetgpt.sheets.text import decoding
 from sheetgpt.sheets.text.bpe_by_hand import ROUNDS as ROUNDS_BY_HAND
-from sheetgpt.sheets.text.bpe_by_hand import WIDTH
 from sheetgpt.sheets.text.columns import Sizes
 from sheetgpt.sheets.text.pages import Text
 from sheetgpt.sheets.text.tokenizer import FINE, messages
+from sheetgpt.sheets.text.utf8_by_hand import WIDTH
 from sheetgpt.text import bpe
 from sheetgpt.text.shown import token_strings
 from sheetgpt.text.tokenizer import Tokenizer, byte_to_unicode

@@ -27,10 +27,11 @@ def test_headings_lead_to_their_words(micro_workbook: Path) -> None:
         ("Home", "Temperature", "temperature"),
         ("Home", "top_k", "top_k"),
         ("Home", "logit", "logit"),
-        ("Block 1", "resid_mid", "residual stream"),
-        ("Block 0", "h0.ln_1", "layer norm"),
-        ("Block 0", "attn.probs, head 1", "attention weight"),
-        ("Output", "logits", "logit"),
+        ("Block 1", "Stream after attention", "residual stream"),
+        ("Block 0", "Layer norm 1", "layer norm"),
+        ("Block 0", "Layer norm 1: its scale", "layer norm"),
+        ("Block 0", "Attention weights, head 1", "attention weight"),
+        ("Output", "Logits", "logit"),
         ("Contributions", "The residual stream", "residual stream"),
     } <= found
     assert sheetgpt.check(micro_workbook) == []

@@ -22,8 +22,10 @@ from sheetgpt.gpt2.editing.edits import Edits, Patch, Steering
 from sheetgpt.sheets import lay_out
 from sheetgpt.sheets.grid import EDITS, LANE
 from sheetgpt.sheets.home.home import LAB_WORDS
+from sheetgpt.sheets.inside.token_words import id_now
 from sheetgpt.sheets.lab import edits as edits_sheet
 from sheetgpt.sheets.lab import lab as lab_sheet
+from sheetgpt.sheets.lab.results import NO_SUCH
 from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Kind, Value
@@ -71,8 +73,8 @@ def random_lab(rng: np.random.Generator, layout: Layout) -> Lab:
     if rng.random() < 0.6:
         line: tuple[Value, ...] = (
             some(whole[0], [99, "x", 0.5, -1]),
-            some(whole[1], [10**6, ""]),
-            some([*whole[1], ""], ["?"]),
+            some(whole[1], [10**6, "", "the", "·the"]),
+            some([*whole[1], ""], ["?", "xyzzy", "a"]),
             float(rng.normal() * 3),
             some(["", *whole[2]], [-1]),
             "",
@@ -92,7 +94,7 @@ def random_lab(rng: np.random.Generator, layout: Layout) -> Lab:
     own = {name: value for name, value in settings.items() if rng.random() < 0.3}
     return replace(
         lab, prompt=texts[rng.integers(len(texts))], settings=own, restore=(0, 0, 0, 0, 0, 1, 2, "1")[rng.integers(8)],
-        tokens=(some([*whole[1], ""], [-5]), ""),
+        tokens=(some([*whole[1], ""], [-5, "the"]), ""),
     )  # fmt: skip
 
 
@@ -122,7 +124,7 @@ BROKEN = {  # a screw of each kind, and a formula of the sheet Edits that only s
     "turned up": (Edits({(0, "mlp"): 2.0}), ",$C$", ",-$C$"),
     "mean": (Edits({(0, 1): 0.5}, "mean"), "AVERAGE(", "MAX("),
     "steering": (Edits(steering=(Steering(1, 5, 9, 3.0, 1),)), "=1,IF('Lab'", "=1,1-IF('Lab'"),
-    "direction": (Edits(steering=(Steering(0, 5, 9, 3.0),)), "ISNUMBER(", "ISTEXT("),
+    "direction": (Edits(steering=(Steering(0, 5, 9, 3.0),)), ">=0,INDEX(", "<0,INDEX("),
     "lanes": (Edits(steering=(Steering(1, None, None, 0.5, 0, 1),)), "INDEX(", "1+INDEX("),
     "patch": (Edits(patches=(STREAM, Patch(0, 1, 0), Patch(1, "mlp", 2))), "COUNTIF(", "-1+COUNTIF("),
 }
@@ -148,6 +150,35 @@ def test_the_same_screws_are_green_where_nothing_was_broken(lab_workbook: Path) 
     cases = [turned(edits, lab_workbook) for edits, *_ in BROKEN.values()]
     answers = libreoffice.run(lab_workbook, [Step(case.puts, [*case.areas.values()]) for case in cases])
     assert all(judge(case, "libreoffice", answer).passed for case, answer in zip(cases, answers, strict=True))
+
+
+def test_tokens_are_taken_by_their_words(lab_workbook: Path) -> None:
+    """A word comes to its token, first the one with a space before it; what is none is said to be lacking."""
+    layout, case = open_workbook(lab_workbook).layout, case_of(lab_workbook, Lab())
+    the, a, xyzzy = (id_now(word, case.state.hexes) for word in ("the", "a", "xyzzy"))
+    assert the is not None
+    assert a is not None
+    assert case.state.shown[the] == "·the"
+    assert xyzzy is None
+    empty = ("",) * 6
+
+    def lab(plus: Value, minus: Value, first: Value) -> Lab:
+        return Lab(
+            switches=untouched(layout), steering=((1, plus, minus, 3.0, "", ""), empty), tokens=(first, "")
+        )  # fmt: skip
+
+    labs = [lab("the", "a", "the"), lab(the, a, the), lab("xyzzy", "?!", "xyzzy"), lab("THE", "", 3)]
+    cases = [case_of(lab_workbook, lab) for lab in labs]
+    read = ["Lab!A1:W60", "B_logits"]
+    answers = libreoffice.run(lab_workbook, [Step(case.puts, [*read, *case.areas.values()]) for case in cases])
+    for case, answer in zip(cases, answers, strict=True):
+        assert judge(case, "libreoffice", answer).passed
+    words, ids, none, _ = answers
+    assert words["B_logits"].numbers.tobytes() == ids["B_logits"].numbers.tobytes()  # type: ignore[union-attr]
+    said = [*none["Lab!A1:W60"].texts.values()]  # type: ignore[union-attr]
+    assert "plus, minus" in said
+    assert NO_SUCH in said
+    assert NO_SUCH not in words["Lab!A1:W60"].texts.values()  # type: ignore[union-attr]
 
 
 def broken(sheet: str, right: str, wrong: str) -> str:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from openpyxl import load_workbook
+from openpyxl.utils import column_index_from_string, get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.engines import Value, libreoffice
 from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
+from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.home.overwritten import TOLD, UNDO
 from sheetgpt.sheets.home.prompt import FINE
 from sheetgpt.sheets.layout import Layout, defined_name
@@ -18,7 +20,7 @@ from sheetgpt.workbook.build import build
 from sheetgpt.workbook.reopen import open_workbook
 
 SIZES: dict[str, Any] = {"context": 8, "new_tokens": 2, "prompt_bytes": 48, "merge_rounds": 6}
-FOLDED = {"Home", "Attention", "Map", "Exercises"}  # which have groups
+FOLDED = {"Home", "Attention", "Map", "Exercises", "Tokenizer", "Block 0"}  # which have groups
 LAYERS: tuple[str, ...] = (
     *("ln_1", "attn.qkv", "attn.probs.0", "attn.out", "resid_mid"),
     *("ln_2", "mlp.fc", "mlp.act", "mlp.out", "resid_post"),
@@ -64,6 +66,38 @@ def test_formulas_are_locked_and_yellow_cells_and_weights_are_not(locked: Path) 
                 assert cell.coordinate in kept or (protection.sheet and cell.protection.locked), (sheet.title, cell)
             if cell.coordinate in yours.get(sheet.title, ()):
                 assert not (protection.sheet and cell.protection.locked), (sheet.title, cell)
+
+
+def test_no_link_leads_out_of_sight(locked: Path) -> None:
+    """To a heading, where the rows below it are folded."""
+    book, found = load_workbook(locked), set()
+    for cell in (cell for sheet in book for line in sheet.iter_rows() for cell in line if cell.hyperlink):
+        place = Area.parse(str(cell.hyperlink.location))
+        assert place is not None, cell
+        assert not book[place.sheet].row_dimensions[place.row].hidden, (cell, place)
+        found.add(place.sheet)
+    assert found >= {"Block 0", "Tokenizer"}
+
+
+def test_the_first_screen_has_results_and_workings_open(locked: Path) -> None:
+    """What is folded has a [+] behind it; a space is a ·."""
+    book = load_workbook(locked, data_only=True)
+    tokenizer, block = book["Tokenizer"], book["Block 0"]
+    columns = {letters: column for letters, column in tokenizer.column_dimensions.items() if column.hidden}
+    heads = [cell.value for cell in tokenizer[8][:22] if cell.column_letter not in columns]
+    assert heads == ["byte", "character", "code point", "value", "kind", "word no.", "token id", "no.", "id", "token"]
+    for letters, column in columns.items():
+        after = tokenizer.column_dimensions[get_column_letter(column_index_from_string(letters) + 1)]
+        assert column.outlineLevel == 1
+        assert after.hidden or after.collapsed, letters
+    texts = "".join(str(cell.value) for line in tokenizer.iter_rows(min_row=10, max_col=22) for cell in line)
+    assert "·" in texts
+    assert not set("␣Ġ") & set(texts)
+    seen = [row for row in range(7, block.max_row + 1) if not block.row_dimensions[row].hidden]
+    titles = [block.cell(row, 1).value for row in seen if block.cell(row, 1).value]
+    assert titles[:3] == ["Layer norm 1: its scale", "Layer norm 1", "Query, key, value"]
+    assert titles[3:6] == ["Scores, head 0", "exp(score), head 0", "Attention weights, head 0"]
+    assert str(titles[6]).startswith("key: ")
 
 
 def test_an_unprotected_workbook_locks_nothing(unlocked: Path) -> None:

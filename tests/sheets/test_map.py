@@ -132,9 +132,9 @@ def test_every_box_leads_to_its_rows(long: Path) -> None:
         titles[cell] = (area.sheet, book[area.sheet].cell(area.row, 1).value)
     layout = open_workbook(long).layout
     page = network_map.page(layout)
-    for name, title in (("attn_adds", "attn.out"), ("after", "resid_post"), ("mlp_adds", "mlp.out")):
+    for name, title in (("attn_adds", "Attention adds"), ("after", "Stream after the block"), ("mlp_adds", "MLP adds")):
         assert titles[page[name].stripe(1).cells] == ("Block 1", title)
-    assert titles[page["strongest"].stripe(0).cells] == ("Block 0", "attn.scores, head 0")
+    assert titles[page["strongest"].stripe(0).cells] == ("Block 0", "Attention weights, head 0")
     assert {"Home", "Glossary", "Embed", "Block 0", "Block 1", "Output", "Sample"} == {
         sheet for sheet, _ in titles.values()
     }

@@ -119,7 +119,8 @@ class Book:
         return frame
 
     def add(self, frame: Worksheet, rows: Rows, last_cell: str, n_cells: int) -> None:
-        lock = Lock(frozenset(self._open)) if self.locked else None
+        folds = any(column.outlineLevel for column in frame.column_dimensions.values())
+        lock = Lock(frozenset(self._open), folds=folds) if self.locked else None
         self.sheets.append(Sheet(frame, rows, last_cell, n_cells, self._links.pop(frame.title, []), lock))
 
     def name(self, name: str, reference: str) -> None:

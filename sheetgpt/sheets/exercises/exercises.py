@@ -32,7 +32,7 @@ NUMBER, TITLE, SAID, ANSWER, CHECK = 1, 2, 3, 6, 8  # columns; what is said runs
 WIDTHS = (4, 19, 19, 19, 19, 14, 1, 31)
 NOTE = "Fill in the yellow cells: a formula of your own that points at the model's cells, or an answer."
 SOLVED = "With the solutions in the yellow cells."
-HOW = "Everything is about the last token of the prompt on Home. The blue cells lead to what a task uses."
+HOW = "Everything is about the last token of the prompt on Home. The blue cells lead to what a task uses: [+] opens it."
 FOLDED = "Folded above: the numbers that the checks compare with."
 
 

@@ -22,7 +22,7 @@ TERMS = (
         "What a neuron makes of its sum before it passes it on. GELU lets large sums through and turns negative ones "
         "nearly into 0.",
         "h0.mlp.act",
-        ("mlp.act",),
+        ("mlp.act", "neurons' outputs"),
     ),
     Term(
         "attention",
@@ -36,7 +36,7 @@ TERMS = (
         "How much of its attention a token gives to another one: softmax of the scores, 0 to 100%. A token's weights "
         "add up to 100%.",
         "h0.attn.probs.0",
-        ("attn.probs", "pattern"),
+        ("attn.probs", "attention weights", "pattern"),
     ),
     Term(
         "bit",
@@ -50,6 +50,14 @@ TERMS = (
         "h0.resid_post",
     ),
     Term(
+        "byte",
+        "A number from 0 to 255. A computer writes a character as one to four of them, by the rules of UTF-8.",
+        headings=("bytes", "its bytes"),
+    ),
+    Term(
+        "code point", "A character's number in Unicode: 65 for A, 32 for a space.", headings=("character", "characters")
+    ),
+    Term(
         "contribution",
         "What one part of the network adds to a logit. The last state is a sum of what all parts wrote, so the logit "
         "can be split among them.",
@@ -60,7 +68,7 @@ TERMS = (
         "The column of numbers that stands for a token. Tokens that are used alike have columns that are alike. The "
         "position has one, too; the first block reads their sum.",
         "embed",
-        ("embed", "embed_tok", "embed_pos"),
+        ("embed", "embed_tok", "embed_pos", "token's embedding", "position's embedding"),
     ),
     Term(
         "entropy",
@@ -73,14 +81,13 @@ TERMS = (
         "One of the attentions that work side by side in a block, each with weights of its own, so that each can look "
         "for something else.",
         "h0.attn.z",
-        ("attn.z",),
     ),
     Term(
         "layer norm",
         "Before a part reads a token's column, the column is brought to mean 0 and variance 1, then stretched by "
         "learned gains and shifted by learned biases.",
         "h0.ln_1.mean",
-        ("ln_1", "ln_2", "ln_f", "final norm", "rstd of the final norm"),
+        ("ln_1", "ln_2", "ln_f", "layer norm 1", "layer norm 2", "final norm", "rstd of the final norm"),
     ),
     Term(
         "lens",
@@ -96,8 +103,8 @@ TERMS = (
     Term(
         "merge",
         "A rule of byte-pair encoding (BPE): these two neighbours become one token. The rules were learned from text, "
-        "the most frequent pair first.",
-        headings=("merges", "bpe"),
+        "the most frequent pair first; a pair's rank is its place among them, and the smallest joins first.",
+        headings=("merges", "merge rounds", "bpe", "joins?", "pair's rank"),
     ),
     Term(
         "MLP",
@@ -110,7 +117,7 @@ TERMS = (
         "neuron",
         "One row of the MLP: a weighted sum of a token's column. It fires where the sum is large.",
         "h0.mlp.fc",
-        ("mlp.fc",),
+        ("mlp.fc", "neurons' sums"),
     ),
     Term(
         "parameter",
@@ -141,21 +148,21 @@ TERMS = (
         "What a token asks for, what it offers, and what it passes on. A query is compared with every key; the values "
         "are mixed by how well they match.",
         "h0.attn.qkv",
-        ("attn.qkv",),
+        ("attn.qkv", "attn.z", "mixed values"),
     ),
     Term(
         "residual stream",
         "The column of numbers that a token carries through the network. No part replaces it; each adds to it: "
         "resid_mid is the sum after attention, resid_post after the MLP.",
         "h0.resid_mid",
-        ("resid_mid", "resid_post", "the residual stream"),
+        ("resid_mid", "resid_post", "the residual stream", "stream after attention", "stream after the block"),
     ),
     Term(
         "score",
         "How well a query matches a key: their products, added up, over the root of the head's size. Softmax makes "
         "attention weights of the scores.",
         "h0.attn.scores.0",
-        ("attn.scores",),
+        ("attn.scores", "scores"),
     ),
     Term(
         "seed",

@@ -94,8 +94,8 @@ EXPERIMENTS = (
         LAB,
         (),
         "Can a direction change its mood?",
-        f"{ZERO} and type “Tom was very” there; on Lab steer block 1: plus the id of “·sad”, minus that of “·happy” "
-        "(they stand on Vocabulary), factor 4. Then factor 6; then factor 4 in block 0.",
+        f"{ZERO} and type “Tom was very” there; on Lab steer block 1: plus “sad”, minus "
+        "“happy”, factor 4. Then factor 6; then factor 4 in block 0.",
         "Does more always help, and does earlier?",
         "Lane A says “happy” with 26%, and “sad” with 9%. In lane B “sad” is the likeliest with 33%, with factor 6 it "
         "has 50%. Before block 0 the same push breaks the sentence: the likeliest is “.” with 15%.",

@@ -22,6 +22,7 @@ from sheetgpt.sheets.block import Block, Formula, Part, unguarded
 from sheetgpt.sheets.grid import BIAS, EDITS, FIRST_TOKEN, GAIN, HOME, INDEX, LABEL, LANE, POSITION_ROW
 from sheetgpt.sheets.lab.lanes import Move, Redirect
 from sheetgpt.sheets.lab.screws import MLP, N_STEERING, RESID, START, STEERING, patch_key
+from sheetgpt.sheets.lab.screws import WORDS as TOKENS
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.embed import looked_up
 from sheetgpt.sheets.network.token_page import guarded, header, letter
@@ -113,7 +114,7 @@ class Edited:
 
         def twin(state: State) -> Floats:
             lane, n = state.lane_b, state.prompt.n
-            known = {patch_key(p, state.layout) for p in lane.lab.patched(state.layout) if p is not None}
+            known = {patch_key(p, state.layout) for p in lane.in_ids.patched(state.layout) if p is not None}
             columns = range(lane.other.prompt.n)
             return np.array([[t < n and first + t in known for t in columns] for first in firsts], float)
 
@@ -145,7 +146,7 @@ def so_far(area: Area, r: int, t: int) -> str:
 
 def lines_now(state: State) -> list[Steering | None]:
     """What each line of steering comes to."""
-    return state.lane_b.lab.steered(state.layout)
+    return state.lane_b.in_ids.steered(state.layout)
 
 
 def directions(it: Edited) -> list[Part]:
@@ -157,9 +158,10 @@ def directions(it: Edited) -> list[Part]:
         return looked_up(wte.areas, r, id) + scale
 
     def formula(r: int, k: int) -> str:
-        plus, minus, factor = (it.steering(k, name) for name in ("plus", "minus", "factor"))
-        less = f"IF(ISNUMBER({minus}),{embedding(r, minus)},0)"
-        on = f"IF({it.screws['steering_on'].line(k).reference}=1,ISNUMBER({plus}),FALSE)"
+        factor = it.steering(k, "factor")
+        plus, minus = (it.screws[f"{name}_id"].line(k).reference for name in TOKENS)
+        less = f"IF({minus}>=0,{embedding(r, minus)},0)"
+        on = f"IF({it.screws['steering_on'].line(k).reference}=1,{plus}>=0,FALSE)"
         return f"IF({on},{factor}*({embedding(r, plus)}-{less}),0)"
 
     def twin(state: State) -> Floats:

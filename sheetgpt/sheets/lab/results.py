@@ -14,31 +14,35 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Formula, Part, Values
 from sheetgpt.sheets.formulas import sum_exp, text_at
 from sheetgpt.sheets.grid import LABEL
-from sheetgpt.sheets.lab.bench import Bench, column, notes, takes_index, yellow
+from sheetgpt.sheets.lab.bench import Bench, column, notes, yellow
 from sheetgpt.sheets.lab.screws import below
+from sheetgpt.sheets.lab.token_cells import SPELLED, spelled_head, spelled_ids
 from sheetgpt.sheets.page import Bar, Beside, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.style.charts import bars, between
-from sheetgpt.sheets.style.choosers import whole_below
 from sheetgpt.sheets.style.looks import signed
 from sheetgpt.sheets.tensor import Kind, Tensor, Value
 
 Floats = NDArray[Any]
 HEADS = (
-    "lane A's likeliest",
+    "A's likeliest",
     "A",
     "B",
     "B − A, points",
     "logit A",
     "logit B",
     "logit B − A",
-    "lane B's likeliest",
+    "B's likeliest",
     "B",
 )
 RESULT_WORDS = (
     "The ten likeliest next tokens of lane A and of lane B, with their probabilities at each lane's temperature"
 )
-COMPARED_WORDS = "The logit of one token less that of another. Empty: lane A's likeliest, and its second likeliest."
+COMPARED_WORDS = (
+    "The logit of one token less that of another: each a word, or an id (they stand on Vocabulary). Empty: lane A's "
+    "likeliest, and its second likeliest."
+)
+NO_SUCH = "This is no token: type one word of the vocabulary, or an id."
 SAID = (
     ("lane B seen from A", "KL(A‖B): bits lost by taking B's probabilities for A's, at temperature 1"),
     ("lane A seen from B", "KL(B‖A): bits lost by taking A's for B's"),
@@ -72,7 +76,7 @@ def both(state: State) -> Both:
     usual = sampling.top(logits[0], 2)
     usual = [*usual, *usual][:2]  # a vocabulary of one token
     first, second = (
-        chosen(typed, id, len(logits[0])) for typed, id in zip(state.lane_b.lab.tokens, usual, strict=True)
+        chosen(typed, id, len(logits[0])) for typed, id in zip(state.lane_b.in_ids.tokens, usual, strict=True)
     )
     return Both(
         logits,
@@ -191,8 +195,8 @@ def compared(it: Bench) -> list[Part]:
     n_vocab = it.config.n_vocab
 
     def id(k: int, _: int) -> str:
-        typed, otherwise = it.cell("tokens", k), it.layout["top_ids"].line(min(k, n_vocab - 1)).reference
-        return f"IF({whole_below(typed, n_vocab)},{typed},{otherwise})"
+        otherwise = it.layout["top_ids"].line(min(k, n_vocab - 1)).reference
+        return f"IF({it.cell('token_id', k)}>=0,{it.cell('token_id', k)},{otherwise})"
 
     def logit(lane: int) -> Formula:
         return lambda k, _: f"INDEX({it.lanes('next_logits')[lane].reference},{it.cell('compared', k)}+1)"
@@ -209,20 +213,30 @@ def compared(it: Bench) -> list[Part]:
     def typed_now(state: State) -> Sequence[Value]:
         return state.lane_b.lab.tokens
 
+    def refused(k: int, _: int) -> str:
+        return f'IF({it.cell("tokens", k)}="","",IF({it.cell("token_id", k)}>=0,"","{NO_SUCH}"))'
+
+    def refused_now(state: State) -> list[str]:
+        found = state.lane_b.in_ids.tokens
+        return ["" if id == "" or below(id, n_vocab) is not None else NO_SUCH for id in found]
+
     def block(at: int, name: str, style: str, formula: Formula, find: Callable[[Both], Values], **more: Any) -> Block:
         return shown(it, at, style, formula, find, name=name, rows=2, **more)
 
+    heads = "type here", "id in use", "lane A", "lane B", "B − A", "token"
     return [
         Bar("Two tokens compared", COMPARED_WORDS),
-        Texts({2: "id", 3: "in use", 4: "lane A", 5: "lane B", 6: "B − A"}),
+        Beside(Texts(dict(enumerate(heads, 2))), spelled_head()),
         Beside(
             notes(LABEL, "name", "token", "less token"),
-            yellow("tokens", typed_now, 2, takes_index("Token id", n_vocab), rows=2),
+            yellow("tokens", typed_now, 2, rows=2),
             block(3, "compared", "id", id, lambda found: [*found.compared]),
             block(4, "compared_a", "number", logit(0), lambda found: found.pair(0)),
             block(5, "compared_b", "number", logit(1), lambda found: found.pair(1)),
             block(6, "compared_less", "signed", less, less_now, doubt=lambda found: found.apart),
             block(7, "", "token", token, lambda found: [found.strings[id] for id in found.compared]),
+            column(8, refused, refused_now, "message", rows=2),
+            *spelled_ids(it, SPELLED, "token", lambda k: it.cell("tokens", k), typed_now, 2),
         ),
         Beside(Texts({LABEL: "logit difference"}, "name"), difference(it)),
     ]

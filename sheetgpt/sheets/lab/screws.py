@@ -11,12 +11,14 @@ from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.editing.edits import MEAN, ZERO, Edits, Part, Patch, Steering
 from sheetgpt.sheets.grid import LANE
 from sheetgpt.sheets.inputs import Inputs, prompt_cell, whole_number
+from sheetgpt.sheets.inside.token_words import id_now
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.tensor import Value
 
 N_STEERING, N_PATCHES = 2, 8
 START = "from position"
 STEERING = ("block", "plus", "minus", "factor", START, "at")
+WORDS = ("plus", "minus")  # of these, those that take a word, too
 PATCH = ("block", "part", "position")
 SETTINGS = ("new_tokens", "temperature", "top_k", "top_p", "seed")
 MLP, RESID = "mlp", "resid"
@@ -69,8 +71,21 @@ class Lab:
             sampling=sampling,
         )
 
+    def in_ids(self, hexes: Sequence[str]) -> "Lab":
+        """With the ids of the words that are typed; one that is no token's stays a word. `hexes`: of each token."""
+
+        def id_of(value: Value) -> Value:
+            found = id_now(value, hexes)
+            return value if found is None else found
+
+        def line_of(line: tuple[Value, ...]) -> tuple[Value, ...]:
+            return tuple(id_of(value) if name in WORDS else value for name, value in zip(STEERING, line, strict=True))
+
+        first, second = self.tokens
+        return replace(self, steering=tuple(map(line_of, self.steering)), tokens=(id_of(first), id_of(second)))
+
     def edits(self, layout: Layout) -> Edits:
-        """What is in effect."""
+        """What is in effect, of ids."""
         if self.restored:
             return Edits()
         config = layout.config

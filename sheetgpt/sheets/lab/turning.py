@@ -26,6 +26,7 @@ from sheetgpt.sheets.lab.screws import (
     patch_of,
     steering_of,
 )
+from sheetgpt.sheets.lab.token_cells import SPELLED, spelled_head, spelled_ids
 from sheetgpt.sheets.page import Bar, Beside, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.style.choosers import whole_below
@@ -34,8 +35,8 @@ from sheetgpt.sheets.tensor import Value
 
 SWITCH_WORDS = "1: as it is.  0: off.  Any other factor turns a part up or down, or, below 0, around."
 STEER_WORDS = (
-    "factor × (a token's embedding − another's), or factor × (lane A's stream − lane B's at a position), is added to "
-    "the stream that enters a block, from a position on"
+    "plus and minus: words, or ids (they stand on Vocabulary). factor × (plus's embedding − minus's), or factor × "
+    "(lane A's stream − lane B's at a position), is added to the stream that enters a block, from a position on"
 )
 PATCH_WORDS = "take a part's output from lane A at one position: part is a head's number, mlp, or resid (the stream)"
 
@@ -107,8 +108,8 @@ def steering(it: Bench) -> list[Part]:
         lanes = f'AND({plus}="",{minus}="",{whole_below(at, config.n_positions)})'
         return [
             ("block", whole_below(block, config.n_layer)),
-            ("plus", f'IF({at}="",{whole_below(plus, config.n_vocab)},TRUE)'),
-            ("minus", f'IF({at}="",OR({minus}="",{whole_below(minus, config.n_vocab)}),TRUE)'),
+            ("plus", f'IF({at}="",{it.cell("plus_id", k)}>=0,TRUE)'),
+            ("minus", f'IF({at}="",OR({minus}="",{it.cell("minus_id", k)}>=0),TRUE)'),
             ("factor", f"ISNUMBER({factor})"),
             ("from position", f'OR({start}="",{whole_below(start, config.n_positions)})'),
             ("A − B alone, without tokens", f'IF({at}="",TRUE,{lanes})'),
@@ -118,39 +119,42 @@ def steering(it: Bench) -> list[Part]:
         return f"AND({','.join(holds for _, holds in needs(k))})"
 
     def lacks(state: State) -> list[str]:
-        return [steering_lacks(line, state) for line in state.lane_b.lab.steering]
+        return [steering_lacks(line, state) for line in state.lane_b.in_ids.steering]
 
     def on(k: int, _: int) -> str:
         return if_restored(it, 0, f"IF({sound(k)},1,0)")
 
     def on_now(state: State) -> list[float]:
-        return [float(line is not None) for line in state.lane_b.lab.steered(state.layout)]
+        return [float(line is not None) for line in state.lane_b.in_ids.steered(state.layout)]
 
     def token(at: int, name: str) -> Block:
-        """The token with the id that is typed."""
+        """The token that is typed, by a word or an id."""
         c, strings = STEERING.index(name), it.layout["vocab_shown"].reference
 
         def formula(k: int, _: int) -> str:
-            typed = it.cell("steering", k, c)
-            return f'IF({whole_below(typed, config.n_vocab)},{text_at(strings, f"{typed}+1")},"")'
+            id = it.cell(f"{name}_id", k)
+            return f'IF({id}>=0,{text_at(strings, f"{id}+1")},"")'
 
         def twin(state: State) -> list[str]:
-            return [shown_at(state.shown, line[c]) for line in state.lane_b.lab.steering]
+            return [shown_at(state.shown, line[c]) for line in state.lane_b.in_ids.steering]
 
         return column(at, formula, twin, "token", rows=N_STEERING)
 
+    def ids(at: int, name: str) -> tuple[Block, Block]:
+        c = STEERING.index(name)
+        typed = lambda state: [line[c] for line in state.lane_b.lab.steering]  # noqa: E731
+        return spelled_ids(it, at, name, lambda k: it.cell("steering", k, c), typed, N_STEERING)
+
     limits = (
         takes_index("Block", config.n_layer, 0),
-        takes_index("The token to steer to", config.n_vocab, 1),
-        takes_index("The token to steer from, or nothing", config.n_vocab, 2),
         takes_index("From position", config.n_positions, 4),
         takes_index("Or lane A less lane B at this position", config.n_positions, 5),
     )
     size, mark = (N_STEERING, len(STEERING)), marked(it, "steering_on", 0)
-    words = ("", "block", "plus: id", "minus: id", "factor", "from position", "or A − B at", "plus", "minus", "in use")
+    words = ("", "block", "plus", "minus", "factor", "from position", "or A − B at", "plus", "minus", "in use")
     return [
         Bar("Steering", STEER_WORDS, link="steering"),
-        heads(*words, "left out", "still needs"),
+        Beside(heads(*words, "left out", "still needs"), spelled_head()),
         Beside(
             screws("steering", "steering", lambda state: state.lane_b.lab.steering, size, *limits, mark),
             token(8, "plus"),
@@ -158,6 +162,8 @@ def steering(it: Bench) -> list[Part]:
             column(10, on, on_now, "flag", "steering_on", N_STEERING),
             column(11, left_out(it, "steering", sound), odd_steering, "flag", "steering_odd", N_STEERING),
             column(12, missing(lambda k: it.cell("steering_odd", k), needs), lacks, "message", rows=N_STEERING),
+            *ids(SPELLED, "plus"),
+            *ids(SPELLED + 2, "minus"),
         ),
     ]
 
@@ -188,7 +194,7 @@ def patching(it: Bench) -> list[Part]:
         return if_restored(it, -1, f"IF({sound(k)},{found},-1)")
 
     def key_now(state: State) -> list[int]:
-        found = state.lane_b.lab.patched(state.layout)
+        found = state.lane_b.in_ids.patched(state.layout)
         return [-1 if patch is None else patch_key(patch, state.layout) for patch in found]
 
     def token(at: int, lane: int) -> Block:
@@ -262,7 +268,7 @@ def patch_lacks(line: Sequence[Value], state: State) -> str:
 
 def odd_steering(state: State) -> list[float]:
     """The twin of `left_out`."""
-    lines = state.lane_b.lab.steering
+    lines = state.lane_b.in_ids.steering
     return [float(any(v != "" for v in line) and steering_of(line, state.layout) is None) for line in lines]
 
 

@@ -130,7 +130,7 @@ def boxes(it: Followed) -> None:
     names = {LABEL: "", INDEX: "token", TOK: "token", POS: "position", SUM: "sum", it.after: "ln_f"}
     names |= dict(zip(right[1:], ("token", "logit", "probability", ""), strict=True))
     link(it, {INDEX: top(HOME), TOK: rows(it, "embed_tok"), POS: rows(it, "embed_pos"), SUM: rows(it, "embed")})
-    link(it, {FIRST_TOKEN + i: rows(it, f"h{i}.attn.scores.0") for i in it.blocks})
+    link(it, {FIRST_TOKEN + i: rows(it, f"h{i}.attn.probs.0") for i in it.blocks})
     more = {"ln_f": it.after, "sample_tokens": it.after + 1, "logits": it.after + 2, "sample_probs": it.after + 3}
     link(it, {column: rows(it, name) for name, column in more.items()})
     here.add(Beside(Texts(names, "map head"), drawing.strongest_head(it)))

@@ -11,13 +11,14 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Part
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.checksums import CHECKS, activated, added, checks, multiplied, normed, row_sums, shares
+from sheetgpt.sheets.network.headings import bar, shut
 from sheetgpt.sheets.network.parts import Network, Source, activate, add, dense, layer_norm
 from sheetgpt.sheets.network.token_page import token_page
 from sheetgpt.sheets.page import Bar, Beside, Page
 from sheetgpt.sheets.state import State
-from sheetgpt.sheets.style.looks import probability, signed
+from sheetgpt.sheets.style.looks import folding, probability, signed
 
-NOTE = "Read down one column: normalize, attend, add; normalize, compute, add. The blocks differ only in weights."
+NOTE = "Read down one column: normalize, attend, add; normalize, compute, add. A [+] in the margin opens a step."
 
 
 def page(layout: Layout, i: int) -> Page:
@@ -25,8 +26,14 @@ def page(layout: Layout, i: int) -> Page:
     title = layout.block_sheet(i)
     page = token_page(layout, title, "attention, then the MLP", f"Block {i}", NOTE, prefix=f"h{i}.")
     net, x = Network(layout, page), lambda: layout["embed" if i == 0 else f"h{i - 1}.resid_post"]
-    page.add(*parts(net, x), *checked(net, x))
+    page.add(*shut([*parts(net, x), *checked(net, x)], results(layout)))
+    page.dresses.append(folding)
     return page
+
+
+def results(layout: Layout) -> set[str]:
+    """What is in sight at first: who looks at whom, and what goes on to the next block."""
+    return {"resid_post", *(f"attn.probs.{j}" for j in range(layout.config.n_head))}
 
 
 def parts(net: Network, x: Source) -> list[Part]:
@@ -128,7 +135,7 @@ def head_scores(net: Network, j: int) -> list[Part]:
 
     words = f"The column's query × the row's key / √{size}: how well they match. Later tokens are not seen."
     return [
-        Bar(f"attn.scores, head {j}", words, link=f"head {j}"),
+        bar("attn.scores", words, f"head {j}", f", head {j}"),
         by_key(net, name, formula=formula, twin=net.traced(name), traced=True),
     ]
 
@@ -153,7 +160,7 @@ def head_exponentials(net: Network, j: int) -> list[Part]:
             twin=peak,
             **one,
         ),
-        Bar(f"exp(score), head {j}", words),
+        bar("attn.exp", words, of=f", head {j}"),
         by_key(net, e, formula=lambda k, t: f"EXP({net.at(scores, k, t)}-{net.at(largest, 0, t)})", twin=exps),
         net.line(
             f"attn.sum.{j}",
@@ -178,7 +185,7 @@ def head_probabilities(net: Network, j: int) -> list[Part]:
 
     words = "Divided by their sum: how much attention the column's token pays to the row's. A column adds up to 1."
     return [
-        Bar(f"attn.probs, head {j}", words),
+        bar("attn.probs", words, of=f", head {j}"),
         by_key(net, name, formula=formula, twin=twin, traced=True, colours=[probability]),
     ]
 
@@ -201,6 +208,6 @@ def mix_values(net: Network) -> list[Part]:
     words = "The values of the tokens, weighted by the attention paid to them, head below head.  [n_embd, T]"
     label, looks = (lambda i: f"z, head {i // size}"), [signed(2)]
     return [
-        Bar("attn.z", words, link="attn.z"),
+        bar("attn.z", words, "attn.z"),
         net.tensor("attn.z", config.n_embd, "feature", label=label, formula=formula, fills=False, colours=looks),
     ]

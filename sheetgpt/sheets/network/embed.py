@@ -8,6 +8,7 @@ from sheetgpt.sheets.grid import BAND, EMBED, ID_ROW
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network import checksums
 from sheetgpt.sheets.network.checksums import checks
+from sheetgpt.sheets.network.headings import bar
 from sheetgpt.sheets.network.parts import Network
 from sheetgpt.sheets.network.token_page import letter, token_page
 from sheetgpt.sheets.page import Bar, Page
@@ -63,6 +64,6 @@ def page(layout: Layout) -> Page:
         ("embed", both, "Their sum is what the first block reads: which token, and where.  [n_embd, T]"),
     ):
         x = net.tensor(name, layout.config.n_embd, "feature", label=name, formula=formula, colours=[signed(0.5)])
-        page.add(Bar(name, words, link=name), x)
+        page.add(bar(name, words, name), x)
     page.add(*checks(net, "embed.checks", [checksums.looked_up(net)]))
     return page

@@ -15,6 +15,7 @@ from sheetgpt.sheets.formulas import log_sum_exp
 from sheetgpt.sheets.grid import OUTPUT, POSITION_ROW, SCALE
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.network.checksums import checks, normed, unembedded, vocabulary_sums
+from sheetgpt.sheets.network.headings import bar
 from sheetgpt.sheets.network.parts import Network, layer_norm
 from sheetgpt.sheets.network.token_page import beside, guarded, letter, token_page
 from sheetgpt.sheets.network.weights import VOCABULARY_AXIS
@@ -99,7 +100,7 @@ def page(layout: Layout) -> Page:
             doubt=lambda state: sampling.doubt(state.trace["logits"]),
             **line,
         ),
-        Bar("logits", fit, link="logits"),
+        bar("logits", fit, "logits"),
         Beside(
             Block(
                 "logits",

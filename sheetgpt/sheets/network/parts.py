@@ -14,8 +14,9 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.grid import BIAS, GAIN, SCALE
 from sheetgpt.sheets.layout import Layout
+from sheetgpt.sheets.network.headings import bar
 from sheetgpt.sheets.network.token_page import beside, keys
-from sheetgpt.sheets.page import Bar, Beside, Page
+from sheetgpt.sheets.page import Beside, Page
 from sheetgpt.sheets.style.looks import signed
 
 # x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); sqrt(2/pi) is written out: 320 bytes a cell less in LibreOffice, and up
@@ -76,7 +77,7 @@ class Network:
 
 def layer_norm(net: Network, x: Source, name: str, limit: float = 2) -> list[Part]:
     """y = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias, down one token's column.  [n_embd, T]"""
-    sheet, title, n = net.page.title, net.page.prefix + net.inside + name, net.layout.config.n_embd
+    sheet, n = net.page.title, net.layout.config.n_embd
 
     def mean(i: int, t: int) -> str:
         return f"AVERAGE({x().down(t, sheet)})"
@@ -96,10 +97,10 @@ def layer_norm(net: Network, x: Source, name: str, limit: float = 2) -> list[Par
 
     words = "(x − mean) × rstd × gain + bias: one scale for all, then each row stretched and shifted.  [n_embd, T]"
     return [
-        Bar(title, "Layer norm. First the column's mean, and one over its standard deviation.", link=name),
+        bar(name, "First the column's mean, and one over its standard deviation.", name, ": its scale"),
         line("mean", "mean", mean),
         line("rstd", "rstd = 1/√(variance+ε)", rstd),
-        Bar(title, words),
+        bar(name, words),
         Beside(
             net.tensor(name, n, "feature", label=name, formula=normed, colours=[signed(limit)]),
             net.own(name + ".g", n, GAIN, "feature"),
@@ -129,7 +130,7 @@ def dense(
     y = net.tensor(name, n_out, axis, label=label or name, formula=formula, colours=[signed(2)])
     own = [net.own(f"{layer}.b", n_out, BIAS, "out")]
     own += [net.own(scale_name(matrix), n_out, SCALE, "out")] if scaled else []
-    return [Bar(name, words, link=name), Beside(y, *own)]
+    return [bar(name, words, name), Beside(y, *own)]
 
 
 def add(net: Network, name: str, a: Source, b: str, words: str) -> list[Part]:
@@ -139,7 +140,7 @@ def add(net: Network, name: str, a: Source, b: str, words: str) -> list[Part]:
         return f"{a().at(i, t, net.page.title)}+{net.at(b, i, t)}"
 
     y = net.tensor(name, net.layout.config.n_embd, "feature", label=name, formula=formula, colours=[signed(2)])
-    return [Bar(name, words, link=name), y]
+    return [bar(name, words, name), y]
 
 
 def activate(net: Network, name: str, x: str, words: str) -> list[Part]:
@@ -151,6 +152,6 @@ def activate(net: Network, name: str, x: str, words: str) -> list[Part]:
 
     n_inner = net.layout.config.n_inner
     return [
-        Bar(name, words, link=name),
+        bar(name, words, name),
         net.tensor(name, n_inner, "neuron", label=name, formula=formula, colours=[signed(2)]),
     ]

@@ -61,7 +61,7 @@ def token_page(
     page.positions = Area(title, POSITION_ROW, FIRST_TOKEN, 0, layout.context)
     page.links.append(("A2", f"{quoted(HOME)}!A1"))
     page.add(*header(layout, heading, note, heads))
-    widths: dict[int, float] = {LABEL: 24, INDEX: 7, GAIN: 9, BIAS: 9, SCALE: 9 if layout.scaled else 3}
+    widths: dict[int, float] = {LABEL: 26, INDEX: 7, GAIN: 9, BIAS: 9, SCALE: 9 if layout.scaled else 3}
     widths |= dict.fromkeys(range(FIRST_TOKEN, FIRST_TOKEN + layout.context), 9.5)
     page.dresses.append(dress(widths, tab, f"{letter(0)}{ACTIVE_ROW + 1}"))
     return page

@@ -3,7 +3,7 @@
 `dress` is one of a page's dresses; `scale`, `takes` and `takes_one_of` are colours of a block.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from openpyxl.formatting.rule import ColorScaleRule, FormulaRule, Rule
@@ -34,9 +34,24 @@ def dress(
         if not gridlines:
             frame.sheet_view.showGridLines = False
         if folds:
-            frame.sheet_format.outlineLevelRow = 1
+            folding(frame)
 
     return dressed
+
+
+def folding(frame: Worksheet) -> None:
+    """There are rows with a [+]."""
+    frame.sheet_format.outlineLevelRow = 1
+
+
+def fold_columns(frame: Worksheet, columns: Iterable[int]) -> None:
+    """Out of sight behind a [+] above the column that follows."""
+    folded = {*columns}
+    for column in sorted(folded):
+        frame.column_dimensions[letters(column)].outlineLevel = 1
+        frame.column_dimensions[letters(column)].hidden = True
+        if column + 1 not in folded:
+            frame.column_dimensions[letters(column + 1)].collapsed = True
 
 
 def put(frame: Worksheet, area: Area, *rules: Rule) -> None:

@@ -40,6 +40,7 @@ _STYLES = {
     "tiny": Style(number_format="0.00E+00"),
     "count": Style(number_format="#,##0", align="right"),
     "total": Style(bold=True, number_format="#,##0", align="right", fill="D9E2F3"),
+    "sum": Style(bold=True, number_format="#,##0", align="center", fill="D9E2F3"),
     "small link": Style(color="0563C1", underline=True, size=9),
     "small note": Style(italic=True, color="A6A6A6", size=9),
     "hint": Style(italic=True, color="7F6000", wrap=True, middle=True),
@@ -83,7 +84,7 @@ _STYLES = {
     "map next": Style(bold=True, color="FFFFFF", fill="C55A11", align="center"),
     # the tokenizer's
     "rank": Style(color="595959", align="center", number_format=f'[={NO_PAIR}]"–";0'),  # a dash where nothing merges
-    "rare": Style(color="595959", align="center", number_format='0;-0;"·"'),  # mostly 0
+    "rare": Style(color="595959", align="center", number_format='0;-0;"–"'),  # mostly 0
     "joins": Style(bold=True, color="C55A11", align="center", number_format='"↓";;'),
     "piece": Style(bold=True, color="1F3864", align="center"),
 }

@@ -1,6 +1,6 @@
 """The sheet BPE by hand: byte-pair encoding learned on a short text, round by round, and the UTF-8 bytes of another.
 
-Twin: `learn`. Each round the most frequent pair of neighbours becomes one new letter (Z, Y, X, …), as in Gage's paper
+Twin: `learn`. Each round the most frequent pair of neighbours becomes one new symbol (①, ②, ③, …), as in Gage's paper
 "A New Algorithm for Data Compression" (1994); of equally frequent pairs the one with the largest number.
 """
 
@@ -11,21 +11,23 @@ from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
+from openpyxl.worksheet.worksheet import Worksheet
+
+from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, State, Values, cell
 from sheetgpt.sheets.formulas import code_point
 from sheetgpt.sheets.grid import BY_HAND, TOKENIZER
 from sheetgpt.sheets.page import Beside, Page, Space, Texts
-from sheetgpt.sheets.style.looks import ORANGE, dress
-from sheetgpt.sheets.tensor import Kind
-from sheetgpt.text.bpe import length
+from sheetgpt.sheets.style.looks import ORANGE, dress, put, stands_out
+from sheetgpt.sheets.text.utf8_by_hand import FIRST, TYPED, UNIT, WIDTH, Step, cost_lines, strip, typed, utf8_lines
+from sheetgpt.text.shown import MARKS
 
-WIDTH, ROUNDS, CHARACTERS = 24, 6, 12  # letters of the text, rounds, characters of the UTF-8 example
-FIRST = 4  # column D: the first letter
-NEW = -1  # the number of Z; Y is one less. No code point is negative
+ROUNDS = 6
+NEW = -1  # the number of ①; that of ② is one less. No code point is negative
+FIRST_SYMBOL = ord("①")  # so that none is taken for a letter of the text, and each says from which round it is
 PAIR = 100  # a pair's number is left * PAIR + right, where left and right are the places where its letters first stand
-TYPED, ZERO, LAST_OF_BAR = 2, 3, 15  # columns
+ZERO = 3  # a column
 NO_PAIR = "no pair occurs twice"
-UNIT = "LEN(_xlfn.UNICHAR(128512))"  # 2 where the program counts in UTF-16, as Excel does
 
 
 @dataclass
@@ -38,6 +40,11 @@ class Learned:
     best: int = 0  # the largest count
     pair: int = 0  # the key of the pair that joins; 0 when no pair occurs twice
     joins: list[int] = field(default_factory=list)
+
+    @property
+    def n_left(self) -> int:
+        """Tokens after it."""
+        return len(self.symbols) - sum(self.joins)
 
 
 def learn(text: str) -> list[Learned]:
@@ -60,7 +67,7 @@ def learn(text: str) -> list[Learned]:
 
 
 def letter_of(symbol: int) -> str:
-    return chr(ord("Z") + symbol - NEW) if symbol < 0 else chr(symbol)
+    return chr(FIRST_SYMBOL + NEW - symbol) if symbol < 0 else MARKS[" "] if symbol == ord(" ") else chr(symbol)
 
 
 def learned(state: State) -> list[Learned]:
@@ -70,13 +77,15 @@ def learned(state: State) -> list[Learned]:
 def page(tokenizer: Page) -> Page:
     """`tokenizer`: the sheet that reads the prompt, whose cost is shown."""
     here = Page(BY_HAND, "how merges are learned, with a text of your own", WIDTH, FIRST, "by_hand_")
-    note = "How merges are learned, on one line of text: the most frequent pair becomes a new letter."
+    note = "How merges are learned, on one line of text: the most frequent pair becomes a new symbol: ①, then ②, ③ …"
     here.head(note, FIRST)
     words = f"Up to {WIDTH} letters. Merging ends when no pair occurs twice, or after {ROUNDS} rounds."
-    here.add(Space(), typed("text", words, lambda state: state.by_hand[0]))
+    here.add(Space(), typed("text", words, lambda state: state.by_hand[0], WIDTH, partial(text_goes_on, here)))
     words = f"A pair's number: {PAIR} × the first position of its left letter, plus that of its right letter. "
     words += "Of several that are the most frequent, the one with the largest number joins."
-    here.add(Texts({FIRST: words}, "note"), Space())
+    here.add(
+        Beside(Texts({1: "tokens, at first → in the end", FIRST: words}, "note", {1: "label"}), whole(here)), Space()
+    )
     here.add(Block("positions", label="position", twin=lambda s: range(1, WIDTH + 1), style="index", named=False))
     for r in range(ROUNDS):
         here.add(*round_lines(here, r), Space())
@@ -91,14 +100,24 @@ def places() -> Page:
     return page(Page(TOKENIZER, "", 1))
 
 
-def typed(name: str, words: str, twin: Callable[[State], str]) -> Part:
-    """A yellow cell."""
-    said = Texts({1: "Type a text", FIRST: words}, styles={1: "name", FIRST: "note"})
-    return Beside(said, cell(TYPED, None, twin, "input", name, kind=Kind.INPUT))
+def text_goes_on(here: Page) -> str:
+    """Whether there is a character after the last that is read; those beyond U+FFFF may be two units long."""
+    numbers = here["0 number"]
+    following = f'{WIDTH + 1}+({UNIT}-1)*COUNTIF({numbers.local},">65535")'
+    return f"LEN({here['text'].local})>={following}"
 
 
-def bar(title: str) -> Part:
-    return Texts({column: title if column == 1 else "" for column in range(1, LAST_OF_BAR + 1)}, "section")
+def whole(here: Page) -> Part:
+    """What all rounds together come to."""
+
+    def formula() -> str:
+        return f'COUNT({here["0 number"].local})&" → "&MAX({here[f"{ROUNDS - 1} so far"].local})'
+
+    def twin(state: State) -> str:
+        rounds = state.ask(learned)
+        return f"{len(rounds[0].symbols)} → {rounds[-1].n_left}"
+
+    return cell(TYPED, formula, twin, "quote", "whole", named=False)
 
 
 # A round
@@ -122,11 +141,18 @@ def round_lines(here: Page, r: int) -> Iterator[Part]:
 
     def letter(p: int) -> str:
         number = at("number", p)
-        return f'IF({number}="","",IF({number}<0,CHAR({ord("Z") - NEW}+{number}),_xlfn.UNICHAR({number})))'
+        code = f"IF({number}<0,{FIRST_SYMBOL + NEW}-{number},IF({number}=32,{ord(MARKS[' '])},{number}))"
+        return f'IF({number}="","",_xlfn.UNICHAR({code}))'
+
+    def new(frame: Worksheet, area: Area) -> None:
+        """A symbol that a join has made, marked."""
+        put(frame, area, stands_out(f"N({here[f'{r} number'].stripe(0).cells})<0"))
 
     title = "The text" if r == 0 else f"After round {r}"
     yield replace(
-        line("letter", title, letter, lambda this: [*map(letter_of, this.symbols)], "token"), label_style="name"
+        line("letter", title, letter, lambda this: [*map(letter_of, this.symbols)], "token"),
+        label_style="name",
+        colours=[new],
     )
 
     def number(p: int) -> str:
@@ -208,83 +234,12 @@ def round_lines(here: Page, r: int) -> Iterator[Part]:
         kept = [*accumulate(int(not swallowed) for swallowed in [0, *this.joins][: len(this.symbols)])]
         return kept + [kept[-1] if kept else 0] * (WIDTH - len(kept))
 
-    yield Beside(line("so far", "letters left so far", so_far, so_far_now), cell(ZERO, None, lambda state: 0, "index"))
+    def counted() -> str:
+        """How many there were, and how many there are now."""
+        return f'COUNT({all("number")})&" → "&MAX({all("so far")})&" tokens"'
 
-
-# UTF-8
-
-
-def utf8_lines(here: Page) -> Iterator[Part]:
-    """Code points and bytes, a character a column; characters beyond U+FFFF are two positions wide in Excel."""
-    yield bar("UTF-8: the bytes of a text")
-    words = f"Up to {CHARACTERS} characters, of one to four bytes each."
-    yield typed("utf8", words, lambda state: state.by_hand[1])
-
-    def example(state: State) -> str:
-        text: str = state.by_hand[1][:CHARACTERS]
-        return text
-
-    def place(p: int) -> str:
-        text = here["utf8"].local
-        if p == 0:
-            return f'IF(LEN({text})=0,"",1)'
-        above = here["place"].at(0, p - 1)
-        following = f"{above}+IF({here['code'].at(0, p - 1)}>65535,{UNIT},1)"
-        return f'IF({above}="","",IF({following}>LEN({text}),"",{following}))'
-
-    def places(state: State) -> list[int]:
-        text = example(state)
-        return [length(text[:p], state.read.unit) + 1 for p in range(len(text))]
-
-    yield strip("place", "position", place, places, CHARACTERS)
-
-    def code(p: int) -> str:
-        text, here_it_is = here["utf8"].local, here["place"].at(0, p)
-        return f'IF({here_it_is}="","",IFERROR({code_point(text, here_it_is, f"LEN({text})")},65533))'
-
-    yield strip("code", "code point", code, lambda state: [*map(ord, example(state))], CHARACTERS)
-
-    def byte(k: int, p: int) -> str:
-        """Byte k of a code point's one to four, blank past the last."""
-        code = here["code"].at(0, p)
-        n = f"(1+({code}>127)+({code}>2047)+({code}>65535))"
-        lead = f"IF({code}<128,{code},256-2^(8-{n})+INT({code}/64^({n}-1)))"
-        source = lead if k == 0 else f'IF({n}>{k},128+MOD(INT({code}/64^({n}-{k + 1})),64),"")'
-        return f'IF({code}="","",{source})'
-
-    def bytes_now(k: int, state: State) -> list[int | str]:
-        spelled = [character.encode() for character in example(state)]
-        return [token[k] if k < len(token) else "" for token in spelled]
-
-    for k in range(4):
-        yield strip(f"byte {k}", f"byte {k + 1}", partial(byte, k), partial(bytes_now, k), CHARACTERS)
-
-
-def cost_lines(here: Page, tokenizer: Page) -> Iterator[Part]:
-    yield bar("The length of the prompt: in bytes, and in tokens after the merges")
-
-    def line(label: str, name: str, formula: Callable[[], str], twin: Callable[[State], float], style: str) -> Part:
-        return Beside(Texts({1: label}, "label"), cell(TYPED, formula, twin, style, name, named=False))
-
-    def ratio() -> str:
-        n_bytes, n_tokens = here["as bytes"].local, here["as tokens"].local
-        return f"IF({n_tokens}=0,0,{n_bytes}/{n_tokens})"
-
-    def ratio_now(state: State) -> float:
-        return state.read.n / len(state.read.ids) if state.read.ids else 0
-
-    yield line("as bytes", "as bytes", lambda: tokenizer["all_bytes"].reference, lambda s: s.read.n, "total")
-    yield line(
-        "as BPE tokens", "as tokens", lambda: tokenizer["n_tokens"].reference, lambda s: len(s.read.ids), "total"
+    yield Beside(
+        line("so far", "tokens left so far", so_far, so_far_now),
+        beside("counted", counted, lambda this: f"{len(this.symbols)} → {this.n_left} tokens", "quote"),
+        cell(ZERO, None, lambda state: 0, "index"),
     )
-    yield line("bytes per token", "bytes a token", ratio, ratio_now, "number")
-
-
-Step = Callable[[int], str]  # the formula of a position
-
-
-def strip(
-    name: str, label: str, formula: Step, twin: Callable[[State], Values], width: int = WIDTH, style: str = "id"
-) -> Block:
-    """A line with a formula of its own in every column."""
-    return Block(name, 1, width, lambda i, p: formula(p), twin, label, style=style, fills=False, named=False)

@@ -78,7 +78,7 @@ def n_bytes(this: Merging, i: int) -> str:
     return f"IF({this.at('merge', i, 1)}=1,{size}+{swallowed},{size})"
 
 
-@column("rank", 8, lambda this, state: this.done(state).rank, "rank", at_tokens)
+@column("pair's rank", 12, lambda this, state: this.done(state).rank, "rank", at_tokens)
 def rank(this: Merging, i: int) -> str:
     """left id * n_vocab + right id, looked up by binary search among the sorted keys of all merges."""
     after = f"{this.on.at('row', i)}+{this.at('n_bytes', i)}"
@@ -88,14 +88,14 @@ def rank(this: Merging, i: int) -> str:
     return f"IF({after}>{this.on.at('last', i)},{NO_PAIR},{found})"
 
 
-@column("best", 8, lambda this, state: this.done(state).best, "rank", while_it_runs)
+@column("word's best", 12, lambda this, state: this.done(state).best, "rank", while_it_runs)
 def best(this: Merging, i: int) -> str:
     """The smallest rank in the word down to this byte; at the word's last byte, that of the whole word."""
     rank, above = this.at("rank", i), this.at("best", i - 1)
     return rank if i == 0 else f"IF({this.on.at('start', i)}=1,{rank},MIN({above},{rank}))"
 
 
-@column("joins", 7, lambda this, state: this.done(state).merge, "joins", while_it_runs)
+@column("joins?", 8, lambda this, state: this.done(state).merge, "joins", while_it_runs)
 def merge(this: Merging, i: int) -> str:
     """1 on every byte of a token that joins with the next one: its pair has the word's smallest rank, and the token
     before it has not just taken it in.
@@ -107,6 +107,7 @@ def merge(this: Merging, i: int) -> str:
 
 
 ROUND = (id, token, n_bytes, rank, best, merge)
+ROUND_WORKINGS = (n_bytes, best)  # folded
 
 
 def runs(this: Merging) -> str:
@@ -132,7 +133,7 @@ def all_rounds(on: Reader) -> str:
     return f"SUM({replace(on.page['round 0 runs'], n_columns=len(ROUND) * on.sizes.rounds).local})"
 
 
-@column("token id", 9, lambda on, state: state.read.final, "piece")
+@column("token id", 15, lambda on, state: state.read.final, "piece")
 def final(on: Reader, i: int) -> str:
     """The id after the last round that ran."""
     n = len(ROUND)

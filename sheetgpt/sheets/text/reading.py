@@ -9,11 +9,13 @@ from itertools import accumulate
 from sheetgpt.sheets.block import State
 from sheetgpt.sheets.formulas import code_point, text_at
 from sheetgpt.sheets.text.columns import Reader, always, column, in_list, numbers
+from sheetgpt.text import shown as shown_as
 from sheetgpt.text.bpe import Cell
 from sheetgpt.text.characters import ADDED, LETTER, NAMES, SPACE
 from sheetgpt.text.tokenizer import byte_to_unicode
 
 BLANK, APOSTROPHE = ord(" "), ord("'")
+MARKS = {ord(character): mark for character, mark in shown_as.MARKS.items()}
 WIDE = 0xFFFF  # characters beyond are two units in UTF-16
 
 
@@ -27,7 +29,7 @@ row = numbers("row", "byte", 6, lambda sizes: sizes.capacity)
 # Characters
 
 
-@column("place", 9, lambda on, state: state.read.position, guard=always)
+@column("place in the text", 18, lambda on, state: state.read.position, guard=always)
 def position(on: Reader, i: int) -> str:
     """Where this byte's character stands in the text: the byte above's, or the next one's."""
     if i == 0:
@@ -44,43 +46,45 @@ def width(on: Reader, i: int) -> str:
 
 
 def symbol(code: int) -> str:
-    return "␣" if code == 32 else chr(9216 + code) if code < 32 else chr(code)
+    return MARKS.get(code) or (chr(9216 + code) if code < 32 else chr(code))
 
 
 def symbols(on: Reader, state: State) -> list[str]:
     return ["" if nth > 1 else symbol(code) for code, nth in zip(state.read.code, state.read.nth, strict=True)]
 
 
-@column("character", 8, symbols, "piece")
+@column("character", 11, symbols, "piece")
 def character(on: Reader, i: int) -> str:
-    """To look at: control characters as their symbols, the space as ␣, which more fonts have than its own."""
+    """To look at, as tokens are: the space as ·, a line feed as ↵, other control characters as their symbols."""
     code = on.at("code", i)
     visible = f'IF({code}<32,_xlfn.UNICHAR(9216+{code}),IFERROR(_xlfn.UNICHAR({code}),""))'
-    return f'IF({on.at("nth", i)}>1,"",IF({code}=32,"␣",{visible}))'
+    for marked, mark in reversed(MARKS.items()):
+        visible = f'IF({code}={marked},"{mark}",{visible})'
+    return f'IF({on.at("nth", i)}>1,"",{visible})'
 
 
-@column("code point", 10, lambda on, state: state.read.code)
+@column("code point", 12, lambda on, state: state.read.code)
 def code(on: Reader, i: int) -> str:
     """-1 where UNICODE refuses half a character that stands alone."""
     found = f"IFERROR({code_point(on['text'], on.at('position', i), on['length'])},-1)"
     return found if i == 0 else f"IF({on.at('nth', i)}>1,{on.at('code', i - 1)},{found})"
 
 
-@column("bytes", 8, lambda on, state: state.read.n_bytes)
+@column("its bytes", 10, lambda on, state: state.read.n_bytes)
 def n_bytes(on: Reader, i: int) -> str:
     """UTF-8 (RFC 3629): one byte up to U+007F, two up to U+07FF, three up to U+FFFF, four beyond."""
     code = on.at("code", i)
     return f"IF({code}<128,1,IF({code}<2048,2,IF({code}<65536,3,4)))"
 
 
-@column("byte no.", 8, lambda on, state: state.read.nth)
+@column("which of them", 14, lambda on, state: state.read.nth)
 def nth(on: Reader, i: int) -> str:
     """1, 2, … up to the character's number of bytes, then 1 again for the next character."""
     above, size = on.at("nth", i - 1), on.at("n_bytes", i - 1)
     return "1" if i == 0 else f"IF({above}<{size},{above}+1,1)"
 
 
-@column("byte", 8, lambda on, state: state.read.byte)
+@column("value", 15, lambda on, state: state.read.byte)
 def byte(on: Reader, i: int) -> str:
     """Six bits a byte, the first with as many leading ones as the character has bytes."""
     code, n, nth = (on.at(name, i) for name in ("code", "n_bytes", "nth"))
@@ -90,18 +94,20 @@ def byte(on: Reader, i: int) -> str:
 
 def letters(on: Reader, state: State) -> list[str]:
     letter_of = byte_to_unicode()
-    return [letter_of[byte] for byte in state.read.byte]
+    return [MARKS[BLANK] if byte == BLANK else letter_of[byte] for byte in state.read.byte]
 
 
-@column("letter", 8, letters, "piece")
+@column("GPT-2's sign", 13, letters, "piece")
 def letter(on: Reader, i: int) -> str:
-    return f"INDEX({on.character_table('letters')},{on.at('byte', i)}+1)"
+    """As GPT-2's files write the byte; but a space is · wherever it is seen, which is Ġ there."""
+    found = f"INDEX({on.character_table('letters')},{on.at('byte', i)}+1)"
+    return f'IF({on.at("byte", i)}={BLANK},"{MARKS[BLANK]}",{found})'
 
 
 # Added tokens and kinds of characters
 
 
-@column("special", 8, lambda on, state: state.read.added, "rare")
+@column("special token no.", 17, lambda on, state: state.read.added, "rare")
 def added(on: Reader, i: int) -> str:
     """The number of the longest added token that starts here; the table has the longest last."""
     if not on.tables.groups:
@@ -130,7 +136,7 @@ def found_of(g: int, on: Reader, state: State) -> list[int]:
     return found
 
 
-@column("left", 8, lambda on, state: state.read.left, "rare")
+@column("bytes left of it", 16, lambda on, state: state.read.left, "rare")
 def left(on: Reader, i: int) -> str:
     """Bytes that are left of an added token, this one included; 0 outside of one."""
     if not on.tables.added:
@@ -140,7 +146,7 @@ def left(on: Reader, i: int) -> str:
     return first if i == 0 else f"IF({above}>1,{above}-1,{first})"
 
 
-@column("kind", 8, lambda on, state: state.read.kind)
+@column("kind, a number", 15, lambda on, state: state.read.kind)
 def kind(on: Reader, i: int) -> str:
     """ADDED inside an added token, else what the table of ranges says of the code point: a binary search."""
     kinds, starts = on.character_table("kinds"), on.character_table("kind_starts")
@@ -150,7 +156,7 @@ def kind(on: Reader, i: int) -> str:
     return f"IF({on.at('left', i)}>0,{ADDED},{found})"
 
 
-@column("", 12, lambda on, state: [NAMES[kind] for kind in state.read.kind])
+@column("kind", 19, lambda on, state: [NAMES[kind] for kind in state.read.kind])
 def kind_name(on: Reader, i: int) -> str:
     """The kind in words."""
     names = ",".join(f'"{name}"' for name in NAMES)
@@ -160,7 +166,7 @@ def kind_name(on: Reader, i: int) -> str:
 # Words
 
 
-@column("starts?", 8, lambda on, state: state.read.start, "rare")
+@column("starts a word?", 15, lambda on, state: state.read.start, "rare")
 def start(on: Reader, i: int) -> str:
     """1 where a piece of GPT-2's pattern starts: 's|'t|'re|… | ?letters | ?numbers | ?others | spaces.
 
@@ -181,7 +187,7 @@ def start(on: Reader, i: int) -> str:
     return f"IF({on.at('nth', i)}>1,0,IF({kind}={ADDED},{added},{inside}))"
 
 
-@column("ending?", 8, lambda on, state: state.read.short, "rare")
+@column("short ending?", 14, lambda on, state: state.read.short, "rare")
 def short(on: Reader, i: int) -> str:
     """Bytes that are left of 's 't 'm 'd 're 've 'll, this one included; 0 outside of one.
 
@@ -197,13 +203,13 @@ def short(on: Reader, i: int) -> str:
     return first if i == 0 else f"IF({above}>1,{above}-1,{first})"
 
 
-@column("word", 8, lambda on, state: state.read.word)
+@column("word no.", 20, lambda on, state: state.read.word)
 def word(on: Reader, i: int) -> str:
     """The number of the piece: one more wherever one starts."""
     return "1" if i == 0 else f"{on.at('word', i - 1)}+{on.at('start', i)}"
 
 
-@column("ends at", 8, lambda on, state: state.read.last)
+@column("ends at byte", 13, lambda on, state: state.read.last)
 def last(on: Reader, i: int) -> str:
     """The row of the word's last byte, handed up from below."""
     same = f"{on.at('word', i + 1)}={on.at('word', i)}"
@@ -218,7 +224,7 @@ def counted(on: Reader, state: State) -> list[int]:
     return counts + [counts[-1] if counts else 0] * (on.sizes.capacity - len(counts))
 
 
-@column("tokens", 9, counted, guard=always)
+@column("tokens so far", 14, counted, guard=always)
 def count(on: Reader, i: int) -> str:
     """Tokens that have started down to this byte."""
     above = on.at("count", i - 1)
@@ -231,7 +237,7 @@ def count(on: Reader, i: int) -> str:
 number = numbers("number", "no.", 6, lambda sizes: sizes.n_ids)
 
 
-@column("from byte", 9, lambda on, state: state.read.starts, guard=in_list)
+@column("from byte", 10, lambda on, state: state.read.starts, guard=in_list)
 def at(on: Reader, i: int) -> str:
     """The row where the count reaches this number: a binary search in a column that never falls."""
     before, after = on.tables.prefix, on.tables.suffix

@@ -21,7 +21,18 @@ from sheetgpt.sheets.inputs import LINE_BREAK
 from sheetgpt.sheets.page import Beside, Page, Texts
 from sheetgpt.sheets.style import looks
 from sheetgpt.sheets.text.columns import Column, Reader, Sizes, in_text
-from sheetgpt.sheets.text.merging import ROUND, Merging, all_rounds, final, open_now, open_pairs, rank, runs, runs_now
+from sheetgpt.sheets.text.merging import (
+    ROUND,
+    ROUND_WORKINGS,
+    Merging,
+    all_rounds,
+    final,
+    open_now,
+    open_pairs,
+    rank,
+    runs,
+    runs_now,
+)
 from sheetgpt.sheets.text.reading import (
     added,
     at,
@@ -51,7 +62,9 @@ from sheetgpt.sheets.text.reading import (
 from sheetgpt.sheets.text.tables import MOST
 from sheetgpt.text import bpe
 
-NOTE = "From text to token ids, one byte per row, from left to right. Nothing is typed here; the prompt is on Home."
+NOTE = (
+    "From text to token ids, a byte a row, from left to right; the prompt is typed on Home. [+] above opens workings."
+)
 FINE = bpe.sentences(0, 0)[bpe.FITS]
 
 # What stands together: the columns, their title, and what to say of them
@@ -60,35 +73,35 @@ SECTIONS = (
     (
         [position, character, code, n_bytes, nth],
         "1 Characters",
-        "A computer knows a character by its number in Unicode, its code point. The text is cut into characters, and "
-        "each gets one row per byte.",
+        "A character is known by its number in Unicode, its code point. Each gets one row per byte. · is a space.",
     ),
     (
         [byte, letter],
         "2 UTF-8 bytes",
-        "The code point's bits in one to four bytes. GPT-2 shows each byte as a letter: a space is Ġ.",
+        "The bits of the code point in one to four bytes, each 0 to 255.",
     ),
     (
         [added, left, kind, kind_name],
         "3 Kinds",
-        "Special tokens such as <|endoftext|> are found first. Every other character is a space, a letter, a number or "
-        "something else, as the sheet Characters lists them.",
+        "First special tokens, such as <|endoftext|>. All else is a space, a letter, a number or something else: see "
+        "the sheet Characters.",
     ),
     (
         [start, short, word, last],
         "4 Words",
-        "A token never spans two words. A word is a run of one kind of character with the space before it, or a short "
-        "ending: 's 't 're 've 'm 'll 'd. Further spaces form a word of their own.",
+        "A token never spans two words. A word: one kind of character, with the space before it; or 's 't 're 've 'm "
+        "'ll 'd; or spaces.",
     ),
     (
         [final, count],
         "5 Result",
-        "The id after the last merge round (the rounds are on the right), and the tokens so far.",
+        "Ids after the last merge round (→), at the tokens' first bytes.",
     ),
-    ([number, at, ids, token], "6 Tokens", "The same ids as a list, which is what the network reads."),
+    ([number, at, ids, token], "6 Tokens", "The ids as a list: what the network reads, and what they stand for."),
 )
 LIST = (number, at, ids, token)  # these have a row for each token that there may be
 COLUMNS = [column for columns, _, _ in SECTIONS for column in columns]
+WORKINGS = (position, n_bytes, nth, letter, added, left, kind, start, short, last, count, at)  # folded: see `dress`
 FIRST_ROUND = len(COLUMNS) + 2  # the column; one before it is left free for words
 AROUND = " This tokenizer puts tokens of its own around every text."
 ROUND_WORDS = (
@@ -174,22 +187,20 @@ def message(on: Reader) -> str:
 
 
 def summary(on: Reader) -> list[Part]:
-    """What the text comes to: a head, and below it a cell."""
-    cells: list[tuple[str, str, Callable[[], str], Callable[[State], Value]]] = [
-        ("characters", "length", lambda: f"LEN({on['text']})", lambda s: bpe.length(s.read.text, s.read.unit)),
-        ("length of 😀", "unit", lambda: "LEN(_xlfn.UNICHAR(128512))", lambda s: s.read.unit),
-        ("bytes", "all_bytes", lambda: f"COUNT({on['byte']})", lambda s: s.read.n),
-        ("words", "n_words", lambda: f"MAX({on['word']})", lambda s: max(s.read.word, default=0)),
-        ("rounds", "n_rounds", partial(all_rounds, on), lambda s: len(s.read.rounds)),
-        ("tokens", "n_tokens", partial(n_tokens, on), lambda s: len(s.read.ids)),
-        ("problem", "problem", partial(problem, on), lambda s: PROBLEM[s.read.status]),
+    """What the text comes to: a head, and below it a cell, in the column that shows it."""
+    cells: list[tuple[Column, str, str, Callable[[], str], Callable[[State], Value]]] = [
+        (code, "characters", "length", lambda: f"LEN({on['text']})", lambda s: bpe.length(s.read.text, s.read.unit)),
+        (n_bytes, "😀 counts as", "unit", lambda: "LEN(_xlfn.UNICHAR(128512))", lambda s: s.read.unit),
+        (byte, "bytes", "all_bytes", lambda: f"COUNT({on['byte']})", lambda s: s.read.n),
+        (word, "words", "n_words", lambda: f"MAX({on['word']})", lambda s: max(s.read.word, default=0)),
+        (token, "merge rounds", "n_rounds", partial(all_rounds, on), lambda s: len(s.read.rounds)),
+        (final, "tokens", "n_tokens", partial(n_tokens, on), lambda s: len(s.read.ids)),
+        (added, "problem", "problem", partial(problem, on), lambda s: PROBLEM[s.read.status]),
     ]
-    heads = {column: head for column, (head, *_) in enumerate(cells, FIRST_CELL)}
+    heads = {place_of(at): head for at, head, *_ in cells}
     room = f"Room for {on.sizes.capacity} bytes, and for words of up to {on.sizes.rounds} merge rounds."
-    note = FIRST_CELL + len(cells)
-    values = [
-        one(name, formula, twin, "total", column) for column, (_, name, formula, twin) in enumerate(cells, FIRST_CELL)
-    ]
+    note = FIRST_ROUND - 1
+    values = [one(name, formula, twin, "sum", place_of(at)) for at, _, name, formula, twin in cells]
     return [Texts(heads | {note: room}, styles={note: "note"}), Beside(*values)]
 
 
@@ -222,18 +233,18 @@ def problem(on: Reader) -> str:
 def heads(on: Reader, rounds: Sequence[Merging]) -> Iterator[Part]:
     """Sections, their explanations, the columns' heads, and the row before the first byte."""
     sizes, columns_of_rounds = on.sizes, [(this, column_of_round(this.r)) for this in rounds]
-    titles = {first: title for first, _, title, _ in sections()} | {FIRST_ROUND - 1: "7 Merges"}
+    titles = {first: title for first, _, title, _ in in_view()} | {FIRST_ROUND - 1: "7 Merges"}
     titles |= {first: f"Round {this.r + 1}" for this, first in columns_of_rounds}
     titles |= {column_of_group(sizes, 0): f"Special tokens, {bpe.GROUP} a column"} if sizes.n_groups else {}
     yield Texts({c: titles.get(c, "") for c in range(1, last_column(sizes) + 1)}, "section")
 
-    words = {first: words for first, _, _, words in sections()} | {FIRST_ROUND - 1: ROUND_WORDS}
+    words = {first: words for first, _, _, words in in_view()} | {FIRST_ROUND - 1: ROUND_WORDS}
     if on.tables.prefix or on.tables.suffix:
-        words[max(first for first, *_ in sections())] += AROUND
+        words[max(first for first, *_ in in_view())] += AROUND
     place = ROUND.index(rank)
-    labels = {first + place - 1: "pairs:" for _, first in columns_of_rounds}
+    labels = {first + place - 2: "pairs left:" for _, first in columns_of_rounds}
     yield Beside(
-        Texts(words | labels, "paragraph", dict.fromkeys(labels, "label"), height=108),
+        Texts(words | labels, "paragraph", dict.fromkeys(labels, "label"), height=96),
         *(
             one(this.name("open"), partial(open_pairs, this), partial(open_now, this), "id", first + place)
             for this, first in columns_of_rounds
@@ -257,6 +268,16 @@ def sections() -> Iterator[tuple[int, int, str, str]]:
     for columns, title, words in SECTIONS:
         yield first, first + len(columns) - 1, title, words
         first += len(columns)
+
+
+def in_view() -> Iterator[tuple[int, int, str, str]]:
+    """The same, from the first column that isn't folded."""
+    for first, end, title, words in sections():
+        yield next(c for c in range(first, end + 1) if COLUMNS[c - 1] not in WORKINGS), end, title, words
+
+
+def place_of(column: Column) -> int:
+    return COLUMNS.index(column) + 1
 
 
 # The columns
@@ -288,12 +309,15 @@ def dress(here: Page, rounds: Sequence[Merging], first_byte: int, frame: Workshe
     widths = {c: column.width for c, column in enumerate(COLUMNS, 1)} | {FIRST_ROUND - 1: 46}
     widths |= {column_of_round(this.r) + j: column.width for this in rounds for j, column in enumerate(ROUND)}
     looks.dress(widths, looks.ORANGE, f"D{first_byte}", gridlines=False)(frame)
+    workings = [place_of(column) for column in WORKINGS]
+    workings += [column_of_round(this.r) + ROUND.index(column) for this in rounds for column in ROUND_WORKINGS]
+    looks.fold_columns(frame, workings)
     fine = CellIsRule(operator="equal", formula=[f'"{FINE}"'], font=Font(color="548235"))
     frame.conditional_formatting.add(here["message"].cells, fine)
     boxes = [here["token"], *(here[this.name("token")] for this in rounds)]
     filled = CellIsRule(operator="notEqual", formula=['""'], fill=PatternFill(bgColor="FFF2CC"))
     frame.conditional_formatting.add(" ".join(area.cells for area in boxes), filled)
     words_row = first_byte - 3
-    for begin, end, title, _ in sections():
-        if title:
+    for begin, end, title, _ in in_view():
+        if title and begin < end:
             frame.merged_cells.add(f"{rows.letters(begin)}{words_row}:{rows.letters(end)}{words_row}")

@@ -31,7 +31,7 @@ def with_lane_b(
     layout = state.layout
     inputs = lab.inputs(state.inputs, layout)
     start = token_ids(inputs, tokenizer, layout)
-    writing, made = write(params, draft, lab, inputs, start, layout, state.trace)
+    writing, made = write(params, draft, lab.in_ids(state.hexes), inputs, start, layout, state.trace)
     n_given = len(given_ids(inputs, tokenizer, layout))
     strings = state.shown, state.hexes
     other = state_of(

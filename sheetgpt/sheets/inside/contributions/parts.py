@@ -18,7 +18,7 @@ from sheetgpt.sheets.state import State
 
 CONTRIBUTIONS, WORDS = "Contributions", "which parts of the network decided: what each adds to a logit"
 UNEMBEDDING, DIRECTION = 3, 4  # columns
-BIASES = {"attention bias": "attn.out", "MLP bias": "mlp.out"}  # beside which tensor they stand
+BIASES = {"attn. bias": "attn.out", "MLP bias": "mlp.out"}  # beside which tensor they stand
 
 Floats = NDArray[Any]
 Find = Callable[[Attribution], Any]
