@@ -54,7 +54,7 @@ def page(layout: Lesson, others: Sequence[Page]) -> Page:
 
     def dress(frame: Worksheet) -> None:
         looks(frame, here, RANGES)
-        draw(frame, here["curve"], here["step_now"].row - 1, 10)
+        draw(frame, here["curve"], here["step_now"].row - 1)
 
     here.dresses.append(dress)
     return here
@@ -329,13 +329,13 @@ RANGES = {  # what the yellow cells take: from, to, and whether only whole numbe
 def looks(frame: Worksheet, here: Page, ranges: Mapping[str, tuple[float, float, bool]]) -> None:
     """Widths, and what the yellow cells take."""
     frame.sheet_properties.tabColor = "C55A11"
-    for column, width in {"A": 18, "B": 18, "C": 54, "D": 11, "E": 11, "F": 11, "G": 11}.items():
+    for column, width in {"A": 18, "B": 18, "C": 54, "D": 9.5, "E": 9.5, "F": 9.5, "G": 9.5}.items():
         frame.column_dimensions[column].width = width
     for name, (least, most, whole) in ranges.items():
         kind: Literal["whole", "decimal"] = "whole" if whole else "decimal"
         first, last = f"{least:g}", f"{most:.10g}"
         rule = DataValidation(kind, operator="between", formula1=first, formula2=last, allow_blank=False)
-        rule.error = f"{name} is a {'whole ' if whole else ''}number from {least:g} to {most:.10g}."
+        rule.error = f"{name.replace('_', ' ')} is a {'whole ' if whole else ''}number from {least:g} to {most:.10g}."
         _say(frame, rule, here[name])
     rule = DataValidation("list", formula1=f'"{",".join(adam.SCHEDULES)}"', allow_blank=False)
     rule.error = f"schedule is {', '.join(adam.SCHEDULES)}."

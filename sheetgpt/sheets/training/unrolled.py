@@ -66,7 +66,7 @@ def page(layout: Lesson, moves: Sequence[Move], others: Sequence[tuple[str, str]
     def dress(frame: Worksheet) -> None:
         ranges = {name: RANGES[name] for name in RANGES if name in here.areas}
         looks(frame, here, {"word_number": (1, layout.n_words, True)} | ranges)
-        draw(frame, here["curve"], here["word_number"].row - 1, 1 + layout.unroll // 30)
+        draw(frame, here["curve"], here["word_number"].row - 1)
 
     here.dresses.append(dress)
     return here
