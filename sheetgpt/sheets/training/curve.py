@@ -90,7 +90,8 @@ def draw(frame: Worksheet, area: Area, row: int) -> None:
     chart.scatterStyle = "lineMarker"
     across = Reference(frame, area.column - 1, area.row, area.column - 1, area.last_row)
     for column, colour in ((area.column, "C55A11"), (area.column + 1, "A6A6A6")):
-        series: Any = Series(Reference(frame, column, area.row - 1, column, area.last_row), across, title_from_data=True)
+        up = Reference(frame, column, area.row - 1, column, area.last_row)
+        series: Any = Series(up, across, title_from_data=True)
         mark(series, colour)
         series.marker.size = 3  # a first step is a single point
         chart.series.append(series)

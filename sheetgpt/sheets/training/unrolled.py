@@ -30,6 +30,7 @@ from sheetgpt.sheets.training.first import (
     of_the_example,
     rates,
     targets_of,
+    the_example,
     typed_in,
     word_of,
 )
@@ -92,7 +93,7 @@ def now(layout: Lesson, here: Page) -> list[Part]:
     def trouble() -> str:
         return f'IF(ISNUMBER({at(layout.unroll - 1)}),"","{TROUBLE.format(layout.example)}")'
 
-    read, guesses, _ = of_the_example(layout)
+    _, guesses, _ = of_the_example(layout)
     chosen: dict[str, Any] = {"label": f"which {layout.example}", "kind": Kind.INPUT}
     means = f"its number on the sheet {layout.list_sheet}" + (
         ", where you may type one of your own" if layout.letters else ""
@@ -100,15 +101,7 @@ def now(layout: Lesson, here: Page) -> list[Part]:
     return [
         Bar(f"One {layout.example}", "Every step reads the same one.", link="word"),
         entry("word_number", means, "input", None, lambda m: m.chosen, **chosen),
-        entry(
-            "word",
-            read,
-            "token",
-            lambda: word_of(layout, number()),
-            lambda m: m.words[m.turn],
-            kind=Kind.TEXTS,
-            label=layout.example,
-        ),
+        the_example(layout, lambda: word_of(layout, number())),
         entry(
             "n_targets",
             guesses,
