@@ -108,7 +108,8 @@ def test_a_new_workbook_breaks_no_rule(fresh: Path) -> None:
 def test_the_curve_has_a_place_for_each_step_and_one_weight_each_tensors_range(fresh: Path) -> None:
     """Where few steps were made, several points are of one step: as categories they would stand side by side."""
     book, layout = openpyxl.load_workbook(fresh), open_lesson(fresh).layout
-    (chart,) = book["Training"]._charts
+    training: Any = book["Training"]
+    (chart,) = training._charts
     assert isinstance(chart, ScatterChart)
     assert [each.xVal.numRef.f for each in chart.series] == [layout["curve_last"].reference] * 2
     assert [each.yVal.numRef.f for each in chart.series] == [layout[n].reference for n in ("curve", "curve_guess")]

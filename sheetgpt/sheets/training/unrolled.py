@@ -1,7 +1,7 @@
-"""The sheet Training of an unrolled workbook: one word, the settings, and the loss of every step as a curve.
+"""The sheet Training of an unrolled workbook: one word or window, the settings, and the loss of every step as a curve.
 
-Many steps stand in the workbook, one after another on the same word (`steps.py`): whoever moves the learning rate sees
-what it does to all of them. `head` is the top of each step's sheet.
+Many steps stand in the workbook, one after another, and all read the same (`steps.py`): whoever moves the learning rate
+sees what it does to all of them. `head` is the top of each step's sheet.
 """
 
 import math
