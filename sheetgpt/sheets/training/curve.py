@@ -93,7 +93,7 @@ def draw(frame: Worksheet, area: Area, row: int) -> None:
         up = Reference(frame, column, area.row - 1, column, area.last_row)
         series: Any = Series(up, across, title_from_data=True)
         mark(series, colour)
-        series.marker.size = 3  # a first step is a single point
+        series.marker.size = 3 if column == area.column else 2  # a first step is a single point
         chart.series.append(series)
     chart.x_axis.numFmt, chart.x_axis.majorGridlines = "0", None
     chart.legend.position = "b"
