@@ -110,6 +110,11 @@ def test_the_sheets_speak_of_a_text(fresh: Path) -> None:
     assert wrong == []
     assert not [each for each in said["Loss"] if "the end" in each]
     assert [book["Text"].cell(4 + k, 2).value for k in range(3)] == ["annam", "milane", "ellie"]
+    for name in ("word", "text_now", "text_after"):  # a text runs on over the empty cell beside it
+        at = book["Training"][book.defined_names[name].attr_text.split("!")[1]]
+        assert at.offset(0, 1).value is None
+        assert not at.alignment.wrap_text
+        assert at.alignment.horizontal != "center"
 
 
 def test_the_last_shorter_window_is_masked_in_every_program(lesson: Path) -> None:
@@ -223,6 +228,24 @@ def test_what_is_no_text_to_learn_from_is_refused(
     assert status == 2
     assert said in " ".join(err.split())
     assert not (tmp_path / "x.xlsx").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "columns", "said"),
+    [
+        ("anna\nBob", 8, "line 2: The vocabulary has no token for 'B', character 1"),
+        ("lea\nanniemila", 4, "line 2: 8 tokens, and 4 columns take 3: give more --positions"),
+        ("lea\nanniemila", 8, "line 2: 8 tokens, and 8 columns take 7: the model has no more"),
+    ],
+)
+def test_a_word_that_is_none_is_said_with_its_line(
+    sheetgpt_command: Command, tmp_path: Path, words: str, columns: int, said: str
+) -> None:
+    (tmp_path / "words.txt").write_text(words)
+    given = ["tiny", "--train", "--words", tmp_path / "words.txt", "--positions", columns]
+    status, _, err = sheetgpt_command("build", *given, "-o", tmp_path / "x.xlsx")
+    assert status == 2
+    assert said in " ".join(err.split())
 
 
 def test_the_command_says_what_it_makes(

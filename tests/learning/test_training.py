@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pytest
+from openpyxl.chart import ScatterChart
 from ready import Command, fairytale_words
 
 import sheetgpt
@@ -102,6 +103,18 @@ def test_two_blocks_with_an_unembedding_of_their_own_in_the_middle_of_training(w
 
 def test_a_new_workbook_breaks_no_rule(fresh: Path) -> None:
     assert check(fresh) == []
+
+
+def test_the_curve_has_a_place_for_each_step_and_one_weight_each_tensors_range(fresh: Path) -> None:
+    """Where few steps were made, several points are of one step: as categories they would stand side by side."""
+    book, layout = openpyxl.load_workbook(fresh), open_lesson(fresh).layout
+    training: Any = book["Training"]
+    (chart,) = training._charts
+    assert isinstance(chart, ScatterChart)
+    assert [each.xVal.numRef.f for each in chart.series] == [layout["curve_last"].reference] * 2
+    assert [each.yVal.numRef.f for each in chart.series] == [layout[n].reference for n in ("curve", "curve_guess")]
+    listed = [cell.value for cell in book["One weight"]["F"][3:] if cell.value]
+    assert listed == [layout[name].cells for name in layout.config.parameter_shapes()]
 
 
 def test_a_checkpoint_learns_on_with_its_own_tokens(

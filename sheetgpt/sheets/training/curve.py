@@ -4,13 +4,13 @@ import math
 from typing import Any
 
 import numpy as np
-from openpyxl.chart import Reference
+from openpyxl.chart import Reference, ScatterChart, Series
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part
 from sheetgpt.sheets.page import Bar, Beside, Page, Texts
-from sheetgpt.sheets.style.charts import between, lines, mark
+from sheetgpt.sheets.style.charts import between, mark, plain
 from sheetgpt.sheets.training.bands import NUMBER
 from sheetgpt.sheets.training.lesson import NEXT, Lesson, Moment
 
@@ -83,16 +83,19 @@ def curve(layout: Lesson, here: Page) -> list[Part]:
     ]
 
 
-def draw(frame: Worksheet, area: Area, row: int, every: int) -> None:
-    """The chart, beside the rows from this one on. `area`: the losses; on their left the steps, each so manieth named,
-    and on their right what guessing gives."""
-    chart = lines("Loss", "0.00")
-    chart.add_data(Reference(frame, area.column, area.row - 1, area.column + 1, area.last_row), titles_from_data=True)
-    chart.set_categories(Reference(frame, area.column - 1, area.row, area.column - 1, area.last_row))
-    chart.x_axis.tickLblSkip = every
-    for series, colour in zip(chart.series, ("C55A11", "A6A6A6"), strict=True):
+def draw(frame: Worksheet, area: Area, row: int) -> None:
+    """The chart, beside the rows from this one on. `area`: the losses; on their left the steps, on their right what
+    guessing gives."""
+    chart = plain(ScatterChart(), "Loss", "0.00")  # of few steps several points are one: names would be repeated
+    chart.scatterStyle = "lineMarker"
+    across = Reference(frame, area.column - 1, area.row, area.column - 1, area.last_row)
+    for column, colour in ((area.column, "C55A11"), (area.column + 1, "A6A6A6")):
+        up = Reference(frame, column, area.row - 1, column, area.last_row)
+        series: Any = Series(up, across, title_from_data=True)
         mark(series, colour)
-        series.marker.symbol = "none"
+        series.marker.size = 3 if column == area.column else 2  # a first step is a single point
+        chart.series.append(series)
+    chart.x_axis.numFmt, chart.x_axis.majorGridlines = "0", None
     chart.legend.position = "b"
     chart.anchor = between(CHART, row, 4, 17)
     frame.add_chart(chart)

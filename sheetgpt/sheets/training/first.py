@@ -35,6 +35,7 @@ WRITING = {
     "seed": "another whole number, another text",
     "temperature": "0: always the likeliest {}; 1: as likely as the model has it",
 }
+AGAIN = "and what it will make up after this step, with the same random numbers"
 BY_KEYS = {  # scripts/checks/steps_by_keys.py does it
     "copy": "In the Name Box (left of the formula bar) type next, Enter, Ctrl+C. Anew for each step.",
     "paste in Excel": "In the Name Box type state, Enter, Ctrl+Alt+V, V, Enter.",
@@ -54,7 +55,7 @@ def page(layout: Lesson, others: Sequence[Page]) -> Page:
 
     def dress(frame: Worksheet) -> None:
         looks(frame, here, RANGES)
-        draw(frame, here["curve"], here["step_now"].row - 1, 10)
+        draw(frame, here["curve"], here["step_now"].row - 1)
 
     here.dresses.append(dress)
     return here
@@ -73,9 +74,10 @@ def entry(
     columns: tuple[int, int] = (VALUE, SAYS),
     **more: Any,
 ) -> Beside:
-    """A row: what it is called, its cell, and what it means."""
+    """A row: what it is called, its cell, and what it means; without words the cell's text may run on over theirs."""
     label, (value, says) = more.pop("label", name.replace("_", " ")), columns
-    texts = Texts({LABEL: label, says: words}, "label", {LABEL: "name"}, height=more.pop("height", None))
+    said = {LABEL: label} | ({says: words} if words else {})
+    texts = Texts(said, "label", {LABEL: "name"}, height=more.pop("height", None))
     return Beside(texts, cell(value, formula, twin, style, name, **more))
 
 
@@ -103,6 +105,12 @@ def of_the_example(layout: Lesson) -> tuple[str, str, str]:
     return said, "guesses that count: its tokens, and the end", "what the model makes up by itself"
 
 
+def the_example(layout: Lesson, formula: Callable[[], str]) -> Beside:
+    """The row of the word or window, which may run on over the words beside it."""
+    read, style = ("", "name") if layout.long else (of_the_example(layout)[0], "token")
+    return entry("word", read, style, formula, lambda m: m.words[m.turn], kind=Kind.TEXTS, label=layout.example)
+
+
 def now(layout: Lesson) -> list[Part]:
     config = layout.config
 
@@ -120,10 +128,15 @@ def now(layout: Lesson) -> list[Part]:
         return "" if written is None else "".join(moment.shown[i] for i in written.ids[1:])
 
     wide: dict[str, Any] = {"kind": Kind.TEXTS, "height": 20}
-    read, guesses, made_up = of_the_example(layout)
+    _, guesses, made_up = of_the_example(layout)
+    thinks, again, style = f"A {layout.example}, and what the model thinks of it.", AGAIN, "completion"
+    if layout.long:
+        to_guess = "Each token but the first" if layout.text else f"Each {layout.token}"
+        thinks, style = f"{to_guess} should be guessed; below, {made_up}.", "quote"
+        made_up = again = ""  # what is said of it stands above, and leaves its place to the text
     where = f"its number on the sheet {layout.list_sheet}" if layout.text else "its number in the list"
     return [
-        Bar("This step", f"A {layout.example}, and what the model thinks of it.", link="this step"),
+        Bar("This step", thinks, link="this step"),
         entry(
             "step_now",
             "the step that the formulas make",
@@ -140,15 +153,7 @@ def now(layout: Lesson) -> list[Part]:
             lambda m: m.turn + 1,
             label=f"{layout.example} number",
         ),
-        entry(
-            "word",
-            read,
-            "token",
-            lambda: word_of(layout, at("word_number")),
-            lambda m: m.words[m.turn],
-            kind=Kind.TEXTS,
-            label=layout.example,
-        ),
+        the_example(layout, lambda: word_of(layout, at("word_number"))),
         entry(
             "n_targets",
             guesses,
@@ -186,7 +191,7 @@ def now(layout: Lesson) -> list[Part]:
         entry(
             "text_now",
             made_up,
-            "completion",
+            style,
             text("writes"),
             lambda m: said(m, False),
             label="it writes",
@@ -194,8 +199,8 @@ def now(layout: Lesson) -> list[Part]:
         ),
         entry(
             "text_after",
-            "and what it will make up after this step, with the same random numbers",
-            "completion",
+            again,
+            style,
             text("after_writes"),
             lambda m: said(m, True),
             label="after this step",
@@ -329,13 +334,13 @@ RANGES = {  # what the yellow cells take: from, to, and whether only whole numbe
 def looks(frame: Worksheet, here: Page, ranges: Mapping[str, tuple[float, float, bool]]) -> None:
     """Widths, and what the yellow cells take."""
     frame.sheet_properties.tabColor = "C55A11"
-    for column, width in {"A": 18, "B": 18, "C": 54, "D": 11, "E": 11, "F": 11, "G": 11}.items():
+    for column, width in {"A": 18, "B": 18, "C": 54, "D": 9.5, "E": 9.5, "F": 9.5, "G": 9.5}.items():
         frame.column_dimensions[column].width = width
     for name, (least, most, whole) in ranges.items():
         kind: Literal["whole", "decimal"] = "whole" if whole else "decimal"
         first, last = f"{least:g}", f"{most:.10g}"
         rule = DataValidation(kind, operator="between", formula1=first, formula2=last, allow_blank=False)
-        rule.error = f"{name} is a {'whole ' if whole else ''}number from {least:g} to {most:.10g}."
+        rule.error = f"{name.replace('_', ' ')} is a {'whole ' if whole else ''}number from {least:g} to {most:.10g}."
         _say(frame, rule, here[name])
     rule = DataValidation("list", formula1=f'"{",".join(adam.SCHEDULES)}"', allow_blank=False)
     rule.error = f"schedule is {', '.join(adam.SCHEDULES)}."

@@ -68,6 +68,11 @@ class Lesson(Layout):
         return "window" if self.text else "word"
 
     @property
+    def long(self) -> bool:
+        """What is read, or written, may not fit into a cell."""
+        return not self.letters or self.context > 14
+
+    @property
     def token(self) -> str:
         return "letter" if self.letters else "token"
 

@@ -84,8 +84,8 @@ def page(layout: Lesson) -> Page:
     def chosen(k: int) -> Callable[[Moment], Any]:
         return lambda moment: moment.weight[k]
 
-    def first_cells(moment: Moment) -> list[str]:
-        return [layout[name].at(0, 0).replace("$", "") for name in names]
+    def ranges(moment: Moment) -> list[str]:
+        return [layout[name].cells for name in names]
 
     typed: dict[str, Any] = {"kind": Kind.INPUT}
     here.add(
@@ -95,7 +95,7 @@ def page(layout: Lesson) -> Page:
             cell(VALUE, None, chosen(0), "input", "weight_tensor", **typed),
         ),
         Beside(
-            Texts({LABEL: "row", SAYS: "counts from 0; the list says where on State a tensor begins"}, "label"),
+            Texts({LABEL: "row", SAYS: "counts from 0; the list says where on State the tensor stands"}, "label"),
             cell(VALUE, None, chosen(1), "input", "weight_row", **typed),
         ),
         Beside(
@@ -157,7 +157,7 @@ def page(layout: Lesson) -> Page:
         Texts({LIST: "tensor", LIST + 1: "on State"}),
         Beside(
             Block("tensors", column=LIST, twin=lambda moment: names, kind=Kind.CONSTANT, axes=("tensor",), **listed),
-            Block(column=LIST + 1, twin=first_cells, kind=Kind.CONSTANT, **listed),
+            Block(column=LIST + 1, twin=ranges, kind=Kind.CONSTANT, **listed),
         ),
     )
 
@@ -167,5 +167,5 @@ def page(layout: Lesson) -> Page:
         frame.add_data_validation(rule)
 
     here.dresses.append(dress)
-    widths(here, {"A": 16, "B": 22, "C": 58, "D": 3, "E": 16, "F": 10}, tab="7030A0")
+    widths(here, {"A": 16, "B": 22, "C": 57, "D": 2, "E": 16, "F": 13}, tab="7030A0")
     return here

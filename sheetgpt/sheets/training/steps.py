@@ -3,7 +3,7 @@
 Its pages are those of a training workbook, Forward to Next, and stand on it one below the other. They are written for a
 single step. Here the cells of a step get their places, and the references in its formulas are moved along; what a
 formula reads on State, it reads in the Next of the step before, which has State's geometry. So each formula exists
-once, and a step sees only itself, the one before it, and what all share: words and settings.
+once, and a step sees only itself, the one before it, and what all share: words (or windows) and settings.
 """
 
 import re
@@ -116,8 +116,8 @@ def sheet(pages: Sequence[Page], moment: Moment, move: Move, palette: Palette) -
 def directed(pages: Sequence[Page], move: Move) -> dict[str, list[Area]]:
     """Which way the formulas of the columns read (`excel_rules/columns/directions.py`).
 
-    Each step's weights depend on the whole word, those of State on none of it. So only step 1 has the rule that no
-    position depends on a later one by any way; in the others it holds on their own sheet.
+    Each step's weights depend on the whole word or window, those of State on none of it. So only step 1 has the rule
+    that no position depends on a later one by any way; in the others it holds on their own sheet.
     """
     titled = {page.title: page for page in pages}
     first, last, back = titled[FORWARD], titled[LOSS], titled[BACKWARD]

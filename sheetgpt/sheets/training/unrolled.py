@@ -1,7 +1,7 @@
-"""The sheet Training of an unrolled workbook: one word, the settings, and the loss of every step as a curve.
+"""The sheet Training of an unrolled workbook: one word or window, the settings, and the loss of every step as a curve.
 
-Many steps stand in the workbook, one after another on the same word (`steps.py`): whoever moves the learning rate sees
-what it does to all of them. `head` is the top of each step's sheet.
+Many steps stand in the workbook, one after another, and all read the same (`steps.py`): whoever moves the learning rate
+sees what it does to all of them. `head` is the top of each step's sheet.
 """
 
 import math
@@ -30,6 +30,7 @@ from sheetgpt.sheets.training.first import (
     of_the_example,
     rates,
     targets_of,
+    the_example,
     typed_in,
     word_of,
 )
@@ -66,7 +67,7 @@ def page(layout: Lesson, moves: Sequence[Move], others: Sequence[tuple[str, str]
     def dress(frame: Worksheet) -> None:
         ranges = {name: RANGES[name] for name in RANGES if name in here.areas}
         looks(frame, here, {"word_number": (1, layout.n_words, True)} | ranges)
-        draw(frame, here["curve"], here["word_number"].row - 1, 1 + layout.unroll // 30)
+        draw(frame, here["curve"], here["word_number"].row - 1)
 
     here.dresses.append(dress)
     return here
@@ -92,7 +93,7 @@ def now(layout: Lesson, here: Page) -> list[Part]:
     def trouble() -> str:
         return f'IF(ISNUMBER({at(layout.unroll - 1)}),"","{TROUBLE.format(layout.example)}")'
 
-    read, guesses, _ = of_the_example(layout)
+    _, guesses, _ = of_the_example(layout)
     chosen: dict[str, Any] = {"label": f"which {layout.example}", "kind": Kind.INPUT}
     means = f"its number on the sheet {layout.list_sheet}" + (
         ", where you may type one of your own" if layout.letters else ""
@@ -100,15 +101,7 @@ def now(layout: Lesson, here: Page) -> list[Part]:
     return [
         Bar(f"One {layout.example}", "Every step reads the same one.", link="word"),
         entry("word_number", means, "input", None, lambda m: m.chosen, **chosen),
-        entry(
-            "word",
-            read,
-            "token",
-            lambda: word_of(layout, number()),
-            lambda m: m.words[m.turn],
-            kind=Kind.TEXTS,
-            label=layout.example,
-        ),
+        the_example(layout, lambda: word_of(layout, number())),
         entry(
             "n_targets",
             guesses,

@@ -49,7 +49,7 @@ def words_page(layout: Lesson) -> Page:
     else:
         own_words = f"Type words of your own: letters a to z, at most {layout.longest}."
         note += own_words if layout.letters else "Their tokens stand on the right of them, between two ends."
-    titled(here, note, 3)
+    titled(here, note, 2 if layout.text else 3)
     here.add(Texts({LABEL: "number", 2: layout.example, **({} if layout.letters else {3: "tokens", 4: "token ids"})}))
     n = layout.n_words
     own: dict[str, Any] = {"n_rows": n, "label": None, "numbered": False}

@@ -13,11 +13,11 @@ def words_of(file: Path, tokenizer: Tokenizer, layout: Lesson) -> tuple[list[str
     """The words of a list, and the run of each."""
     listed, runs = [], []
     for n, word in read_lines(file):
-        found = tokenizer.encode(word)
+        found = encode(word, tokenizer, f"{file}, line {n}:")
         if len(found) > layout.longest:
+            more = "give more --positions" if layout.context < layout.config.n_positions else "the model has no more"
             raise SheetGPTError(
-                f"{file}, line {n}: {len(found)} tokens, and {layout.context} columns take {layout.longest}: give more "
-                f"--positions."
+                f"{file}, line {n}: {len(found)} tokens, and {layout.context} columns take {layout.longest}: {more}."
             )
         listed.append(word)
         runs.append(between_ends(found, layout.end))
@@ -26,11 +26,15 @@ def words_of(file: Path, tokenizer: Tokenizer, layout: Lesson) -> tuple[list[str
 
 def tokens_of(file: Path, tokenizer: Tokenizer) -> list[int]:
     """A running text's."""
-    text = read_running(file)
-    try:
-        tokens = tokenizer.encode(text)
-    except SheetGPTError as error:
-        raise SheetGPTError(f"{file} can't be learned from: {error}") from error
+    tokens = encode(read_running(file), tokenizer, f"{file} can't be learned from:")
     if len(tokens) < 2:
         raise SheetGPTError(f"{file} has one token only: to learn, it takes one to read and one to guess.")
     return tokens
+
+
+def encode(text: str, tokenizer: Tokenizer, where: str) -> list[int]:
+    """Its tokens; a refusal says where the text stands."""
+    try:
+        return tokenizer.encode(text)
+    except SheetGPTError as error:
+        raise SheetGPTError(f"{where} {error}") from error

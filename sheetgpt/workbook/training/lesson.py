@@ -69,8 +69,8 @@ def build_lesson(
         raise SheetGPTError("--words and --text are two things to learn from: give one of them.")
     if model is None and text is not None:
         raise SheetGPTError(
-            "--text needs a MODEL, whose tokenizer reads it; a new one knows the letters a to z and no space: name one,"
-            " such as tiny, or give --words."
+            "--text needs a MODEL, whose tokenizer reads it; a new one knows the letters a to z and no space: name a"
+            " small checkpoint, or give --words."
         )
     checkpoint = model if model is None or isinstance(model, Checkpoint) else load(model)
     name = "names" if checkpoint is None else plain(Path(checkpoint.name).name)
