@@ -17,24 +17,9 @@ from sheetgpt.sheets.grid import FIRST_TOKEN, LABEL
 from sheetgpt.sheets.page import AT_TOP, Bar, Beside, Page, Texts
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.sheets.training.curve import draw
-from sheetgpt.sheets.training.first import (
-    BY_KEYS,
-    RANGES,
-    SAYS,
-    SETTINGS,
-    VALUE,
-    by_keys,
-    entry,
-    listed,
-    looks,
-    of_the_example,
-    rates,
-    targets_of,
-    the_example,
-    typed_in,
-    word_of,
-)
+from sheetgpt.sheets.training.first import BY_KEYS, by_keys, listed, of_the_example, targets_of, the_example, word_of
 from sheetgpt.sheets.training.lesson import STEP, TRAINING, Lesson
+from sheetgpt.sheets.training.settings import RANGES, SAYS, SETTINGS, VALUE, entry, looks, rates, typed_in
 from sheetgpt.sheets.training.steps import Move
 
 NUMBERS, LOSSES, GUESS = 1, 2, 3  # columns of the curve

@@ -25,8 +25,9 @@ from sheetgpt.sheets.style.palette import registered
 from sheetgpt.sheets.training import lay_out, lesson, sheets
 from sheetgpt.sheets.training import words as words_sheet
 from sheetgpt.sheets.training.bands import BANDS
-from sheetgpt.sheets.training.first import SETTINGS, WRITING
+from sheetgpt.sheets.training.first import WRITING
 from sheetgpt.sheets.training.lesson import TRAINING, Lesson, Moment
+from sheetgpt.sheets.training.settings import SETTINGS
 from sheetgpt.text.shown import token_strings
 from sheetgpt.text.words import END, LETTERS, N_VOCAB, NAMES, read_words, spell
 from sheetgpt.workbook.build import add, plain
