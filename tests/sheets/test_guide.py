@@ -27,6 +27,7 @@ from sheetgpt.sheets.guide.assistant import (
     UNKNOWN,
     lines,
 )
+from sheetgpt.sheets.guide.class_plan import plan
 from sheetgpt.sheets.guide.experiments import EXPERIMENTS, HERE, IN_LAB, elsewhere, offered
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.text.chat import Chat
@@ -179,6 +180,10 @@ def test_a_workbook_has_those_that_can_be_made_in_it(reader: Checkpoint, reader_
     chat, ids = layout(chat=Chat("<", ">")), layout(prompt_bytes=0, merge_rounds=0)
     assert offered(chat) == offered(ids) == []
     assert [elsewhere(one) for one in (layout(), layout(2), chat, ids)] == [IN_LAB, "", HERE, HERE]
+    for one, named in ((layout(), True), (layout(2), True), (chat, False), (ids, False)):
+        told = " ".join(part.words for part in plan(one))
+        assert told
+        assert [words in told for words in ("the first experiment above", "The second experiment")] == [named] * 2
     said = [str(cell.value) for cell in openpyxl.load_workbook(reader_workbook)["Guide"]["C"] if cell.value]
     assert IN_LAB in said
     assert not any(one.outcome in said for one in EXPERIMENTS)

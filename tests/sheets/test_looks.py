@@ -286,3 +286,10 @@ def test_white_space_at_a_cached_texts_ends_is_kept(tmp_path: Path) -> None:
             assert cells is not None
             assert cells.texts.get((0, 0), "") == text
     assert check(path) == []
+
+
+def test_a_sentence_that_runs_on_over_white_cells_is_never_white(numbers_workbook: Path) -> None:
+    sheet = openpyxl.load_workbook(numbers_workbook)["BPE by hand"]
+    cut = [r for area in sheet.conditional_formatting for r in area.rules if "The text is cut" in "".join(r.formula)]
+    assert len(cut) == 2
+    assert {rule.dxf.font.color.rgb[-6:] for rule in cut} == {"C00000"}

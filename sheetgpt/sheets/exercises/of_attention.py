@@ -10,6 +10,9 @@ from sheetgpt.sheets.exercises.column import Column
 from sheetgpt.sheets.exercises.task import Mistake, Number, Task, one
 from sheetgpt.sheets.state import State
 
+UNDIVIDED = "Divide by the sum of the column's exponentials."
+MOST = 700  # e to the 710th is more than a cell holds
+
 
 def score(it: Column) -> Task:
     """key of the first token . query of the last / sqrt(d)"""
@@ -78,6 +81,10 @@ def weight(it: Column) -> Task:
         row = exps_now(state)
         return float(row[it.now(state)] / row.sum())
 
+    def as_typed_now(state: State) -> float:
+        """As a student types it, without the column's largest score taken away."""
+        return math.exp(min(it.column_now(state, "h0.attn.scores.0")[0], MOST))
+
     return Task(
         "weight",
         "An attention weight",
@@ -92,10 +99,8 @@ def weight(it: Column) -> Task:
                 one(lambda: f"{it.at(e)}/SUM({e.line(0).reference})", in_row_now),
                 "A row in place of a column: the weights of one column add up to 1.",
             ),
-            Mistake(
-                one(lambda: it.at(e), lambda s: exps_now(s)[it.now(s)]),
-                "Divide by the sum of the column's exponentials.",
-            ),
+            Mistake(one(lambda: it.at(e), lambda s: exps_now(s)[it.now(s)]), UNDIVIDED),
+            Mistake(one(lambda: f"EXP(MIN({it.at(scores)},{MOST}))", as_typed_now), UNDIVIDED),
             Mistake(
                 one(
                     lambda: f"INDEX({probs.reference},{it.place},{it.place})",

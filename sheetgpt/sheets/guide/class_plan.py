@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sheetgpt.sheets.grid import BY_HAND, EMBED, HOME, LAB, SAMPLE
+from sheetgpt.sheets.guide.experiments import offered
 from sheetgpt.sheets.layout import Layout
 
 TITLE = "A class of ninety minutes"
@@ -27,16 +28,24 @@ def plan(layout: Layout) -> list[Part]:
     return [part for part in _parts(layout) if part.sheet] if "exercises" in layout.optional else []
 
 
+def _experiment(layout: Layout, sheet: str) -> str:
+    """Which of this workbook's experiments is made on a sheet; nothing where none is."""
+    sheets = [one.sheet for one in offered(layout)]
+    return f"the {('first', 'second')[sheets.index(sheet)]} experiment" if sheet in sheets else ""
+
+
 def _parts(layout: Layout) -> list[Part]:
     def there(title: str) -> str:
         return title if title.lower() in layout.optional else ""
 
     text, two = layout.reads_text, layout.lanes == 2
+    looking, knowing = (_experiment(layout, sheet) for sheet in ("Attention", "Lens"))
+    begins = "Ask something" if layout.chat is not None else "Type a beginning"
     return [
         Part(
             "0 to 10",
             HOME,
-            "Type a beginning. Which word comes next? Everybody names one and says how sure they are; then look at "
+            f"{begins}. Which word comes next? Everybody names one and says how sure they are; then look at "
             "the table. Temperature 0, 1 and 2: what changes in the text, and what doesn't?",
         ),
         Part("10 to 20", there("Map"), "The whole way on one page: five boxes, and a link from each to its rows."),
@@ -49,9 +58,13 @@ def _parts(layout: Layout) -> list[Part]:
         Part(
             "40 to 55",
             there("Attention"),
-            "Who looks at whom? The exercises on scores, weights and values, and the first experiment above.",
+            f"Who looks at whom? The exercises on scores, weights and values{looking and f', and {looking} above'}.",
         ),
-        Part("55 to 65", there("Lens"), "From which block on is the answer known? The second experiment."),
+        Part(
+            "55 to 65",
+            there("Lens"),
+            f"From which block on is the answer known?{knowing and f' {knowing.capitalize()}.'}",
+        ),
         Part(
             "65 to 75",
             SAMPLE,

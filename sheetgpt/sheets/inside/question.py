@@ -92,12 +92,12 @@ class Question:
         return None if found < 0 else found
 
     def word(self, name: str) -> Block:
-        """The bytes of the word that is typed, in the column before it."""
+        """The bytes of the word that is typed, in the column before it, in white."""
         return cell(
             SPELLED,
             lambda: hexadecimal(self.typed(name)),
             lambda state: hexadecimal_now(self.value(state, name)),
-            "index",
+            "hidden",
             f"{name}_bytes",
             kind=Kind.TEXTS,
             named=False,

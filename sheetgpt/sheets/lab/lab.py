@@ -56,8 +56,8 @@ def page(layout: Layout) -> Page:
 
 def dress(it: Bench, frame: Worksheet) -> None:
     """Widths, and where typing begins."""
-    rest = dict.fromkeys(range(2, max(WIDE, it.page["switches"].last_column) + 1), 13)
-    looks.dress({LABEL: 36} | rest, looks.PURPLE, gridlines=False)(frame)
+    rest = dict.fromkeys(range(2, max(WIDE, it.page["switches"].last_column) + 1), 12)  # what a line lacks is in sight
+    looks.dress({LABEL: 31} | rest, looks.PURPLE, gridlines=False)(frame)
     selected = frame.sheet_view.selection[0]
     if it.layout.reads_text:
         start = it.page["prompt"]

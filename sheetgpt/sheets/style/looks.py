@@ -82,6 +82,12 @@ def stands_out(condition: str, fill: str = ORANGE, stop: bool = False) -> Rule:
     return rule
 
 
+def warns(condition: str) -> Rule:
+    """Red: for a sentence that runs on over the next cells, which stay white."""
+    rule: Rule = FormulaRule([condition], font=Font(bold=True, color="C00000"))
+    return rule
+
+
 def plain(condition: str, stop: bool = True) -> Rule:
     """White, whatever else would colour the cell."""
     rule: Rule = FormulaRule([condition], fill=PatternFill(bgColor="FFFFFF"), stopIfTrue=stop or None)

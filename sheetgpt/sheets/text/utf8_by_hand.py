@@ -6,7 +6,7 @@ from functools import partial
 from sheetgpt.sheets.block import Block, Part, State, Values, cell, unguarded
 from sheetgpt.sheets.formulas import code_point
 from sheetgpt.sheets.page import Beside, Page, Texts
-from sheetgpt.sheets.style.looks import put, stands_out
+from sheetgpt.sheets.style.looks import put, warns
 from sheetgpt.sheets.tensor import Kind
 from sheetgpt.text.bpe import length
 
@@ -34,7 +34,7 @@ def typed(name: str, words: str, twin: Callable[[State], str], most: int, goes_o
         label=None,
         style="note",
         guard=unguarded,
-        colours=[lambda frame, area: put(frame, area, stands_out(f'LEFT({area.local},{len(CUT)})="{CUT}"'))],
+        colours=[lambda frame, area: put(frame, area, warns(f'LEFT({area.local},{len(CUT)})="{CUT}"'))],
         named=False,
     )
     return Beside(Texts({1: "Type a text"}, "name"), cell(TYPED, None, twin, "input", name, kind=Kind.INPUT), note)
