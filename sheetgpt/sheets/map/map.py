@@ -23,7 +23,7 @@ from sheetgpt.sheets.page import AT_TOP, Beside, Page, Paper, Space, Stack, Text
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 
-HINT = "The whole network, live. Every box is a link to its rows (in LibreOffice: Ctrl+click)."
+HINT = "The whole network, live. Every box is a link to its rows (LibreOffice: Ctrl+click its words)."
 
 
 def starts(layout: Layout) -> Mapping[str, Value]:
