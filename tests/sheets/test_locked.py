@@ -87,6 +87,7 @@ def test_the_first_screen_has_results_and_workings_open(locked: Path) -> None:
     columns = {letters: column for letters, column in tokenizer.column_dimensions.items() if column.hidden}
     heads = [cell.value for cell in tokenizer[8][:22] if get_column_letter(cell.column or 0) not in columns]
     assert heads == ["byte", "character", "code point", "value", "kind", "word no.", "token id", "no.", "id", "token"]
+    assert tokenizer.sheet_format.outlineLevelCol == block.sheet_format.outlineLevelRow == 1
     for letters, column in columns.items():
         after = tokenizer.column_dimensions[get_column_letter(column_index_from_string(letters) + 1)]
         assert column.outlineLevel == 1
