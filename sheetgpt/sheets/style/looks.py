@@ -47,7 +47,7 @@ def folding(frame: Worksheet) -> None:
 def fold_columns(frame: Worksheet, columns: Iterable[int]) -> None:
     """Out of sight behind a [+] above the column that follows."""
     folded = {*columns}
-    frame.sheet_format.outlineLevelCol = 1  # by which Excel sizes the margin that has the [+]
+    frame.column_dimensions.max_outline = 1  # from which openpyxl writes outlineLevelCol, Excel's margin for the [+]
     for column in sorted(folded):
         frame.column_dimensions[letters(column)].outlineLevel = 1
         frame.column_dimensions[letters(column)].hidden = True
