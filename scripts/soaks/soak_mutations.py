@@ -177,7 +177,8 @@ class Soak:
         said, words = self.mutate(number, place)
         before = {path.name for path in place.iterdir()}
         status, output = forked(words, place)
-        lines = output.strip().splitlines()
+        # a note that says where the model was found may stand before a refusal
+        lines = [line for line in output.strip().splitlines() if not line.startswith("The checkpoint of ")]
         left = {path.name for path in place.iterdir()} - before - {"said"}
         built, text = words[0] == "build" and status == 0, "--prompt" in words
         refusal = refused_by_the_library(place / "model", text) if built else None
