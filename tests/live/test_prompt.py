@@ -48,7 +48,9 @@ def test_any_text_gives_the_references_ids(
     assert failures(workbook, checkpoint, texts[1::2], hard=False) == []
 
 
-def test_gpt2s_own_vocabulary(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> None:
+def test_gpt2s_own_vocabulary(make_checkpoint: Callable[..., Checkpoint], tmp_path: Path, thorough: bool) -> None:
+    if not thorough:
+        pytest.skip("half a minute; --thorough runs it, and scripts/checks/check_tokenizer.py any number of texts")
     config = GPT2Config(n_vocab=50257, n_positions=64, n_embd=1, n_layer=1, n_head=1, n_inner=1)
     checkpoint = make_checkpoint(config, "gpt2-words", files=gpt2_files())
     # a column and a candidate: the network's 50,257 logits are not what is looked at
