@@ -27,7 +27,7 @@ RANGES = {
     "map": "Map!A1:N25",
     "exercises": "Exercises!A1:H45",
     "tokenizer": "Tokenizer!A1:AC32",
-    "block": "Block 0!A1:Q190",
+    "block": "Block 0!A1:Q720",
     "attention": "Attention!A1:AK70",
     "sample": "Sample!A1:Y52",
     "lens": "Lens!A1:S32",
