@@ -28,6 +28,7 @@ from sheetgpt.inspection.subject import Model, Subject, check_token, place, subj
 Array = NDArray[Any]
 
 EMBEDDING, FINAL_NORM = "embedding", "final norm"
+ATTENTION_BIAS, MLP_BIAS = "attn. bias", "MLP bias"  # the first as short as a column of the sheet Contributions
 KEY_DIGITS = 9  # parts whose contributions are equal to so many decimals rank in the order of the network
 
 
@@ -98,10 +99,14 @@ class Part:
         return f"{self.place} {self.what}"
 
 
+def of_a_block(config: GPT2Config) -> list[str]:
+    """What each block's parts are called, in their order."""
+    return [*(f"head {j}" for j in range(config.n_head)), ATTENTION_BIAS, "MLP", MLP_BIAS]
+
+
 def parts(config: GPT2Config) -> tuple[Part, ...]:
     """In the order of the network; the last, the final norm's bias, writes nothing into the stream."""
-    kinds = [*(f"head {j}" for j in range(config.n_head)), "attn. bias", "MLP", "MLP bias"]
-    blocks = (Part(f"block {i}", kind, i + 1) for i in range(config.n_layer) for kind in kinds)
+    blocks = (Part(f"block {i}", kind, i + 1) for i in range(config.n_layer) for kind in of_a_block(config))
     embedding = (Part(EMBEDDING, what, 0) for what in ("token", "position"))
     return (*embedding, *blocks, Part(FINAL_NORM, "bias", config.n_layer + 1))
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sheetgpt.gpt2.checkpoints import quantize
-from sheetgpt.inspection.contributions import Attribution, attribute, depths, parts
+from sheetgpt.inspection.contributions import ATTENTION_BIAS, MLP_BIAS, Attribution, attribute, depths, parts
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Formula
 from sheetgpt.sheets.grid import FIRST_TOKEN
@@ -18,7 +18,7 @@ from sheetgpt.sheets.state import State
 
 CONTRIBUTIONS, WORDS = "Contributions", "which parts of the network decided: what each adds to a logit"
 UNEMBEDDING, DIRECTION = 3, 4  # columns
-BIASES = {"attn. bias": "attn.out", "MLP bias": "mlp.out"}  # beside which tensor they stand
+BIASES = {ATTENTION_BIAS: "attn.out", MLP_BIAS: "mlp.out"}  # beside which tensor they stand
 
 Floats = NDArray[Any]
 Find = Callable[[Attribution], Any]

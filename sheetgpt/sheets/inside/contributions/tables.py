@@ -9,7 +9,7 @@ from functools import partial
 from openpyxl.chart import Reference
 from openpyxl.worksheet.worksheet import Worksheet
 
-from sheetgpt.inspection.contributions import Attribution
+from sheetgpt.inspection.contributions import Attribution, of_a_block
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Block, Part, unguarded
 from sheetgpt.sheets.formulas import rank_id
@@ -103,8 +103,7 @@ def question(it: Parts) -> tuple[Callable[[], str], Callable[[State], str]]:
 
 def kinds(it: Parts) -> list[str]:
     """How the columns of a table are headed."""
-    of_block = [*(f"head {j}" for j in range(it.config.n_head)), "attn. bias", "MLP", "MLP bias"]
-    return ["token", "position", *of_block, "norm bias"]
+    return ["token", "position", *of_a_block(it.config), "norm bias"]
 
 
 def table_end(it: Parts) -> int:
