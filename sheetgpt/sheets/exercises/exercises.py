@@ -44,7 +44,7 @@ def starts(layout: Layout) -> Mapping[str, Value]:
 
 
 def n_formulas(layout: Layout) -> int:
-    return 7 * layout.context + layout.config.n_embd + 130
+    return 8 * layout.context + layout.config.n_embd + 130
 
 
 def solved(layout: Layout) -> bool:

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from sheetgpt.ooxml.area import Area
+from sheetgpt.ooxml.area import Area, quoted
 from sheetgpt.sheets.exercises.column import Column
 from sheetgpt.sheets.exercises.task import Mistake, Number, Task, one
+from sheetgpt.sheets.formulas import sum_exp
 from sheetgpt.sheets.state import State
 
+IN_ROW = "A row in place of a column: the weights of one column add up to 1."
 UNDIVIDED = "Divide by the sum of the column's exponentials."
 MOST = 700  # e to the 710th is more than a cell holds
 
@@ -81,6 +83,16 @@ def weight(it: Column) -> Task:
         row = exps_now(state)
         return float(row[it.now(state)] / row.sum())
 
+    def typed_in_row(t: int) -> str:
+        """The same from the scores themselves, up to the last token."""
+        row = f"{quoted(scores.sheet)}!${scores.at(0, 0)}:{scores.at(0, t)}"
+        return f"EXP({scores.at(0, t, '')}-MAX({row}))/{sum_exp(row, f'MAX({row})')}"
+
+    def typed_in_row_now(state: State) -> float:
+        row = state.trace["h0.attn.scores.0"][0, : it.now(state) + 1]
+        row = np.exp(row - row.max())
+        return float(row[-1] / row.sum())
+
     def as_typed_now(state: State) -> float:
         """As a student types it, without the column's largest score taken away."""
         return math.exp(min(it.column_now(state, "h0.attn.scores.0")[0], MOST))
@@ -95,10 +107,8 @@ def weight(it: Column) -> Task:
         lambda: f"{it.at(e)}/SUM({it.down(e)})",
         one(lambda: it.at(probs), lambda s: it.column_now(s, "h0.attn.probs.0")[0]),
         [
-            Mistake(
-                one(lambda: f"{it.at(e)}/SUM({e.line(0).reference})", in_row_now),
-                "A row in place of a column: the weights of one column add up to 1.",
-            ),
+            Mistake(one(lambda: f"{it.at(e)}/SUM({e.line(0).reference})", in_row_now), IN_ROW),
+            Mistake(Number(typed_in_row, typed_in_row_now, across=True), IN_ROW),
             Mistake(one(lambda: it.at(e), lambda s: exps_now(s)[it.now(s)]), UNDIVIDED),
             Mistake(one(lambda: f"EXP(MIN({it.at(scores)},{MOST}))", as_typed_now), UNDIVIDED),
             Mistake(
