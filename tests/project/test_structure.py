@@ -175,3 +175,17 @@ def test_no_room_is_crowded() -> None:
     rooms = {path.parent for path in ROOT.rglob("*.py")}
     crowds = {room.relative_to(ROOT).as_posix(): len([*room.glob("*.py")]) - 1 for room in rooms}  # less __init__
     assert {room: n for room, n in crowds.items() if n > MOST_MODULES} == {}
+
+
+def test_the_files_that_scripts_and_maps_name_are_there() -> None:
+    """A script that runs seldom still names its tests by where they were when it was written."""
+    top = ROOT.parent
+    found = {
+        f"{path.relative_to(top)}: {name}"
+        for folder in ("scripts", "sheetgpt")
+        for path in [top / "README.md", *(top / folder).rglob("*")]
+        if path.is_file() and path.suffix in ("", ".py", ".md")
+        for name in re.findall(r"\b(?:tests|scripts|sheetgpt)/[\w/]+\.(?:py|md)\b", path.read_text(encoding="utf-8"))
+        if not (top / name).is_file()
+    }
+    assert sorted(found) == []
