@@ -13,6 +13,7 @@ import orjson
 import pytest
 from patching import Change, in_order, patch, set_number, set_row_formula, set_value, sheet_part
 from ready import MICRO_IDS
+from some_sheets import defined_names
 
 import sheetgpt
 from sheetgpt import cli
@@ -243,7 +244,7 @@ def test_the_workbook_says_what_rounding_costs(
 
 def test_an_exact_workbook_says_nothing_of_it(micro_workbook: Path) -> None:
     assert open_workbook(micro_workbook).cost is None
-    assert "weights" not in openpyxl.load_workbook(micro_workbook).defined_names
+    assert "weights" not in defined_names(micro_workbook)
 
 
 def test_what_the_workbook_says_of_its_weights_is_damaged(

@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 from openpyxl.chart import ScatterChart
 from ready import Command, fairytale_words
+from some_sheets import one_sheet
 
 import sheetgpt
 from sheetgpt.engines import cached, ironcalc, libreoffice
@@ -74,7 +75,7 @@ def formula(workbook: Path, name: str, i: int = 0, j: int = 0) -> tuple[str, str
     area = cached.package(workbook).names[name.upper()]
     assert area is not None
     cell = area.line(i).stripe(j).cells
-    return area.sheet, cell, str(openpyxl.load_workbook(workbook)[area.sheet][cell].value)
+    return area.sheet, cell, str(one_sheet(workbook, area.sheet)[cell].value)
 
 
 def with_formula(workbook: Path, target: Path, name: str, at: tuple[int, int], source: str) -> Path:

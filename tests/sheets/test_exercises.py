@@ -11,6 +11,7 @@ import pytest
 from judging import case_of, judged, wrong
 from patching import cell_xml, patch, set_formula
 from ready import Command
+from some_sheets import one_sheet
 
 import sheetgpt
 from sheetgpt.engines import ironcalc
@@ -178,7 +179,7 @@ def test_odd_shapes_ids_and_whole_numbers(odd: Checkpoint, tmp_path: Path) -> No
     assert list(check(path)) == []
     report = verify(path)
     assert report.passed, wrong(report)
-    assert openpyxl.load_workbook(path, data_only=True)[EXERCISES]["C3"].value == "11 of 11"
+    assert one_sheet(path, EXERCISES, values=True)["C3"].value == "11 of 11"
 
 
 def test_one_layer_one_head_one_number(make_checkpoint: Any, tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_one_layer_one_head_one_number(make_checkpoint: Any, tmp_path: Path) -> 
     path = build(make_checkpoint(config, "one"), tmp_path / "one.xlsx", ids=[3], context=4, solutions=True)
     report = verify(path, engine="ironcalc")
     assert report.passed, wrong(report)
-    assert openpyxl.load_workbook(path, data_only=True)[EXERCISES]["C3"].value == "11 of 11"
+    assert one_sheet(path, EXERCISES, values=True)["C3"].value == "11 of 11"
 
 
 def test_in_a_lab_a_head_is_switched_off_and_the_prediction_compared(tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_tiny_is_a_model_of_tenths_whose_block_is_one_printed_page(
     assert (config.n_layer, config.n_embd, config.n_head) == (1, 8, 2)
     numbers = np.concatenate([tensor.ravel() for tensor in load("tiny").params.values()])
     assert np.array_equal(numbers, np.round(numbers.astype(float), 1).astype(np.float32))
-    frame = openpyxl.load_workbook(path)["On paper"]
+    frame = one_sheet(path, "On paper")
     assert (frame.page_setup.fitToHeight, frame.page_setup.orientation) == (1, "landscape")
     assert open_workbook(path).prompt == "mila"
 

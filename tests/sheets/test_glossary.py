@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import openpyxl
+from some_sheets import one_sheet
 
 import sheetgpt
 from sheetgpt.sheets.glossary.terms import FIRST_ROW, GLOSSARY, TERMS, row_of
@@ -46,7 +47,7 @@ def test_each_heading_belongs_to_one_term() -> None:
 
 
 def test_every_term_that_can_be_seen_says_where(micro_workbook: Path) -> None:
-    sheet = openpyxl.load_workbook(micro_workbook)[GLOSSARY]
+    sheet = one_sheet(micro_workbook, GLOSSARY)
     for row, term in enumerate(TERMS, FIRST_ROW):
         wanted = bool(term.at) and term.at != "prompt"  # a workbook of ids has no cell for a prompt
         assert (sheet.cell(row, 3).hyperlink is not None) == wanted, term.name

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pytest
+from some_sheets import one_sheet
 
 import sheetgpt
 from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
@@ -184,7 +184,7 @@ def test_a_workbook_has_those_that_can_be_made_in_it(reader: Checkpoint, reader_
         told = " ".join(part.words for part in plan(one))
         assert told
         assert [words in told for words in ("the first experiment above", "The second experiment")] == [named] * 2
-    said = [str(cell.value) for cell in openpyxl.load_workbook(reader_workbook)["Guide"]["C"] if cell.value]
+    said = [str(cell.value) for cell in one_sheet(reader_workbook, "Guide")["C"] if cell.value]
     assert IN_LAB in said
     assert not any(one.outcome in said for one in EXPERIMENTS)
     assert TRY[1] in said

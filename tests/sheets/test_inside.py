@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openpyxl
 import pytest
 from patching import patch, set_formula, set_number
 from places import GOLDEN
+from some_sheets import defined_names, one_sheet
 
 import sheetgpt
 from sheetgpt.engines import Step, libreoffice
@@ -252,9 +252,10 @@ def asked_now(case: Case) -> dict[str, Any]:
 
 def test_what_is_chosen_is_read_back(inside: Path, odd: Checkpoint, tmp_path: Path) -> None:
     """A workbook that was saved with other choices is verified with them."""
-    book = openpyxl.load_workbook(inside)
-    places = {name: str(book.defined_names[name].attr_text) for name in ("contributions_position", "lens_token")}
-    cells = {name: place.rpartition("!")[2].replace("$", "") for name, place in places.items()}
+    places = defined_names(inside)
+    cells = {
+        name: places[name].rpartition("!")[2].replace("$", "") for name in ("contributions_position", "lens_token")
+    }
     changed = patch(
         *(inside, tmp_path / "chosen.xlsx"),
         {"Contributions": set_number(cells["contributions_position"], 1), "Lens": set_number(cells["lens_token"], 9)},
@@ -288,7 +289,7 @@ def test_a_broken_formula_is_named(inside: Path, odd: Checkpoint, tmp_path: Path
 
 def test_home_says_which_parts_decided(inside: Path, odd: Checkpoint, tmp_path: Path) -> None:
     """The three strongest, with a link; nothing where the sheet is left out."""
-    home = openpyxl.load_workbook(inside, data_only=True)["Home"]
+    home = one_sheet(inside, "Home", values=True)
     line = [cell.value for cell in home[aside_row(inside)]]
     frame = sheetgpt.contributions(odd, ids=open_workbook(inside).prompt_ids)
     strongest = frame["adds"].reindex(frame["adds"].abs().sort_values(ascending=False).index)[:3]
@@ -298,5 +299,5 @@ def test_home_says_which_parts_decided(inside: Path, odd: Checkpoint, tmp_path: 
     assert link is not None
     assert str(link.location).startswith("'Contributions'!A")
     bare = build(odd, tmp_path / "bare.xlsx", ids=[36], context=4, without="lens,contributions,attention")
-    assert not any(cell.value for cell in openpyxl.load_workbook(bare)["Home"][aside_row(bare)])
+    assert not any(cell.value for cell in one_sheet(bare, "Home")[aside_row(bare)])
     assert sheetgpt.check(inside) == []

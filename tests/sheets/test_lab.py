@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 from patching import patch
 from ready import fairytale_words
+from some_sheets import defined_names, one_sheet
 
 import sheetgpt
 from sheetgpt.engines import Step, libreoffice
@@ -206,7 +207,7 @@ def test_one_lane_has_nothing_of_it(model: Checkpoint, lab_workbook: Path, tmp_p
     one = build(model, tmp_path / "one.xlsx", prompt="the cat", prompt_bytes=24, merge_rounds=8, **SIZES | {"lanes": 1})
     sheets = openpyxl.load_workbook(one, read_only=True).sheetnames
     assert not {"Lab", "Edits", "Softmax B", "Tokenizer B", "Decoding B"} & {*sheets}
-    assert not [name for name in openpyxl.load_workbook(one).defined_names if name.startswith("B_")]
+    assert not [name for name in defined_names(one) if name.startswith("B_")]
     with pytest.raises(SheetGPTError, match=r"one\.xlsx has one lane, in which nothing can be changed: build it with"):
         sheetgpt.run(one, edits=Edits({(0, 0): 0.0}))
 
@@ -235,7 +236,7 @@ def test_other_workbooks_have_lanes_too(
 
 
 def test_home_says_that_there_is_a_lab(lab_workbook: Path) -> None:
-    home = openpyxl.load_workbook(lab_workbook)["Home"]
+    home = one_sheet(lab_workbook, "Home")
     leads = {cell.value: cell.hyperlink.location for cell in home[1] if cell.hyperlink}
     assert leads == {LAB_WORDS: "'Lab'!A1"}  # test_lanes_checked.py applies Excel's rules to two lanes
 

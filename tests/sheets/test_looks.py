@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import openpyxl
 import pytest
 from patching import patch, set_formula, sheet_part
+from some_sheets import defined_names, one_sheet
 
 import sheetgpt
 from sheetgpt.engines import Step, cached, libreoffice
@@ -93,7 +94,7 @@ COLUMN = r'<col width="([\d.]+)" customWidth="1" min="(\d+)" max="(\d+)"'
 
 def list_row(workbook: Path) -> int:
     """Where Home's list of the sheets begins."""
-    area = Area.parse(openpyxl.load_workbook(workbook).defined_names["sheet_list"].attr_text)
+    area = Area.parse(defined_names(workbook)["sheet_list"])
     assert area is not None
     return area.row
 
@@ -122,7 +123,7 @@ def test_no_chart_covers_another_or_any_cell(micro_workbook: Path, sheet: str, n
     for a, b in combinations(boxes, 2):
         assert a.right <= b.left or b.right <= a.left or a.bottom <= b.top or b.bottom <= a.top, f"{a} and {b} overlap"
     used: dict[int, int] = {}
-    for number, cells in enumerate(openpyxl.load_workbook(micro_workbook)[sheet].iter_rows(), 1):
+    for number, cells in enumerate(one_sheet(micro_workbook, sheet).iter_rows(), 1):
         used[number] = max(
             (c for c, cell in enumerate(cells, 1) if cell.value is not None or cell.has_style), default=0
         )
@@ -237,7 +238,7 @@ def test_no_sheet_is_named_like_a_cell(numbers_workbook: Path, odd_workbook: Pat
 
 
 def test_home_links_to_the_sections_of_a_block(micro_workbook: Path) -> None:
-    home = openpyxl.load_workbook(micro_workbook)["Home"]
+    home = one_sheet(micro_workbook, "Home")
     (row,) = (row for row in home.iter_rows(min_row=list_row(micro_workbook)) if row[0].value == "Block 1")
     names = [cell.value for cell in row[5:] if cell.value]
     places = [cell.hyperlink.location for cell in row if cell.hyperlink is not None]
@@ -248,7 +249,7 @@ def test_home_links_to_the_sections_of_a_block(micro_workbook: Path) -> None:
 
 
 def test_shares_of_the_guide_are_numbers(micro_workbook: Path) -> None:
-    guide = openpyxl.load_workbook(micro_workbook, data_only=True)["Guide"]
+    guide = one_sheet(micro_workbook, "Guide", values=True)
     cells = [(cell, cell.value) for (cell,) in guide.iter_rows(min_col=4, max_col=4)]
     shares = [(cell.number_format, value) for cell, value in cells if isinstance(value, float)]
     assert len(shares) == 5
@@ -276,7 +277,7 @@ def test_white_space_at_a_cached_texts_ends_is_kept(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as package:
         xml = package.read("xl/worksheets/sheet1.xml").decode()
     assert re.findall(r'<v xml:space="preserve">([^<]*)</v>', xml) == [*SPACED, " x", "z "]
-    sheet = openpyxl.load_workbook(path, data_only=True)["S"]
+    sheet = one_sheet(path, "S", values=True)
     places = [f"S!A{i}" for i in range(1, len(texts) + 1)]
     saved = cached.recalculate(path, {}, places)
     (again,) = libreoffice.run(path, [Step({}, places)])
@@ -289,7 +290,7 @@ def test_white_space_at_a_cached_texts_ends_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_sentence_that_runs_on_over_white_cells_is_never_white(numbers_workbook: Path) -> None:
-    sheet = openpyxl.load_workbook(numbers_workbook)["BPE by hand"]
+    sheet = one_sheet(numbers_workbook, "BPE by hand")
     cut = [r for area in sheet.conditional_formatting for r in area.rules if "The text is cut" in "".join(r.formula)]
     assert len(cut) == 2
     assert {rule.dxf.font.color.rgb[-6:] for rule in cut} == {"C00000"}

@@ -11,6 +11,7 @@ from judging import case_of, judged
 from patching import in_order, patch, set_formula
 from ready import hugging_face_tensors
 from safetensors.numpy import save_file
+from some_sheets import one_sheet
 
 import sheetgpt
 from sheetgpt.engines import Step, cached, libreoffice
@@ -61,7 +62,7 @@ def test_whatever_is_followed_every_cell_is_verified(long: Path, thorough: bool)
 def test_the_tokens_that_find_no_row_are_counted(long: Path) -> None:
     """The first and the last are shown, and what the others get of a head's attention is added up."""
     page = network_map.page(open_workbook(long).layout)
-    sheet = openpyxl.load_workbook(long, data_only=True)[MAP]
+    sheet = one_sheet(long, MAP, values=True)
 
     def shown(name: str) -> list[list[Any]]:
         return [[cell.value for cell in row] for row in sheet[page[name].cells]]

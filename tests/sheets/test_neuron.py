@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openpyxl
 import pytest
 from judging import case_of, judged, wrong
 from patching import in_order, patch, set_formula, set_number
 from ready import Command
+from some_sheets import defined_names
 
 import sheetgpt
 from sheetgpt import sheets as registry
@@ -219,7 +219,7 @@ def test_the_map_stays_where_it_was_when_weights_are_edited(inside: Path, reader
     edited = patch(inside, tmp_path / "edited.xlsx", {"wte": set_number(cell, 0.75)})
     report = verify(edited, model=reader.source, weights_from_workbook=True)
     assert report.passed, wrong(report)
-    places = openpyxl.load_workbook(inside).defined_names["embedding_axes"].attr_text
+    places = defined_names(inside)["embedding_axes"]
     first = places.rpartition("!")[2].partition(":")[0].replace("$", "")
     turned = patch(inside, tmp_path / "turned.xlsx", {EMBEDDING: set_number(first, 0.5)})
     assert f"{EMBEDDING}!{first}" in verify(turned, wrong_cells=None).wrong_cells
@@ -232,7 +232,7 @@ def test_a_large_model_goes_without_the_vocabulary(odd: Checkpoint, tmp_path: Pa
     assert not {"neuron", TOKENS_PART} & {*choose("all", "neuron")}
     path = sheetgpt.build(odd, tmp_path / "w.xlsx", ids=[1, 2], context=3, sheets="none", without=BESIDE)
     assert open_workbook(path).layout.optional == ("map", "exercises", "neuron")
-    names = {*openpyxl.load_workbook(path).defined_names}
+    names = {*defined_names(path)}
     assert "neuron_active" in names
     assert "neuron_promotes" not in names
     report = verify(path, model=odd.source)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from some_sheets import one_sheet
 
 import sheetgpt
 from sheetgpt.engines import libreoffice
@@ -14,7 +15,7 @@ ONE = ("Home", "Guide", "Map", "Attention", "Lens", "Contributions", "Neuron")
 
 @pytest.mark.parametrize("title", ONE)
 def test_what_a_class_prints_is_set_to_one_page(micro_workbook: Path, title: str) -> None:
-    sheet = openpyxl.load_workbook(micro_workbook)[title]
+    sheet = one_sheet(micro_workbook, title)
     fit = sheet.sheet_properties.pageSetUpPr
     assert fit is not None
     assert fit.fitToPage

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import openpyxl
 import pytest
 from patching import in_order, patch, set_formula
+from some_sheets import one_sheet
 
 from sheetgpt.sheets.choice import softmax
 from sheetgpt.sheets.grid import SOFTMAX
@@ -14,7 +14,7 @@ from sheetgpt.workbook.reopen import open_workbook
 
 def test_the_likeliest_stand_in_order_and_are_verified(micro_workbook: Path, tmp_path: Path) -> None:
     page = softmax.page(open_workbook(micro_workbook).layout)
-    sheet = openpyxl.load_workbook(micro_workbook, data_only=True)[SOFTMAX]
+    sheet = one_sheet(micro_workbook, SOFTMAX, values=True)
     shares, totals = ([row[0].value for row in sheet[page[f"ranked_{name}"].cells]] for name in ("probs", "totals"))
     every = [row[0].value for row in sheet[page["next_probs"].cells]]
     assert shares == pytest.approx(sorted(every, reverse=True)[:10])

@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 from patching import Change, cell_xml, in_order, patch, set_formula, set_number, set_row_formula, set_value
 from ready import MICRO_IDS
+from some_sheets import one_sheet
 
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint, load
@@ -184,7 +185,7 @@ def test_swapped_biases_are_red(plain_workbook: Path, layout: Layout, tmp_path: 
     (area,) = layout.params["h0.mlp.c_fc.b"]
     assert area.column == BIAS
     assert layout.params["h0.mlp.c_fc.w"][0].column == FIRST_WEIGHT
-    with_values = openpyxl.load_workbook(plain_workbook)[area.sheet]
+    with_values = one_sheet(plain_workbook, area.sheet)
     first, second = (with_values[area.line(i).cells].value for i in (0, 1))
     change = in_order(
         set_value(area.line(0).cells, lambda v: repr(second)), set_value(area.line(1).cells, lambda v: repr(first))

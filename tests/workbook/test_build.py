@@ -23,6 +23,7 @@ from patching import patch, set_formula, set_value
 from places import ROOT
 from ready import MICRO_IDS, Command
 from rich.console import Console
+from some_sheets import defined_names
 
 import sheetgpt
 from sheetgpt.engines import libreoffice
@@ -130,12 +131,12 @@ def test_every_tensor_and_every_parameter_has_its_name(workbook: str, request: p
     path: Path = request.getfixturevalue(workbook)
     checkpoint: Checkpoint = request.getfixturevalue(workbook.removesuffix("_workbook"))
     config, context = checkpoint.config, open_workbook(path).layout.context
-    names = openpyxl.load_workbook(path).defined_names
+    names = defined_names(path)
     trace = forward(checkpoint.params, config, [0] * context)
     for name, values in trace.items():
-        assert n_cells(names[defined_name(name)].attr_text) == values.size, name
+        assert n_cells(names[defined_name(name)]) == values.size, name
     for name, shape in config.parameter_shapes().items():
-        assert n_cells(names[defined_name(name)].attr_text) == np.prod(shape), name
+        assert n_cells(names[defined_name(name)]) == np.prod(shape), name
     inputs_and_outputs = ("temperature", "score_prompt", "n_prompt", "next_token", "n_layer", "context", "wte_0")
     assert set(inputs_and_outputs) <= set(names)
 
