@@ -23,7 +23,7 @@ from sheetgpt.sheets.exercises.task import RIGHT, Task, answer_now, marks, marks
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BAND, FIRST_TOKEN, FIRST_WEIGHT
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Beside, Page, Space, Texts
+from sheetgpt.sheets.page import Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 
@@ -69,6 +69,7 @@ def page(layout: Layout) -> Page:
     for task in found:
         here.add(*compared(it, task))
     here.add(*vectors(it), flags(it, found, partial(done_now, it)), Texts({TITLE: FOLDED}, "note"))
+    here.paper = Paper(one=True, last_row=last)
     here.dresses.append(partial(dress, first, last))
     return here
 
@@ -198,7 +199,7 @@ def offer(area: Area, choices: Sequence[str], frame: Worksheet) -> None:
 
 
 def dress(first: int, last: int, frame: Worksheet) -> None:
-    """Widths, what is done in green, and one page or two when printed."""
+    """Widths, and what is done in green."""
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
     frame.sheet_format.outlineLevelRow = 1
@@ -212,5 +213,3 @@ def dress(first: int, last: int, frame: Worksheet) -> None:
     green = FormulaRule([f'LEFT({top},1)="{RIGHT}"'], fill=PatternFill(bgColor="C6E0B4"))
     frame.conditional_formatting.add(checks.cells, done)
     frame.conditional_formatting.add(answers.cells, green)
-    frame.print_area = f"A1:{letters(CHECK)}{last}"
-    frame.print_title_rows = f"1:{first - 1}"

@@ -105,6 +105,7 @@ def page(layout: Layout) -> Page:
         for part in parts:
             add_paragraph(here, f"{part.minutes}: {part.sheet}", part.words, place=f"{quoted(part.sheet)}!A1")
         add_paragraph(here, *class_plan.FOR_THE_TEACHER)
+    here.paper = Paper(one=True, upright=True, last_row=here.row - 1)  # what comes is for the screen, and gives answers
     here.add(Space(), heading(guide_assistant.TITLE, guide_assistant.NOTE))
     for name, words in guide_assistant.lines(chats=layout.chat is not None):
         add_paragraph(here, name, words)
@@ -113,7 +114,6 @@ def page(layout: Layout) -> Page:
     for number, one in enumerate(found, 1):
         add_paragraph(here, one.question, one.outcome, number)
     here.dresses.append(dress(dict(enumerate(WIDTHS, 1)), ORANGE, gridlines=False))
-    here.paper = Paper(one=True, upright=True)
     return here
 
 
