@@ -23,6 +23,8 @@ def test_what_a_class_prints_is_set_to_one_page(micro_workbook: Path, title: str
         area = sheet.print_area.rpartition("!")[2]
         last = int(re.sub(r".*\D", "", area))
         assert "workings" not in " ".join(str(sheet.cell(row, 1).value).lower() for row in range(1, last + 1)), title
+    if title == "Exercises":
+        assert sheet.print_area.startswith("'Exercises'!$A$1:$H$")  # what checks the answers stands further right
 
 
 def test_they_are_one_page_each(micro_workbook: Path, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def page(layout: Layout) -> Page:
     for task in found:
         here.add(*compared(it, task))
     here.add(*vectors(it), flags(it, found, partial(done_now, it)), Texts({TITLE: FOLDED}, "note"))
-    here.paper = Paper(one=True, last_row=last)
+    here.paper = Paper(one=True, last_row=last, last_column=CHECK)
     here.dresses.append(partial(dress, first, last))
     return here
 
