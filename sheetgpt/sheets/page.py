@@ -37,6 +37,7 @@ class Bar:
     column: int = 0  # where the words stand; 0: in the page's first
     last: int = 0  # its last column; 0: the page's
     space: int = 1  # blank rows above it
+    lead: str = ""  # stands in the first column; the title then stands in the second
     n_rows = 1
 
     def asks(self, page: Ground) -> bool:
@@ -46,11 +47,14 @@ class Bar:
 
     def lines(self, on: Drawing, row: int) -> Iterator[Line]:
         palette, first = on.palette, self.column or on.page.first
+        end = INDEX if self.lead else LABEL  # of the title
         if isinstance(self.title, str):
-            title = rows.text(LABEL, self.title, palette["section"])
+            title = rows.text(end, self.title, palette["section"])
         else:
-            title = rows.formula(LABEL, self.title[0], self.title[1](on.state), palette["section"])
-        left = rows.joined(rows.blank(column, palette["maths"]) for column in range(LABEL + 1, first))
+            title = rows.formula(end, self.title[0], self.title[1](on.state), palette["section"])
+        if self.lead:
+            title = rows.text(LABEL, self.lead, palette["section"]) + title
+        left = rows.joined(rows.blank(column, palette["maths"]) for column in range(end + 1, first))
         if self.asks(on.page):
             left = rows.joined((rows.text(INDEX, "?", palette["help"]), left[1:]))
         last = self.last or on.page.bar_end

@@ -98,7 +98,7 @@ def forecast(layout: Layout) -> str:
     size, memory = file_bytes(layout), memory_bytes(layout)
     cells = f"{layout.config.n_params:,} weights and {layout.context} token columns"
     needs = f"LibreOffice will need about {memory / 1e9:.1f} GB of memory to open it."
-    return f"{cells} make a file of about {size / 1e6:,.0f} MB. {needs}"
+    return f"{cells} make a file of about {size / 1e6:,.{0 if size > 1e6 else 1}f} MB. {needs}"
 
 
 def in_browsers(layout: Layout, size: float) -> str:

@@ -229,7 +229,7 @@ ROUND_ABOUT = [
     ("Home", "H15", "'Softmax'!$C$6", "C6"),  # the distribution after the last token
     ("Block 0", "F170", "LEN('Block 0'!$A$81)", "A81"),  # "key: …" of the second token
     ("Embed", "F12", "SUM('Block 0'!$A$80:$A$81)", "A81"),
-    ("Output", "G40", "LEN('Home'!$A$20)", "A20"),
+    ("Output", "G40", "LEN('Home'!$B$20)", "B20"),
     ("Block 1", "H60", "n_tokens", "J30"),
 ]
 

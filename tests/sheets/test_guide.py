@@ -168,24 +168,31 @@ def test_the_assistant_answers_and_the_base_model_goes_on(model: Checkpoint) -> 
         assert on.ids[-1] not in model.stop_ids
 
 
-def test_a_workbook_has_those_that_can_be_made_in_it(reader: Checkpoint, reader_workbook: Path) -> None:
-    """Its sheets are there, it takes a text, and it continues what is typed; and it says where the others are."""
+def test_a_workbook_has_those_that_can_be_made_in_it(
+    model: Checkpoint, reader: Checkpoint, reader_workbook: Path
+) -> None:
+    """Its sheets are there, it takes a text, and it continues what is typed; and it says where the others are.
 
-    def layout(lanes: int = 1, sheets: str | None = None, **more: Any) -> Layout:
-        return replace(planned(reader, sheets=sheets, lanes=lanes), **more)
+    A model without block 3, or a workbook without room for the prompts, has none.
+    """
+
+    def layout(lanes: int = 1, sheets: str | None = None, of: Checkpoint = model, **more: Any) -> Layout:
+        return replace(planned(of, sheets=sheets, lanes=lanes), **more)
 
     assert offered(layout()) == [*EXPERIMENTS[:-3]]
     assert offered(layout(2)) == [*EXPERIMENTS]
     assert offered(layout(sheets="none")) == [HEAD, PART]
     chat, ids = layout(chat=Chat("<", ">")), layout(prompt_bytes=0, merge_rounds=0)
-    assert offered(chat) == offered(ids) == []
-    assert [elsewhere(one) for one in (layout(), layout(2), chat, ids)] == [IN_LAB, "", HERE, HERE]
-    for one, named in ((layout(), True), (layout(2), True), (chat, False), (ids, False)):
+    small, short = layout(of=reader), layout(context=17)
+    none = chat, ids, small, short
+    assert [offered(one) for one in none] == [[]] * 4
+    assert [elsewhere(one) for one in (layout(), layout(2), *none)] == [IN_LAB, "", *[HERE] * 4]
+    for one, named in ((layout(), True), (layout(2), True), *((one, False) for one in none)):
         told = " ".join(part.words for part in plan(one))
         assert told
         assert [words in told for words in ("the first experiment above", "The second experiment")] == [named] * 2
     said = [str(cell.value) for cell in one_sheet(reader_workbook, "Guide")["C"] if cell.value]
-    assert IN_LAB in said
+    assert HERE in said
     assert not any(one.outcome in said for one in EXPERIMENTS)
     assert TRY[1] in said
     assert dict(lines(chats=True))["Try it here"] == TRY_HERE[1]

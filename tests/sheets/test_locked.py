@@ -15,7 +15,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sheetgpt.engines import Value, cached, libreoffice
 from sheetgpt.gpt2.checkpoints.checkpoint import Checkpoint
 from sheetgpt.ooxml.area import Area
-from sheetgpt.sheets.home.overwritten import TOLD, UNDO
+from sheetgpt.sheets.home.overwritten import TOLD
 from sheetgpt.sheets.home.prompt import FINE
 from sheetgpt.sheets.layout import Layout, defined_name
 from sheetgpt.workbook.build import build
@@ -131,7 +131,7 @@ def test_what_is_typed_over_a_layer_is_seen_in_its_own_check(unlocked: Path) -> 
     for start in (0, 1):
         puts = {at(layout, f"h0.{name}", 0, 1): 99.0 for name in LAYERS[start::2]}
         said, checks = status(unlocked, puts, "h0_checks")
-        assert said == f"{TOLD}Block 0{UNDO}"
+        assert said == f"{TOLD}Block 0."
         expected = np.ones(1 + len(LAYERS))
         expected[1 + start :: 2] = 0
         np.testing.assert_array_equal(checks[:, 1], expected)

@@ -10,7 +10,7 @@ from some_sheets import one_sheet
 import sheetgpt
 from sheetgpt.engines import libreoffice
 
-ONE = ("Home", "Guide", "Map", "Attention", "Lens", "Contributions", "Neuron")
+ONE = ("Home", "Guide", "Map", "Exercises", "Attention", "Lens", "Contributions", "Neuron")
 
 
 @pytest.mark.parametrize("title", ONE)
@@ -20,10 +20,12 @@ def test_what_a_class_prints_is_set_to_one_page(micro_workbook: Path, title: str
     assert fit is not None
     assert fit.fitToPage
     assert sheet.page_setup.fitToHeight == 1
-    if title in ("Map", "Lens", "Contributions", "Neuron"):
+    if title in ("Map", "Exercises", "Lens", "Contributions", "Neuron"):
         area = sheet.print_area.rpartition("!")[2]
         last = int(re.sub(r".*\D", "", area))
         assert "workings" not in " ".join(str(sheet.cell(row, 1).value).lower() for row in range(1, last + 1)), title
+    if title == "Exercises":
+        assert sheet.print_area.startswith("'Exercises'!$A$1:$H$")  # what checks the answers stands further right
 
 
 def test_they_are_one_page_each(micro_workbook: Path, tmp_path: Path) -> None:

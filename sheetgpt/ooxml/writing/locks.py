@@ -16,7 +16,7 @@ from sheetgpt.ooxml.writing.xml import escape
 
 TITLE = "A formula of the model"  # at most 32 characters
 REFUSAL = (
-    "This cell calculates, or says where others are: press Escape, and it is as it was. Yellow cells and weights are "
+    "This cell is a formula or a label: press Escape, and it is as it was. Yellow cells and weights are "
     "yours. To take formulas apart: sheetgpt build --unprotected."
 )  # at most 255
 # formats may be changed; what may not is what the cells hold, and where they are

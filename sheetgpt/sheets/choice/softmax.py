@@ -68,7 +68,7 @@ def page(layout: Layout) -> Page:
         ),
         Space(),
     )
-    titles = ("id", "token", "logit", "exp((logit − largest) / temperature)", "probability")
+    titles = ("id", "token", "logit", "exp((logit − largest) / T)", "probability")
     here.add(Texts(dict(enumerate(titles, 1)) | TITLES))
 
     def logit(v: int, j: int) -> str:
@@ -101,6 +101,6 @@ def page(layout: Layout) -> Page:
             *ranked(here, layout),
         )
     )
-    widths = dict(zip((ID, TOKEN, LOGIT, EXP, PROB), (10, 18, 12, 36, 14), strict=True)) | WIDTHS
+    widths = dict(zip((ID, TOKEN, LOGIT, EXP, PROB), (10, 18, 12, 26, 14), strict=True)) | WIDTHS
     here.dresses += [dress(widths, freeze=f"A{here['next_logits'].row}"), partial(add_chart, here=here)]
     return here

@@ -23,7 +23,7 @@ from sheetgpt.sheets.exercises.task import RIGHT, Task, answer_now, marks, marks
 from sheetgpt.sheets.formulas import text_at
 from sheetgpt.sheets.grid import BAND, FIRST_TOKEN, FIRST_WEIGHT
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Beside, Page, Space, Texts
+from sheetgpt.sheets.page import Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.tensor import Kind, Value
 
@@ -31,8 +31,8 @@ SOLUTIONS = "solutions"  # the optional part that fills the yellow cells
 NUMBER, TITLE, SAID, ANSWER, CHECK = 1, 2, 3, 6, 8  # columns; what is said runs on up to the answer
 WIDTHS = (4, 19, 22, 19, 19, 14, 1, 31)
 NOTE = "Fill in the yellow cells: a formula of your own that points at the model's cells, or an answer."
-SOLVED = "With the solutions in the yellow cells."
-HOW = "Everything is about the last token of the prompt on Home. The blue cells lead to what a task uses: [+] opens it."
+SOLVED = "Here they hold the solutions."
+HOW = "Everything is about the last token of the prompt on Home. The blue links lead to what a task uses."
 FOLDED = "Folded above: the numbers that the checks compare with."
 
 
@@ -69,6 +69,7 @@ def page(layout: Layout) -> Page:
     for task in found:
         here.add(*compared(it, task))
     here.add(*vectors(it), flags(it, found, partial(done_now, it)), Texts({TITLE: FOLDED}, "note"))
+    here.paper = Paper(one=True, last_row=last, last_column=CHECK)
     here.dresses.append(partial(dress, first, last))
     return here
 
@@ -198,7 +199,7 @@ def offer(area: Area, choices: Sequence[str], frame: Worksheet) -> None:
 
 
 def dress(first: int, last: int, frame: Worksheet) -> None:
-    """Widths, what is done in green, and one page or two when printed."""
+    """Widths, and what is done in green."""
     frame.sheet_properties.tabColor = "C55A11"
     frame.sheet_view.showGridLines = False
     frame.sheet_format.outlineLevelRow = 1
@@ -212,5 +213,3 @@ def dress(first: int, last: int, frame: Worksheet) -> None:
     green = FormulaRule([f'LEFT({top},1)="{RIGHT}"'], fill=PatternFill(bgColor="C6E0B4"))
     frame.conditional_formatting.add(checks.cells, done)
     frame.conditional_formatting.add(answers.cells, green)
-    frame.print_area = f"A1:{letters(CHECK)}{last}"
-    frame.print_title_rows = f"1:{first - 1}"

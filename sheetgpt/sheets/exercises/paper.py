@@ -59,14 +59,14 @@ def bands(layout: Layout) -> list[list[Table]]:
         *(looks[k : k + A_ROW] for k in range(0, len(looks), A_ROW)),
         [
             whole("mix of values", "h0.attn.z"),
-            whole("attention says", "h0.attn.out"),
+            whole("attention adds", "h0.attn.out"),
             whole("x + attention", "h0.resid_mid"),
             *norm("ln_2"),
         ],
         [
             whole("neurons: sum", "h0.mlp.fc", config.n_inner),
             whole(config.activation_function, "h0.mlp.act", config.n_inner),
-            whole("MLP says", "h0.mlp.out"),
+            whole("MLP adds", "h0.mlp.out"),
             whole("out: + MLP", "h0.resid_post"),
         ],
     ]

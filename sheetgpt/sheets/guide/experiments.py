@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sheetgpt.sheets.grid import LAB
 from sheetgpt.sheets.layout import Layout
 
-TITLE, OUTCOMES = "Experiments: predict, then look", "What came out of the experiments"
+TITLE, OUTCOMES = "Experiments: predict, then look", "What came out"
 NOTE = "With the bundled model, stories, at temperature 1; another one answers in its own way."
 
 
@@ -94,8 +94,8 @@ EXPERIMENTS = (
         LAB,
         (),
         "Can a direction change its mood?",
-        f"{ZERO} and type “Tom was very” there; on Lab steer block 1: plus “sad”, minus "
-        "“happy”, factor 4. Then factor 6; then factor 4 in block 0.",
+        f"{ZERO} and type “Tom was very” there; on Lab, with every switch at 1 and Restore all at 0, steer "
+        "block 1: plus “sad”, minus “happy”, factor 4. Then factor 6; then factor 4 in block 0.",
         "Does more always help, and does earlier?",
         "Lane A says “happy” with 26%, and “sad” with 9%. In lane B “sad” is the likeliest with 33%, with factor 6 it "
         "has 50%. Before block 0 the same push breaks the sentence: the likeliest is “.” with 15%.",
@@ -105,8 +105,8 @@ EXPERIMENTS = (
         LAB,
         (),
         "Where does it know who is sad?",
-        f"{ZERO} and type “The boy was sad because” there, “The girl was sad because” on Lab. Patch block 0, resid, "
-        "position 1; then blocks 1, 2 and 3 in its place.",
+        f"{ZERO} and type “The boy was sad because” there, “The girl was sad because” on Lab, with every "
+        "switch at 1 and no steering. Patch block 0, resid, position 1; then blocks 1, 2 and 3 in its place.",
         "Up to which block does the patch turn “she” into “he”?",
         "Lane B says “she” with 84%. With lane A's stream at the token “girl” before block 0 or 1 it says “he” with "
         "72%; before block 2 “she” is back with 46%, because by then later tokens have read who it is.",
@@ -115,15 +115,22 @@ EXPERIMENTS = (
 )
 
 
+def can_be_made(layout: Layout) -> bool:
+    """The model continues what is typed, has block 3, head 2 and neuron 208; the longest prompt has 17 tokens."""
+    config = layout.config
+    large = config.n_layer > 3 and config.n_head > 2 and config.n_inner > 208 and layout.context > 17
+    return large and layout.chat is None and layout.reads_text
+
+
 def elsewhere(layout: Layout) -> str:
     """Where the others are."""
-    if layout.chat is not None or not layout.reads_text:
+    if not can_be_made(layout):
         return HERE
     return "" if layout.lanes == 2 else IN_LAB
 
 
 def offered(layout: Layout) -> list[Experiment]:
-    """Those whose sheets are in the workbook, of a model that continues what is typed."""
-    if layout.chat is not None or not layout.reads_text:
+    """Those whose sheets are in the workbook."""
+    if not can_be_made(layout):
         return []
     return [one for one in EXPERIMENTS if {*one.needs} <= {*layout.optional} and one.lanes <= layout.lanes]

@@ -16,6 +16,8 @@ from sheetgpt.sheets.style.looks import ORANGE, dress
 
 WORDS = "a tour in ten stops, experiments, a plan for a class, and how a model becomes an assistant"
 NUMBER, NAME, SAID, SHARE, LAST = range(1, 6)  # columns; what is said runs on up to the last
+WIDTHS = (6, 27, 14, 10, 66)  # of the columns: a laptop's window shows them whole
+A_LINE = 110  # characters of what is said that surely fit into its columns, in the widest font (DejaVu Sans)
 
 Stop = tuple[str, str, str]  # where the link goes, its text, what there is to see
 
@@ -89,35 +91,35 @@ def page(layout: Layout) -> Page:
     here.head(title="A tour in ten stops", height=28)
     here.add(Space())
     for number, (place, name, words) in enumerate(stops(layout), 1):
-        add_paragraph(here, name, words, 32, number, place)
+        add_paragraph(here, name, words, number, place)
     here.add(Space(), *parameters(here, layout), Space())
     found, elsewhere = guide_experiments.offered(layout), guide_experiments.elsewhere(layout)
     here.add(heading(guide_experiments.TITLE, guide_experiments.NOTE if found else ""))
     for number, one in enumerate(found, 1):
-        add_paragraph(here, one.question, f"{one.todo} {one.guess}", 48, number, f"{quoted(one.sheet)}!A1")
+        add_paragraph(here, one.question, f"{one.todo} {one.guess}", number, f"{quoted(one.sheet)}!A1")
     if elsewhere:
-        add_paragraph(here, "In another workbook", elsewhere, 32)
+        add_paragraph(here, "In another workbook", elsewhere)
     parts = class_plan.plan(layout)
     if parts:
         here.add(Space(), heading(class_plan.TITLE, class_plan.NOTE))
         for part in parts:
-            add_paragraph(here, f"{part.minutes}: {part.sheet}", part.words, 32, place=f"{quoted(part.sheet)}!A1")
-        add_paragraph(here, *class_plan.FOR_THE_TEACHER, 48)
+            add_paragraph(here, f"{part.minutes}: {part.sheet}", part.words, place=f"{quoted(part.sheet)}!A1")
+        add_paragraph(here, *class_plan.FOR_THE_TEACHER)
+    here.paper = Paper(one=True, upright=True, last_row=here.row - 1)  # what comes is for the screen, and gives answers
     here.add(Space(), heading(guide_assistant.TITLE, guide_assistant.NOTE))
     for name, words in guide_assistant.lines(chats=layout.chat is not None):
-        add_paragraph(here, name, words, 48 if len(words) > 220 else 32)
+        add_paragraph(here, name, words)
     if found:
         here.add(Space(), heading(guide_experiments.OUTCOMES, "Only after you have guessed."))
     for number, one in enumerate(found, 1):
-        add_paragraph(here, one.question, one.outcome, 48, number)
-    here.dresses.append(dress(dict(enumerate((6, 30, 14, 10, 86), 1)), ORANGE, gridlines=False))
-    here.paper = Paper(one=True, upright=True)
+        add_paragraph(here, one.question, one.outcome, number)
+    here.dresses.append(dress(dict(enumerate(WIDTHS, 1)), ORANGE, gridlines=False))
     return here
 
 
-def add_paragraph(here: Page, name: str, words: str, height: float, number: int = 0, place: str = "") -> None:
+def add_paragraph(here: Page, name: str, words: str, number: int = 0, place: str = "") -> None:
     """A name, with a link where there is a place to go to, and a few sentences. `number`: 0 for none."""
-    n = here.row
+    n, height = here.row, 16 * max(2, -(-len(words) // A_LINE))
     texts = {NAME: name, SAID: words} | dict.fromkeys(range(SAID + 1, LAST + 1), "")
     parts: list[Part] = [Texts(texts, "paragraph", {NAME: "link" if place else "name"}, height=height)]
     if number:

@@ -37,7 +37,7 @@ from sheetgpt.sheets.text.pages import Text
 
 WORDS = "the prompt, the settings, the ten likeliest next tokens"
 CHARTS_END = FIRST_TOKEN + 19  # the last column that is printed: the table's charts end here
-TO_LAB, LAB_WORDS = FIRST_TOKEN + 2, "→ Lab: a second text beside this one, and screws to turn in the network"
+TO_LAB, LAB_WORDS = FIRST_TOKEN + 2, "→ Lab: a second text, knobs to turn"
 LIST = "The sheets, in the order of their tabs"
 
 
@@ -102,8 +102,8 @@ def title(layout: Layout) -> list[Part]:
     does = "continues your text" if layout.chat is None else "answers you"
     does = "says which token comes next" if layout.reads_only else does
     words = (
-        f"Change a yellow cell: the whole network recalculates and {does}. Every weight is a cell, every "
-        "step a formula, every token a column. If nothing happens, press F9 (in LibreOffice Ctrl+Shift+F9)."
+        f"Change a yellow cell, and the network {does} (if not: F9, in LibreOffice Ctrl+Shift+F9). Every weight is a "
+        "cell, every step a formula, every token a column."
     )
 
     def name(state: State) -> str:

@@ -16,8 +16,7 @@ from sheetgpt.sheets.text.pages import Text
 
 TYPED = 3  # column
 BETWEEN = ", "
-TOLD = "Somebody typed over a cell that calculates, on: "
-UNDO = ". Undo that (Ctrl+Z), or take a fresh copy."
+TOLD = "A cell that calculates was typed over: undo that (Ctrl+Z), or take a fresh copy. Seen on: "
 
 
 def overwritten(layout: Layout, text: Text | None, completion: Callable[[], str]) -> Part:
@@ -52,9 +51,9 @@ def unless(holds: str, sheet: str) -> str:
 
 
 def told(layout: Layout) -> str:
-    """The sentence for Home's status."""
+    """The sentence for Home's status: what to do first, since the sheets may be many."""
     found = layout["overwritten"].local
-    return f'"{TOLD}"&LEFT({found},LEN({found})-{len(BETWEEN)})&"{UNDO}"'
+    return f'"{TOLD}"&LEFT({found},LEN({found})-{len(BETWEEN)})&"."'
 
 
 def home_holds(layout: Layout, text: Text | None, completion: str) -> list[str]:

@@ -40,7 +40,7 @@ def table(here: Page, layout: Layout, settings: Part) -> list[Part]:
     heads = Texts(dict(enumerate(("rank", "id", "token", "logit", f"of all {layout.config.n_vocab:,}"), 1)))
     words = "Settings: change a yellow number, and the text is written anew"
     return [
-        Bar(heading(layout), words, space=0 if layout.chat else 1),
+        Bar(heading(layout), words, space=0 if layout.chat else 1, lead="What comes next?"),
         Beside(Stack(asked(layout), heads, Beside(*likeliest(here, layout))), settings),
     ]
 
@@ -87,12 +87,14 @@ def best(state: State) -> Any:
 
 
 def heading(layout: Layout) -> tuple[Callable[[], str], Callable[[State], str]]:
+    """In the second column: what runs on from a frozen one into the rest LibreOffice doesn't draw anew."""
+
     def formula() -> str:
         last = f"INDEX({layout['token_text'].local},1,{layout['next_used'].local}+1)"
-        return f'"What comes next? The ten likeliest tokens"&IF({to_go_on(layout, HOME)}," after “"&{last}&"”","")'
+        return f'"The ten likeliest tokens"&IF({to_go_on(layout, HOME)}," after “"&{last}&"”","")'
 
     def twin(state: State) -> str:
-        return f"What comes next? The ten likeliest tokens after “{state.prompt.shown[state.now.after]}”"
+        return f"The ten likeliest tokens after “{state.prompt.shown[state.now.after]}”"
 
     return formula, twin
 

@@ -16,7 +16,7 @@ from sheetgpt.sheets.state import State
 from sheetgpt.sheets.style.looks import takes
 from sheetgpt.sheets.tensor import Kind
 
-WORDS = "two texts side by side, and screws to turn in the second"
+WORDS = "two texts side by side, and knobs to turn in the second"
 TYPED = 3  # column C
 WIDE = 14  # column N: where bars and boxes end
 

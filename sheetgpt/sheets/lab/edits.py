@@ -32,7 +32,7 @@ from sheetgpt.sheets.style.looks import PURPLE, dress, signed
 
 Floats = NDArray[Any]
 WORDS = "lane B: what the switches, steering and patches of Lab make of each block's parts"
-NOTE = "Lane B. What the screws on Lab make of it: the stream into a block, the heads' mixtures, the MLP's output."
+NOTE = "Lane B. What the knobs on Lab make of it: the stream into a block, the heads' mixtures, the MLP's output."
 PARTS: dict[Changed, str] = {MLP: "MLP", RESID: "stream"}  # as their flags call them
 HEADS = {INDEX: "row", GAIN: "steering 1", BIAS: "steering 2"}
 

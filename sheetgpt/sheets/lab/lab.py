@@ -30,12 +30,9 @@ from sheetgpt.sheets.style import looks
 from sheetgpt.sheets.style.looks import takes, takes_one_of
 from sheetgpt.sheets.tensor import Value
 
-HEAD = (
-    "Lane A is the untouched model, lane B the model as you change it here. Every sheet shows both, lane B on the "
-    "right of lane A."
-)
+HEAD = "Lane A is the untouched model, lane B the model as you change it here. Every sheet shows B to the right of A."
 RESTORED = f"{NOTE}“Restore all” is 1, so nothing is changed in lane B."
-ODD = f"{NOTE}a line of steering or patching names something that the model doesn't have, and is left out."
+ODD = f"{NOTE}a line of steering or patching is left out; “still needs”, to the right of it, says why."
 NO_NUMBER = f"{NOTE}a switch holds no number and counts as 1."
 NO_CHOICE = f"{NOTE}“Restore all” takes 0 or 1, and what a part leaves that is off is zero or mean."
 

@@ -219,7 +219,7 @@ def copied(b: Sheet, move: Move) -> Sheet:
             if row.number == TITLE_ROW:
                 first, *rest = pieces
                 assert isinstance(first, Text)
-                pieces = (replace(first, value=f"{first.value}, lane B"), *rest)
+                pieces = (replace(first, value=title), *rest)
             yield replace(row, pieces=pieces)
 
     names: Mapping[str, Sequence[Area]] = {LANE + name: [*map(move.area, areas)] for name, areas in b.names.items()}

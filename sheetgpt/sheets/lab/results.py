@@ -39,8 +39,7 @@ RESULT_WORDS = (
     "The ten likeliest next tokens of lane A and of lane B, with their probabilities at each lane's temperature"
 )
 COMPARED_WORDS = (
-    "The logit of one token less that of another: each a word, or an id (they stand on Vocabulary). Empty: lane A's "
-    "likeliest, and its second likeliest."
+    "The logit of one token less that of another: words, or ids (see Vocabulary). Empty: lane A's two likeliest."
 )
 NO_SUCH = "This is no token: type one word of the vocabulary, or an id."
 SAID = (

@@ -34,10 +34,7 @@ from sheetgpt.sheets.style.looks import put, stands_out
 from sheetgpt.sheets.tensor import Value
 
 SWITCH_WORDS = "1: as it is.  0: off.  Any other factor turns a part up or down, or, below 0, around."
-STEER_WORDS = (
-    "plus and minus: words, or ids (they stand on Vocabulary). factor × (plus's embedding − minus's), or factor × "
-    "(lane A's stream − lane B's at a position), is added to the stream that enters a block, from a position on"
-)
+STEER_WORDS = "before the block, the stream gains factor × (plus − minus: words, or ids of Vocabulary) or × (A − B)"
 PATCH_WORDS = "take a part's output from lane A at one position: part is a head's number, mlp, or resid (the stream)"
 
 

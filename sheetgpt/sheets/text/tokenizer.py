@@ -62,9 +62,7 @@ from sheetgpt.sheets.text.reading import (
 from sheetgpt.sheets.text.tables import MOST
 from sheetgpt.text import bpe
 
-NOTE = (
-    "From text to token ids, a byte a row, from left to right; the prompt is typed on Home. [+] above opens workings."
-)
+NOTE = "From text to token ids, a byte a row, from left to right: what the prompt becomes. [+] above opens workings."
 FINE = bpe.sentences(0, 0)[bpe.FITS]
 
 # What stands together: the columns, their title, and what to say of them

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sheetgpt.ooxml.area import quoted
 from sheetgpt.sheets.grid import GUIDE
-from sheetgpt.sheets.guide.guide import LAST, SAID, add_paragraph, heading
+from sheetgpt.sheets.guide.guide import LAST, SAID, WIDTHS, add_paragraph, heading
 from sheetgpt.sheets.page import Page, Space
 from sheetgpt.sheets.style.looks import ORANGE, dress
 from sheetgpt.sheets.training.bands import titled
@@ -128,13 +128,12 @@ def page(layout: Lesson, backward: Page) -> Page:
     titled(here, "How it learns: one step in nine stops, then three experiments.", SAID)
     here.add(Space(), heading("How it learns", "The way of one step."))
     for number, (place, name, words) in enumerate(stops(layout, backward), 1):
-        add_paragraph(here, name, words, 48 if len(words) > 170 else 32, number, place)
+        add_paragraph(here, name, words, number, place)
     here.add(Space(), heading(TITLE, TOLD))
     for number, one in enumerate(EXPERIMENTS, 1):
-        add_paragraph(here, one.question, one.todo, 64, number, f"{quoted(TRAINING)}!A1")
+        add_paragraph(here, one.question, one.todo, number, f"{quoted(TRAINING)}!A1")
     here.add(Space(), heading(OUTCOMES, "Only after you have guessed."))
     for number, one in enumerate(EXPERIMENTS, 1):
-        add_paragraph(here, one.question, one.outcome, 64, number)
-    widths = dict(enumerate((6, 27, 14, 10, 66), 1))  # a laptop's window shows it whole, beside the bars
-    here.dresses.append(dress(widths, ORANGE, gridlines=False))
+        add_paragraph(here, one.question, one.outcome, number)
+    here.dresses.append(dress(dict(enumerate(WIDTHS, 1)), ORANGE, gridlines=False))
     return here

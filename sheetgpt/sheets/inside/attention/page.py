@@ -79,7 +79,7 @@ def page(layout: Layout) -> Page:
         (f"{letters(SHARE)}2", f"{quoted(ATTENTION)}!A{rows['all heads']}"),
         (f"{letters(FIRST_TOKEN)}2", Area(ATTENTION, rows["pattern"], it.maps).reference),
     ]
-    here.paper = Paper(one=True, last_column=it.maps - 2)
+    here.paper = Paper(one=True, last_row=dict(here.sections)["entropies"] - 1, last_column=it.maps - 2)
     here.last_column = max(here["distance"].last_column, here["offered head"].last_column)
     here.dresses += [partial(_dress, it), partial(_mark, it)]
     return here
