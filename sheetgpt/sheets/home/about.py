@@ -49,7 +49,10 @@ MEANING = {
 }
 
 VALUE, WHAT, BUILT = 2, 3, 5  # columns; the numbers of the build's names stand right of BUILT
-WRAPPED, TALL = ("model", "fingerprint", "optional_sheets"), 42  # values of three lines, and their height in points
+WRAPPED, TALL = (
+    ("model", "fingerprint", "optional_sheets", "chat_after"),
+    42,
+)  # their values are long; points
 NO_ID = "–"  # in the columns past the text
 NO_TOKEN = -1  # where no token ends a text
 
@@ -120,7 +123,7 @@ def setting(name: str, n_rows: int) -> list[Part]:
     held = Block(name, max(n_rows, 1), 1, twin=lambda state: state.ask(values)[name], **looks)
     words = [(name, MEANING[name]), *[("", "this one, too")] * (n_rows - 1)]
     tall = TALL if name in WRAPPED else None
-    beside = (Texts({1: title, WHAT: what}, "label", {1: "name"}, height=tall) for title, what in words)
+    beside = (Texts({1: title, WHAT: what}, "tall label", {1: "name"}, height=tall) for title, what in words)
     return [Beside(Stack(*beside), held)]
 
 
