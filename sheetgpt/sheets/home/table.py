@@ -18,10 +18,10 @@ from sheetgpt.ooxml.area import Area
 from sheetgpt.ooxml.rows import letters
 from sheetgpt.sheets.block import Block, Part, cell
 from sheetgpt.sheets.formulas import rank_id, sum_exp, text_at, to_go_on
-from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, LABEL, SOFTMAX
+from sheetgpt.sheets.grid import FIRST_TOKEN, HOME, INDEX, LABEL, SOFTMAX
 from sheetgpt.sheets.home.after import AFTER, used
 from sheetgpt.sheets.layout import Layout
-from sheetgpt.sheets.page import Bar, Beside, Page, Stack, Texts
+from sheetgpt.sheets.page import Bar, Beside, Page, Space, Stack, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.style.charts import bars, between
 from sheetgpt.sheets.tensor import Kind
@@ -38,9 +38,9 @@ Find = Callable[[State, Any], Any]  # of the likeliest tokens' ids, what a colum
 def table(here: Page, layout: Layout, settings: Part) -> list[Part]:
     """The ten likeliest tokens; on their right the settings, so that both are on the first screen."""
     heads = Texts(dict(enumerate(("rank", "id", "token", "logit", f"of all {layout.config.n_vocab:,}"), 1)))
-    words = "Settings: change a yellow number, and the text is written anew"
     return [
-        Bar(heading(layout), words, space=0 if layout.chat else 1),
+        Space(0 if layout.chat else 1),
+        title(here, layout),
         Beside(Stack(asked(layout), heads, Beside(*likeliest(here, layout))), settings),
     ]
 
@@ -86,15 +86,21 @@ def best(state: State) -> Any:
     return sampling.top(state.now.logits, RANKS)
 
 
-def heading(layout: Layout) -> tuple[Callable[[], str], Callable[[State], str]]:
+def title(here: Page, layout: Layout) -> Part:
+    """Of both; the token stands right of the frozen column, across which LibreOffice paints no change of a text."""
+
     def formula() -> str:
         last = f"INDEX({layout['token_text'].local},1,{layout['next_used'].local}+1)"
-        return f'"What comes next? The ten likeliest tokens"&IF({to_go_on(layout, HOME)}," after “"&{last}&"”","")'
+        return f'"The ten likeliest tokens"&IF({to_go_on(layout, HOME)}," after “"&{last}&"”","")'
 
     def twin(state: State) -> str:
-        return f"What comes next? The ten likeliest tokens after “{state.prompt.shown[state.now.after]}”"
+        return f"The ten likeliest tokens after “{state.prompt.shown[state.now.after]}”"
 
-    return formula, twin
+    left = {LABEL: "What comes next?"} | dict.fromkeys(range(INDEX + 1, FIRST_TOKEN), "")
+    words = {FIRST_TOKEN: "Settings: change a yellow number, and the text is written anew"}
+    right = words | dict.fromkeys(range(FIRST_TOKEN + 1, here.bar_end + 1), "")
+    said = cell(INDEX, formula, twin, "section", kind=Kind.TEXTS, named=False)
+    return Beside(Texts(left, "section"), said, Texts(right, "maths"))
 
 
 def likeliest(here: Page, layout: Layout) -> list[Block]:
