@@ -11,6 +11,7 @@ from sheetgpt.sheets.exercises.task import Mistake, Number, Task, one
 from sheetgpt.sheets.state import State
 
 UNDIVIDED = "Divide by the sum of the column's exponentials."
+IN_ROW = "A row in place of a column: the weights of one column add up to 1."
 MOST = 700  # e to the 710th is more than a cell holds
 
 
@@ -81,6 +82,15 @@ def weight(it: Column) -> Task:
         row = exps_now(state)
         return float(row[it.now(state)] / row.sum())
 
+    def typed_row(t: int) -> str:
+        """As a student types it who marks the row, up to the last token of the prompt."""
+        row = f"{scores.line(0).stripe(0).reference}:{scores.at(0, t)}"
+        return f"EXP({scores.at(0, t, '')}-MAX({row}))/SUMPRODUCT(EXP(1)^({row}-MAX({row})))"
+
+    def typed_row_now(state: State) -> float:
+        row = state.trace["h0.attn.scores.0"][0, : it.now(state) + 1]
+        return float(np.exp(row[-1] - row.max()) / np.exp(row - row.max()).sum())
+
     def as_typed_now(state: State) -> float:
         """As a student types it, without the column's largest score taken away."""
         return math.exp(min(it.column_now(state, "h0.attn.scores.0")[0], MOST))
@@ -97,8 +107,9 @@ def weight(it: Column) -> Task:
         [
             Mistake(
                 one(lambda: f"{it.at(e)}/SUM({e.line(0).reference})", in_row_now),
-                "A row in place of a column: the weights of one column add up to 1.",
+                IN_ROW,
             ),
+            Mistake(Number(typed_row, typed_row_now, across=True), IN_ROW),
             Mistake(one(lambda: it.at(e), lambda s: exps_now(s)[it.now(s)]), UNDIVIDED),
             Mistake(one(lambda: f"EXP(MIN({it.at(scores)},{MOST}))", as_typed_now), UNDIVIDED),
             Mistake(
