@@ -16,7 +16,7 @@ from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.style.looks import dress
 
-NOTE = "Which token comes next: the logits after the last token, divided by the temperature, become probabilities."
+NOTE = "What comes next, at the position that Home asks about: logits / temperature become probabilities."
 ID, TOKEN, LOGIT, EXP, PROB = 1, 2, 3, 4, 5  # columns
 
 
@@ -68,7 +68,7 @@ def page(layout: Layout) -> Page:
         ),
         Space(),
     )
-    titles = ("id", "token", "logit", "exp((logit − largest) / temperature)", "probability")
+    titles = ("id", "token", "logit", "exp((logit − largest) / T)", "probability")
     here.add(Texts(dict(enumerate(titles, 1)) | TITLES))
 
     def logit(v: int, j: int) -> str:
@@ -101,6 +101,6 @@ def page(layout: Layout) -> Page:
             *ranked(here, layout),
         )
     )
-    widths = dict(zip((ID, TOKEN, LOGIT, EXP, PROB), (10, 18, 12, 36, 14), strict=True)) | WIDTHS
+    widths = dict(zip((ID, TOKEN, LOGIT, EXP, PROB), (10, 18, 12, 24, 14), strict=True)) | WIDTHS
     here.dresses += [dress(widths, freeze=f"A{here['next_logits'].row}"), partial(add_chart, here=here)]
     return here

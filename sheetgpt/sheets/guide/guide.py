@@ -1,5 +1,6 @@
 """The Guide sheet: a tour in ten stops, where the parameters are, experiments, and from base model to assistant."""
 
+import math
 from typing import Any
 
 from sheetgpt.ooxml.area import quoted
@@ -89,30 +90,38 @@ def page(layout: Layout) -> Page:
     here.head(title="A tour in ten stops", height=28)
     here.add(Space())
     for number, (place, name, words) in enumerate(stops(layout), 1):
-        add_paragraph(here, name, words, 32, number, place)
+        add_paragraph(here, name, words, height_of(words), number, place)
     here.add(Space(), *parameters(here, layout), Space())
     found, elsewhere = guide_experiments.offered(layout), guide_experiments.elsewhere(layout)
     here.add(heading(guide_experiments.TITLE, guide_experiments.NOTE if found else ""))
     for number, one in enumerate(found, 1):
-        add_paragraph(here, one.question, f"{one.todo} {one.guess}", 48, number, f"{quoted(one.sheet)}!A1")
+        words = f"{one.todo} {one.guess}"
+        add_paragraph(here, one.question, words, height_of(words), number, f"{quoted(one.sheet)}!A1")
     if elsewhere:
-        add_paragraph(here, "In another workbook", elsewhere, 32)
+        add_paragraph(here, "In another workbook", elsewhere, height_of(elsewhere))
     parts = class_plan.plan(layout)
     if parts:
         here.add(Space(), heading(class_plan.TITLE, class_plan.NOTE))
         for part in parts:
-            add_paragraph(here, f"{part.minutes}: {part.sheet}", part.words, 32, place=f"{quoted(part.sheet)}!A1")
-        add_paragraph(here, *class_plan.FOR_THE_TEACHER, 48)
+            name, place = f"{part.minutes}: {part.sheet}", f"{quoted(part.sheet)}!A1"
+            add_paragraph(here, name, part.words, height_of(part.words), place=place)
+        title, words = class_plan.FOR_THE_TEACHER
+        add_paragraph(here, title, words, height_of(words))
     here.add(Space(), heading(guide_assistant.TITLE, guide_assistant.NOTE))
     for name, words in guide_assistant.lines(chats=layout.chat is not None):
-        add_paragraph(here, name, words, 48 if len(words) > 220 else 32)
+        add_paragraph(here, name, words, height_of(words))
     if found:
         here.add(Space(), heading(guide_experiments.OUTCOMES, "Only after you have guessed."))
     for number, one in enumerate(found, 1):
-        add_paragraph(here, one.question, one.outcome, 48, number)
-    here.dresses.append(dress(dict(enumerate((6, 30, 14, 10, 86), 1)), ORANGE, gridlines=False))
+        add_paragraph(here, one.question, one.outcome, height_of(one.outcome), number)
+    here.dresses.append(dress(dict(enumerate((6, 30, 14, 10, 66), 1)), ORANGE, gridlines=False))
     here.paper = Paper(one=True, upright=True)
     return here
+
+
+def height_of(words: str) -> float:
+    """In points, for two lines or more; columns C to E hold some 115 letters, however wide the font."""
+    return 6 + 13 * max(2, math.ceil(len(words) / 115))
 
 
 def add_paragraph(here: Page, name: str, words: str, height: float, number: int = 0, place: str = "") -> None:
