@@ -65,7 +65,7 @@ REGISTRY: list[Maker] = [
     OptionalSheet("exercises", Pages(lambda layout: [exercises.page(layout)]), exercises.n_formulas, exercises.starts),
     OptionalSheet(exercises.SOLUTIONS, lambda s, p: (), lambda layout: 0, asked_for=True, part_of="exercises"),
     OptionalSheet("paper", Pages(lambda layout: [paper.page(layout)]), paper.n_formulas, asked_for=True),
-    of_text(lambda s, p: [s.text.tokenizer.sheet(s, p)]),
+    of_text(lambda s, p: [explained(s.text.tokenizer).sheet(s, p)]),
     Pages(lambda layout: [embed.page(layout)]),
     Pages(lambda layout: [block.page(layout, i) for i in range(layout.config.n_layer)]),
     Pages(lambda layout: [output.page(layout)]),
@@ -83,10 +83,10 @@ REGISTRY: list[Maker] = [
     OptionalSheet(
         "embedding", lambda s, p: [embedding.sheet(s, p)], embedding.n_formulas, embedding.starts, expensive=True
     ),
-    of_text(lambda s, p: [s.text.decoding.sheet(s, p), s.text.by_hand.sheet(s, p)]),
+    of_text(lambda s, p: [explained(page).sheet(s, p) for page in (s.text.decoding, s.text.by_hand)]),
     Pages(lambda layout: [about.page(layout)]),
     Pages(lambda layout: [vocabulary.page(layout)]),
-    of_text(lambda s, p: [s.text.merges.sheet(s, p), s.text.characters.sheet(s, p)]),
+    of_text(lambda s, p: [explained(page).sheet(s, p) for page in (s.text.merges, s.text.characters)]),
     Pages(lambda layout: [weights.embedding(layout), weights.positions(layout)]),
     Pages(lambda layout: [] if layout.config.tied else [weights.unembedding(layout)]),
     Pages(lambda layout: [weights.block(layout, i) for i in range(layout.config.n_layer)]),

@@ -63,6 +63,7 @@ class Style:
     underline: bool = False
     middle: bool = False  # of a tall row
     turned: bool = False  # reads from below upwards
+    shrinks: bool = False  # where the text is wider than the cell
     open: bool = False  # may be typed over in a book that is locked
 
 
@@ -139,10 +140,10 @@ class Book:
         cell.font = font
         if style.fill:
             cell.fill = PatternFill("solid", start_color=style.fill)
-        if style.align or style.wrap or style.middle or style.turned:
+        if style.align or style.wrap or style.middle or style.turned or style.shrinks:
             vertical = "center" if style.middle else "top" if style.wrap else None
             turn = 90 if style.turned else 0
-            cell.alignment = Alignment(style.align, vertical, textRotation=turn, wrap_text=style.wrap)
+            cell.alignment = Alignment(style.align, vertical, turn, wrap_text=style.wrap, shrink_to_fit=style.shrinks)
         if style.boxed:
             side = Side("thin", color="A6A6A6")
             cell.border = Border(side, side, side, side)

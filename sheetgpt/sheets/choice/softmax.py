@@ -16,7 +16,7 @@ from sheetgpt.sheets.page import Beside, Page, Space, Texts
 from sheetgpt.sheets.state import State
 from sheetgpt.sheets.style.looks import dress
 
-NOTE = "Which token comes next: the logits after the last token, divided by the temperature, become probabilities."
+NOTE = "What comes next, at the position that Home asks about: logits / temperature become probabilities."
 ID, TOKEN, LOGIT, EXP, PROB = 1, 2, 3, 4, 5  # columns
 
 

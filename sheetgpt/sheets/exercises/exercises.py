@@ -29,7 +29,7 @@ from sheetgpt.sheets.tensor import Kind, Value
 
 SOLUTIONS = "solutions"  # the optional part that fills the yellow cells
 NUMBER, TITLE, SAID, ANSWER, CHECK = 1, 2, 3, 6, 8  # columns; what is said runs on up to the answer
-WIDTHS = (4, 19, 22, 19, 19, 14, 1, 31)
+WIDTHS = (4, 19, 22, 19, 19, 14, 1, 27)
 NOTE = "Fill in the yellow cells: a formula of your own that points at the model's cells, or an answer."
 SOLVED = "Here they hold the solutions."
 HOW = "Everything is about the last token of the prompt on Home. The blue links lead to what a task uses."

@@ -11,8 +11,8 @@ from sheetgpt.sheets.exercises.task import Mistake, Number, Task, one
 from sheetgpt.sheets.formulas import sum_exp
 from sheetgpt.sheets.state import State
 
-IN_ROW = "A row in place of a column: the weights of one column add up to 1."
 UNDIVIDED = "Divide by the sum of the column's exponentials."
+IN_ROW = "A row in place of a column: the weights of one column add up to 1."
 MOST = 700  # e to the 710th is more than a cell holds
 
 

@@ -126,8 +126,8 @@ TERMS = (
     ),
     Term(
         "perplexity",
-        "Among how many equally likely tokens the model might as well have guessed, on average: 2 to the power of the "
-        "mean surprise. 1 would be perfect.",
+        "As if the model had to guess, each time, among so many equally likely tokens: 2 to the power of the mean "
+        "surprise. 1 would be perfect.",
         "perplexity",
         ("prompt's perplexity",),
     ),
@@ -159,8 +159,8 @@ TERMS = (
     ),
     Term(
         "score",
-        "How well a query matches a key: their products, added up, over the root of the head's size. Softmax makes "
-        "attention weights of the scores.",
+        "How well a query matches a key: their products, added up, over the root of the head's size. Softmax turns "
+        "the scores into attention weights.",
         "h0.attn.scores.0",
         ("attn.scores", "scores"),
     ),
@@ -172,7 +172,7 @@ TERMS = (
     ),
     Term(
         "softmax",
-        "Makes probabilities of numbers: e to the power of each, divided by the sum of all. The largest number gets "
+        "Turns numbers into probabilities: e to the power of each, divided by the sum of all. The largest number gets "
         "the largest share.",
         "next_exp",
         ("exp(score)", "sum of exp", "weight"),
@@ -186,7 +186,7 @@ TERMS = (
     ),
     Term(
         "temperature",
-        "By what the logits are divided before softmax. Below 1 the likeliest tokens get more, above 1 less; at 0 the "
+        "What the logits are divided by before softmax. Below 1 the likeliest tokens get more, above 1 less; at 0 the "
         "likeliest is always taken.",
         "temperature",
     ),

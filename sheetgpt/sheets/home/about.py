@@ -49,7 +49,8 @@ MEANING = {
 }
 
 VALUE, WHAT, BUILT = 2, 3, 5  # columns; the numbers of the build's names stand right of BUILT
-WRAPPED, TALL = ("model", "fingerprint", "optional_sheets"), 42  # values of three lines, and their height in points
+WRAPPED = ("model", "fingerprint", "optional_sheets", "chat_after")  # their values may be three lines long
+TALL = 42  # points: the height of these
 NO_ID = "–"  # in the columns past the text
 NO_TOKEN = -1  # where no token ends a text
 

@@ -34,7 +34,7 @@ from sheetgpt.text import bpe
 FINE = "Everything is in order."
 NOTE = "Note: "
 BOTH = f"{NOTE}both boxes are filled, so what you say is read, and the prompt below it is not."
-COMMA = "In some languages a decimal point is a comma: 0,8."
+COMMA = "Is it a decimal? Some programs want 0.8, others 0,8."
 SLID = f"{NOTE}the prompt and the new tokens don't fit into the columns, so the prompt's first tokens were dropped."
 SLID_READING = f"{NOTE}the prompt doesn't fit into the columns, so its first tokens were dropped."
 NEW_LINE = (

@@ -240,7 +240,9 @@ class Question:
             return next((f"{NOTE}{words}" for _, twin in said if (words := twin(state))), FINE)
 
         words = Texts({LABEL: "Status"}, "name")
-        self.page.add(Beside(words, cell(TYPED, status, status_now, "quote"), *more.get("status", ())))
+        # not left of the frozen column's edge: LibreOffice paints no change of a text that runs across it
+        message = cell(FIRST_TOKEN, status, status_now, "quote")
+        self.page.add(Beside(words, message, *more.get("status", ())))
 
 
 def position_of(typed: str, layout: Layout) -> str:

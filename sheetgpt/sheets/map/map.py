@@ -172,6 +172,6 @@ def legend(it: Followed) -> list[Part]:
     lines = (
         "Blocks: the strongest head (whose mix of values is the longest), and how much the token looks at each token.",
         f"Embedding and Output: the first {n_numbers(it)} of the token's {width} numbers, blue below 0, red above it.",
-        f"+ and ▸: how long is what a part adds, and what there is then: √ of the sum of {width} squares.",
+        f"+ and ▸: the length of what a part adds, and of the stream after it: √ of the sum of {width} squares.",
     )
     return [Texts({LABEL: line}, "note") for line in lines]

@@ -128,7 +128,7 @@ def workings(it: Followed) -> list[Part]:
         block, j = divmod(row, config.n_head)
         return f"block {block}, head {j}: attn.z"
 
-    words = "How long is what each part writes, the stream after each block, and each head's mix; a token a column."
+    words = "The length of what each part writes, of the stream after each block and of each head's mix."
     flags: dict[str, Any] = {"style": "flag", "idle": 0, "guard": unguarded}
     return [
         Bar("Workings", words),

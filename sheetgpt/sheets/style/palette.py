@@ -18,9 +18,10 @@ _STYLES = {
     "help": Style(bold=True, color="0563C1", fill="D9E2F3", align="center"),
     "header": Style(bold=True, fill="D9E2F3", align="center"),
     "label": Style(color="595959", middle=True),
+    "token header": Style(bold=True, fill="D9E2F3", align="center", shrinks=True),
     "name": Style(bold=True, middle=True),
     "index": Style(color="7F7F7F", align="center"),
-    "token": Style(bold=True, fill="FFF2CC", align="center", boxed=True),
+    "token": Style(bold=True, fill="FFF2CC", align="center", boxed=True, shrinks=True),  # <|endoftext|> is wide
     "id": Style(color="595959", align="center", middle=True),
     "wrapped id": Style(color="595959", align="center", middle=True, wrap=True),
     "flag": Style(color="A6A6A6", align="center", number_format='"yes";;"no"'),
@@ -29,6 +30,7 @@ _STYLES = {
     "weight": Style(color="375623", fill="E2EFDA", number_format="0.0000", open=True),
     "scale": Style(number_format="0.00E+00", open=True),  # of whole numbers: a weight, too
     "input": Style(bold=True, fill="FFE699", align="center", boxed=True, open=True),
+    "typed text": Style(bold=True, fill="FFE699", boxed=True, open=True),  # a long one shows its beginning
     "prompt": Style(bold=True, size=12, fill="FFE699", wrap=True, number_format="@", middle=True, open=True),
     "completion": Style(bold=True, size=12, color="833C0B", fill="FBE5D6", wrap=True, middle=True),
     "share": Style(number_format="0.000", align="center"),
@@ -73,7 +75,7 @@ _STYLES = {
         bold=True, color="0563C1", fill="DDEBF7", align="center", underline=True, number_format='"h "0', middle=True
     ),
     "map label": Style(color="595959", middle=True),
-    "map token": Style(bold=True, fill="FFF2CC", align="center"),
+    "map token": Style(bold=True, fill="FFF2CC", align="center", shrinks=True),
     "map number": Style(size=8, color="595959", align="center", number_format="0.00", middle=True),
     "map share": Style(align="center", number_format='[<0.005]"";0%'),
     "map adds": Style(bold=True, align="center", number_format='"+ "0.0', middle=True),

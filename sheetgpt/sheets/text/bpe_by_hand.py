@@ -81,10 +81,10 @@ def page(tokenizer: Page) -> Page:
     here.head(note, FIRST)
     words = f"Up to {WIDTH} letters. Merging ends when no pair occurs twice, or after {ROUNDS} rounds."
     here.add(Space(), typed("text", words, lambda state: state.by_hand[0], WIDTH, partial(text_goes_on, here)))
-    words = f"A pair's number: {PAIR} × the first position of its left letter, plus that of its right letter. "
-    words += "Of several that are the most frequent, the one with the largest number joins."
+    words = f"A pair's number: {PAIR} × the first position of its left letter, plus that of its right letter."
     here.add(
-        Beside(Texts({1: "tokens, at first → in the end", FIRST: words}, "note", {1: "label"}), whole(here)), Space()
+        Beside(Texts({1: "tokens, at first → in the end", FIRST: words}, "note", {1: "label"}), whole(here)),
+        Texts({FIRST: "Of several pairs that are the most frequent, the one with the largest number joins."}, "note"),
     )
     here.add(Block("positions", label="position", twin=lambda s: range(1, WIDTH + 1), style="index", named=False))
     for r in range(ROUNDS):

@@ -37,7 +37,7 @@ def typed(name: str, words: str, twin: Callable[[State], str], most: int, goes_o
         colours=[lambda frame, area: put(frame, area, warns(f'LEFT({area.local},{len(CUT)})="{CUT}"'))],
         named=False,
     )
-    return Beside(Texts({1: "Type a text"}, "name"), cell(TYPED, None, twin, "input", name, kind=Kind.INPUT), note)
+    return Beside(Texts({1: "Type a text"}, "name"), cell(TYPED, None, twin, "typed text", name, kind=Kind.INPUT), note)
 
 
 def bar(title: str) -> Part:

@@ -172,7 +172,7 @@ def pattern(it: Chosen) -> Part:
         ),
         Beside(
             heads,
-            cell(SHARE, name, lambda state: state.prompt.shown[state.ask(Seen.of).token], "header"),
+            cell(SHARE, name, lambda state: state.prompt.shown[state.ask(Seen.of).token], "token header"),
             it.line("tokens", of_home("token_text"), shown, "upright", height=UPRIGHT, colours=chosen),
         ),
         it.line("active", of_home("active"), lambda state: np.ones(state.prompt.n), "flag", **flags),

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from sheetgpt.inspection import embedding
@@ -17,6 +16,7 @@ from sheetgpt.inspection.embedding import ANALOGIES, NEAREST, Array
 from sheetgpt.ooxml.area import Area
 from sheetgpt.sheets.block import Part
 from sheetgpt.sheets.formulas import rank_id, text_at
+from sheetgpt.sheets.glossary.headings import explained
 from sheetgpt.sheets.grid import FIRST_TOKEN, INDEX, LABEL
 from sheetgpt.sheets.inside.embedding.map import MAP_ROWS, add_chart, common_tokens, text_on_map
 from sheetgpt.sheets.inside.embedding.words import EMBEDDING, FIRST, WORDS, Alike, Found, directions, spelled, words
@@ -53,7 +53,7 @@ def sheet(state: State, palette: Palette) -> Sheet:
     """Which tokens are on the map only a vocabulary tells, and which of them have their names there only the model."""
     it = alike(state.layout, [int(id) for id in embedding.common(state.hexes)])
     it.page.dresses.append(partial(add_chart, it, state))
-    return it.page.sheet(state, palette)
+    return explained(it.page).sheet(state, palette)
 
 
 def alike(layout: Layout, common: Sequence[int]) -> Alike:
@@ -205,11 +205,3 @@ def every_token(it: Alike) -> list[Part]:
 def _dress(page: Page, frame: Worksheet) -> None:
     furnish(frame, page, WIDTHS)
     frame.sheet_format.outlineLevelRow = 1  # what only the map needs is folded
-    prompt = DataValidation("custom", formula1="TRUE", allow_blank=True)
-    prompt.promptTitle = "A word or an id"
-    last = page["lengths"].n_rows - 1
-    prompt.prompt = f"A word that is one token, after a space or as you type it; or a token's id, 0 to {last}."
-    prompt.showInputMessage, prompt.showErrorMessage = True, False
-    for name in WORDS:
-        prompt.add(page[name].cells)
-    frame.add_data_validation(prompt)

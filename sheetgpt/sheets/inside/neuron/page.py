@@ -28,7 +28,7 @@ from sheetgpt.sheets.inside.neuron.chosen import (
     on_every_token,
     orange,
 )
-from sheetgpt.sheets.inside.question import POSITIONS, TOKENS, add_text, dress
+from sheetgpt.sheets.inside.question import TOKENS, add_text, dress
 from sheetgpt.sheets.layout import Layout
 from sheetgpt.sheets.page import Bar, Beside, Page, Paper, Space, Texts
 from sheetgpt.sheets.state import State
@@ -68,7 +68,7 @@ def page(layout: Layout) -> Page:
     number = it.ask.number("number", "Neuron", hint, config.n_inner)
     it.ask.add(it.ask.number("block", "Block", "a number of the list", config.n_layer), number, it.ask.position())
     here.add(*on_every_token(it))
-    here.positions = replace(here["sum"], row=POSITIONS, n_rows=here.row - POSITIONS)
+    here.positions = replace(here["sum"], n_rows=here.row - here["sum"].row)  # the status above is no token's
     here.add(Space(CHART_ROWS, TALL))
     add_tables(it)
     here.paper = Paper(one=True, last_row=here.row - 1, last_column=FIRST_TOKEN + 19)
