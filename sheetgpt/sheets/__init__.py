@@ -83,7 +83,7 @@ REGISTRY: list[Maker] = [
     OptionalSheet(
         "embedding", lambda s, p: [embedding.sheet(s, p)], embedding.n_formulas, embedding.starts, expensive=True
     ),
-    of_text(lambda s, p: [explained(page).sheet(s, p) for page in (s.text.decoding, s.text.by_hand)]),
+    of_text(lambda s, p: [explained(s.text.decoding).sheet(s, p), s.text.by_hand.sheet(s, p)]),
     Pages(lambda layout: [about.page(layout)]),
     Pages(lambda layout: [vocabulary.page(layout)]),
     of_text(lambda s, p: [explained(page).sheet(s, p) for page in (s.text.merges, s.text.characters)]),
