@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import openpyxl
 import pytest
+from openpyxl.utils import get_column_letter
 from patching import patch, set_formula, sheet_part
 from some_sheets import defined_names, one_sheet
 
@@ -28,6 +29,7 @@ from sheetgpt.sheets.home.self_check import AGREES
 
 DIGIT = 7  # pixels: the widest digit of Calibri 11
 EMU = 9525  # a pixel
+WIDE = 1.2  # letters for a character of a column's width: most are narrower than a digit
 NUMBERS = "1984 007 1/2/31"
 
 
@@ -294,3 +296,28 @@ def test_a_sentence_that_runs_on_over_white_cells_is_never_white(numbers_workboo
     cut = [r for area in sheet.conditional_formatting for r in area.rules if "The text is cut" in "".join(r.formula)]
     assert len(cut) == 2
     assert {rule.dxf.font.color.rgb[-6:] for rule in cut} == {"C00000"}
+
+
+@pytest.mark.parametrize("workbook", ["micro_workbook", "numbers_workbook"])
+def test_no_text_that_changes_runs_across_the_edge_of_what_is_frozen(
+    workbook: str, request: pytest.FixtureRequest
+) -> None:
+    """LibreOffice doesn't paint the part beyond the edge anew: an old text's end would stand after a new one."""
+    path: Path = request.getfixturevalue(workbook)
+    formulas, values = (openpyxl.load_workbook(path, data_only=only) for only in (False, True))
+    seen, crossing = 0, []
+    for sheet in formulas:
+        pane = sheet.sheet_view.pane
+        frozen = int(pane.xSplit or 0) if pane else 0
+        for row in sheet.iter_rows(max_col=frozen) if frozen else ():
+            for cell in row:
+                said = values[sheet.title][cell.coordinate].value
+                if cell.data_type != "f" or not isinstance(said, str) or cell.alignment.wrap_text:
+                    continue
+                seen += 1
+                widths = (sheet.column_dimensions[get_column_letter(c)].width for c in range(cell.column or 1, frozen + 1))
+                free = not sheet[f"{get_column_letter(frozen + 1)}{cell.row}"].value
+                if free and len(said) > sum(widths) * WIDE:
+                    crossing.append((sheet.title, cell.coordinate, said))
+    assert seen > 100
+    assert crossing == []

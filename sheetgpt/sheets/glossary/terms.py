@@ -64,6 +64,12 @@ TERMS = (
         headings=("adds", "contributions"),
     ),
     Term(
+        "cosine",
+        "How far two columns of numbers point the same way: 1 if they do, 0 if they have nothing in common, −1 if "
+        "they are opposite.",
+        headings=("cosines",),
+    ),
+    Term(
         "embedding",
         "The column of numbers that stands for a token. Tokens that are used alike have columns that are alike. The "
         "position has one, too; the first block reads their sum.",

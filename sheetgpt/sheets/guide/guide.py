@@ -34,10 +34,11 @@ def stops(layout: Layout) -> list[Stop]:
         return f"{quoted(sheet)}!A1"
 
     ids = "This workbook has no tokenizer: type token ids into the yellow row on Home, one per token."
-    home = "Type a prompt. The network reads it and continues it, one token after another."
+    corrected = 'AutoCorrect may change what you type (“ for ", a capital after a full stop): look at the cell.'
+    home = f"Type a prompt. The network reads it and continues it, one token after another. {corrected}"
     chosen = "It becomes the token of the next column, on every sheet: so the text grows to the right"
     if layout.reads_only:
-        home = "Type a prompt. The network reads it and says which token comes next."
+        home = f"Type a prompt. The network reads it and says which token comes next. {corrected}"
         chosen = "A workbook built without --reads-only puts it into the next column: so the text grows to the right"
     text = "The text is cut into words and the words into bytes; round by round, neighbouring bytes join into tokens."
     return [

@@ -14,7 +14,10 @@ from sheetgpt.sheets.optional import Value
 
 AFTER = "next_position"  # the yellow cell; beside it, `next_used`, the position that it comes to
 PROMPT, LAST = "prompt", "last"
-HINT = "prompt: the end of what was typed; last: of what was written; or a position from there on."
+HINT = (
+    "prompt: the end of what was typed; last: of what was written; or a position. One before the end of the prompt "
+    "needs Score the prompt at 1."
+)
 
 
 def offered(layout: Layout) -> Area:

@@ -163,7 +163,9 @@ def message_formula(layout: Layout, text: Text | None) -> str:
     if layout.chat is not None:
         checks.append((f'AND({layout["user_says"].local}<>"",{layout["prompt"].local}<>"")', f'"{BOTH}"'))
     if text is not None:
-        checks.append((f"AND({n_ids}=0,{problem}={PROBLEM[bpe.EMPTY]})", f'"{NOTE}"&{words}'))
+        checks.append(
+            (f"AND({n_ids}=0,{problem}={PROBLEM[bpe.EMPTY]})", f'"{NOTE}"&LOWER(LEFT({words},1))&MID({words},2,300)')
+        )
     formula = f'"{FINE}"'
     for condition, sentence in reversed(checks):
         formula = f"IF({condition},{sentence},{formula})"
@@ -180,7 +182,8 @@ def message_now(layout: Layout, text: Text | None, now: Now) -> str:
     if layout.chat is not None and now.inputs.user_says and now.inputs.prompt:
         return BOTH
     if text is not None and not now.inputs.text(layout) and not now.inputs.ids:
-        return NOTE + messages(text.sizes)[PROBLEM[bpe.EMPTY]]
+        words = messages(text.sizes)[PROBLEM[bpe.EMPTY]]
+        return f"{NOTE}{words[0].lower()}{words[1:]}"
     return FINE
 
 
