@@ -315,9 +315,9 @@ def test_no_text_that_changes_runs_across_the_edge_of_what_is_frozen(
                 if cell.data_type != "f" or not isinstance(said, str) or cell.alignment.wrap_text:
                     continue
                 seen += 1
-                widths = (sheet.column_dimensions[get_column_letter(c)].width for c in range(cell.column or 1, frozen + 1))
+                columns = map(get_column_letter, range(cell.column or 1, frozen + 1))
                 free = not sheet[f"{get_column_letter(frozen + 1)}{cell.row}"].value
-                if free and len(said) > sum(widths) * WIDE:
+                if free and len(said) > WIDE * sum(sheet.column_dimensions[each].width for each in columns):
                     crossing.append((sheet.title, cell.coordinate, said))
     assert seen > 100
     assert crossing == []
