@@ -16,7 +16,11 @@ from sheetgpt.engines import cached
 from sheetgpt.engines.libreoffice import export_pdf
 from sheetgpt.errors import SheetGPTError
 from sheetgpt.gpt2.editing.edits import Edits
+from sheetgpt.sheets.exercises.column import Column
+from sheetgpt.sheets.exercises.exercises import all_tasks
+from sheetgpt.sheets.exercises.task import answer_now
 from sheetgpt.sheets.lab.screws import Lab, untouched, with_edits
+from sheetgpt.verification.verify import Case, prepare
 from sheetgpt.workbook.reopen import is_lesson, open_workbook
 
 FOOTER = 90  # dots: the page's last lines, with the sheet's name
@@ -43,12 +47,16 @@ LEARNING = {  # of a workbook of `build --train`
     "one-weight": "One weight!A1:F26",
 }
 
+TO_DO = ("neuron", "temperature", "causality", "head_off")
+MISTAKEN = {"weight": 1, "surprise": 0}  # which of the mistakes that are recognised
+
 
 def render(workbook: Path, name: str, cells: str) -> Path:
     """The first page of `cells`, at 200 dots an inch, its white margins cut off."""
     with tempfile.TemporaryDirectory() as scratch:
         pdf = Path(scratch) / "sheet.pdf"
-        export_pdf(workbook, pdf, [cells], shown(workbook) if name == "lab" else None)
+        puts = {"lab": shown, "exercises": half_filled}.get(name)
+        export_pdf(workbook, pdf, [cells], puts(workbook) if puts else None)
         picture = pypdfium2.PdfDocument(pdf)[0].render(scale=200 / 72).to_pil().convert("RGB")
     from PIL import Image, ImageChops
 
@@ -64,6 +72,16 @@ def shown(workbook: Path) -> dict[str, Any]:
     layout = open_workbook(workbook).layout
     lab = with_edits(Lab(switches=untouched(layout)), Edits({(3, 2): 0.0}), layout)
     return {"prompt": "Mia had a cat. The cat was named Sue. Mia loved her", "new_tokens": 0} | lab.cells(layout)
+
+
+def half_filled(workbook: Path) -> dict[str, Any]:
+    """Most tasks done, two with a mistake, the rest still to do."""
+    case = prepare(workbook, {})
+    assert isinstance(case, Case), case
+    tasks = {task.name: task for task in all_tasks(Column(case.state.layout))}
+    found = {name: answer_now(task, case.state) for name, task in tasks.items() if name not in TO_DO}
+    wrong = {name: tasks[name].mistakes[which].number.twin(case.state) for name, which in MISTAKEN.items()}
+    return {f"exercises_{name}": answer for name, answer in (found | wrong).items()}
 
 
 def main() -> None:
