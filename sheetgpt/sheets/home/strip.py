@@ -50,7 +50,7 @@ def strip(layout: Layout, text: Text | None) -> list[Part]:
 
 def positions(layout: Layout) -> Part:
     """Beside them two words that stand for one: a list for the question which one is meant."""
-    words = Texts({LABEL: "position", BEFORE - 1: PROMPT, BEFORE: LAST}, "hidden", {LABEL: "name"})
+    words = Texts({LABEL: "position", BEFORE - 1: PROMPT, BEFORE: LAST}, "note", {LABEL: "name"})
     looks: dict[str, Any] = {"kind": Kind.CONSTANT, "style": "id", "axes": ("token",), "label": None}
     return Beside(words, Block("positions", twin=lambda state: np.arange(layout.context), **looks))
 
